@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the BPF programs and user space: keys, values, enums,
+ * sizes. The one header that both sides include. It holds plain types and the
+ * few pure functions that define how a shared word or index is laid out, so
+ * that there is one definition of each. It must not include anything of ours.
+ *
+ * Time is CLOCK_MONOTONIC in nanoseconds (_ns) or in ticks of 2^20 ns, about
+ * 1.05 ms (_ticks), where it has to fit into a shared word.
+ */
+#ifndef EBB_ABI_H
+#define EBB_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* In the name of every map; a pin directory of another version is refused. */
+#define EBB_ABI_VERSION 1
+
+#define EBB_TICK_SHIFT 20	/* ns to ticks */
+#define EBB_PROBES_MAX 8	/* probe slots of a gate */
+#define EBB_TRANSITIONS_KEPT 4	/* last transitions remembered for a gate */
+#define EBB_SLOT_OTHER 0U	/* destination and pair '~other': what found no room */
+#define EBB_RINGBUF_BYTES (256 * 1024)
+
+/* ---------------------------------------------------------------- enums -- */
+
+enum ebb_mode {
+	EBB_MODE_OBSERVE,	/* count what would have been done */
+	EBB_MODE_ENFORCE,	/* do it */
+	EBB_MODE_MAX,
+};
+
+enum ebb_state {
+	EBB_STATE_CLOSED,
+	EBB_STATE_OPEN,
+	EBB_STATE_HALF_OPEN,
+	EBB_STATE_MAX,
+};
+
+/* What moved a breaker. Each reason has exactly one (from, to). */
+enum ebb_reason {
+	EBB_REASON_CONSECUTIVE_FAILURES,	/* closed -> open */
+	EBB_REASON_FAILURE_RATE,		/* closed -> open */
+	EBB_REASON_SLOW_RATE,			/* closed -> open */
+	EBB_REASON_OPEN_EXPIRED,		/* open -> half_open */
+	EBB_REASON_PROBES_SUCCEEDED,		/* half_open -> closed */
+	EBB_REASON_PROBES_FAILED,		/* half_open -> open */
+	EBB_REASON_MAX,
+};
+
+/* How one connection attempt ended, and how an established one still failed. */
+enum ebb_outcome {
+	EBB_OUTCOME_ESTABLISHED,
+	EBB_OUTCOME_REFUSED,
+	EBB_OUTCOME_TIMEOUT,
+	EBB_OUTCOME_UNREACHABLE,
+	EBB_OUTCOME_ABANDONED,	/* the program gave up after at least abandon_after */
+	EBB_OUTCOME_CANCELLED,	/* the program gave up earlier: no failure */
+	EBB_OUTCOME_RESET,	/* after establishment */
+	EBB_OUTCOME_UNANSWERED,	/* after establishment */
+	EBB_OUTCOME_MAX,
+};
+
+/* Why a gate refuses. The order is the order in which a gate asks. */
+enum ebb_cause {
+	EBB_CAUSE_OVERRIDE,
+	EBB_CAUSE_FUSE,
+	EBB_CAUSE_BREAKER,	/* open */
+	EBB_CAUSE_HALF_OPEN,	/* half-open, and all probe slots are taken */
+	EBB_CAUSE_RATE,
+	EBB_CAUSE_CONCURRENCY,
+	EBB_CAUSE_MAX,
+};
+
+/* By hand, stronger than the verdict. */
+enum ebb_override {
+	EBB_OVERRIDE_AUTO,
+	EBB_OVERRIDE_OPEN,	/* refuse everything */
+	EBB_OVERRIDE_CLOSE,	/* the breaker refuses nothing; limits still do */
+	EBB_OVERRIDE_MAX,
+};
+
+enum ebb_scope {
+	EBB_SCOPE_NODE,		/* one gate for all workloads */
+	EBB_SCOPE_WORKLOAD,	/* one gate for each pair */
+	EBB_SCOPE_MAX,
+};
+
+enum ebb_on_agent_loss {
+	EBB_LOSS_RELEASE,	/* a stale lease refuses nothing */
+	EBB_LOSS_HOLD,		/* verdicts and limits go on */
+	EBB_LOSS_MAX,
+};
+
+/* The errno that a refused connect() returns. */
+enum ebb_errno {
+	EBB_ERRNO_CONNREFUSED,
+	EBB_ERRNO_HOSTUNREACH,
+	EBB_ERRNO_TIMEDOUT,
+	EBB_ERRNO_PERM,
+	EBB_ERRNO_MAX,
+};
+
+/* Life of a destination or pair slot. */
+enum ebb_slot_state {
+	EBB_SLOT_FREE,
+	EBB_SLOT_LIVE,
+	EBB_SLOT_RETIRING,
+	EBB_SLOT_MAX,
+};
+
+enum ebb_event_kind {
+	EBB_EVENT_DST_NEW,	/* a destination was discovered */
+	EBB_EVENT_FAILURE,	/* a failed result reached a gate */
+	EBB_EVENT_PULL,		/* the kernel moved a gate by itself */
+	EBB_EVENT_PROBE,	/* a probe has its result */
+	EBB_EVENT_MAX,
+};
+
+/* Our own failures. Each means: let it through, and count why. */
+enum ebb_error {
+	EBB_ERR_DST_TABLE_FULL,		/* new endpoints go to ~other */
+	EBB_ERR_PAIR_TABLE_FULL,	/* new pairs go to ~other */
+	EBB_ERR_ENDPOINT_TABLE_FULL,	/* the endpoint map took no entry */
+	EBB_ERR_SLOT_INVALID,		/* an index outside its table */
+	EBB_ERR_EPOCH_STALE,		/* an index whose slot has a new owner */
+	EBB_ERR_CONN_NO_MEMORY,		/* no socket storage: probe, slot or mark was not given */
+	EBB_ERR_NOTE_LOST,		/* CONNECT_CB without a decision, address unknown */
+	EBB_ERR_CAS_EXHAUSTED,		/* 8 tries lost; counted, and done the slow way */
+	EBB_ERR_GAUGE_UNDERFLOW,	/* a gauge would have gone below zero */
+	EBB_ERR_LEASE_EXPIRED,		/* would have refused, but the agent is gone */
+	EBB_ERR_EVENT_LOST,		/* ring buffer full: costs at most one tick */
+	EBB_ERR_SOCKET_UNKNOWN,		/* the helper gave no socket to read */
+	EBB_ERR_FALLBACK_DEVICE,	/* no set_retval, socket bound to a device: let through */
+	EBB_ERR_MAX,
+};
+
+/* ----------------------------------------------------------------- keys -- */
+
+struct ebb_endpoint {
+	__u8	addr[16];	/* IPv6, or IPv4-mapped; network order */
+	__be16	port;		/* network order, as in the packet */
+	__u8	proto;		/* IPPROTO_* */
+	__u8	pad;		/* always 0 */
+};
+_Static_assert(sizeof(struct ebb_endpoint) == 20, "map key layout is ABI");
+
+struct ebb_pair_key {
+	__u64	workload;	/* cgroup id */
+	__u32	dst;		/* destination slot */
+	__u32	dst_epoch;
+};
+_Static_assert(sizeof(struct ebb_pair_key) == 16, "map key layout is ABI");
+
+/* Value of both look-up tables: a slot, and which owner of it is meant. */
+struct ebb_ref {
+	__u32	slot;
+	__u32	epoch;
+};
+_Static_assert(sizeof(struct ebb_ref) == 8, "map value layout is ABI");
+
+/* ---------------------------------------------------------------- words -- */
+
+/*
+ * The state of a gate is one 64-bit word, so that it changes by one store or
+ * one compare-and-swap:
+ *
+ *   63            41 40 38 37                                   0
+ *  +----------------+-----+--------------------------------------+
+ *  |   generation   |state|   until, ticks since boot (8.9 years)|
+ *  +----------------+-----+--------------------------------------+
+ *
+ * There are two such words for a gate, the agent's verdict and the kernel's
+ * pull. The one of the later generation is in force, on a tie the kernel's.
+ * Generations wrap and are compared as serial numbers (RFC 1982).
+ */
+#define EBB_WORD_UNTIL_BITS 38
+#define EBB_WORD_STATE_BITS 3
+#define EBB_WORD_GEN_BITS 23
+#define EBB_UNTIL_MASK ((1ULL << EBB_WORD_UNTIL_BITS) - 1)
+#define EBB_GEN_MASK ((1U << EBB_WORD_GEN_BITS) - 1)
+
+static inline __u64 ebb_word(__u32 gen, __u32 state, __u64 until_ticks)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << (EBB_WORD_UNTIL_BITS + EBB_WORD_STATE_BITS)) |
+	       ((__u64)(state & 7U) << EBB_WORD_UNTIL_BITS) | (until_ticks & EBB_UNTIL_MASK);
+}
+
+static inline __u32 ebb_word_gen(__u64 word)
+{
+	return (__u32)(word >> (EBB_WORD_UNTIL_BITS + EBB_WORD_STATE_BITS));
+}
+
+static inline __u32 ebb_word_state(__u64 word)
+{
+	return (__u32)(word >> EBB_WORD_UNTIL_BITS) & 7U;
+}
+
+static inline __u64 ebb_word_until(__u64 word)
+{
+	return word & EBB_UNTIL_MASK;
+}
+
+/* The generation after @gen. */
+static inline __u32 ebb_gen_next(__u32 gen)
+{
+	return (gen + 1) & EBB_GEN_MASK;
+}
+
+/* Is @a a later generation than @b? */
+static inline int ebb_gen_after(__u32 a, __u32 b)
+{
+	__u32 distance = (a - b) & EBB_GEN_MASK;
+
+	return distance != 0 && distance < (1U << (EBB_WORD_GEN_BITS - 1));
+}
+
+/* Which of the two words of a gate is in force. */
+static inline __u64 ebb_word_in_force(__u64 verdict, __u64 pull)
+{
+	return ebb_gen_after(ebb_word_gen(verdict), ebb_word_gen(pull)) ? verdict : pull;
+}
+
+/* Rounds up, so that nothing ends early. */
+static inline __u64 ebb_ns_to_ticks(__u64 ns)
+{
+	return (ns + (1ULL << EBB_TICK_SHIFT) - 1) >> EBB_TICK_SHIFT;
+}
+
+static inline __u64 ebb_ticks_to_ns(__u64 ticks)
+{
+	return ticks << EBB_TICK_SHIFT;
+}
+
+/*
+ * Two more words of a gate, laid out by generation like the first:
+ *
+ *   run           generation:23 | zero:9  | failures in a row:32
+ *   probe result  generation:23 | zero:9  | succeeded:16 | failed:16
+ *   probe slot    generation:23 | deadline in ticks:41       (0: free)
+ *
+ * A word of another generation counts as zero.
+ */
+static inline __u64 ebb_run_word(__u32 gen, __u32 failures)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << 41) | failures;
+}
+
+static inline __u32 ebb_run_failures(__u64 run, __u32 gen)
+{
+	return (__u32)(run >> 41) == gen ? (__u32)run : 0;
+}
+
+static inline __u64 ebb_probe_result_word(__u32 gen, __u32 succeeded, __u32 failed)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << 41) | ((__u64)(succeeded & 0xffffU) << 16) |
+	       (failed & 0xffffU);
+}
+
+static inline __u32 ebb_probe_succeeded(__u64 result, __u32 gen)
+{
+	return (__u32)(result >> 41) == gen ? (__u32)(result >> 16) & 0xffffU : 0;
+}
+
+static inline __u32 ebb_probe_failed(__u64 result, __u32 gen)
+{
+	return (__u32)(result >> 41) == gen ? (__u32)result & 0xffffU : 0;
+}
+
+static inline __u64 ebb_probe_slot_word(__u32 gen, __u64 deadline_ticks)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << 41) | (deadline_ticks & ((1ULL << 41) - 1));
+}
+
+static inline __u32 ebb_probe_slot_gen(__u64 slot)
+{
+	return (__u32)(slot >> 41);
+}
+
+static inline __u64 ebb_probe_slot_deadline(__u64 slot)
+{
+	return slot & ((1ULL << 41) - 1);
+}
+
+/* ----------------------------------------------------------- histograms -- */
+
+/*
+ * Log-linear (as HdrHistogram): four buckets for each power of two, in units
+ * of 250 ns, so that srtt_us (1/8 us) converts by a shift:
+ *
+ *   units   0 1 2 3 | 4 5 6 7 | 8 10 12 14 | 16 20 24 28 | ...  to 268 s
+ *   bucket  0 1 2 3 | 4 5 6 7 | 8  9 10 11 | 12 13 14 15 | ...  115
+ */
+#define EBB_HIST_UNIT_NS 250
+#define EBB_HIST_BUCKETS 116
+
+struct ebb_hist {
+	__u64	sum_units;			/* of all values; 250 ns each */
+	__u64	buckets[EBB_HIST_BUCKETS];
+	__u64	pad[3];
+};
+_Static_assert(sizeof(struct ebb_hist) == 960, "map value layout is ABI");
+
+/* The bucket that counts a value of @units. */
+static inline __u32 ebb_hist_bucket(__u64 units)
+{
+	__u32 k = 0, v;
+
+	if (units >= (1ULL << 30))
+		return EBB_HIST_BUCKETS - 1;
+	v = (__u32)units;
+	if (v < 4)
+		return v;
+	/* k = floor(log2(v)), by halving: no clz before BPF ISA v4 */
+	if (v >> 16)
+		k += 16;
+	if (v >> (k + 8))
+		k += 8;
+	if (v >> (k + 4))
+		k += 4;
+	if (v >> (k + 2))
+		k += 2;
+	if (v >> (k + 1))
+		k += 1;
+	return (k - 1) * 4 + ((v >> (k - 2)) & 3);
+}
+
+/* The smallest value, in units, that @bucket counts. */
+static inline __u64 ebb_hist_lower(__u32 bucket)
+{
+	__u32 k = bucket / 4 + 1;
+
+	return bucket < 4 ? bucket : (4ULL + bucket % 4) << (k - 2);
+}
+
+/* --------------------------------------------------------------- values -- */
+
+/* Kernel. One for each destination slot. */
+struct ebb_dst {
+	struct ebb_endpoint endpoint;	/* the first that was seen */
+	__u32	epoch;			/* + 1 each time the slot gets a new owner */
+	__u32	state;			/* enum ebb_slot_state */
+	__u32	scope;			/* enum ebb_scope */
+	__u64	created_ns;
+	__u64	pad[3];
+	struct ebb_hist connect;	/* time to connect */
+	struct ebb_hist rtt;		/* smoothed round-trip time */
+};
+_Static_assert(sizeof(struct ebb_dst) == 64 + 2 * 960, "map value layout is ABI");
+
+/* Kernel. One for each pair slot. Counters only grow. */
+struct ebb_pair {
+	__u64	workload;		/* cgroup id */
+	__u32	dst;			/* destination slot */
+	__u32	dst_epoch;
+	__u32	gate;			/* gate slot */
+	__u32	epoch;
+	__u32	state;			/* enum ebb_slot_state */
+	__u32	pad0;
+	__u64	created_ns;
+	__u64	active;			/* gauge: established connections */
+	__u64	attempts;		/* passed by us at connect() */
+	__u64	syn_sent;		/* of these, SYN sent; attempts - syn_sent failed locally */
+	__u64	outcomes[EBB_OUTCOME_MAX];
+	__u64	denied[EBB_CAUSE_MAX];	/* refused */
+	__u64	would_deny[EBB_CAUSE_MAX];	/* observe: would have been refused */
+	__u64	connect_units;		/* sum of times to connect, 250 ns each */
+	__u64	pad[3];
+};
+_Static_assert(sizeof(struct ebb_pair) == 256, "map value layout is ABI");
+
+/* Kernel. One for each gate slot; the first cache line is the hot one. */
+struct ebb_gate {
+	__u64	pull;			/* state word */
+	__u64	run;			/* failures in a row */
+	__u64	ok;			/* results of the closed state: successes */
+	__u64	failed;			/* and failures */
+	__u64	slow;			/* of both, the slow ones */
+	__u64	in_use;			/* concurrency slots taken */
+	__u64	probe_result;
+	__u64	last_failure_ns;
+	__u64	probes[EBB_PROBES_MAX];
+};
+_Static_assert(sizeof(struct ebb_gate) == 128, "map value layout is ABI");
+
+/* Agent. One for each gate slot. */
+struct ebb_verdict {
+	__u64	word;			/* state word */
+	__u64	arm;			/* see below; 0: the policy's */
+};
+_Static_assert(sizeof(struct ebb_verdict) == 16, "map value layout is ABI");
+
+/* arm: failures in a row at which the kernel opens (0: never):32 | open time in ticks:32 */
+static inline __u64 ebb_arm(__u32 failures, __u32 open_ticks)
+{
+	return ((__u64)failures << 32) | open_ticks;
+}
+
+static inline __u32 ebb_arm_failures(__u64 arm)
+{
+	return (__u32)(arm >> 32);
+}
+
+static inline __u32 ebb_arm_open_ticks(__u64 arm)
+{
+	return (__u32)arm;
+}
+
+/* Agent and command line. One for each destination slot; free slots hold the defaults. */
+struct ebb_policy {
+	__u64	arm;			/* for a gate without a verdict */
+	__u32	mode;			/* enum ebb_mode */
+	__u32	scope;			/* enum ebb_scope */
+	__u32	errno_code;		/* enum ebb_errno */
+	__u32	on_agent_loss;		/* enum ebb_on_agent_loss */
+	__u32	count_mask;		/* 1 << enum ebb_outcome: what is a failure */
+	__u32	probes;			/* at once, <= EBB_PROBES_MAX */
+	__u32	close_after;
+	__u32	reopen_after;
+	__u32	probe_lease_ticks;
+	__u32	concurrent;		/* 0: no limit */
+	__u32	abandon_ms;
+	__u32	override_state;		/* enum ebb_override */
+	__u64	override_until_ns;	/* 0: no end */
+	__u64	slow_ns;		/* 0: off */
+	__u32	override_uid;
+	__u32	override_errno;
+	__u64	pad[4];
+};
+_Static_assert(sizeof(struct ebb_policy) == 112, "map value layout is ABI");
+
+/* Agent. The one element of its map. */
+struct ebb_agent {
+	__u32	abi_version;
+	__u32	mode;			/* enum ebb_mode */
+	__u64	heartbeat_ns;		/* 0: no agent; the last write of a tick */
+	__u64	lease_ns;
+	__u64	looked;			/* + 1 at the start of each look */
+	__u64	started_ns;
+	__u64	started_realtime_s;
+	__u64	run_id;
+	__u64	seed;			/* of the jitter */
+	__u32	pid;
+	__u32	dst_max;		/* destination slots, ~other included */
+	__u32	pair_max;
+	__u32	fuse;			/* 0: inactive */
+	__u64	cgroup_id;		/* what the programs are attached to */
+	__u64	generation;		/* of the configuration */
+	__u64	pad[4];
+};
+_Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
+
+/* Kernel. The one element of its map. */
+struct ebb_kernel {
+	__u64	woken_for;		/* agent.looked at the last wake-up */
+	__u32	dst_high;		/* highest slot ever used */
+	__u32	pair_high;
+	__u64	errors[EBB_ERR_MAX];
+};
+
+/* Agent. What it must find again after a restart; one for each gate slot. */
+struct ebb_transition {
+	__u64	at_ns;
+	__u64	until_ns;		/* end of open; 0 elsewhere */
+	__u32	gen;			/* the generation that it began */
+	__u32	reason;			/* enum ebb_reason */
+	__u32	ok;			/* the facts that caused it: window or probes */
+	__u32	failed;
+	__u32	slow;
+	__u32	run;			/* failures in a row */
+};
+_Static_assert(sizeof(struct ebb_transition) == 40, "map value layout is ABI");
+
+struct ebb_memory {
+	__u32	trips;			/* in a row: decides the next open time */
+	__u32	count;			/* transitions ever; last[(count - 1) % KEPT] is the newest */
+	__u64	since_ns;		/* when the present state began; 0: never moved */
+	__u32	window_ok;		/* the window as of the last look, for the command line */
+	__u32	window_failed;
+	__u32	window_slow;
+	__u32	moved[EBB_REASON_MAX];	/* transitions by reason */
+	__u32	pad;
+	struct ebb_transition last[EBB_TRANSITIONS_KEPT];
+};
+_Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 40, "map value layout is ABI");
+
+/* A hint in the ring buffer. The maps are the truth. */
+struct ebb_event {
+	__u64	at_ns;
+	__u32	kind;			/* enum ebb_event_kind */
+	__u32	outcome;		/* enum ebb_outcome, for FAILURE and PROBE */
+	__u32	pair;
+	__u32	gate;
+};
+_Static_assert(sizeof(struct ebb_event) == 24, "ring buffer layout is ABI");
+
+#endif /* EBB_ABI_H */

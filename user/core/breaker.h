@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The breaker: one pure function of (state, facts, now, config). No clock, no
+ * allocation, no I/O. docs/state-machine.md is its picture and its table.
+ */
+#ifndef EBB_CORE_BREAKER_H
+#define EBB_CORE_BREAKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "core/policy.h"
+#include "core/window.h"
+
+/* The agent's side of one gate. */
+struct ebb_breaker {
+	uint64_t word;		/* the state word that it wants in force */
+	uint64_t since_ns;	/* when the present state began; 0: never moved */
+	uint64_t key;		/* hash of (node seed, name): the jitter is drawn from it */
+	uint32_t trips;		/* in a row */
+	uint32_t calm_ok;	/* successes in the present full window since closing */
+	uint64_t calm_from_ns;	/* when that window began */
+	/* the kernel's counters as they were at the last look */
+	uint64_t seen_ok;
+	uint64_t seen_failed;
+	uint64_t seen_slow;
+	struct ebb_window window;
+};
+
+/* Transitions that one look can report: what the kernel did meanwhile, and our own. */
+#define EBB_BREAKER_MOVES_MAX 8
+
+/* The hash that the jitter of a gate is drawn from (FNV-1a over seed, name). */
+uint64_t ebb_breaker_key(uint64_t seed, const char *name);
+
+/* A gate seen for the first time: closed unless the kernel's words say otherwise; window empty. */
+void ebb_breaker_init(struct ebb_breaker *b, uint64_t key, const struct ebb_gate *facts);
+
+/*
+ * Takes up after a restart what @memory and the two words say, so that nothing
+ * but the window is forgotten.
+ */
+void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_verdict *verdict,
+			 const struct ebb_memory *memory, const struct ebb_gate *facts);
+
+/*
+ * One look at the gate's facts, a snapshot of the kernel's element: takes over
+ * what the kernel did, moves the window, judges. Transitions are written to
+ * @ret_moves (EBB_BREAKER_MOVES_MAX of them at most, oldest first) and their number is
+ * returned. Calling it again with the same facts and time returns 0.
+ */
+size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			const struct ebb_gate *facts, uint64_t now_ns,
+			struct ebb_transition *ret_moves);
+
+/* How long the @trip'th opening in a row lasts (1 is the first), jitter included. */
+uint64_t ebb_breaker_open_ns(const struct ebb_breaker_config *config, uint64_t key, uint32_t trip);
+
+/* When a look is next needed although no fact changes: end of open, of a probe's lease; UINT64_MAX: never. */
+uint64_t ebb_breaker_deadline(const struct ebb_breaker *b, const struct ebb_gate *facts);
+
+/* What the kernel is to obey: the state word, and the pull that is armed for the next trip. */
+void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			 struct ebb_verdict *ret_verdict);
+
+/* Writes one transition, and the numbers of the last look, into what is remembered. */
+void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_transition *move,
+			  struct ebb_memory *io_memory);
+
+#endif /* EBB_CORE_BREAKER_H */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The settings of a breaker: defaults, ranges, and their text form. One table
+ * describes every key; the flag --breaker, later the configuration file, and
+ * the documents are made from it.
+ */
+#ifndef EBB_CORE_POLICY_H
+#define EBB_CORE_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/why.h"
+
+struct ebb_breaker_config {
+	uint64_t window_ns;
+	uint32_t min_calls;
+	double	 failure_rate;		/* trips at >= */
+	uint64_t slow_call_ns;		/* 0: off */
+	double	 slow_rate;		/* trips at >= */
+	uint32_t consecutive_failures;	/* 0: off */
+	uint32_t count_mask;		/* 1 << enum ebb_outcome */
+	uint64_t open_for_ns;
+	double	 open_factor;
+	uint64_t open_max_ns;
+	double	 open_jitter;
+	uint32_t probes;		/* 1 to EBB_PROBES_MAX */
+	uint32_t close_after;
+	uint32_t reopen_after;
+	uint64_t probe_lease_ns;
+	uint64_t abandon_after_ns;
+};
+
+/* The defaults of design section 5. */
+void ebb_policy_defaults(struct ebb_breaker_config *ret_config);
+
+/*
+ * Applies "key=value,key=value" to @io_config, whole or not at all: on -EINVAL
+ * it is untouched and @why names the key, the value and what was expected.
+ * Outcomes in a list are joined by '+': "count=refused+timeout".
+ */
+int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, struct ebb_why *why);
+
+/* What the kernel needs of it, into the fields of @io_policy that come from a breaker config. */
+void ebb_policy_to_kernel(const struct ebb_breaker_config *config, struct ebb_policy *io_policy);
+
+/* One key: for help texts and documents. */
+struct ebb_policy_key {
+	const char *name;
+	const char *unit;	/* "duration", "ratio", "count", ... */
+	const char *fallback;	/* its default, as it would be written */
+	const char *range;	/* as it would be told: "1 to 8" */
+	const char *help;
+};
+
+/* All keys in the order of design section 5; *@ret_count is their number. */
+const struct ebb_policy_key *ebb_policy_keys(size_t *ret_count);
+
+/* Names as in metrics and on the command line; never NULL ("unknown" outside the range). */
+const char *ebb_mode_name(uint32_t mode);
+const char *ebb_state_name(uint32_t state);
+const char *ebb_reason_name(uint32_t reason);
+const char *ebb_outcome_name(uint32_t outcome);
+const char *ebb_cause_name(uint32_t cause);
+const char *ebb_scope_name(uint32_t scope);
+const char *ebb_error_name(uint32_t error);
+
+/* From and to of a reason: each reason has exactly one of each. */
+uint32_t ebb_reason_from(uint32_t reason);
+uint32_t ebb_reason_to(uint32_t reason);
+
+#endif /* EBB_CORE_POLICY_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The health of each component: healthy, degraded or unhealthy, since when and
+ * why. The agent sets, HTTP serves. Any unhealthy component makes the whole
+ * unhealthy, any degraded one makes it degraded.
+ */
+#ifndef EBB_EXPORT_HEALTH_H
+#define EBB_EXPORT_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ebb_health_state {
+	EBB_HEALTHY,
+	EBB_DEGRADED,
+	EBB_UNHEALTHY,
+};
+
+enum ebb_health_component {
+	EBB_HEALTH_PROGRAMS,	/* attached to the cgroup */
+	EBB_HEALTH_ENFORCEMENT,	/* in place if asked for */
+	EBB_HEALTH_LOOP,	/* ticks are on time */
+	EBB_HEALTH_TABLES,	/* room for destinations and pairs */
+	EBB_HEALTH_EVENTS,	/* hints lost */
+	EBB_HEALTH_MAX,
+};
+
+struct ebb_health_entry {
+	enum ebb_health_state state;
+	int64_t since_realtime_ns;
+	char	why[160];	/* "" when healthy */
+};
+
+struct ebb_health {
+	bool started;		/* the first tick is done */
+	bool stopping;		/* readiness off */
+	bool enforce_wanted;	/* some destination or the node is in enforce mode */
+	struct ebb_health_entry entries[EBB_HEALTH_MAX];
+};
+
+void ebb_health_init(struct ebb_health *h, int64_t realtime_ns);
+
+/* @since moves only when the state changes. @format "" for healthy. */
+void ebb_health_set(struct ebb_health *h, enum ebb_health_component component,
+		    enum ebb_health_state state, int64_t realtime_ns, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+enum ebb_health_state ebb_health_overall(const struct ebb_health *h);
+
+/* Started, not stopping, and enforcement is in place where it is wanted. */
+bool ebb_health_ready(const struct ebb_health *h);
+
+const char *ebb_health_component_name(enum ebb_health_component component);
+const char *ebb_health_state_name(enum ebb_health_state state);
+
+#endif /* EBB_EXPORT_HEALTH_H */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pinned maps as plain memory. Every table is a BPF array mapped with
+ * mmap(2), so that a reader needs no system call and works with the agent dead.
+ * Who may write into which table is said in bpf/abi.h and bpf/maps.h; everything
+ * else is read-only by convention, and by the mapping for readers.
+ *
+ * A test builds an ebb_view over its own memory and has a fake kernel.
+ */
+#ifndef EBB_KERNEL_MAPS_H
+#define EBB_KERNEL_MAPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/why.h"
+
+#define EBB_DEFAULT_PIN_DIR "/sys/fs/bpf/ebb"
+
+/* Slots [0, max). Destination slot d has node gate d; pair slot p has workload gate dst_max + p. */
+struct ebb_view {
+	struct ebb_agent *agent;	/* one element */
+	struct ebb_kernel *kernel;	/* one element */
+	struct ebb_dst *dsts;
+	struct ebb_pair *pairs;
+	struct ebb_gate *gates;
+	struct ebb_verdict *verdicts;
+	struct ebb_policy *policies;	/* by destination slot */
+	struct ebb_memory *memories;	/* by gate slot */
+	uint32_t dst_max;
+	uint32_t pair_max;
+	uint32_t gate_max;		/* dst_max + pair_max */
+};
+
+struct ebb_maps;
+
+enum ebb_maps_access {
+	EBB_MAPS_READ,
+	EBB_MAPS_WRITE,
+};
+
+/*
+ * Opens what is pinned in @pin_dir. Versions and sizes are checked before a byte is
+ * mapped. -ENOENT: nothing pinned; -EPERM, -EACCES: not permitted; -EPROTO: another layout.
+ */
+int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_maps **ret_maps,
+		  struct ebb_why *why);
+void ebb_maps_free(struct ebb_maps *maps);
+
+const struct ebb_view *ebb_maps_view(const struct ebb_maps *maps);
+
+/* Which of the pinned programs are really attached. */
+struct ebb_link_info {
+	const char *name;	/* of the program, e.g. "connect4" */
+	int attached;		/* 1, or 0: pin gone, or its cgroup was removed */
+	uint32_t program_id;
+	uint64_t cgroup_id;
+};
+
+#define EBB_LINKS_MAX 8
+
+/* Fills @ret_links and returns their number (never an error: a missing link is a fact). */
+size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX]);
+
+/* Bytes of kernel memory that the pinned maps take, as the kernel accounts them. */
+uint64_t ebb_maps_bytes(const struct ebb_maps *maps);
+
+/* Removes every link, map and pin of ebb in @pin_dir. *@ret_count: pins removed. -ENOENT: nothing there. */
+int ebb_maps_detach(const char *pin_dir, size_t *ret_count, struct ebb_why *why);
+
+#endif /* EBB_KERNEL_MAPS_H */
