@@ -29,7 +29,9 @@ CFLAGS_ALL := -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLA
 LDFLAGS_ALL := $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lm
 
-BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+# maps.bpf.c first: the linker of libbpf 1.1 keeps the offset of a map only where its
+# definition comes before the objects that declare it extern.
+BPF_SOURCES := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(BUILD)/%.o)
 SKELETON := $(BUILD)/bpf/ebb.skel.h
 USER_SOURCES := $(filter-out user/main.c,$(wildcard user/*/*.c))

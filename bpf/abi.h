@@ -486,6 +486,14 @@ struct ebb_memory {
 };
 _Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 40, "map value layout is ABI");
 
+/* Known at load; the verifier drops what it turns off. */
+struct ebb_load_config {
+	__u32 dst_max;
+	__u32 pair_max;
+	__u32 has_set_retval;	/* 0: refuse by rewriting the address (before 6.1) */
+};
+_Static_assert(sizeof(struct ebb_load_config) == 12, "load-time configuration is ABI");
+
 /* A hint in the ring buffer. The maps are the truth. */
 struct ebb_event {
 	__u64	at_ns;
