@@ -20,20 +20,20 @@ enum ebb_exit {
 };
 
 struct ebb_option {
-	const char *name;	/* "pin", without the dashes */
-	const char *value;	/* "DIR"; NULL: a switch */
-	const char *fallback;	/* told in the help; NULL: none */
+	const char *name;     /* "pin", without the dashes */
+	const char *value;    /* "DIR"; NULL: a switch */
+	const char *fallback; /* told in the help; NULL: none */
 	const char *help;
 };
 
-struct ebb_args;	/* parsed options and positional arguments */
+struct ebb_args; /* parsed options and positional arguments */
 
 struct ebb_command {
 	const char *name;
-	const char *positional;			/* "DEST"; NULL: takes none */
-	const char *summary;			/* one line */
-	const char *details;			/* a paragraph for its own --help; may be NULL */
-	const struct ebb_option *options;	/* ends with a NULL name */
+	const char *positional;		  /* "DEST"; NULL: takes none */
+	const char *summary;		  /* one line */
+	const char *details;		  /* a paragraph for its own --help; may be NULL */
+	const struct ebb_option *options; /* ends with a NULL name */
 	enum ebb_exit (*run)(const struct ebb_args *args);
 };
 
