@@ -40,11 +40,17 @@ struct ebb_health {
 
 void ebb_health_init(struct ebb_health *h, int64_t realtime_ns);
 
-/* @since moves only when the state changes. @format "" for healthy. */
+/*
+ * @since moves only when the state changes; the reason is taken anew each time
+ * (cut at its end). A healthy component has none: pass NULL for @format.
+ */
 void ebb_health_set(struct ebb_health *h, enum ebb_health_component component, enum ebb_health_state state,
 		    int64_t realtime_ns, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 enum ebb_health_state ebb_health_overall(const struct ebb_health *h);
+
+/* Is there enforcement that is wanted, and the programs for it in place? */
+bool ebb_health_enforcing(const struct ebb_health *h);
 
 /* Started, not stopping, and enforcement is in place where it is wanted. */
 bool ebb_health_ready(const struct ebb_health *h);

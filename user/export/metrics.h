@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "export/name.h"
 #include "export/source.h"
 
 enum ebb_metrics_format {
@@ -20,21 +21,19 @@ enum ebb_metrics_format {
 
 struct ebb_metrics_writer;
 
+/* What is shown is settled here, its values are read when their line is written. -ENOMEM. */
 int ebb_metrics_writer_new(const struct ebb_source *source, enum ebb_metrics_format format,
 			   struct ebb_metrics_writer **ret_writer);
 void ebb_metrics_writer_free(struct ebb_metrics_writer *writer);
 
-/* Fills @buffer with the next bytes; 0 at the end. */
+/*
+ * Fills @buffer with the next bytes and returns their number, 0 at the end.
+ * The bytes do not depend on how they are asked for, as long as nothing they
+ * tell of changes.
+ */
 ssize_t ebb_metrics_writer_next(struct ebb_metrics_writer *writer, char *buffer, size_t size);
 
 /* docs/metrics.md. 0 or a negative errno. */
 int ebb_metrics_document(FILE *out);
-
-/*
- * The name of a destination as shown everywhere: "10.0.0.5:443/tcp",
- * "[2001:db8::5]:443/tcp", "~other". Returns @buffer.
- */
-#define EBB_DST_NAME_MAX 64
-const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer, size_t size);
 
 #endif /* EBB_EXPORT_METRICS_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user/lib/text.c: what comes from outside is fit to print. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/text.h"
+
+struct escape_case {
+	const char *text, *expected;
+};
+
+static const struct escape_case escape_cases[] = {
+	{"", ""},
+	{"plain /a.slice", "plain /a.slice"},
+	{"a\\x2db", "a\\x2db"}, /* systemd writes names like this */
+	{"\x1b[31mred\a\r\n\t\x7f", "\\x1b[31mred\\x07\\x0d\\x0a\\x09\\x7f"},
+	{"gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x8c\x8a",
+	 "gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x8c\x8a"},
+	{"\xc2\x9b", "\\xc2\\x9b"},		      /* C1: a terminal takes it for ESC [ */
+	{"\xe2\x80\xae", "\\xe2\\x80\\xae"},	      /* right to left from here on */
+	{"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},	      /* isolate */
+	{"\xc0\xaf", "\\xc0\\xaf"},		      /* '/' made longer */
+	{"\xed\xa0\x80", "\\xed\\xa0\\x80"},	      /* a surrogate */
+	{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond Unicode */
+	{"\xe6\x97", "\\xe6\\x97"},		      /* cut */
+	{"\x80\xff", "\\x80\\xff"},
+};
+
+static void what_is_not_printable_is_escaped(void **state)
+{
+	char buffer[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(escape_cases) / sizeof(escape_cases[0]); i++)
+		assert_string_equal(ebb_text_escape(escape_cases[i].text, buffer, sizeof(buffer)),
+				    escape_cases[i].expected);
+}
+
+static void what_does_not_fit_is_cut_between_characters(void **state)
+{
+	char buffer[8];
+
+	(void)state;
+	assert_string_equal(ebb_text_escape("abcdef\xc3\xbc", buffer, 8), "abcdef");
+	assert_string_equal(ebb_text_escape("abcde\xc3\xbc", buffer, 8), "abcde\xc3\xbc");
+	assert_string_equal(ebb_text_escape("abcd\x1b", buffer, 8), "abcd");
+	assert_string_equal(ebb_text_escape("abc\x1b", buffer, 8), "abc\\x1b");
+	assert_string_equal(ebb_text_escape("abc", buffer, 1), "");
+	buffer[0] = 'u';
+	(void)ebb_text_escape("abc", buffer, 0);
+	assert_int_equal(buffer[0], 'u');
+}
+
+static void columns_are_characters(void **state)
+{
+	(void)state;
+	assert_int_equal(ebb_text_columns(""), 0);
+	assert_int_equal(ebb_text_columns("abc"), 3);
+	assert_int_equal(ebb_text_columns("gr\xc3\xbc\xc3\x9f"), 4);
+}
+
+struct distance_case {
+	const char *a, *b;
+	size_t expected;
+};
+
+static const struct distance_case distance_cases[] = {
+	{"", "", 0},
+	{"", "abc", 3},
+	{"abc", "", 3},
+	{"list", "list", 0},
+	{"lsit", "list", 1},
+	{"lst", "list", 1},
+	{"lisst", "list", 1},
+	{"lost", "list", 1},
+	{"kitten", "sitting", 3},
+	{"status", "detach", 5},
+};
+
+static void distance_counts_slips_of_the_fingers(void **state)
+{
+	char a[200], b[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(distance_cases) / sizeof(distance_cases[0]); i++) {
+		const struct distance_case *c = &distance_cases[i];
+
+		if (ebb_text_distance(c->a, c->b) != c->expected)
+			fail_msg("'%s' '%s': %zu", c->a, c->b, ebb_text_distance(c->a, c->b));
+	}
+	/* bounded */
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	a[199] = b[199] = '\0';
+	assert_int_equal(ebb_text_distance(a, b), 63);
+}
+
+static void a_part_or_a_slip_is_like_the_whole(void **state)
+{
+	size_t distance = 0;
+
+	(void)state;
+	assert_true(ebb_text_like("lits", "list", &distance));
+	assert_int_equal(distance, 1);
+	assert_true(ebb_text_like("10.0.0.5", "10.0.0.5:443/tcp", &distance));
+	assert_int_equal(distance, 1);
+	assert_true(ebb_text_like("10.0.0.5:444/tpc", "10.0.0.5:443/tcp", &distance));
+	assert_int_equal(distance, 2);
+	distance = 77;
+	assert_false(ebb_text_like("stop", "show", &distance));
+	assert_false(ebb_text_like("", "show", &distance));
+	assert_false(ebb_text_like("show", "", &distance));
+	assert_int_equal(distance, 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_printable_is_escaped),
+		cmocka_unit_test(what_does_not_fit_is_cut_between_characters),
+		cmocka_unit_test(columns_are_characters),
+		cmocka_unit_test(distance_counts_slips_of_the_fingers),
+		cmocka_unit_test(a_part_or_a_slip_is_like_the_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Text from outside, made fit to print: what the kernel, the network or
+ * another user named must not steer a terminal or break a JSON reader.
+ */
+#ifndef EBB_LIB_TEXT_H
+#define EBB_LIB_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Copies @text into @buffer, which is returned. Control characters, characters
+ * that turn the writing direction, and bytes that are no UTF-8 become "\xNN",
+ * byte by byte; all else, a backslash included, stays. What does not fit is
+ * cut, never within a character.
+ */
+const char *ebb_text_escape(const char *text, char *buffer, size_t size);
+
+/* The terminal columns that escaped text takes: one for each character. */
+size_t ebb_text_columns(const char *text);
+
+/*
+ * How many letters must be added, dropped, changed or swapped with their
+ * neighbour to make @b out of @a; only the first 63 bytes of each are looked at.
+ */
+size_t ebb_text_distance(const char *a, const char *b);
+
+/*
+ * Could someone who wrote @text have meant @candidate? One holds the other, or
+ * fewer than half of the letters differ. *@ret_distance: the smaller the likelier.
+ */
+bool ebb_text_like(const char *text, const char *candidate, size_t *ret_distance);
+
+#endif /* EBB_LIB_TEXT_H */
