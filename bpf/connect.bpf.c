@@ -17,7 +17,7 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
-#define EBB_ALLOW 1
+#define EBB_ALLOW  1
 #define EBB_REFUSE 0
 
 /* Constants only: newer verifiers refuse a value that comes from a map (b1f7f67b74c2). */

@@ -127,12 +127,13 @@ static __always_inline void result(const struct ebb_route *route, struct ebb_con
 	if (conn && (conn->flags & EBB_CONN_MUTE))
 		return;
 	if (conn && (conn->flags & EBB_CONN_PROBE)) {
-		did = ebb_conn_end_probe(conn, route->gate, now, ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
+		did = ebb_conn_end_probe(conn, route->gate, now,
+					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
 		if (did & EBB_RESULT_COUNTED)
 			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
 	} else {
-		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0, ok,
-				      slow);
+		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0,
+				      ok, slow);
 		if (did & EBB_RESULT_PULLED)
 			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
 		else if ((did & EBB_RESULT_COUNTED) && !ok)

@@ -27,20 +27,20 @@
 #include "lib/units.h"
 #include "node/cgroup.h"
 
-#define NS_PER_S 1000000000ULL
+#define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
 
-#define TICK_BUSY_NS (100 * NS_PER_MS)	/* while results arrive */
-#define TICK_IDLE_NS NS_PER_S
-#define LINK_CHECK_NS (5 * NS_PER_S)
-#define ERROR_REPORT_NS (60 * NS_PER_S)	/* one line for each kind of our own failures */
+#define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
+#define TICK_IDLE_NS	NS_PER_S
+#define LINK_CHECK_NS	(5 * NS_PER_S)
+#define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
  * Looks because of hints: at once, as long as there are not more than this many
  * a second; a storm of failures then costs one look a millisecond, not a processor.
  */
 #define HINT_SPACING_NS NS_PER_MS
-#define HINT_BURST 64
+#define HINT_BURST	64
 
 struct agent {
 	const struct ebb_agent_options *options;
@@ -61,9 +61,9 @@ struct agent {
 	int timer_fd;
 	bool stop;
 
-	uint64_t tick_at_ns;		/* when the next tick is due */
-	uint64_t hint_tat_ns;		/* generic cell rate: theoretical arrival of the next hinted look */
-	bool hint_waits;		/* a hint came while looks were spaced out */
+	uint64_t tick_at_ns;  /* when the next tick is due */
+	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
+	bool hint_waits;      /* a hint came while looks were spaced out */
 	uint64_t links_at_ns;
 	uint64_t errors_at_ns;
 	uint64_t errors_told[EBB_ERR_MAX];
@@ -189,7 +189,8 @@ static int tick(struct agent *a)
 	uint64_t start = now_monotonic(), end, next;
 
 	if (a->tick_at_ns && start > a->tick_at_ns + TICK_IDLE_NS)
-		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(), "a tick was %llu ms late",
+		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(),
+			       "a tick was %llu ms late",
 			       (unsigned long long)((start - a->tick_at_ns) / NS_PER_MS));
 	else
 		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_HEALTHY, now_realtime(), "%s", "");

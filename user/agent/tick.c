@@ -13,7 +13,7 @@
 /* What the agent keeps of a gate beside the maps. */
 struct ebb_ticker_gate {
 	bool known;
-	uint32_t epoch;		/* of the slot when it became known: another owner starts anew */
+	uint32_t epoch; /* of the slot when it became known: another owner starts anew */
 	struct ebb_breaker breaker;
 };
 
@@ -24,7 +24,7 @@ struct ebb_ticker {
 	bool restore;
 	ebb_move_handler on_move;
 	void *userdata;
-	struct ebb_ticker_gate *gates;	/* by gate slot; untouched pages cost nothing */
+	struct ebb_ticker_gate *gates; /* by gate slot; untouched pages cost nothing */
 };
 
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
@@ -117,7 +117,8 @@ static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_
 	uint64_t key = gate_key(t, dst, pair);
 
 	if (t->restore && !g->known)
-		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate], facts);
+		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate],
+				    facts);
 	else
 		ebb_breaker_init(&g->breaker, key, facts);
 	g->known = true;

@@ -15,12 +15,12 @@
 
 /* The agent's side of one gate. */
 struct ebb_breaker {
-	uint64_t word;		/* the state word that it wants in force */
-	uint64_t since_ns;	/* when the present state began; 0: never moved */
-	uint64_t key;		/* hash of (node seed, name): the jitter is drawn from it */
-	uint32_t trips;		/* in a row */
-	uint32_t calm_ok;	/* successes in the present full window since closing */
-	uint64_t calm_from_ns;	/* when that window began */
+	uint64_t word;	       /* the state word that it wants in force */
+	uint64_t since_ns;     /* when the present state began; 0: never moved */
+	uint64_t key;	       /* hash of (node seed, name): the jitter is drawn from it */
+	uint32_t trips;	       /* in a row */
+	uint32_t calm_ok;      /* successes in the present full window since closing */
+	uint64_t calm_from_ns; /* when that window began */
 	/* the kernel's counters as they were at the last look */
 	uint64_t seen_ok;
 	uint64_t seen_failed;
@@ -51,8 +51,7 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
  * returned. Calling it again with the same facts and time returns 0.
  */
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
-			const struct ebb_gate *facts, uint64_t now_ns,
-			struct ebb_transition *ret_moves);
+			const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition *ret_moves);
 
 /* How long the @trip'th opening in a row lasts (1 is the first), jitter included. */
 uint64_t ebb_breaker_open_ns(const struct ebb_breaker_config *config, uint64_t key, uint32_t trip);

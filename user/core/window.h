@@ -18,12 +18,12 @@
 struct ebb_counts {
 	uint32_t ok;
 	uint32_t failed;
-	uint32_t slow;		/* of both */
+	uint32_t slow; /* of both */
 };
 
 struct ebb_window {
-	uint64_t newest;	/* number of the current bucket */
-	struct ebb_counts buckets[EBB_WINDOW_BUCKETS];	/* by number % 10 */
+	uint64_t newest;			       /* number of the current bucket */
+	struct ebb_counts buckets[EBB_WINDOW_BUCKETS]; /* by number % 10 */
 	struct ebb_counts sum;
 };
 

@@ -34,7 +34,7 @@ struct ebb_loader {
 	struct ebb_events *events;
 	char pin_dir[EBB_PIN_PATH_MAX];
 	int lock_fd;
-	int cgroup_fd;		/* borrowed */
+	int cgroup_fd; /* borrowed */
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
@@ -75,7 +75,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	    mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0) {
 		r = -errno;
 		return ebb_why(why, r,
-			       "no bpf file system at " BPFFS " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
+			       "no bpf file system at " BPFFS
+			       " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
 			       ebb_strerror(r));
 	}
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
@@ -88,7 +89,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	if (!r) {
 		(void)rmdir(dir);
 		return ebb_why(why, -EINVAL,
-			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS, dir);
+			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
+			       dir);
 	}
 	return 0;
 }
@@ -146,7 +148,7 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	uint32_t dsts = o->destinations + 1, pairs = o->pairs + 1;
 	const struct {
 		struct bpf_map *map;
-		uint32_t entries;	/* 0: as defined */
+		uint32_t entries; /* 0: as defined */
 	} sizes[] = {
 		{l->skeleton->maps.ebb_endpoint_v1, o->endpoints},
 		{l->skeleton->maps.ebb_pair_v1, pairs},
@@ -209,7 +211,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	(void)snprintf(l->pin_dir, sizeof(l->pin_dir), "%s", o->pin_dir);
 	r = inspect_pins(l, o, why);
 	if (r < 0) {
-		l->took_over = true;	/* they are somebody's: ebb_loader_free() leaves them */
+		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
 	l->skeleton = ebb_bpf__open();
@@ -277,8 +279,8 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 	int r;
 
 	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
-			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1), sizeof(struct ebb_endpoint),
-			      view->dst_max);
+			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
+			      sizeof(struct ebb_endpoint), view->dst_max);
 	if (r == 0)
 		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
 				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
@@ -348,7 +350,8 @@ static int explain_attach(int r, const char *hook, struct ebb_why *why)
 			       "cannot attach %s (%s): either CAP_NET_ADMIN is missing, or a program is attached exclusively there or above; 'bpftool cgroup tree' shows it",
 			       hook, ebb_strerror(r));
 	if (r == -E2BIG)
-		return ebb_why(why, r, "cannot attach %s: 64 programs are attached to this cgroup already", hook);
+		return ebb_why(why, r, "cannot attach %s: 64 programs are attached to this cgroup already",
+			       hook);
 	return ebb_why(why, r, "cannot attach %s: %s", hook, ebb_strerror(r));
 }
 
@@ -359,7 +362,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
-		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h], sizeof(paths[h]));
+		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h],
+				 sizeof(paths[h]));
 		if (r == 0)
 			r = take_over_link(loader, h, paths[h]);
 		if (r == -ENOENT) {

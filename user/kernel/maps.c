@@ -27,7 +27,7 @@ enum table {
 
 static const struct {
 	const char *name;
-	uint32_t    value_size;
+	uint32_t value_size;
 } tables[TABLE_MAX] = {
 	[TABLE_AGENT] = {"ebb_agent_v1", sizeof(struct ebb_agent)},
 	[TABLE_KERNEL] = {"ebb_kernel_v1", sizeof(struct ebb_kernel)},
@@ -49,8 +49,8 @@ static const char *const other_maps[] = {
 struct ebb_maps {
 	struct ebb_view view;
 	uint64_t bytes;
-	void	*memory[TABLE_MAX];
-	size_t	 size[TABLE_MAX];
+	void *memory[TABLE_MAX];
+	size_t size[TABLE_MAX];
 };
 
 static int open_pin(const char *pin_dir, const char *name, enum ebb_maps_access access, int *ret_fd,
@@ -115,7 +115,8 @@ static int map_table(struct ebb_maps *m, enum table table, const char *pin_dir, 
 			       "map '%s' in '%s' has another layout than this ebb: run 'ebb detach --pin %s' first",
 			       tables[table].name, pin_dir, pin_dir);
 	size = ((size_t)info.max_entries * info.value_size + page - 1) / page * page;
-	memory = mmap(NULL, size, access == EBB_MAPS_READ ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory = mmap(NULL, size, access == EBB_MAPS_READ ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fd, 0);
 	if (memory == MAP_FAILED) {
 		r = -errno;
 		return ebb_why(why, r, "cannot map '%s' of '%s' into memory: %s", tables[table].name, pin_dir,

@@ -32,7 +32,7 @@ static int turn_over(int queue_fd, uint32_t slots, bool *accounted)
 		if (r < 0)
 			return r;
 		if (slot == EBB_SLOT_OTHER || slot >= slots)
-			continue;	/* nobody may have put it there: dropped */
+			continue; /* nobody may have put it there: dropped */
 		if (accounted[slot]) {
 			/* round: this one stood in it already */
 			return bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
