@@ -7,6 +7,7 @@
 #ifndef EBB_CORE_POLICY_H
 #define EBB_CORE_POLICY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,13 +46,29 @@ int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, str
 /* What the kernel needs of it, into the fields of @io_policy that come from a breaker config. */
 void ebb_policy_to_kernel(const struct ebb_breaker_config *config, struct ebb_policy *io_policy);
 
-/* One key: for help texts and documents. */
+/* How the value of a key is written. */
+enum ebb_policy_kind {
+	EBB_POLICY_DURATION,
+	EBB_POLICY_DURATION_OR_OFF,	/* off is 0 */
+	EBB_POLICY_RATIO,
+	EBB_POLICY_FACTOR,
+	EBB_POLICY_COUNT,
+	EBB_POLICY_OUTCOMES,
+};
+
+/* One key: for the parser, help texts and documents. */
 struct ebb_policy_key {
 	const char *name;
-	const char *unit;	/* "duration", "ratio", "count", ... */
+	const char *unit;	/* "duration", "ratio", "factor", "count", "outcomes" */
 	const char *fallback;	/* its default, as it would be written */
 	const char *range;	/* as it would be told: "1 to 8" */
 	const char *help;
+	/* for the parser */
+	enum ebb_policy_kind kind;
+	size_t offset;		/* into struct ebb_breaker_config */
+	double min;		/* durations in ns */
+	double max;
+	bool above_min;		/* min itself is outside */
 };
 
 /* All keys in the order of design section 5; *@ret_count is their number. */

@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "250ms", "10s", "1.5s", "2m", "1h", "30d", "0"; units ns us ms s m h d. */
+/*
+ * "250ms", "10s", "1.5s", "2m", "1h", "30d", "0"; units ns us ms s m h d. Parts
+ * add up, the larger unit first: "1m30s". Finer than 1 ns is -EINVAL.
+ */
 int ebb_parse_duration(const char *text, uint64_t *ret_ns);
 
 /* "0.5", "1", "50%": 0 to 1. */
