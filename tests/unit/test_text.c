@@ -2,6 +2,7 @@
 /* user/lib/text.c: what comes from outside is fit to print. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -101,6 +102,24 @@ static void distance_counts_slips_of_the_fingers(void **state)
 	assert_int_equal(ebb_text_distance(a, b), 63);
 }
 
+static void a_part_or_a_slip_is_like_the_whole(void **state)
+{
+	size_t distance = 0;
+
+	(void)state;
+	assert_true(ebb_text_like("lits", "list", &distance));
+	assert_int_equal(distance, 1);
+	assert_true(ebb_text_like("10.0.0.5", "10.0.0.5:443/tcp", &distance));
+	assert_int_equal(distance, 1);
+	assert_true(ebb_text_like("10.0.0.5:444/tpc", "10.0.0.5:443/tcp", &distance));
+	assert_int_equal(distance, 2);
+	distance = 77;
+	assert_false(ebb_text_like("stop", "show", &distance));
+	assert_false(ebb_text_like("", "show", &distance));
+	assert_false(ebb_text_like("show", "", &distance));
+	assert_int_equal(distance, 77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +127,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_cut_between_characters),
 		cmocka_unit_test(columns_are_characters),
 		cmocka_unit_test(distance_counts_slips_of_the_fingers),
+		cmocka_unit_test(a_part_or_a_slip_is_like_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

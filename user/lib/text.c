@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/text.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -127,4 +126,20 @@ size_t ebb_text_distance(const char *a, const char *b)
 		}
 	}
 	return rows[a_length % 3][b_length];
+}
+
+bool ebb_text_like(const char *text, const char *candidate, size_t *ret_distance)
+{
+	size_t distance = ebb_text_distance(text, candidate);
+	size_t length = strlen(candidate);
+
+	if (length == 0 || text[0] == '\0')
+		return false;
+	/* a part of a name is likelier meant than a slip of equal length */
+	if (strstr(candidate, text))
+		distance = 1;
+	else if (2 * distance >= length)
+		return false;
+	*ret_distance = distance;
+	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef EBB_LIB_TEXT_H
 #define EBB_LIB_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -24,5 +25,11 @@ size_t ebb_text_columns(const char *text);
  * neighbour to make @b out of @a; only the first 63 bytes of each are looked at.
  */
 size_t ebb_text_distance(const char *a, const char *b);
+
+/*
+ * Could someone who wrote @text have meant @candidate? One holds the other, or
+ * fewer than half of the letters differ. *@ret_distance: the smaller the likelier.
+ */
+bool ebb_text_like(const char *text, const char *candidate, size_t *ret_distance);
 
 #endif /* EBB_LIB_TEXT_H */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/common.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/text.h"
+
+#define NS_PER_S    1000000000ULL
+#define MESSAGE_MAX 1024
+
+/* ------------------------------------------------------------- errors -- */
+
+/* One write for the whole line; what was typed or came from the kernel is escaped. */
+static void print_error(const struct ebb_args *args, const char *option, const char *format, va_list list)
+	__attribute__((format(printf, 3, 0)));
+
+static void print_error(const struct ebb_args *args, const char *option, const char *format, va_list list)
+{
+	char text[MESSAGE_MAX], safe[2 * MESSAGE_MAX];
+
+	(void)vsnprintf(text, sizeof(text), format, list);
+	(void)ebb_text_escape(text, safe, sizeof(safe));
+	(void)fprintf(stderr, "ebb %s: %s%s%s%s\n", ebb_args_command(args)->name, option ? "--" : "",
+		      option ? option : "", option ? ": " : "", safe);
+}
+
+enum ebb_exit ebb_fail(const struct ebb_args *args, enum ebb_exit code, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	print_error(args, NULL, format, list);
+	va_end(list);
+	return code;
+}
+
+enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	print_error(args, option, format, list);
+	va_end(list);
+	return EBB_EXIT_USAGE;
+}
+
+/* ------------------------------------------------------------ session -- */
+
+enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json)
+{
+	const char *output = ebb_args_get(args, "output");
+
+	if (strcmp(output, "json") != 0 && strcmp(output, "text") != 0)
+		return ebb_fail_option(args, "output", "'%s' is no format: text or json", output);
+	*ret_json = strcmp(output, "json") == 0;
+	return EBB_EXIT_DONE;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now = {};
+
+	(void)clock_gettime(clock, &now); /* cannot fail for these clocks */
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
+{
+	struct ebb_look *look = &session->look;
+
+	look->link_count = ebb_maps_links(ebb_args_get(args, "pin"), look->links);
+	look->now_ns = clock_ns(CLOCK_MONOTONIC);
+	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
+}
+
+static size_t terminal_columns(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
+}
+
+enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *ret_session)
+{
+	struct ebb_session session = {};
+	struct ebb_why why = {};
+	enum ebb_exit code;
+	int r;
+
+	code = ebb_output_format(args, &session.json);
+	if (code != EBB_EXIT_DONE)
+		return code;
+	r = ebb_maps_open(ebb_args_get(args, "pin"), EBB_MAPS_READ, &session.maps, &why);
+	if (r < 0)
+		return ebb_fail(args, ebb_exit_from(r), "%s", why.text);
+	r = ebb_cgroup_names_new(&session.look.names);
+	if (r < 0) {
+		ebb_session_close(&session);
+		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
+	}
+	session.look.view = ebb_maps_view(session.maps);
+	session.look.columns = session.json ? 0 : terminal_columns();
+	ebb_session_look(args, &session);
+	*ret_session = session;
+	return EBB_EXIT_DONE;
+}
+
+void ebb_session_close(struct ebb_session *session)
+{
+	ebb_cgroup_names_free(session->look.names);
+	ebb_maps_free(session->maps);
+	*session = (struct ebb_session){};
+}
+
+enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root)
+{
+	int r;
+
+	if (!root)
+		return ebb_fail(args, EBB_EXIT_FAILED, "out of memory");
+	r = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	json_decref(root);
+	if (r < 0 || fputc('\n', stdout) == EOF)
+		return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output");
+	return EBB_EXIT_DONE;
+}
+
+/* -------------------------------------------------------------- agent -- */
+
+enum ebb_agent_state ebb_agent_state(const struct ebb_agent *agent, uint64_t now_ns)
+{
+	uint64_t age;
+
+	if (agent->heartbeat_ns == 0)
+		return EBB_AGENT_NONE;
+	age = ebb_age(now_ns, agent->heartbeat_ns);
+	if (age > agent->lease_ns)
+		return EBB_AGENT_DEAD;
+	return age > EBB_HEARTBEAT_LATE_NS ? EBB_AGENT_SILENT : EBB_AGENT_RUNNING;
+}
+
+const char *ebb_agent_state_name(enum ebb_agent_state state)
+{
+	static const char *const names[] = {
+		[EBB_AGENT_NONE] = "none",
+		[EBB_AGENT_RUNNING] = "running",
+		[EBB_AGENT_SILENT] = "silent",
+		[EBB_AGENT_DEAD] = "dead",
+	};
+
+	return names[state];
+}
+
+/* --------------------------------------------------------------- time -- */
+
+uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns)
+{
+	return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns)
+{
+	/* both fit: monotonic time starts with the machine */
+	return look->realtime_ns - ((int64_t)look->now_ns - (int64_t)at_ns);
+}
+
+const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size)
+{
+	time_t seconds = (time_t)(realtime_ns / (int64_t)NS_PER_S);
+	size_t used;
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm) || (used = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm)) == 0)
+		(void)snprintf(buffer, size, "?");
+	else if (millis)
+		(void)snprintf(buffer + used, size - used, ".%03d",
+			       (int)(realtime_ns % (int64_t)NS_PER_S / 1000000));
+	return buffer;
+}
+
+/* --------------------------------------------------------------- JSON -- */
+
+json_t *ebb_json_seconds(uint64_t ns)
+{
+	return json_real((double)ns / (double)NS_PER_S);
+}
+
+json_t *ebb_json_count(uint64_t count)
+{
+	return json_integer((json_int_t)count);
+}
+
+json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)
+{
+	/* to the microsecond: that much a double holds exactly enough */
+	if (at_ns == 0)
+		return json_null();
+	return json_real((double)(ebb_look_realtime(look, at_ns) / 1000) / 1e6);
+}
+
+/* -------------------------------------------------------------- names -- */
+
+const char *ebb_errno_name(uint32_t code)
+{
+	static const char *const names[EBB_ERRNO_MAX] = {
+		[EBB_ERRNO_CONNREFUSED] = "ECONNREFUSED",
+		[EBB_ERRNO_HOSTUNREACH] = "EHOSTUNREACH",
+		[EBB_ERRNO_TIMEDOUT] = "ETIMEDOUT",
+		[EBB_ERRNO_PERM] = "EPERM",
+	};
+
+	return code < EBB_ERRNO_MAX ? names[code] : "unknown";
+}
+
+const char *ebb_on_agent_loss_name(uint32_t loss)
+{
+	static const char *const names[EBB_LOSS_MAX] = {
+		[EBB_LOSS_RELEASE] = "release",
+		[EBB_LOSS_HOLD] = "hold",
+	};
+
+	return loss < EBB_LOSS_MAX ? names[loss] : "unknown";
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the commands share: opening the maps, the moment that is looked at,
+ * time and JSON as they are shown. Only for user/cli and its tests.
+ */
+#ifndef EBB_CLI_COMMON_H
+#define EBB_CLI_COMMON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "bpf/abi.h"
+#include "cli/cli.h"
+#include "kernel/maps.h"
+#include "node/cgroup.h"
+
+/*
+ * An agent that lives writes its heartbeat at least every second; three of them
+ * missed, and it is called silent.
+ */
+#define EBB_HEARTBEAT_LATE_NS 3000000000ULL
+
+/* One moment, seen by a command. A test fills it from its own memory. */
+struct ebb_look {
+	const struct ebb_view *view;
+	struct ebb_cgroup_names *names;
+	struct ebb_link_info links[EBB_LINKS_MAX];
+	size_t link_count;
+	uint64_t now_ns;	/* CLOCK_MONOTONIC */
+	int64_t realtime_ns;
+	size_t columns;		/* of the terminal; 0: no limit */
+};
+
+/* What a command holds open. */
+struct ebb_session {
+	struct ebb_maps *maps;
+	struct ebb_look look;
+	bool json;
+};
+
+/* Prints "ebb COMMAND: text" to standard error and returns @code. */
+enum ebb_exit ebb_fail(const struct ebb_args *args, enum ebb_exit code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same for an option: "ebb COMMAND: --option: text", wrong use. */
+enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Checks --output. EBB_EXIT_DONE, or the error was told. */
+enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json);
+
+/*
+ * Opens the maps for reading and looks for the first time. On anything but EBB_EXIT_DONE
+ * the error was told and there is nothing to close.
+ */
+enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *ret_session);
+/* Looks again: clocks and links. */
+void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
+void ebb_session_close(struct ebb_session *session);
+
+/* Prints @root, which it frees; NULL is out of memory. */
+enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
+
+/* What --flags of 'ebb run' say. -EINVAL and a reason that names the flag. */
+int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_options, struct ebb_why *why);
+
+/* -------------------------------------------------------------- agent -- */
+
+enum ebb_agent_state {
+	EBB_AGENT_NONE,		/* there never was one, or it left in order */
+	EBB_AGENT_RUNNING,
+	EBB_AGENT_SILENT,	/* late, but its lease holds */
+	EBB_AGENT_DEAD,		/* its lease is over */
+};
+
+enum ebb_agent_state ebb_agent_state(const struct ebb_agent *agent, uint64_t now_ns);
+const char *ebb_agent_state_name(enum ebb_agent_state state);
+
+/* --------------------------------------------------------------- time -- */
+
+#define EBB_TIME_MAX 32
+
+/* Wall clock of a monotonic time. */
+int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns);
+/* "2026-11-21 14:03:59", local time; with @millis ".123" behind it. */
+const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size);
+/* now - then, 0 when the clocks of two processors disagree. */
+uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns);
+
+/* --------------------------------------------------------------- JSON -- */
+
+json_t *ebb_json_seconds(uint64_t ns);
+json_t *ebb_json_count(uint64_t count);
+/* Unix time in seconds of a monotonic time; null for 0, which means never or unknown. */
+json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
+
+/* -------------------------------------------------------------- names -- */
+
+const char *ebb_errno_name(uint32_t code);		/* "ECONNREFUSED" */
+const char *ebb_on_agent_loss_name(uint32_t loss);	/* "release" */
+
+#endif /* EBB_CLI_COMMON_H */
