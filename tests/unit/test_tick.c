@@ -287,7 +287,9 @@ static void other_is_never_judged(void **state)
 	w->view.pairs[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
 	w->view.gates[EBB_SLOT_OTHER].failed = 1000;
 	assert_int_equal(tick(w).moves, 0);
-	assert_int_equal(w->view.verdicts[EBB_SLOT_OTHER].word, 0);
+	(void)ebb_tick_gate(w->ticker, EBB_SLOT_OTHER, w->now);
+	assert_int_equal(w->move_count, 0);
+	assert_int_equal(w->view.verdicts[EBB_SLOT_OTHER].arm, 0);
 }
 
 static void restart_forgets_nothing_but_the_window(void **state)
