@@ -315,9 +315,11 @@ static int take_over_link(struct ebb_loader *l, int hook, const char *path)
 	struct bpf_link *link;
 	int r;
 
+	if (access(path, F_OK) < 0)
+		return -errno;
 	link = bpf_link__open(path);
 	if (!link)
-		return errno == ENOENT ? -ENOENT : -errno;
+		return -errno;
 	r = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &info_size);
 	if (r == 0 && info.cgroup.cgroup_id == l->cgroup_id) {
 		r = bpf_link__update_program(link, hook_program(l, hook));
