@@ -64,6 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.send_header("Content-Length", "3"); self.end_headers(); self.wfile.write(b"ok\n")
     def log_message(self, *args): pass
+Server.handle_error = lambda *args: None  # clients that gave up
 server = Server(("127.0.0.1", 0), Handler)
 print(server.server_address[1], flush=True)
 server.serve_forever()
@@ -77,6 +78,7 @@ say '1. The agent watches one cgroup. It enforces: three failures in a row open 
 set -- run --mode enforce --cgroup "$cgroup" --pin "$pin" --listen 127.0.0.1:0 \
 	--breaker consecutive_failures=3,open_for=3s,open_jitter=0
 show "ebb run --mode enforce --cgroup .../$name --breaker consecutive_failures=3,open_for=3s"
+: >"$scratch/log"
 "$ebb" "$@" 2>"$scratch/log" &
 agent=$!
 for _ in $(seq 100); do
