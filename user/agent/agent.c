@@ -322,10 +322,19 @@ static void write_policies(struct agent *a)
 	struct ebb_policy other;
 
 	ebb_policy_to_kernel(&o->breaker, &policy);
-	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++)
-		a->view->policies[d] = policy;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
+		struct ebb_policy *place = &a->view->policies[d];
+
+		/* what an operator said outlives the agent */
+		policy.override_state = place->override_state;
+		policy.override_until_ns = place->override_until_ns;
+		policy.override_uid = place->override_uid;
+		policy.override_errno = place->override_errno;
+		*place = policy;
+	}
 	/* ~other is many destinations: it is counted, never refused */
 	other = policy;
+	other.override_state = EBB_OVERRIDE_AUTO;
 	other.mode = EBB_MODE_OBSERVE;
 	other.concurrent = 0;
 	other.arm = ebb_arm(0, 1);

@@ -136,18 +136,16 @@ static int node_text(FILE *out, const struct ebb_feature_result results[EBB_FEAT
 	ebb_table_cell(table, "%s",
 		       facts->pods[0] ? facts->pods : "none: '--cgroup auto' means the cgroup2 root");
 	ebb_table_cell(table, "JIT");
-	ebb_table_cell(
-		table, "%s",
-		facts->jit > 0 ? "on"
-		: facts->jit == 0
-			? "off: programs are interpreted; turn it on with 'sysctl net.core.bpf_jit_enable=1'"
-			: "unknown: " JIT_SETTING " cannot be read");
+	ebb_table_cell(table, "%s",
+		       facts->jit > 0 ? "on"
+		       : facts->jit == 0
+			       ? "off: programs are interpreted; turn it on with 'sysctl net.core.bpf_jit_enable=1'"
+			       : "unknown: " JIT_SETTING " cannot be read");
 	ebb_table_cell(table, "refusal");
-	ebb_table_cell(
-		table, "%s",
-		find(results, EBB_FEATURE_SET_RETVAL)->present
-			? "connect() returns the configured errno"
-			: "the address is rewritten to a closed port: connect() returns ECONNREFUSED, whatever is configured");
+	ebb_table_cell(table, "%s",
+		       find(results, EBB_FEATURE_SET_RETVAL)->present
+			       ? "connect() returns the configured errno"
+			       : "the address is rewritten to a closed port: connect() returns ECONNREFUSED, whatever is configured");
 	ebb_table_cell(table, "capabilities");
 	ebb_table_cell(table, "%s%s",
 		       facts->missing_capabilities[0] ? "missing: " : "all that the agent needs",
@@ -199,13 +197,15 @@ json_t *ebb_doctor_json(const struct ebb_feature_result results[EBB_FEATURE_MAX]
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		const struct ebb_feature_result *f = &results[i];
 
-		if (json_array_append_new(
-			    features,
-			    json_pack("{s:s, s:b, s:b, s:s, s:o, s:o}", "name", f->name, "present",
-				      f->present, "required", f->required, "used_for", f->help, "error",
-				      f->present || !f->error ? json_null()
-							      : json_string(ebb_strerror(f->error)),
-				      "remedy", f->present ? json_null() : json_string(f->remedy))) < 0) {
+		if (json_array_append_new(features,
+					  json_pack("{s:s, s:b, s:b, s:s, s:o, s:o}", "name", f->name,
+						    "present", f->present, "required", f->required,
+						    "used_for", f->help, "error",
+						    f->present || !f->error
+							    ? json_null()
+							    : json_string(ebb_strerror(f->error)),
+						    "remedy",
+						    f->present ? json_null() : json_string(f->remedy))) < 0) {
 			json_decref(features);
 			return NULL;
 		}
