@@ -20,8 +20,8 @@
 #define CAPACITY_MAX (1U << 20)
 
 enum setting_kind {
-	SETTING_CHOICE, /* uint32_t: index in .choices */
-	SETTING_COUNT, /* uint32_t from .min to .max */
+	SETTING_CHOICE,	  /* uint32_t: index in .choices */
+	SETTING_COUNT,	  /* uint32_t from .min to .max */
 	SETTING_DURATION, /* uint64_t, ns, from .min to .max */
 };
 
@@ -35,7 +35,7 @@ struct setting {
 };
 
 static const char *const modes[] = {"observe", "enforce", NULL}; /* enum ebb_mode */
-static const char *const losses[] = {"release", "hold", NULL}; /* enum ebb_on_agent_loss */
+static const char *const losses[] = {"release", "hold", NULL};	 /* enum ebb_on_agent_loss */
 static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm", NULL};
 
 #define OFFSET(field) offsetof(struct ebb_agent_options, field)

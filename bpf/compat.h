@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What differs between kernels, and plain loads of kernel structures. Direct
+ * loads only: bpf_core_read and bpf_probe_read are refused under lockdown.
+ */
+#ifndef EBB_COMPAT_H
+#define EBB_COMPAT_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* net/sock_reuseport, uapi: not in BTF as macros are not. */
+#define EBB_NS_PER_MS 1000000ULL
+#define EBB_NS_PER_US 1000ULL
+
+/* The workload of a socket: the cgroup it was created in, whoever uses it now. */
+static __always_inline __u64 ebb_sock_workload(const struct sock *sk)
+{
+	return sk->sk_cgrp_data.cgroup->kn->id;
+}
+
+/*
+ * Milliseconds since connect() of a socket in SYN_SENT. retrans_stamp is set
+ * when the SYN is made and stays over its retransmissions, in ms of the
+ * monotonic clock, or in us where the route asks for it (6.7).
+ */
+static __always_inline __u32 ebb_connect_age_ms(const struct tcp_sock *tp, __u64 now_ns)
+{
+	__u32 stamp = tp->retrans_stamp;
+
+	if (!stamp)
+		return 0;
+	if (bpf_core_field_exists(tp->tcp_usec_ts) && BPF_CORE_READ_BITFIELD(tp, tcp_usec_ts))
+		return ((__u32)(now_ns / EBB_NS_PER_US) - stamp) / 1000;
+	return (__u32)(now_ns / EBB_NS_PER_MS) - stamp;
+}
+
+/*
+ * The errno of the first ICMP error queued on a socket, 0: none. struct
+ * sock_exterr_skb lies in skb->cb; ee_errno is the first member of its @ee.
+ */
+static __always_inline __u32 ebb_sock_queued_error(const struct sock *sk)
+{
+	const struct sk_buff *skb;
+	__u32 at = bpf_core_field_offset(struct sock_exterr_skb, ee);
+
+	if (!sk->sk_error_queue.qlen)
+		return 0;
+	skb = sk->sk_error_queue.next;
+	if (!skb || at + 1 >= sizeof(skb->cb))
+		return 0;
+	return (__u8)skb->cb[at] | (__u32)(__u8)skb->cb[at + 1] << 8;
+}
+
+/* A subflow of MPTCP belongs to the kernel: sock_release never runs for it. */
+static __always_inline int ebb_sock_is_kernel(const struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+}
+
+#endif /* EBB_COMPAT_H */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What we remember of a socket, and its life. Only sockets that need it have a
+ * memory, since making one costs 0.8 us: a probe, a holder of a concurrency
+ * slot, one whose address another program rewrites, one of a gate that has moved
+ * before. A socket without one began in generation 0, with its gate closed.
+ *
+ *	connect hook        made where needed, LIVE
+ *	CONNECT_CB          SYN: from here on STATE_CB is sure to come
+ *	ESTABLISHED         the probe has its result
+ *	STATE_CB to CLOSE   everything is given back, forgotten
+ *	sock_release        the program lets go: the slot is given back; without SYN all of it
+ *	connect again       what a local failure left is given back first
+ */
+#ifndef EBB_CONN_H
+#define EBB_CONN_H
+
+#include "bpf/compat.h"
+#include "bpf/gate.h"
+#include "bpf/maps.h"
+#include "bpf/stats.h"
+
+/* Takes @flag off; was it on? One of two racing contexts gets the yes. */
+static __always_inline int ebb_conn_clear(struct ebb_conn *conn, __u32 flag)
+{
+	return (__sync_fetch_and_and(&conn->flags, ~flag) & flag) != 0;
+}
+
+static __always_inline void ebb_conn_set(struct ebb_conn *conn, __u32 flag)
+{
+	__sync_fetch_and_or(&conn->flags, flag);
+}
+
+static __always_inline void ebb_conn_give_slot(struct ebb_conn *conn, struct ebb_gate *gate)
+{
+	__u32 errors;
+
+	if (!ebb_conn_clear(conn, EBB_CONN_SLOT))
+		return;
+	errors = ebb_slot_give(gate);
+	if (errors)
+		ebb_count_errors(errors);
+}
+
+/* Ends the probe that the socket holds, if any. Returns EBB_RESULT_*. */
+static __always_inline __u32 ebb_conn_end_probe(struct ebb_conn *conn, struct ebb_gate *gate, __u64 now_ns,
+						enum ebb_probe_end end)
+{
+	if (!ebb_conn_clear(conn, EBB_CONN_PROBE))
+		return 0;
+	return ebb_probe_finish(gate, conn->probe_index, conn->probe_word, now_ns, end);
+}
+
+#endif /* EBB_CONN_H */

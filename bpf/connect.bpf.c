@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * connect(): endpoint -> destination -> pair and gate; asks the gate; takes
+ * probe and concurrency slots; counts. Whatever is unknown, missing or full is
+ * let through, and why is counted.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/compat.h"
+#include "bpf/conn.h"
+#include "bpf/errno.h"
+#include "bpf/gate.h"
+#include "bpf/key.h"
+#include "bpf/maps.h"
+#include "bpf/route.h"
+#include "bpf/stats.h"
+
+#define EBB_ALLOW  1
+#define EBB_REFUSE 0
+
+/* Constants only: newer verifiers refuse a value that comes from a map (b1f7f67b74c2). */
+static __always_inline void set_errno(__u32 code)
+{
+	switch (code) {
+	case EBB_ERRNO_HOSTUNREACH:
+		bpf_set_retval(-EBB_E_HOSTUNREACH);
+		break;
+	case EBB_ERRNO_TIMEDOUT:
+		bpf_set_retval(-EBB_E_TIMEDOUT);
+		break;
+	case EBB_ERRNO_PERM:
+		break; /* what REFUSE alone gives */
+	default:
+		bpf_set_retval(-EBB_E_CONNREFUSED);
+		break;
+	}
+}
+
+/*
+ * Before 6.1 there is no bpf_set_retval here: aim the socket at port 0 of the
+ * loopback, where the stack itself answers ECONNREFUSED. A socket bound to a
+ * device cannot get there and is let through.
+ */
+static __always_inline int aim_at_nothing(struct bpf_sock_addr *ctx, int v6)
+{
+	struct ebb_conn *conn;
+
+	if (ctx->sk->bound_dev_if) {
+		ebb_count_error(EBB_ERR_FALLBACK_DEVICE);
+		return EBB_ALLOW;
+	}
+	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (conn)
+		conn->flags = EBB_CONN_DENIED;
+	else
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+	if (!v6) {
+		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	} else if (ctx->user_ip6[2] == bpf_htonl(0xffff)) {
+		ctx->user_ip6[3] = bpf_htonl(0x7f000001);
+	} else {
+		ctx->user_ip6[0] = 0;
+		ctx->user_ip6[1] = 0;
+		ctx->user_ip6[2] = 0;
+		ctx->user_ip6[3] = bpf_htonl(1);
+	}
+	ctx->user_port = 0;
+	return EBB_ALLOW;
+}
+
+static __always_inline int refuse(struct bpf_sock_addr *ctx, __u32 errno_code, int v6)
+{
+	if (!ebb_config.has_set_retval)
+		return aim_at_nothing(ctx, v6);
+	set_errno(errno_code);
+	return EBB_REFUSE;
+}
+
+/* What an earlier connect() of this socket left: it failed before any SYN, or was disconnected. */
+static __noinline int let_go(struct ebb_conn *conn)
+{
+	struct ebb_route route = {};
+
+	if (!conn)
+		return 0;
+	if ((conn->flags & EBB_CONN_LIVE) && ebb_route_conn(conn, &route)) {
+		ebb_conn_give_slot(conn, route.gate);
+		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+	}
+	conn->flags = 0;
+	return 0;
+}
+
+/* Gives back what an answer took, when the socket could not be made to remember it. */
+static __noinline int take_back(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
+{
+	if (!gate || !answer)
+		return 0;
+	if (answer->slot_taken)
+		ebb_count_errors(ebb_slot_give(gate));
+	if (answer->kind == EBB_ANSWER_PROBE)
+		ebb_probe_finish(gate, answer->probe_index, answer->probe_word, now_ns, EBB_PROBE_NONE);
+	ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+	return 0;
+}
+
+/* The per-CPU note: CONNECT_CB comes in the same system call. */
+static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *key,
+				       const struct ebb_route *route, __u32 has_conn)
+{
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+
+	if (!note)
+		return;
+	note->cookie = cookie;
+	note->pair = route->pair_slot;
+	note->pair_epoch = route->pair->epoch;
+	note->dst = route->dst_slot;
+	note->dst_epoch = route->dst->epoch;
+	note->has_conn = has_conn;
+	note->endpoint = *key;
+}
+
+static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6)
+{
+	struct ebb_answer answer = {};
+	struct ebb_route route = {};
+	struct ebb_agent *agent;
+	struct ebb_conn *conn;
+	struct tcp_sock *tp;
+	__u64 word, now = 0;
+	__u32 observed = 0;
+
+	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
+	if (!tp) {
+		ebb_count_error(EBB_ERR_SOCKET_UNKNOWN);
+		return EBB_ALLOW;
+	}
+	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
+	if (conn && conn->flags)
+		let_go(conn);
+	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))
+		return EBB_ALLOW;
+
+	word = ebb_gate_word(route.gate, route.verdict);
+	if (ebb_gate_is_plain(word, route.policy)) {
+		answer.gen = ebb_word_gen(word);
+	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
+		agent = ebb_agent_get();
+		if (!agent)
+			return EBB_ALLOW;
+		now = bpf_ktime_get_ns();
+		ebb_gate_ask(route.gate, route.verdict, route.policy, agent, now, &answer);
+		if (answer.errors)
+			ebb_count_errors(answer.errors);
+	} else {
+		/* nobody would give its slots back: sock_release never runs for it */
+		answer.gen = ebb_word_gen(word);
+		answer.mute = 1;
+	}
+
+	if (answer.kind == EBB_ANSWER_DENY) {
+		if (answer.cause >= EBB_CAUSE_MAX)
+			return EBB_ALLOW;
+		if (route.policy->mode == EBB_MODE_ENFORCE) {
+			ebb_add(&route.pair->denied[answer.cause], 1);
+			return refuse(ctx, route.policy->errno_code, v6);
+		}
+		ebb_add(&route.pair->would_deny[answer.cause], 1);
+		observed = 1;
+	}
+
+	ebb_add(&route.pair->attempts, 1);
+	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
+	    answer.kind == EBB_ANSWER_PROBE) {
+		if (!conn)
+			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!conn) {
+			take_back(route.gate, &answer, now);
+		} else {
+			conn->probe_word = answer.probe_word;
+			conn->start_ns = 0;
+			conn->pair = route.pair_slot;
+			conn->pair_epoch = route.pair->epoch;
+			conn->dst = route.dst_slot;
+			conn->dst_epoch = route.dst->epoch;
+			conn->gen = answer.gen;
+			conn->probe_index = answer.probe_index;
+			conn->flags = EBB_CONN_LIVE | (observed || answer.mute ? EBB_CONN_MUTE : 0) |
+				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
+				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);
+		}
+	}
+	leave_note(bpf_get_socket_cookie(ctx), key, &route, conn != NULL);
+	return EBB_ALLOW;
+}
+
+SEC("cgroup/connect4")
+int ebb_connect4(struct bpf_sock_addr *ctx)
+{
+	struct ebb_endpoint key;
+
+	if (ctx->protocol != IPPROTO_TCP)
+		return EBB_ALLOW;
+	ebb_key_from_connect4(&key, ctx);
+	return decide(ctx, &key, 0);
+}
+
+SEC("cgroup/connect6")
+int ebb_connect6(struct bpf_sock_addr *ctx)
+{
+	struct ebb_endpoint key;
+
+	if (ctx->protocol != IPPROTO_TCP)
+		return EBB_ALLOW;
+	ebb_key_from_connect6(&key, ctx);
+	return decide(ctx, &key, 1);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a gate answers, and how a result moves it. Functions of (gate, verdict,
+ * policy, agent, now): no map, no helper, no clock, so that a plain unit test
+ * runs the very code that the kernel runs.
+ *
+ * A gate is asked in the order of enum ebb_cause: override, breaker verdict
+ * (with a probe slot when half-open), concurrency. A refusal ends the list.
+ *
+ * Shared words change by one compare-and-swap. Where a race is tolerated, the
+ * function says where and by how much.
+ */
+#ifndef EBB_GATE_H
+#define EBB_GATE_H
+
+#include "bpf/abi.h"
+
+#define EBB_CAS_TRIES 8
+
+/* An agent that has not ticked for so long leaves the end of half-open to the kernel. */
+#define EBB_AGENT_ABSENT_NS 2000000000ULL
+
+#define EBB_LOAD(word)		   (*(const volatile __typeof__(word) *)&(word))
+#define EBB_STORE(word, value)	   (*(volatile __typeof__(word) *)&(word) = (value))
+#define EBB_CAS(pointer, old, new) __sync_val_compare_and_swap(pointer, old, new)
+
+enum ebb_answer_kind {
+	EBB_ANSWER_PASS,
+	EBB_ANSWER_PROBE, /* passes, and its result decides */
+	EBB_ANSWER_DENY,
+};
+
+struct ebb_answer {
+	__u64 probe_word; /* PROBE: what was written into the probe slot */
+	__u32 kind;	  /* enum ebb_answer_kind */
+	__u32 cause;	  /* DENY: enum ebb_cause */
+	__u32 gen;	  /* generation in force */
+	__u32 probe_index;
+	__u32 slot_taken; /* a concurrency slot is held */
+	__u32 mute;	  /* passes although the gate is not closed: its result moves nothing */
+	__u32 errors;	  /* 1 << enum ebb_error, to be counted */
+	__u32 pad;
+};
+
+/* What became of a result. */
+#define EBB_RESULT_COUNTED   1U /* it moved the facts */
+#define EBB_RESULT_PULLED    2U /* it opened the gate */
+#define EBB_RESULT_EXHAUSTED 4U /* compare-and-swap lost too often */
+
+static inline __attribute__((always_inline)) int ebb_agent_alive(const struct ebb_agent *agent, __u64 now_ns,
+								 __u64 limit_ns)
+{
+	__u64 heartbeat = EBB_LOAD(agent->heartbeat_ns);
+
+	/* signed: a tick may have ended after now was read */
+	return heartbeat != 0 && (__s64)(now_ns - heartbeat) <= (__s64)limit_ns;
+}
+
+static inline __attribute__((always_inline)) __u64 ebb_gate_word(const struct ebb_gate *gate,
+								 const struct ebb_verdict *verdict)
+{
+	return ebb_word_in_force(EBB_LOAD(verdict->word), EBB_LOAD(gate->pull));
+}
+
+/* Nothing to decide: closed, no override, no cap. The common case needs no clock. */
+static inline __attribute__((always_inline)) int ebb_gate_is_plain(__u64 word,
+								   const struct ebb_policy *policy)
+{
+	return ebb_word_state(word) == EBB_STATE_CLOSED && !policy->override_state && !policy->concurrent;
+}
+
+/* The open time armed for the next trip, and the run that trips. */
+static inline __attribute__((always_inline)) __u64 ebb_gate_arm(const struct ebb_verdict *verdict,
+								const struct ebb_policy *policy)
+{
+	__u64 arm = EBB_LOAD(verdict->arm);
+
+	return arm ? arm : EBB_LOAD(policy->arm);
+}
+
+static inline __attribute__((always_inline)) __u64 ebb_gate_open_word(__u32 gen, __u64 arm, __u64 now_ns)
+{
+	return ebb_word(gen, EBB_STATE_OPEN, ebb_ns_to_ticks(now_ns) + ebb_arm_open_ticks(arm));
+}
+
+/*
+ * The moves that the kernel makes alone at a connect(): open -> half_open when
+ * its time is over; with no agent half_open -> closed or open by the probe
+ * counts. Returns the word that is in force afterwards.
+ *
+ * The swap can fail only because another processor or the agent made the same
+ * move; theirs is then in force.
+ */
+static inline __attribute__((always_inline)) __u64
+ebb_gate_settle(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns)
+{
+	__u64 pull = EBB_LOAD(gate->pull);
+	__u64 word = ebb_word_in_force(EBB_LOAD(verdict->word), pull);
+	__u32 gen = ebb_word_gen(word);
+	__u32 state = ebb_word_state(word);
+	__u64 next, result;
+
+	if (state == EBB_STATE_OPEN) {
+		if ((now_ns >> EBB_TICK_SHIFT) < ebb_word_until(word))
+			return word;
+		next = ebb_word(ebb_gen_next(gen), EBB_STATE_HALF_OPEN, 0);
+	} else if (state == EBB_STATE_HALF_OPEN) {
+		if (ebb_agent_alive(agent, now_ns, EBB_AGENT_ABSENT_NS))
+			return word;
+		result = EBB_LOAD(gate->probe_result);
+		if (ebb_probe_succeeded(result, gen) >= policy->close_after)
+			next = ebb_word(ebb_gen_next(gen), EBB_STATE_CLOSED, 0);
+		else if (ebb_probe_failed(result, gen) >= policy->reopen_after)
+			next = ebb_gate_open_word(ebb_gen_next(gen), ebb_gate_arm(verdict, policy), now_ns);
+		else
+			return word;
+	} else {
+		return word;
+	}
+	if (EBB_CAS(&gate->pull, pull, next) == pull)
+		return next;
+	return ebb_gate_word(gate, verdict);
+}
+
+/* ------------------------------------------------------------------ probes -- */
+
+/* Counts a probe's result under its generation; one of an earlier generation is dropped. */
+static inline __attribute__((always_inline)) __u32 ebb_probe_count(struct ebb_gate *gate, __u32 gen, int ok)
+{
+	__u64 old, new;
+	__u32 old_gen;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->probe_result);
+		old_gen = (__u32)(old >> 41);
+		if (old_gen != gen && !ebb_gen_after(gen, old_gen))
+			return 0;
+		new = ebb_probe_result_word(gen, ebb_probe_succeeded(old, gen) + (ok ? 1U : 0U),
+					    ebb_probe_failed(old, gen) + (ok ? 0U : 1U));
+		if (EBB_CAS(&gate->probe_result, old, new) == old)
+			return EBB_RESULT_COUNTED;
+	}
+	return EBB_RESULT_EXHAUSTED;
+}
+
+/*
+ * Takes a probe slot: a free one, one of an earlier generation, or one whose
+ * lease is over; taking over the last counts the failed probe. -1: all taken.
+ */
+static inline __attribute__((always_inline)) int ebb_probe_take(struct ebb_gate *gate,
+								const struct ebb_policy *policy, __u32 gen,
+								__u64 now_ns, __u64 *ret_word)
+{
+	__u64 now = now_ns >> EBB_TICK_SHIFT;
+	__u64 mine = ebb_probe_slot_word(gen, now + policy->probe_lease_ticks + 1);
+	__u64 old;
+
+	for (__u32 i = 0; i < EBB_PROBES_MAX; i++) {
+		if (i >= policy->probes)
+			break;
+		old = EBB_LOAD(gate->probes[i]);
+		if (old != 0 && ebb_probe_slot_gen(old) == gen && now < ebb_probe_slot_deadline(old))
+			continue;
+		if (EBB_CAS(&gate->probes[i], old, mine) != old)
+			continue;
+		if (old != 0 && ebb_probe_slot_gen(old) == gen)
+			(void)ebb_probe_count(gate, gen, 0);
+		*ret_word = mine;
+		return (int)i;
+	}
+	return -1;
+}
+
+enum ebb_probe_end {
+	EBB_PROBE_NONE, /* no result: given back */
+	EBB_PROBE_OK,
+	EBB_PROBE_FAILED,
+};
+
+/*
+ * Gives a probe slot back, only from one's own value, and counts its result; after
+ * the lease a success is a failure. A slot that was taken over is counted already.
+ */
+static inline __attribute__((always_inline)) __u32
+ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, enum ebb_probe_end end)
+{
+	__u64 now = now_ns >> EBB_TICK_SHIFT;
+
+	if (index >= EBB_PROBES_MAX)
+		return 0;
+	if (EBB_CAS(&gate->probes[index], word, 0) != word)
+		return 0;
+	if (now >= ebb_probe_slot_deadline(word))
+		end = EBB_PROBE_FAILED;
+	if (end == EBB_PROBE_NONE)
+		return 0;
+	return ebb_probe_count(gate, ebb_probe_slot_gen(word), end == EBB_PROBE_OK);
+}
+
+/* ------------------------------------------------------------- concurrency -- */
+
+/* Never over @limit: by compare-and-swap, after 8 lost tries by add and undo. */
+static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
+							       __u32 *io_errors)
+{
+	__u64 old;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->in_use);
+		if (old >= limit)
+			return 0;
+		if (EBB_CAS(&gate->in_use, old, old + 1) == old)
+			return 1;
+	}
+	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
+	/* over for the moment between add and undo; nobody passes on the strength of it */
+	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
+		return 1;
+	__sync_fetch_and_add(&gate->in_use, (__u64)-1);
+	return 0;
+}
+
+/* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
+static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate *gate)
+{
+	if ((__s64)__sync_fetch_and_add(&gate->in_use, (__u64)-1) > 0)
+		return 0;
+	__sync_fetch_and_add(&gate->in_use, 1);
+	return 1U << EBB_ERR_GAUGE_UNDERFLOW;
+}
+
+/* --------------------------------------------------------------------- ask -- */
+
+static inline __attribute__((always_inline)) void
+ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	/* a stale lease refuses nothing, unless the destination says to hold */
+	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
+		       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
+	__u32 override_state = policy->override_state;
+	__u64 word;
+	__u32 state;
+	int probe;
+
+	if (override_state && policy->override_until_ns && now_ns >= policy->override_until_ns)
+		override_state = EBB_OVERRIDE_AUTO;
+
+	word = ebb_gate_settle(gate, verdict, policy, agent, now_ns);
+	state = ebb_word_state(word);
+	ret_answer->probe_word = 0;
+	ret_answer->kind = EBB_ANSWER_PASS;
+	ret_answer->cause = 0;
+	ret_answer->gen = ebb_word_gen(word);
+	ret_answer->probe_index = 0;
+	ret_answer->slot_taken = 0;
+	ret_answer->mute = state != EBB_STATE_CLOSED;
+	ret_answer->errors = 0;
+
+	if (override_state == EBB_OVERRIDE_OPEN) {
+		ret_answer->kind = EBB_ANSWER_DENY;
+		ret_answer->cause = EBB_CAUSE_OVERRIDE;
+		return;
+	}
+	if (state == EBB_STATE_HALF_OPEN) {
+		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
+		if (probe >= 0) {
+			ret_answer->kind = EBB_ANSWER_PROBE;
+			ret_answer->probe_index = (__u32)probe;
+			ret_answer->mute = 0;
+		}
+	}
+	if (state != EBB_STATE_CLOSED && ret_answer->kind == EBB_ANSWER_PASS &&
+	    override_state != EBB_OVERRIDE_CLOSE) {
+		if (in_force) {
+			ret_answer->kind = EBB_ANSWER_DENY;
+			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
+			return;
+		}
+		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
+	}
+	if (policy->concurrent && in_force) {
+		if (ebb_slot_take(gate, policy->concurrent, &ret_answer->errors)) {
+			ret_answer->slot_taken = 1;
+			return;
+		}
+		/* a probe slot that a later rule makes useless is given back at once */
+		if (ret_answer->kind == EBB_ANSWER_PROBE)
+			(void)ebb_probe_finish(gate, ret_answer->probe_index, ret_answer->probe_word, now_ns,
+					       EBB_PROBE_NONE);
+		ret_answer->kind = EBB_ANSWER_DENY;
+		ret_answer->cause = EBB_CAUSE_CONCURRENCY;
+	}
+}
+
+/* ----------------------------------------------------------------- results -- */
+
+/*
+ * A result that is no probe's. Only one whose connection began in the generation
+ * in force, with the gate closed, counts. The armed run of failures opens the
+ * gate here, so that not one more connect slips through.
+ *
+ * Tolerated: a success that is stored while a failure is being counted may wipe
+ * that one failure out of the run, as if it had come after it; it stays in @failed.
+ */
+static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_gate *gate,
+								   const struct ebb_verdict *verdict,
+								   const struct ebb_policy *policy,
+								   __u64 now_ns, __u32 gen, int ok, int slow)
+{
+	__u64 word = ebb_gate_word(gate, verdict);
+	__u32 result = EBB_RESULT_COUNTED;
+	__u32 failures = 0;
+	__u64 old, arm, pull;
+	int i;
+
+	if (ebb_word_gen(word) != gen || ebb_word_state(word) != EBB_STATE_CLOSED)
+		return 0;
+	if (slow)
+		__sync_fetch_and_add(&gate->slow, 1);
+	if (ok) {
+		__sync_fetch_and_add(&gate->ok, 1);
+		if (ebb_run_failures(EBB_LOAD(gate->run), gen))
+			EBB_STORE(gate->run, ebb_run_word(gen, 0));
+		return result;
+	}
+
+	__sync_fetch_and_add(&gate->failed, 1);
+	EBB_STORE(gate->last_failure_ns, now_ns);
+	for (i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->run);
+		failures = ebb_run_failures(old, gen) + 1;
+		if (EBB_CAS(&gate->run, old, ebb_run_word(gen, failures)) == old)
+			break;
+	}
+	if (i == EBB_CAS_TRIES) {
+		/* the count is in the low half and the contenders are of this generation */
+		failures = (__u32)__sync_fetch_and_add(&gate->run, 1) + 1;
+		result |= EBB_RESULT_EXHAUSTED;
+	}
+
+	arm = ebb_gate_arm(verdict, policy);
+	if (!ebb_arm_failures(arm) || failures < ebb_arm_failures(arm))
+		return result;
+	pull = EBB_LOAD(gate->pull);
+	word = ebb_word_in_force(EBB_LOAD(verdict->word), pull);
+	if (ebb_word_gen(word) != gen || ebb_word_state(word) != EBB_STATE_CLOSED)
+		return result;
+	if (EBB_CAS(&gate->pull, pull, ebb_gate_open_word(ebb_gen_next(gen), arm, now_ns)) == pull)
+		result |= EBB_RESULT_PULLED;
+	return result;
+}
+
+#endif /* EBB_GATE_H */

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The definitions, the load-time configuration, the licence; nothing else. */
+#include "bpf/maps.h"
+
+struct ebb_map_endpoints ebb_endpoint_v1 SEC(".maps");
+struct ebb_map_pairs ebb_pair_v1 SEC(".maps");
+struct ebb_map_queue ebb_freedst_v1 SEC(".maps");
+struct ebb_map_queue ebb_freepair_v1 SEC(".maps");
+struct ebb_map_dsts ebb_dst_v1 SEC(".maps");
+struct ebb_map_pair_stats ebb_pstat_v1 SEC(".maps");
+struct ebb_map_gates ebb_gate_v1 SEC(".maps");
+struct ebb_map_verdicts ebb_verdict_v1 SEC(".maps");
+struct ebb_map_policies ebb_policy_v1 SEC(".maps");
+struct ebb_map_memories ebb_memory_v1 SEC(".maps");
+struct ebb_map_agents ebb_agent_v1 SEC(".maps");
+struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
+struct ebb_map_conns ebb_conn_v1 SEC(".maps");
+struct ebb_map_notes ebb_note_v1 SEC(".maps");
+struct ebb_map_events ebb_event_v1 SEC(".maps");
+
+const volatile struct ebb_load_config ebb_config = {};
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

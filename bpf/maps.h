@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map: who writes, who reads, what happens when it is full. Defined once
+ * in maps.bpf.c; sizes are set by the loader. Names end in the version of
+ * their layout (EBB_ABI_VERSION).
+ *
+ *   map           from -> to                        written by          when full
+ *   endpoints     endpoint -> destination           kernel              ~other, counted
+ *   pairs         workload, destination -> pair     kernel              ~other, counted
+ *   free_dsts     queue of free destination slots   agent, kernel takes ~other, counted
+ *   free_pairs    queue of free pair slots          agent, kernel takes ~other, counted
+ *   dsts          slot -> endpoint, histograms      kernel              fixed size
+ *   pair_stats    slot -> owner, counters           kernel              fixed size
+ *   gates         gate slot -> the kernel's words   kernel              fixed size
+ *   verdicts      gate slot -> the agent's words    agent (mmap)        fixed size
+ *   policies      destination -> settings           agent, command line (mmap)
+ *   memories      gate slot -> what a restart needs agent (mmap); the kernel never reads it
+ *   agents        one: heartbeat, mode              agent (mmap)        fixed size
+ *   kernels       one: our own failures             kernel              fixed size
+ *   conns         socket -> what it holds           kernel              let through, counted
+ *   notes         CPU -> the last decision          kernel              overwritten
+ *   events        hints                             kernel              lost, counted: costs one tick
+ *
+ * No LRU map: it evicts others on update. Nobody writes into another's element.
+ */
+#ifndef EBB_MAPS_H
+#define EBB_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi.h"
+
+/* What a socket must remember of its own. Only sockets that need it have one. */
+struct ebb_conn {
+	__u64 probe_word;
+	__u64 start_ns; /* of connect(), where known; 0: not */
+	__u32 flags;	/* EBB_CONN_*, changed atomically */
+	__u32 pair;
+	__u32 pair_epoch;
+	__u32 dst;
+	__u32 dst_epoch;
+	__u32 gen; /* in which the connection began */
+	__u32 probe_index;
+	__u32 pad;
+};
+
+#define EBB_CONN_LIVE	1U  /* the rest is valid */
+#define EBB_CONN_SYN	2U  /* a SYN was sent: the socket's state changes will be seen */
+#define EBB_CONN_PROBE	4U  /* holds a probe slot */
+#define EBB_CONN_SLOT	8U  /* holds a concurrency slot */
+#define EBB_CONN_MUTE	16U /* its result moves nothing */
+#define EBB_CONN_DENIED 32U /* refused by rewriting the address: not to be counted */
+
+/* The decision of a connect hook, for the CONNECT_CB in the same system call. */
+struct ebb_note {
+	__u64 cookie;
+	__u32 pair;
+	__u32 pair_epoch;
+	__u32 dst;
+	__u32 dst_epoch;
+	__u32 has_conn;
+	struct ebb_endpoint endpoint;
+};
+
+struct ebb_map_endpoints {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ebb_endpoint);
+	__type(value, struct ebb_ref);
+};
+
+struct ebb_map_pairs {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ebb_pair_key);
+	__type(value, struct ebb_ref);
+};
+
+struct ebb_map_queue {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__type(value, __u32);
+};
+
+#define EBB_MAP_TABLE(name, value_type)            \
+	struct ebb_map_##name {                    \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(max_entries, 1);            \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, __u32);                \
+		__type(value, value_type);         \
+	}
+
+EBB_MAP_TABLE(dsts, struct ebb_dst);
+EBB_MAP_TABLE(pair_stats, struct ebb_pair);
+EBB_MAP_TABLE(gates, struct ebb_gate);
+EBB_MAP_TABLE(verdicts, struct ebb_verdict);
+EBB_MAP_TABLE(policies, struct ebb_policy);
+EBB_MAP_TABLE(memories, struct ebb_memory);
+EBB_MAP_TABLE(agents, struct ebb_agent);
+EBB_MAP_TABLE(kernels, struct ebb_kernel);
+
+struct ebb_map_conns {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct ebb_conn);
+};
+
+struct ebb_map_notes {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ebb_note);
+};
+
+struct ebb_map_events {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EBB_RINGBUF_BYTES);
+};
+
+extern struct ebb_map_endpoints ebb_endpoint_v1 SEC(".maps");
+extern struct ebb_map_pairs ebb_pair_v1 SEC(".maps");
+extern struct ebb_map_queue ebb_freedst_v1 SEC(".maps");
+extern struct ebb_map_queue ebb_freepair_v1 SEC(".maps");
+extern struct ebb_map_dsts ebb_dst_v1 SEC(".maps");
+extern struct ebb_map_pair_stats ebb_pstat_v1 SEC(".maps");
+extern struct ebb_map_gates ebb_gate_v1 SEC(".maps");
+extern struct ebb_map_verdicts ebb_verdict_v1 SEC(".maps");
+extern struct ebb_map_policies ebb_policy_v1 SEC(".maps");
+extern struct ebb_map_memories ebb_memory_v1 SEC(".maps");
+extern struct ebb_map_agents ebb_agent_v1 SEC(".maps");
+extern struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
+extern struct ebb_map_conns ebb_conn_v1 SEC(".maps");
+extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
+extern struct ebb_map_events ebb_event_v1 SEC(".maps");
+
+extern const volatile struct ebb_load_config ebb_config;
+
+#endif /* EBB_MAPS_H */

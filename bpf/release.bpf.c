@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The program lets go of a socket (close, exit, SIGKILL): what it holds is
+ * given back, whatever happened to it. The one hook that also runs for a socket
+ * that failed before any SYN. Without a memory there is nothing to do.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/conn.h"
+#include "bpf/maps.h"
+#include "bpf/route.h"
+
+SEC("cgroup/sock_release")
+int ebb_release(struct bpf_sock *ctx)
+{
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, ctx, NULL, 0);
+	struct ebb_route route = {};
+
+	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !ebb_route_conn(conn, &route))
+		return 1;
+	ebb_conn_give_slot(conn, route.gate);
+	/* with a SYN out, STATE_CB comes next and names the probe's result */
+	if (!(conn->flags & EBB_CONN_SYN))
+		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+	return 1;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Endpoint -> destination -> pair and gate. A connect hook discovers what it
+ * has not met; later hooks only look up.
+ */
+#ifndef EBB_ROUTE_H
+#define EBB_ROUTE_H
+
+#include "bpf/conn.h"
+#include "bpf/key.h"
+#include "bpf/maps.h"
+#include "bpf/stats.h"
+
+/* Everything that a hook works on. All pointers are valid when it was found. */
+struct ebb_route {
+	struct ebb_dst *dst;
+	struct ebb_pair *pair;
+	struct ebb_gate *gate;
+	struct ebb_verdict *verdict;
+	struct ebb_policy *policy;
+	__u32 dst_slot;
+	__u32 pair_slot;
+	__u32 gate_slot;
+	__u32 pad;
+};
+
+/* *high = max(*high, slot) */
+static __always_inline void ebb_raise(__u32 *high, __u32 slot)
+{
+	__u32 old;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(*high);
+		if (old >= slot || EBB_CAS(high, old, slot) == old)
+			return;
+	}
+	ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
+}
+
+/*
+ * First connection to an endpoint: gives it a slot of its own. Where two
+ * processors meet it at once, one slot wins and the other goes back.
+ * Writes the slot and epoch that stand in the map then, ~other when there is no room.
+ */
+static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
+{
+	struct ebb_kernel *kernel = ebb_kernel_get();
+	struct ebb_policy *policy;
+	struct ebb_ref *found;
+	struct ebb_dst *dst;
+	struct ebb_ref ref;
+	__u32 slot = 0;
+	long err;
+
+	if (!key || !ret_ref || !kernel)
+		return 0;
+	ret_ref->slot = EBB_SLOT_OTHER;
+	ret_ref->epoch = 0;
+	if (bpf_map_pop_elem(&ebb_freedst_v1, &slot)) {
+		ebb_count_error(EBB_ERR_DST_TABLE_FULL);
+		return 0;
+	}
+	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
+	policy = bpf_map_lookup_elem(&ebb_policy_v1, &slot);
+	if (!dst || !policy) {
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+		return 0;
+	}
+	dst->endpoint = *key;
+	dst->scope = ebb_key_is_local(key) ? EBB_SCOPE_WORKLOAD : policy->scope;
+	dst->created_ns = bpf_ktime_get_ns();
+	EBB_STORE(dst->state, EBB_SLOT_LIVE);
+	ref.slot = slot;
+	ref.epoch = dst->epoch;
+	err = bpf_map_update_elem(&ebb_endpoint_v1, key, &ref, BPF_NOEXIST);
+	if (!err) {
+		ebb_raise(&kernel->dst_high, slot);
+		*ret_ref = ref;
+		ebb_hint(EBB_EVENT_DST_NEW, 0, 0, slot, 0);
+		return 0;
+	}
+	EBB_STORE(dst->state, EBB_SLOT_FREE);
+	if (bpf_map_push_elem(&ebb_freedst_v1, &slot, 0))
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+	found = bpf_map_lookup_elem(&ebb_endpoint_v1, key);
+	if (found)
+		*ret_ref = *found;
+	else
+		ebb_count_error(EBB_ERR_ENDPOINT_TABLE_FULL);
+	return 0;
+}
+
+/* The same for a workload that meets a destination for the first time. */
+static __noinline int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, struct ebb_ref *ret_ref)
+{
+	struct ebb_kernel *kernel = ebb_kernel_get();
+	struct ebb_pair *pair;
+	struct ebb_ref *found;
+	struct ebb_ref ref;
+	__u32 slot = 0;
+
+	if (!key || !ret_ref || !kernel)
+		return 0;
+	ret_ref->slot = EBB_SLOT_OTHER;
+	ret_ref->epoch = 0;
+	if (bpf_map_pop_elem(&ebb_freepair_v1, &slot)) {
+		ebb_count_error(EBB_ERR_PAIR_TABLE_FULL);
+		return 0;
+	}
+	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+	if (!pair) {
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+		return 0;
+	}
+	pair->workload = key->workload;
+	pair->dst = key->dst;
+	pair->dst_epoch = key->dst_epoch;
+	pair->gate = scope == EBB_SCOPE_WORKLOAD ? ebb_config.dst_max + slot : key->dst;
+	pair->created_ns = bpf_ktime_get_ns();
+	EBB_STORE(pair->state, EBB_SLOT_LIVE);
+	ref.slot = slot;
+	ref.epoch = pair->epoch;
+	if (!bpf_map_update_elem(&ebb_pair_v1, key, &ref, BPF_NOEXIST)) {
+		ebb_raise(&kernel->pair_high, slot);
+		*ret_ref = ref;
+		return 0;
+	}
+	EBB_STORE(pair->state, EBB_SLOT_FREE);
+	if (bpf_map_push_elem(&ebb_freepair_v1, &slot, 0))
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+	found = bpf_map_lookup_elem(&ebb_pair_v1, key);
+	if (found)
+		*ret_ref = *found;
+	else
+		ebb_count_error(EBB_ERR_PAIR_TABLE_FULL);
+	return 0;
+}
+
+/* Everything that belongs to two slots. 0: an index is outside its table, or has a new owner. */
+static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32 pair_slot, __u32 pair_epoch,
+					  struct ebb_route *ret)
+{
+	__u32 gate_slot;
+
+	ret->dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
+	ret->pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
+	ret->policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
+	if (!ret->dst || !ret->pair || !ret->policy) {
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+		return 0;
+	}
+	if (ret->dst->epoch != dst_epoch || ret->pair->epoch != pair_epoch) {
+		ebb_count_error(EBB_ERR_EPOCH_STALE);
+		return 0;
+	}
+	/* a workload without a pair of its own still asks the node's gate */
+	if (ret->dst->scope == EBB_SCOPE_NODE)
+		gate_slot = dst_slot;
+	else
+		gate_slot = pair_slot == EBB_SLOT_OTHER ? EBB_SLOT_OTHER : ebb_config.dst_max + pair_slot;
+	ret->gate = bpf_map_lookup_elem(&ebb_gate_v1, &gate_slot);
+	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v1, &gate_slot);
+	if (!ret->gate || !ret->verdict) {
+		ebb_count_error(EBB_ERR_SLOT_INVALID);
+		return 0;
+	}
+	ret->dst_slot = dst_slot;
+	ret->pair_slot = pair_slot;
+	ret->gate_slot = gate_slot;
+	return 1;
+}
+
+/* For a connect hook: finds or makes. */
+static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
+					  struct ebb_route *ret)
+{
+	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
+	struct ebb_pair_key key;
+	struct ebb_dst *dst;
+	__u32 dst_slot;
+
+	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
+	if (found)
+		dst_ref = *found;
+	else
+		ebb_discover_dst(endpoint, &dst_ref);
+	key.workload = workload;
+	key.dst = dst_ref.slot;
+	key.dst_epoch = dst_ref.epoch;
+	found = bpf_map_lookup_elem(&ebb_pair_v1, &key);
+	if (found) {
+		pair_ref = *found;
+	} else {
+		dst_slot = dst_ref.slot;
+		dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
+		if (!dst)
+			return 0;
+		ebb_discover_pair(&key, dst->scope, &pair_ref);
+	}
+	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
+}
+
+/* For a socket without a memory: what connect decided is found again by its address. */
+static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_route *ret)
+{
+	struct ebb_endpoint endpoint;
+	struct ebb_pair_key key;
+	struct ebb_ref *dst_ref, *pair_ref, other = {};
+
+	ebb_key_from_sock(&endpoint, sk);
+	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, &endpoint);
+	if (!dst_ref)
+		dst_ref = &other;
+	key.workload = ebb_sock_workload(sk);
+	key.dst = dst_ref->slot;
+	key.dst_epoch = dst_ref->epoch;
+	pair_ref = bpf_map_lookup_elem(&ebb_pair_v1, &key);
+	if (!pair_ref)
+		pair_ref = &other;
+	return ebb_route_open(key.dst, key.dst_epoch, pair_ref->slot, pair_ref->epoch, ret);
+}
+
+/* For a socket with a memory. */
+static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
+{
+	return ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret);
+}
+
+#endif /* EBB_ROUTE_H */

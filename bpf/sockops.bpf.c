@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What became of a connection: SYN sent, SYN retransmitted, established, RTT,
+ * closed. Times and classifies; gives back probe and concurrency slots.
+ *
+ * Only sockets that connect are armed (in CONNECT_CB), so an answer to a client
+ * that connected to us never comes past the first switch.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/compat.h"
+#include "bpf/conn.h"
+#include "bpf/gate.h"
+#include "bpf/key.h"
+#include "bpf/maps.h"
+#include "bpf/outcome.h"
+#include "bpf/route.h"
+#include "bpf/stats.h"
+
+#define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+
+/* The memory of the socket if it has a valid one, and the route either way. */
+static __always_inline int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
+				struct ebb_route *ret_route)
+{
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+
+	if (conn && (conn->flags & EBB_CONN_LIVE)) {
+		*ret_conn = conn;
+		return ebb_route_conn(conn, ret_route);
+	}
+	*ret_conn = NULL;
+	return ebb_route_find(sk, ret_route);
+}
+
+/* Makes a socket remember its route, where looking it up by address would find another. */
+static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const struct ebb_note *note)
+{
+	struct ebb_conn *conn;
+
+	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+		return NULL;
+	}
+	conn->probe_word = 0;
+	conn->start_ns = 0;
+	conn->pair = note->pair;
+	conn->pair_epoch = note->pair_epoch;
+	conn->dst = note->dst;
+	conn->dst_epoch = note->dst_epoch;
+	conn->gen = 0; /* one of a later generation has its memory from the connect hook */
+	conn->probe_index = 0;
+	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN;
+	return conn;
+}
+
+/* In the connect() system call, before the SYN. */
+static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *sock, const struct sock *sk)
+{
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+	struct ebb_route route = {};
+	struct ebb_endpoint key;
+	struct ebb_conn *conn;
+	struct ebb_pair *pair;
+	__u32 slot;
+
+	if (note && note->cookie == bpf_get_socket_cookie(ctx) && !note->has_conn) {
+		/* the common case: no memory, and the pair is at hand */
+		slot = note->pair;
+		pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+		if (!pair)
+			return;
+		ebb_key_from_sock(&key, sk);
+		if (!ebb_key_equal(&key, &note->endpoint))
+			remember(sock, note); /* another program rewrote the address */
+	} else {
+		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		if (conn && (conn->flags & EBB_CONN_DENIED))
+			return;
+		if (conn && (conn->flags & EBB_CONN_LIVE)) {
+			ebb_conn_set(conn, EBB_CONN_SYN);
+			if (!ebb_route_conn(conn, &route))
+				return;
+		} else {
+			/* moved to another processor meanwhile, or fast open: found by address */
+			if (!ebb_route_find(sk, &route))
+				return;
+			if (route.dst_slot == EBB_SLOT_OTHER)
+				ebb_count_error(EBB_ERR_NOTE_LOST);
+		}
+		pair = route.pair;
+	}
+	ebb_add(&pair->syn_sent, 1);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | CALLBACKS);
+}
+
+/* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
+static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
+{
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	struct ebb_route route = {};
+	struct ebb_note note = {};
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!conn || !(conn->flags & EBB_CONN_LIVE)) {
+		if (!ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
+			return;
+		note.pair = route.pair_slot;
+		note.pair_epoch = route.pair->epoch;
+		note.dst = route.dst_slot;
+		note.dst_epoch = route.dst->epoch;
+		conn = remember(sock, &note);
+	}
+	if (conn && !conn->start_ns)
+		conn->start_ns = now - ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
+}
+
+/* A result reaches the gate: counts, and tells the agent what it may have to act on. */
+static __always_inline void result(const struct ebb_route *route, struct ebb_conn *conn, __u64 now, int ok,
+				   int slow, __u32 outcome)
+{
+	__u32 did;
+
+	if (conn && (conn->flags & EBB_CONN_MUTE))
+		return;
+	if (conn && (conn->flags & EBB_CONN_PROBE)) {
+		did = ebb_conn_end_probe(conn, route->gate, now,
+					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
+		if (did & EBB_RESULT_COUNTED)
+			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
+	} else {
+		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0,
+				      ok, slow);
+		if (did & EBB_RESULT_PULLED)
+			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
+		else if ((did & EBB_RESULT_COUNTED) && !ok)
+			ebb_hint(EBB_EVENT_FAILURE, outcome, route->pair_slot, route->gate_slot, 1);
+	}
+	if (did & EBB_RESULT_EXHAUSTED)
+		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
+}
+
+static __always_inline void established(struct bpf_sock *sock, const struct tcp_sock *tp)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+	__u64 units, now = 0;
+
+	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+		return;
+	ebb_add(&route.pair->active, 1);
+	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
+	/* srtt_us is in 1/8 us, a unit of the histogram is 1/4 us */
+	units = tp->srtt_us >> 1;
+	ebb_hist_add(&route.dst->rtt, units);
+	if (conn) {
+		now = bpf_ktime_get_ns();
+		if (conn->start_ns)
+			units = (now - conn->start_ns) / EBB_HIST_UNIT_NS;
+	}
+	ebb_hist_add(&route.dst->connect, units);
+	ebb_add(&route.pair->connect_units, units);
+	result(&route, conn, now, 1,
+	       route.policy->slow_ns && units * EBB_HIST_UNIT_NS > route.policy->slow_ns,
+	       EBB_OUTCOME_ESTABLISHED);
+}
+
+static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,
+					      const struct tcp_sock *tp, __u64 now)
+{
+	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	struct ebb_end_facts facts = {
+		.sk_err = (__u32)sk->sk_err,
+		.queued_err = ebb_sock_queued_error(sk),
+		.sk_err_soft = (__u32)sk->sk_err_soft,
+		.retransmits = tp->inet_conn.icsk_retransmits,
+		.age_ms = ebb_connect_age_ms(tp, now),
+		.abandon_ms = route->policy->abandon_ms,
+	};
+	__u32 outcome = ebb_outcome_connecting(&facts);
+
+	if (outcome >= EBB_OUTCOME_MAX)
+		return;
+	ebb_add(&route->pair->outcomes[outcome], 1);
+	if (route->policy->count_mask & (1U << outcome))
+		result(route, conn, now, 0, 0, outcome);
+	else if (conn)
+		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+}
+
+static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
+					    const struct tcp_sock *tp, __u32 old_state, __u64 now)
+{
+	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	struct ebb_close_facts facts = {
+		.sk_err = (__u32)sk->sk_err,
+		.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT,
+		.received = tp->bytes_received != 0,
+		/* jiffies: within one of them the answer is taken to be the later */
+		.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0,
+	};
+	__u32 outcome = ebb_outcome_established(&facts);
+
+	ebb_gauge_down(&route->pair->active);
+	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
+		return;
+	ebb_add(&route->pair->outcomes[outcome], 1);
+	if (route->policy->count_mask & (1U << outcome))
+		result(route, conn, now, 0, 0, outcome);
+}
+
+static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 old_state)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+	__u64 now;
+
+	if (old_state == BPF_TCP_CLOSE)
+		return;
+	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+		return;
+	now = bpf_ktime_get_ns();
+	if (old_state == BPF_TCP_SYN_SENT || old_state == BPF_TCP_SYN_RECV)
+		never_established(&route, conn, tp, now);
+	else
+		was_established(&route, conn, tp, old_state, now);
+	if (!conn)
+		return;
+	ebb_conn_give_slot(conn, route.gate);
+	conn->flags = 0;
+}
+
+SEC("sockops")
+int ebb_sockops(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sock;
+	struct tcp_sock *tp;
+
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		/* both ends opened at once (a self-connect): ours only if we saw it connect */
+		if ((ctx->bpf_sock_ops_cb_flags & CALLBACKS) != CALLBACKS)
+			return 1;
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] != BPF_TCP_CLOSE)
+			return 1;
+		break;
+	case BPF_SOCK_OPS_RTT_CB:
+	case BPF_SOCK_OPS_RTO_CB:
+		if ((ctx->op == BPF_SOCK_OPS_RTT_CB) == (ctx->state == BPF_TCP_SYN_SENT))
+			return 1;
+		break;
+	default:
+		return 1;
+	}
+
+	sock = ctx->sk;
+	tp = sock ? bpf_skc_to_tcp_sock(sock) : NULL;
+	if (!tp)
+		return 1;
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		syn_sent(ctx, sock, &tp->inet_conn.icsk_inet.sk);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		established(sock, tp);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		closed(sock, tp, ctx->args[0]);
+		break;
+	case BPF_SOCK_OPS_RTO_CB:
+		syn_retransmitted(sock, tp);
+		break;
+	case BPF_SOCK_OPS_RTT_CB: {
+		struct ebb_route route = {};
+		struct ebb_conn *conn;
+
+		if (find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+			ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
+		break;
+	}
+	}
+	return 1;
+}

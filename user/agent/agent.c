@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/privileges.h"
+#include "agent/tick.h"
+#include "core/policy.h"
+#include "core/verdict.h"
+#include "export/health.h"
+#include "export/http.h"
+#include "export/name.h"
+#include "export/source.h"
+#include "kernel/loader.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/units.h"
+#include "node/cgroup.h"
+
+#define NS_PER_S  1000000000ULL
+#define NS_PER_MS 1000000ULL
+
+#define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
+#define TICK_IDLE_NS	NS_PER_S
+#define LINK_CHECK_NS	(5 * NS_PER_S)
+#define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
+
+/*
+ * Looks because of hints: at once, as long as there are not more than this many
+ * a second; a storm of failures then costs one look a millisecond, not a processor.
+ */
+#define HINT_SPACING_NS NS_PER_MS
+#define HINT_BURST	64
+
+struct agent {
+	const struct ebb_agent_options *options;
+	char cgroup[EBB_CGROUP_PATH_MAX];
+	int cgroup_fd;
+	uint64_t cgroup_id;
+
+	struct ebb_loader *loader;
+	const struct ebb_view *view;
+	struct ebb_ticker *ticker;
+	struct ebb_cgroup_names *names;
+	struct ebb_http *http;
+	struct ebb_health health;
+	struct ebb_source source;
+
+	int epoll_fd;
+	int signal_fd;
+	int timer_fd;
+	bool stop;
+
+	uint64_t tick_at_ns;  /* when the next tick is due */
+	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
+	bool hint_waits;      /* a hint came while looks were spaced out */
+	uint64_t links_at_ns;
+	uint64_t errors_at_ns;
+	uint64_t errors_told[EBB_ERR_MAX];
+};
+
+/* One descriptor of the loop. */
+struct source {
+	int fd;
+	int (*handle)(struct agent *a);
+};
+
+static uint64_t now_monotonic(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static int64_t now_realtime(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * (int64_t)NS_PER_S + ts.tv_nsec;
+}
+
+/* ------------------------------------------------------------------ moves -- */
+
+static void on_move(void *userdata, const struct ebb_move *move)
+{
+	const struct agent *a = userdata;
+	const struct ebb_transition *t = &move->transition;
+	char dst[EBB_DST_NAME_MAX], until[EBB_FORMAT_MAX] = "-";
+	const char *workload = "-";
+	uint64_t now = now_monotonic();
+
+	if (move->pair != EBB_SLOT_OTHER)
+		workload = ebb_cgroup_name(a->names, a->view->pairs[move->pair].workload);
+	if (t->until_ns > now)
+		(void)ebb_format_duration(t->until_ns - now, until, sizeof(until));
+	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u mode=%s",
+		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
+		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
+		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
+		 ebb_mode_name(a->view->policies[move->dst].mode));
+}
+
+/* ------------------------------------------------------------------- tick -- */
+
+static int arm_timer(struct agent *a, uint64_t at_ns)
+{
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)},
+	};
+
+	a->tick_at_ns = at_ns;
+	return timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
+}
+
+/* One line a minute for each kind of our own failures that grew. */
+static void report_errors(struct agent *a, uint64_t now)
+{
+	if (now < a->errors_at_ns)
+		return;
+	for (uint32_t i = 0; i < EBB_ERR_MAX; i++) {
+		uint64_t count = a->view->kernel->errors[i];
+
+		if (count == a->errors_told[i])
+			continue;
+		if (count > a->errors_told[i])
+			ebb_warn("not done in the kernel: reason=%s count=%llu; these connections are let through",
+				 ebb_error_name(i), (unsigned long long)(count - a->errors_told[i]));
+		a->errors_told[i] = count;
+		a->errors_at_ns = now + ERROR_REPORT_NS;
+	}
+}
+
+static void check_links(struct agent *a, uint64_t now)
+{
+	struct ebb_link_info links[EBB_LINKS_MAX];
+	size_t count, attached = 0;
+	const char *missing = "";
+
+	if (now < a->links_at_ns)
+		return;
+	a->links_at_ns = now + LINK_CHECK_NS;
+	count = ebb_maps_links(a->options->pin_dir, links);
+	for (size_t i = 0; i < count; i++) {
+		if (links[i].attached)
+			attached++;
+		else
+			missing = links[i].name;
+	}
+	if (attached == count)
+		ebb_health_set(&a->health, EBB_HEALTH_PROGRAMS, EBB_HEALTHY, now_realtime(), "%s", "");
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, now_realtime(),
+			       "%zu of %zu programs attached, %s is not", attached, count, missing);
+	if (attached == count || !a->health.enforce_wanted)
+		ebb_health_set(&a->health, EBB_HEALTH_ENFORCEMENT, EBB_HEALTHY, now_realtime(), "%s", "");
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_ENFORCEMENT, EBB_UNHEALTHY, now_realtime(),
+			       "enforcement is asked for, but %s is not attached", missing);
+}
+
+static void check_tables(struct agent *a, const struct ebb_tick_result *result)
+{
+	bool dst_full = result->dst_live + 1 >= a->view->dst_max;
+	bool pair_full = result->pair_live + 1 >= a->view->pair_max;
+
+	if (dst_full || pair_full)
+		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_DEGRADED, now_realtime(),
+			       "no room for more %s: new ones share ~other",
+			       dst_full ? "destinations" : "pairs of workload and destination");
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
+}
+
+static int tick(struct agent *a)
+{
+	struct ebb_tick_result result;
+	uint64_t start = now_monotonic(), end, next;
+
+	if (a->tick_at_ns && start > a->tick_at_ns + TICK_IDLE_NS)
+		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(),
+			       "a tick was %llu ms late",
+			       (unsigned long long)((start - a->tick_at_ns) / NS_PER_MS));
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_HEALTHY, now_realtime(), "%s", "");
+
+	ebb_tick(a->ticker, start, &result);
+	a->hint_waits = false;
+	check_links(a, start);
+	check_tables(a, &result);
+	report_errors(a, start);
+
+	a->source.dst_live = result.dst_live;
+	a->source.pair_live = result.pair_live;
+	a->source.ticks++;
+	end = now_monotonic();
+	a->source.tick_duration.buckets[ebb_hist_bucket((end - start) / EBB_HIST_UNIT_NS)]++;
+	a->source.tick_duration.sum_units += (end - start) / EBB_HIST_UNIT_NS;
+
+	next = start + (result.busy ? TICK_BUSY_NS : TICK_IDLE_NS);
+	if (result.deadline_ns < next)
+		next = result.deadline_ns > start ? result.deadline_ns : start + NS_PER_MS;
+	a->health.started = true;
+	/* the last write of a tick: an agent that was stopped revives nothing stale */
+	__atomic_store_n(&a->view->agent->heartbeat_ns, end, __ATOMIC_RELEASE);
+	return arm_timer(a, next);
+}
+
+static void on_event(void *userdata, const struct ebb_event *event)
+{
+	struct agent *a = userdata;
+	char dst[EBB_DST_NAME_MAX];
+	uint64_t deadline;
+
+	switch (event->kind) {
+	case EBB_EVENT_DST_NEW:
+		ebb_debug("destination discovered: destination=%s",
+			  ebb_dst_name(a->view, event->gate, dst, sizeof(dst)));
+		break;
+	default:
+		if (a->hint_waits)
+			break;
+		deadline = ebb_tick_gate(a->ticker, event->gate, now_monotonic());
+		if (deadline < a->tick_at_ns)
+			(void)arm_timer(a, deadline);
+		break;
+	}
+}
+
+/* Hints: look at their gates at once, spaced out when there are too many. */
+static int handle_events(struct agent *a)
+{
+	uint64_t now = now_monotonic();
+	int r;
+
+	if (a->hint_tat_ns < now)
+		a->hint_tat_ns = now;
+	a->hint_waits = a->hint_tat_ns - now > HINT_BURST * HINT_SPACING_NS;
+	if (!a->hint_waits) {
+		a->hint_tat_ns += HINT_SPACING_NS;
+		ebb_tick_begin(a->view);
+	}
+	r = ebb_loader_events_take(a->loader, on_event, a);
+	if (r < 0)
+		return r;
+	if (a->hint_waits && a->tick_at_ns > now + HINT_SPACING_NS)
+		return arm_timer(a, now + HINT_SPACING_NS);
+	if (a->tick_at_ns > now + TICK_BUSY_NS)
+		return arm_timer(a, now + TICK_BUSY_NS);
+	return 0;
+}
+
+static int handle_timer(struct agent *a)
+{
+	uint64_t expirations;
+
+	if (read(a->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+		return -errno;
+	/* what did not wake us waits in the ring */
+	(void)ebb_loader_events_take(a->loader, on_event, a);
+	return tick(a);
+}
+
+static int handle_signal(struct agent *a)
+{
+	struct signalfd_siginfo info;
+
+	if (read(a->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	ebb_info("stopping: signal=%s", strsignal((int)info.ssi_signo));
+	a->stop = true;
+	a->health.stopping = true;
+	return 0;
+}
+
+static int handle_http(struct agent *a)
+{
+	int timeout_ms;
+
+	return ebb_http_run(a->http, &timeout_ms);
+}
+
+/* ------------------------------------------------------------------ start -- */
+
+static int find_cgroup(struct agent *a, struct ebb_why *why)
+{
+	int r;
+
+	if (strcmp(a->options->cgroup, "auto") == 0) {
+		r = ebb_cgroup_auto(a->cgroup, sizeof(a->cgroup), why);
+		if (r < 0)
+			return r;
+	} else if ((size_t)snprintf(a->cgroup, sizeof(a->cgroup), "%s", a->options->cgroup) >=
+		   sizeof(a->cgroup)) {
+		return ebb_why(why, -ENAMETOOLONG, "--cgroup: the path is too long");
+	}
+	return ebb_cgroup_open(a->cgroup, &a->cgroup_fd, &a->cgroup_id, why);
+}
+
+/* Every slot gets the defaults, free ones too: the first connection to a new destination is governed. */
+static void write_policies(struct agent *a)
+{
+	const struct ebb_agent_options *o = a->options;
+	struct ebb_policy policy = {
+		.mode = o->mode,
+		.scope = EBB_SCOPE_NODE,
+		.errno_code = o->errno_code,
+		.on_agent_loss = o->on_agent_loss,
+		.concurrent = o->concurrent,
+	};
+	struct ebb_policy other;
+
+	ebb_policy_to_kernel(&o->breaker, &policy);
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++)
+		a->view->policies[d] = policy;
+	/* ~other is many destinations: it is counted, never refused */
+	other = policy;
+	other.mode = EBB_MODE_OBSERVE;
+	other.concurrent = 0;
+	other.arm = ebb_arm(0, 1);
+	a->view->policies[EBB_SLOT_OTHER] = other;
+}
+
+static int write_agent(struct agent *a, bool took_over)
+{
+	struct ebb_agent *shared = a->view->agent;
+	uint64_t random[2];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	if (a->options->seed_given)
+		shared->seed = a->options->seed;
+	else if (!took_over)
+		shared->seed = random[0];
+	shared->mode = a->options->mode;
+	shared->lease_ns = a->options->lease_ns;
+	shared->started_ns = now_monotonic();
+	shared->started_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
+	shared->run_id = random[1];
+	shared->pid = (uint32_t)getpid();
+	shared->dst_max = a->view->dst_max;
+	shared->pair_max = a->view->pair_max;
+	shared->cgroup_id = a->cgroup_id;
+	shared->generation++;
+	/* from here on a later agent takes these maps up */
+	__atomic_store_n(&shared->abi_version, EBB_ABI_VERSION, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int open_kernel(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_agent_options *o = a->options;
+	const struct ebb_loader_options options = {
+		.pin_dir = o->pin_dir,
+		.cgroup_fd = a->cgroup_fd,
+		.destinations = o->destinations,
+		.pairs = o->pairs,
+		.endpoints = o->endpoints,
+		.no_set_retval = o->no_set_retval,
+	};
+	bool took_over;
+	int r;
+
+	r = ebb_loader_open(&options, &a->loader, why);
+	if (r < 0)
+		return r;
+	a->view = ebb_loader_view(a->loader);
+	took_over = ebb_loader_took_over(a->loader);
+	write_policies(a);
+	r = write_agent(a, took_over);
+	if (r < 0)
+		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
+	r = ebb_ticker_new(a->view, &o->breaker, a->view->agent->seed, took_over, on_move, a, &a->ticker);
+	if (r < 0)
+		return ebb_why(why, r, "out of memory");
+	return ebb_loader_fill_queues(a->loader, why);
+}
+
+static int open_export(struct agent *a, struct ebb_why *why)
+{
+	int r;
+
+	r = ebb_cgroup_names_new(&a->names);
+	if (r < 0)
+		return ebb_why(why, r, "cannot name workloads: %s", ebb_strerror(r));
+	ebb_health_init(&a->health, now_realtime());
+	a->health.enforce_wanted = a->options->mode == EBB_MODE_ENFORCE;
+	a->source = (struct ebb_source){
+		.view = a->view,
+		.health = &a->health,
+		.workloads = a->names,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+		.version = EBB_VERSION,
+		.map_bytes = ebb_loader_map_bytes(a->loader),
+		.local_floor = calloc(a->view->pair_max, sizeof(uint64_t)),
+	};
+	if (!a->source.local_floor)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	return ebb_http_new(a->options->listen, &a->source, &a->http, why);
+}
+
+static int watch(const struct agent *a, const struct source *source)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)source};
+
+	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_signals(struct agent *a)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	(void)signal(SIGPIPE, SIG_IGN);
+	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signal_fd < 0 ? -errno : 0;
+}
+
+/* After the first signal: a second one ends at once, and so does the end of the time given. */
+static void bound_shutdown(const struct agent *a)
+{
+	unsigned int seconds = (unsigned int)((a->options->shutdown_timeout_ns + NS_PER_S - 1) / NS_PER_S);
+	sigset_t set;
+
+	(void)alarm(seconds ? seconds : 1);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int loop(struct agent *a, struct ebb_why *why)
+{
+	const struct source sources[] = {
+		{a->signal_fd, handle_signal},
+		{a->timer_fd, handle_timer},
+		{ebb_loader_events_fd(a->loader), handle_events},
+		{ebb_http_fd(a->http), handle_http},
+	};
+	struct epoll_event events[8];
+	int timeout_ms = -1, n, r;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		r = watch(a, &sources[i]);
+		if (r < 0)
+			return ebb_why(why, r, "cannot watch a descriptor: %s", ebb_strerror(r));
+	}
+	while (!a->stop) {
+		n = epoll_wait(a->epoll_fd, events, sizeof(events) / sizeof(events[0]), timeout_ms);
+		if (n < 0 && errno != EINTR)
+			return ebb_why(why, -errno, "epoll_wait: %s", strerror(errno));
+		for (int i = 0; i < n; i++) {
+			const struct source *source = events[i].data.ptr;
+
+			r = source->handle(a);
+			if (r < 0)
+				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
+		}
+		r = ebb_http_run(a->http, &timeout_ms);
+		if (r < 0)
+			return ebb_why(why, r, "the HTTP server stops: %s", ebb_strerror(r));
+	}
+	return 0;
+}
+
+static void greet(const struct agent *a)
+{
+	const char *address = ebb_http_address(a->http);
+
+	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
+		 ebb_mode_name(a->options->mode), a->cgroup, a->options->pin_dir, address,
+		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
+	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
+}
+
+static int start(struct agent *a, struct ebb_why *why)
+{
+	int r;
+
+	r = find_cgroup(a, why);
+	if (r < 0)
+		return r;
+	r = open_kernel(a, why);
+	if (r < 0)
+		return r;
+	r = open_export(a, why);
+	if (r < 0)
+		return r;
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	a->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (a->epoll_fd < 0 || a->timer_fd < 0)
+		return ebb_why(why, -errno, "cannot make the event loop: %s", strerror(errno));
+	r = open_signals(a);
+	if (r < 0)
+		return ebb_why(why, r, "cannot take signals: %s", ebb_strerror(r));
+	r = ebb_loader_attach(a->loader, why);
+	if (r < 0)
+		return r;
+	r = ebb_drop_privileges();
+	if (r < 0)
+		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
+	r = tick(a);
+	if (r < 0)
+		return ebb_why(why, r, "the first tick failed: %s", ebb_strerror(r));
+	greet(a);
+	return 0;
+}
+
+static void close_all(struct agent *a)
+{
+	ebb_http_free(a->http);
+	ebb_ticker_free(a->ticker);
+	ebb_cgroup_names_free(a->names);
+	free(a->source.local_floor);
+	ebb_loader_free(a->loader);
+	if (a->timer_fd >= 0)
+		(void)close(a->timer_fd);
+	if (a->signal_fd >= 0)
+		(void)close(a->signal_fd);
+	if (a->epoll_fd >= 0)
+		(void)close(a->epoll_fd);
+	if (a->cgroup_fd >= 0)
+		(void)close(a->cgroup_fd);
+}
+
+int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_why *why)
+{
+	struct agent a = {
+		.options = options,
+		.cgroup_fd = -1,
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.timer_fd = -1,
+	};
+	size_t removed = 0;
+	int r;
+
+	r = start(&a, why);
+	if (r == 0)
+		r = loop(&a, why);
+	if (a.stop) {
+		bound_shutdown(&a);
+		/* no more verdicts from us: the lease runs from the last tick */
+		a.view->agent->pid = 0;
+	}
+	close_all(&a);
+	if (a.stop && options->detach_on_exit) {
+		r = ebb_maps_detach(options->pin_dir, &removed, why);
+		if (r == 0)
+			ebb_info("detached: pins=%zu", removed);
+	} else if (a.stop) {
+		ebb_info("stopped: the pinned programs go on, verdicts hold for the lease; 'ebb detach --pin %s' removes them",
+			 options->pin_dir);
+	}
+	return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/privileges.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include <cap-ng.h>
+
+int ebb_drop_privileges(void)
+{
+	static const unsigned int kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_DAC_READ_SEARCH};
+	int have[sizeof(kept) / sizeof(kept[0])];
+	size_t count = sizeof(kept) / sizeof(kept[0]);
+
+	if (capng_get_caps_process() < 0)
+		return -EPERM;
+	for (size_t i = 0; i < count; i++)
+		have[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]);
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (size_t i = 0; i < count; i++) {
+		if (have[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+					    kept[i]) < 0)
+			return -EINVAL;
+	}
+	return capng_apply(CAPNG_SELECT_BOTH) < 0 ? -EPERM : 0;
+}

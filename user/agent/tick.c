@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/tick.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/breaker.h"
+#include "core/verdict.h"
+#include "export/name.h"
+
+/* What the agent keeps of a gate beside the maps. */
+struct ebb_ticker_gate {
+	bool known;
+	uint32_t epoch; /* of the slot when it became known: another owner starts anew */
+	struct ebb_breaker breaker;
+};
+
+struct ebb_ticker {
+	const struct ebb_view *view;
+	struct ebb_breaker_config config;
+	uint64_t seed;
+	bool restore;
+	ebb_move_handler on_move;
+	void *userdata;
+	struct ebb_ticker_gate *gates; /* by gate slot; untouched pages cost nothing */
+};
+
+int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
+		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker)
+{
+	struct ebb_ticker *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->gates = calloc(view->gate_max, sizeof(*t->gates));
+	if (!t->gates) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->view = view;
+	t->config = *config;
+	t->seed = seed;
+	t->restore = restore;
+	t->on_move = on_move;
+	t->userdata = userdata;
+	*ret_ticker = t;
+	return 0;
+}
+
+void ebb_ticker_free(struct ebb_ticker *ticker)
+{
+	if (!ticker)
+		return;
+	free(ticker->gates);
+	free(ticker);
+}
+
+void ebb_tick_begin(const struct ebb_view *view)
+{
+	__atomic_fetch_add(&view->agent->looked, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Which destination and pair a gate belongs to; false: it is not in use, or ~other's, which nobody judges. */
+static bool gate_owner(const struct ebb_view *view, uint32_t gate, uint32_t *ret_dst, uint32_t *ret_pair,
+		       uint32_t *ret_epoch)
+{
+	uint32_t dst = gate, pair = EBB_SLOT_OTHER;
+
+	if (gate >= view->gate_max || gate == EBB_SLOT_OTHER || gate == view->dst_max)
+		return false;
+	if (gate >= view->dst_max) {
+		pair = gate - view->dst_max;
+		if (view->pairs[pair].state != EBB_SLOT_LIVE)
+			return false;
+		dst = view->pairs[pair].dst;
+		if (dst >= view->dst_max || dst == EBB_SLOT_OTHER)
+			return false;
+	}
+	if (view->dsts[dst].state != EBB_SLOT_LIVE ||
+	    view->dsts[dst].scope != (pair == EBB_SLOT_OTHER ? EBB_SCOPE_NODE : EBB_SCOPE_WORKLOAD))
+		return false;
+	*ret_dst = dst;
+	*ret_pair = pair;
+	*ret_epoch = pair == EBB_SLOT_OTHER ? view->dsts[dst].epoch : view->pairs[pair].epoch;
+	return true;
+}
+
+/* What the jitter of a gate is drawn from: the destination's name, and the workload where it has its own gate. */
+static uint64_t gate_key(const struct ebb_ticker *t, uint32_t dst, uint32_t pair)
+{
+	char name[EBB_DST_NAME_MAX], text[EBB_DST_NAME_MAX + 32];
+
+	(void)ebb_dst_name(t->view, dst, name, sizeof(name));
+	if (pair == EBB_SLOT_OTHER)
+		return ebb_breaker_key(t->seed, name);
+	(void)snprintf(text, sizeof(text), "%s %llu", name,
+		       (unsigned long long)t->view->pairs[pair].workload);
+	return ebb_breaker_key(t->seed, text);
+}
+
+static void write_verdict(const struct ebb_view *view, uint32_t gate, const struct ebb_verdict *verdict)
+{
+	struct ebb_verdict *place = &view->verdicts[gate];
+
+	if (place->arm != verdict->arm)
+		__atomic_store_n(&place->arm, verdict->arm, __ATOMIC_RELEASE);
+	if (place->word != verdict->word)
+		__atomic_store_n(&place->word, verdict->word, __ATOMIC_RELEASE);
+}
+
+static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t pair, uint32_t epoch,
+		      const struct ebb_gate *facts)
+{
+	struct ebb_ticker_gate *g = &t->gates[gate];
+	uint64_t key = gate_key(t, dst, pair);
+
+	if (t->restore && !g->known)
+		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate],
+				    facts);
+	else
+		ebb_breaker_init(&g->breaker, key, facts);
+	g->known = true;
+	g->epoch = epoch;
+}
+
+/* Returns the number of moves; *@io_busy and *@io_deadline take in what this gate adds. */
+static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t pair, uint32_t epoch,
+		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
+{
+	struct ebb_ticker_gate *g = &t->gates[gate];
+	struct ebb_memory *memory = &t->view->memories[gate];
+	struct ebb_transition moves[EBB_BREAKER_MOVES_MAX];
+	struct ebb_verdict verdict;
+	struct ebb_gate facts;
+	uint64_t deadline;
+	size_t count;
+
+	/* the kernel writes while we read: each word is whole, and the next look sees what came between */
+	facts = t->view->gates[gate];
+	if (!g->known || g->epoch != epoch)
+		meet_gate(t, gate, dst, pair, epoch, &facts);
+	else if (facts.ok != g->breaker.seen_ok || facts.failed != g->breaker.seen_failed)
+		*io_busy = true;
+
+	count = ebb_breaker_look(&g->breaker, &t->config, &facts, now_ns, moves);
+	ebb_breaker_verdict(&g->breaker, &t->config, &verdict);
+	write_verdict(t->view, gate, &verdict);
+	if (!count)
+		ebb_breaker_remember(&g->breaker, NULL, memory);
+	for (size_t i = 0; i < count; i++) {
+		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};
+
+		ebb_breaker_remember(&g->breaker, &moves[i], memory);
+		if (t->on_move)
+			t->on_move(t->userdata, &move);
+	}
+	deadline = ebb_breaker_deadline(&g->breaker, &facts);
+	if (deadline < *io_deadline)
+		*io_deadline = deadline;
+	return count;
+}
+
+void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result)
+{
+	const struct ebb_view *view = ticker->view;
+	struct ebb_tick_result result = {.deadline_ns = UINT64_MAX};
+	uint32_t dst_high = view->kernel->dst_high, pair_high = view->kernel->pair_high;
+	uint32_t dst, pair, epoch;
+
+	ebb_tick_begin(view);
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= dst_high && d < view->dst_max; d++) {
+		if (view->dsts[d].state == EBB_SLOT_LIVE)
+			result.dst_live++;
+		if (gate_owner(view, d, &dst, &pair, &epoch))
+			result.moves += (uint32_t)look(ticker, d, dst, pair, epoch, now_ns, &result.busy,
+						       &result.deadline_ns);
+	}
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= pair_high && p < view->pair_max; p++) {
+		uint32_t gate = view->dst_max + p;
+
+		if (view->pairs[p].state == EBB_SLOT_LIVE)
+			result.pair_live++;
+		if (gate_owner(view, gate, &dst, &pair, &epoch))
+			result.moves += (uint32_t)look(ticker, gate, dst, pair, epoch, now_ns, &result.busy,
+						       &result.deadline_ns);
+	}
+	*ret_result = result;
+}
+
+uint64_t ebb_tick_gate(struct ebb_ticker *ticker, uint32_t gate, uint64_t now_ns)
+{
+	uint64_t deadline = UINT64_MAX;
+	uint32_t dst, pair, epoch;
+	bool busy = false;
+
+	if (gate_owner(ticker->view, gate, &dst, &pair, &epoch))
+		(void)look(ticker, gate, dst, pair, epoch, now_ns, &busy, &deadline);
+	return deadline;
+}

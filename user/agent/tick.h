@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tick: read maps -> windows -> breakers -> verdicts -> write what changed.
+ * A function of the maps, the settings and the time it is given, so that a
+ * test calls it with a fake clock and a fake kernel. It makes no system call
+ * and allocates nothing.
+ */
+#ifndef EBB_AGENT_TICK_H
+#define EBB_AGENT_TICK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "core/policy.h"
+#include "kernel/maps.h"
+
+/* One breaker moved. */
+struct ebb_move {
+	uint32_t gate;
+	uint32_t dst;
+	uint32_t pair; /* whose gate it is; EBB_SLOT_OTHER: the node's */
+	struct ebb_transition transition;
+};
+
+struct ebb_tick_result {
+	uint32_t dst_live; /* slots in use, ~other not counted */
+	uint32_t pair_live;
+	uint32_t moves;
+	bool busy;	      /* results came since the last tick */
+	uint64_t deadline_ns; /* when something ends by itself; UINT64_MAX: nothing */
+};
+
+typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);
+
+struct ebb_ticker;
+
+/*
+ * @view is borrowed. @seed: of the node's jitter. @restore: the maps come from an
+ * earlier agent, and what they remember is taken up.
+ */
+int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
+		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker);
+void ebb_ticker_free(struct ebb_ticker *ticker);
+
+/* All gates. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
+void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result);
+
+/* One gate, because of a hint; others wait for the tick. Returns its deadline as in ebb_tick_result. */
+uint64_t ebb_tick_gate(struct ebb_ticker *ticker, uint32_t gate, uint64_t now_ns);
+
+/* Marks the start of a look: the kernel then wakes the agent again for what comes after. */
+void ebb_tick_begin(const struct ebb_view *view);
+
+#endif /* EBB_AGENT_TICK_H */

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/loader.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+
+/* generated: it casts const away */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#include "ebb.skel.h"
+#pragma GCC diagnostic pop
+
+#include "kernel/events.h"
+#include "kernel/layout.h"
+#include "kernel/queues.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define BPFFS "/sys/fs/bpf"
+
+struct ebb_loader {
+	struct ebb_bpf *skeleton;
+	struct ebb_maps *maps;
+	struct ebb_events *events;
+	char pin_dir[EBB_PIN_PATH_MAX];
+	int lock_fd;
+	int cgroup_fd; /* borrowed */
+	uint64_t cgroup_id;
+	bool took_over;
+	bool attached;
+};
+
+/* libbpf's messages come through our log, one level lower. */
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *rest;
+
+	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
+		return 0;
+	/* the verifier's words are many lines */
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		ebb_debug("%s", line);
+	return 0;
+}
+
+static int is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) < 0)
+		return -errno;
+	return (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+/* Makes the pin directory, root-only; mounts a bpf file system where the usual one is missing. */
+static int prepare_pin_dir(const char *dir, struct ebb_why *why)
+{
+	int r;
+
+	if (strncmp(dir, BPFFS "/", strlen(BPFFS "/")) == 0 && is_bpffs(BPFFS) == 0 &&
+	    mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0) {
+		r = -errno;
+		return ebb_why(why, r,
+			       "no bpf file system at " BPFFS
+			       " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
+			       ebb_strerror(r));
+	}
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		r = -errno;
+		return ebb_why(why, r, "cannot make pin directory '%s': %s", dir, ebb_strerror(r));
+	}
+	r = is_bpffs(dir);
+	if (r < 0)
+		return ebb_why(why, r, "cannot look at pin directory '%s': %s", dir, ebb_strerror(r));
+	if (!r) {
+		(void)rmdir(dir);
+		return ebb_why(why, -EINVAL,
+			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
+			       dir);
+	}
+	return 0;
+}
+
+/* Whose maps are these? Refuses another layout and another capacity before anything is loaded. */
+static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	struct ebb_maps *maps = NULL;
+	const struct ebb_view *view;
+	struct ebb_pins pins;
+	int r;
+
+	r = ebb_pins_scan(l->pin_dir, &pins, why);
+	if (r < 0)
+		return r;
+	if (!pins.maps && !pins.other_layout)
+		return 0;
+	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &maps, why);
+	if (r < 0) {
+		if (r == -ENOENT)
+			r = ebb_why(why, -EPROTO,
+				    "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
+				    l->pin_dir, l->pin_dir);
+		return r;
+	}
+	view = ebb_maps_view(maps);
+	if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1)
+		r = ebb_why(why, -EPROTO,
+			    "the maps in '%s' have room for %u destinations and %u pairs, asked for are %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, o->destinations, o->pairs,
+			    l->pin_dir);
+	else if (view->agent->abi_version == EBB_ABI_VERSION)
+		l->took_over = true;
+	ebb_maps_free(maps);
+	return r;
+}
+
+static int pin_at(struct ebb_loader *l, struct bpf_map *map, uint32_t entries, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(l->pin_dir, "", bpf_map__name(map), path, sizeof(path));
+	if (r == 0)
+		r = bpf_map__set_pin_path(map, path);
+	if (r == 0 && entries)
+		r = bpf_map__set_max_entries(map, entries);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare map '%s': %s", bpf_map__name(map), ebb_strerror(r));
+	return 0;
+}
+
+static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	uint32_t dsts = o->destinations + 1, pairs = o->pairs + 1;
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries; /* 0: as defined */
+	} sizes[] = {
+		{l->skeleton->maps.ebb_endpoint_v1, o->endpoints},
+		{l->skeleton->maps.ebb_pair_v1, pairs},
+		{l->skeleton->maps.ebb_freedst_v1, dsts},
+		{l->skeleton->maps.ebb_freepair_v1, pairs},
+		{l->skeleton->maps.ebb_dst_v1, dsts},
+		{l->skeleton->maps.ebb_pstat_v1, pairs},
+		{l->skeleton->maps.ebb_gate_v1, dsts + pairs},
+		{l->skeleton->maps.ebb_verdict_v1, dsts + pairs},
+		{l->skeleton->maps.ebb_policy_v1, dsts},
+		{l->skeleton->maps.ebb_memory_v1, dsts + pairs},
+		{l->skeleton->maps.ebb_agent_v1, 0},
+		{l->skeleton->maps.ebb_kernel_v1, 0},
+		{l->skeleton->maps.ebb_conn_v1, 0},
+		{l->skeleton->maps.ebb_event_v1, 0},
+	};
+	int r;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		r = pin_at(l, sizes[i].map, sizes[i].entries, why);
+		if (r < 0)
+			return r;
+	}
+	l->skeleton->rodata->ebb_config.dst_max = dsts;
+	l->skeleton->rodata->ebb_config.pair_max = pairs;
+	l->skeleton->rodata->ebb_config.has_set_retval =
+		!o->no_set_retval &&
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, NULL) == 1;
+	return 0;
+}
+
+static int load(struct ebb_loader *l, struct ebb_why *why)
+{
+	int r = ebb_bpf__load(l->skeleton);
+
+	if (r == 0)
+		return 0;
+	/* EACCES is the verifier's */
+	if (r == -EPERM)
+		return ebb_why(why, r,
+			       "the kernel does not let us load BPF programs (%s): run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; 'ebb doctor' says what is missing",
+			       ebb_strerror(r));
+	return ebb_why(why, r,
+		       "the kernel refuses the BPF programs (%s): 'ebb doctor' says what this kernel lacks, --log-level debug shows its words",
+		       ebb_strerror(r));
+}
+
+static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	const struct ebb_view *view;
+	int r;
+
+	r = prepare_pin_dir(o->pin_dir, why);
+	if (r < 0)
+		return r;
+	r = ebb_pins_lock(o->pin_dir, &l->lock_fd, why);
+	if (r < 0)
+		return r;
+	/* only now are the pins ours to look after */
+	(void)snprintf(l->pin_dir, sizeof(l->pin_dir), "%s", o->pin_dir);
+	r = inspect_pins(l, o, why);
+	if (r < 0) {
+		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
+		return r;
+	}
+	l->skeleton = ebb_bpf__open();
+	if (!l->skeleton) {
+		r = -errno;
+		return ebb_why(why, r, "cannot open the BPF object: %s", ebb_strerror(r));
+	}
+	r = prepare_maps(l, o, why);
+	if (r < 0)
+		return r;
+	r = load(l, why);
+	if (r < 0)
+		return r;
+	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
+	if (r < 0)
+		return r;
+	r = ebb_events_new(bpf_map__fd(l->skeleton->maps.ebb_event_v1), &l->events);
+	if (r < 0)
+		return ebb_why(why, r, "cannot read the ring buffer: %s", ebb_strerror(r));
+	if (!l->took_over) {
+		view = ebb_maps_view(l->maps);
+		view->dsts[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
+		view->pairs[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
+	}
+	return 0;
+}
+
+int ebb_loader_open(const struct ebb_loader_options *options, struct ebb_loader **ret_loader,
+		    struct ebb_why *why)
+{
+	struct ebb_loader *l;
+	struct stat st;
+	int r;
+
+	if (strlen(options->pin_dir) + 32 > EBB_PIN_PATH_MAX)
+		return ebb_why(why, -ENAMETOOLONG, "--pin: the path is too long");
+	if (fstat(options->cgroup_fd, &st) < 0) {
+		r = -errno;
+		return ebb_why(why, r, "cannot look at the cgroup: %s", ebb_strerror(r));
+	}
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	(void)libbpf_set_print(on_libbpf_message);
+	l->lock_fd = -1;
+	l->cgroup_fd = options->cgroup_fd;
+	l->cgroup_id = st.st_ino;
+	r = open_loader(l, options, why);
+	if (r < 0) {
+		ebb_loader_free(l);
+		return r;
+	}
+	*ret_loader = l;
+	return 0;
+}
+
+bool ebb_loader_took_over(const struct ebb_loader *loader)
+{
+	return loader->took_over;
+}
+
+int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
+{
+	const struct ebb_view *view = ebb_maps_view(loader->maps);
+	int r;
+
+	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
+			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
+			      sizeof(struct ebb_endpoint), view->dst_max);
+	if (r == 0)
+		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
+				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
+				      sizeof(struct ebb_pair_key), view->pair_max);
+	if (r < 0)
+		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
+	return 0;
+}
+
+static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
+{
+	switch (hook) {
+	case EBB_HOOK_RELEASE:
+		return l->skeleton->progs.ebb_release;
+	case EBB_HOOK_SOCKOPS:
+		return l->skeleton->progs.ebb_sockops;
+	case EBB_HOOK_CONNECT6:
+		return l->skeleton->progs.ebb_connect6;
+	default:
+		return l->skeleton->progs.ebb_connect4;
+	}
+}
+
+/*
+ * A pinned link on the same cgroup gets the new program: 0. -ENOENT: there is
+ * none that can be used; one of another or a removed cgroup is taken away.
+ */
+static int take_over_link(struct ebb_loader *l, int hook, const char *path)
+{
+	struct bpf_link_info info = {0};
+	__u32 info_size = sizeof(info);
+	struct bpf_link *link;
+	int r;
+
+	if (access(path, F_OK) < 0)
+		return -errno;
+	link = bpf_link__open(path);
+	if (!link)
+		return -errno;
+	r = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &info_size);
+	if (r == 0 && info.cgroup.cgroup_id == l->cgroup_id) {
+		r = bpf_link__update_program(link, hook_program(l, hook));
+	} else if (r == 0) {
+		(void)bpf_link__detach(link);
+		r = unlink(path) < 0 ? -errno : -ENOENT;
+	}
+	/* the pin holds it; destroying would only close our descriptor */
+	(void)bpf_link__destroy(link);
+	return r;
+}
+
+static int make_link(struct ebb_loader *l, int hook, const char *path)
+{
+	struct bpf_link *link;
+	int r;
+
+	link = bpf_program__attach_cgroup(hook_program(l, hook), l->cgroup_fd);
+	if (!link)
+		return -errno;
+	r = bpf_link__pin(link, path);
+	(void)bpf_link__destroy(link);
+	return r;
+}
+
+static int explain_attach(int r, const char *hook, struct ebb_why *why)
+{
+	if (r == -EPERM || r == -EACCES)
+		return ebb_why(why, r,
+			       "cannot attach %s (%s): either CAP_NET_ADMIN is missing, or a program is attached exclusively there or above; 'bpftool cgroup tree' shows it",
+			       hook, ebb_strerror(r));
+	if (r == -E2BIG)
+		return ebb_why(why, r, "cannot attach %s: 64 programs are attached to this cgroup already",
+			       hook);
+	return ebb_why(why, r, "cannot attach %s: %s", hook, ebb_strerror(r));
+}
+
+int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
+{
+	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
+	bool made[EBB_HOOK_MAX] = {false};
+	int r = 0;
+
+	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
+		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h],
+				 sizeof(paths[h]));
+		if (r == 0)
+			r = take_over_link(loader, h, paths[h]);
+		if (r == -ENOENT) {
+			r = make_link(loader, h, paths[h]);
+			made[h] = r == 0;
+		}
+		if (r < 0)
+			r = explain_attach(r, ebb_hook_names[h], why);
+	}
+	if (r < 0) {
+		for (int h = 0; h < EBB_HOOK_MAX; h++) {
+			if (made[h])
+				(void)unlink(paths[h]);
+		}
+		return r;
+	}
+	loader->attached = true;
+	return 0;
+}
+
+const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader)
+{
+	return ebb_maps_view(loader->maps);
+}
+
+uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader)
+{
+	return ebb_maps_bytes(loader->maps);
+}
+
+int ebb_loader_events_fd(const struct ebb_loader *loader)
+{
+	return ebb_events_fd(loader->events);
+}
+
+int ebb_loader_events_take(struct ebb_loader *loader,
+			   void (*handle)(void *userdata, const struct ebb_event *event), void *userdata)
+{
+	return ebb_events_take(loader->events, handle, userdata);
+}
+
+void ebb_loader_free(struct ebb_loader *loader)
+{
+	size_t count;
+
+	if (!loader)
+		return;
+	ebb_events_free(loader->events);
+	ebb_maps_free(loader->maps);
+	ebb_bpf__destroy(loader->skeleton);
+	/* maps that we made and never attached to anything are of no use to anyone */
+	if (loader->pin_dir[0] && !loader->took_over && !loader->attached)
+		(void)ebb_pins_remove(loader->pin_dir, &count, NULL);
+	if (loader->lock_fd >= 0)
+		(void)close(loader->lock_fd);
+	free(loader);
+}

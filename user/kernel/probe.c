@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+
+#include "lib/cleanup.h"
+
+/* libbpf answers 1 (yes), 0 (no) or a negative errno. */
+static int as_errno(int answer)
+{
+	if (answer == 1)
+		return 0;
+	return answer == 0 ? -EOPNOTSUPP : answer;
+}
+
+static int try_bpf(const char *pin_dir)
+{
+	_cleanup_close_ int fd = -1;
+
+	(void)pin_dir;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ebb_probe", sizeof(__u32), sizeof(__u32), 1, NULL);
+	return fd < 0 ? fd : 0;
+}
+
+static int try_btf(const char *pin_dir)
+{
+	(void)pin_dir;
+	return access("/sys/kernel/btf/vmlinux", R_OK) < 0 ? -errno : 0;
+}
+
+/* The pin directory itself, or where it would be made. */
+static int try_bpffs(const char *pin_dir)
+{
+	char path[512];
+	struct statfs fs;
+	char *slash;
+
+	(void)snprintf(path, sizeof(path), "%s", pin_dir);
+	while (statfs(path, &fs) < 0) {
+		slash = strrchr(path, '/');
+		if (errno != ENOENT || !slash || slash == path)
+			return -errno;
+		*slash = '\0';
+	}
+	return (unsigned long)fs.f_type == BPF_FS_MAGIC ? 0 : -ENODEV;
+}
+
+static int try_cgroup2(const char *pin_dir)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096];
+
+	(void)pin_dir;
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, " - cgroup2 "))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int try_connect(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, NULL));
+}
+
+static int try_sockops(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SOCK_OPS, NULL));
+}
+
+/* "return 1" of the type cgroup/sock_release, which is told from cgroup/sock by its attach type. */
+static int try_sock_release(const char *pin_dir)
+{
+	const struct bpf_insn program[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET_SOCK_RELEASE);
+	_cleanup_close_ int fd = -1;
+
+	(void)pin_dir;
+	fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK, "ebb_probe", "GPL", program,
+			   sizeof(program) / sizeof(program[0]), &opts);
+	return fd < 0 ? fd : 0;
+}
+
+static int try_sk_storage(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_sk_storage_get,
+						NULL));
+}
+
+static int try_ringbuf(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL));
+}
+
+/* An attach to a descriptor that is no cgroup fails with EBADF where the command is known. */
+static int try_link(const char *pin_dir)
+{
+	int r;
+
+	(void)pin_dir;
+	r = bpf_link_create(-1, -1, BPF_CGROUP_SOCK_OPS, NULL);
+	return r == -EBADF ? 0 : r;
+}
+
+static int try_perfmon(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_skc_to_tcp_sock, NULL));
+}
+
+static int try_set_retval(const char *pin_dir)
+{
+	(void)pin_dir;
+	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, NULL));
+}
+
+static const struct {
+	const char *name, *help, *remedy;
+	bool required;
+	int (*try)(const char *pin_dir);
+} features[EBB_FEATURE_MAX] = {
+	[EBB_FEATURE_BPF] = {"bpf", "load programs and make maps",
+			     "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON", true, try_bpf},
+	[EBB_FEATURE_BTF] = {"btf", "find the kernel's own structures",
+			     "use a kernel built with CONFIG_DEBUG_INFO_BTF=y", true, try_btf},
+	[EBB_FEATURE_BPFFS] = {"bpffs", "keep programs and maps when the agent ends",
+			       "mount -t bpf bpf /sys/fs/bpf (ebb run does it where it may)", false,
+			       try_bpffs},
+	[EBB_FEATURE_CGROUP2] = {"cgroup2", "have a place to attach to",
+				 "mount cgroup2 (systemd.unified_cgroup_hierarchy=1)", true, try_cgroup2},
+	[EBB_FEATURE_CONNECT] = {"connect hooks", "see and refuse connect()",
+				 "use a kernel with CONFIG_CGROUP_BPF=y", true, try_connect},
+	[EBB_FEATURE_SOCKOPS] = {"sockops", "see how connections end",
+				 "use a kernel with CONFIG_CGROUP_BPF=y", true, try_sockops},
+	[EBB_FEATURE_SOCK_RELEASE] = {"sock_release hook", "never lose a slot", "use kernel 5.9 or later",
+				      true, try_sock_release},
+	[EBB_FEATURE_SK_STORAGE] = {"socket storage", "remember probes and slots", "use kernel 5.10 or later",
+				    true, try_sk_storage},
+	[EBB_FEATURE_RINGBUF] = {"ring buffer", "be woken by failures", "use kernel 5.8 or later", true,
+				 try_ringbuf},
+	[EBB_FEATURE_LINK] = {"cgroup links", "stay attached, be replaced without a gap",
+			      "use kernel 5.7 or later", true, try_link},
+	[EBB_FEATURE_PERFMON] = {"socket errors", "tell refused from timed out",
+				 "add CAP_PERFMON, or use kernel 5.9 or later", true, try_perfmon},
+	[EBB_FEATURE_SET_RETVAL] =
+		{"bpf_set_retval", "refuse with a chosen errno",
+		 "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED)",
+		 false, try_set_retval},
+};
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EBB_FEATURE_MAX])
+{
+	libbpf_print_fn_t previous = libbpf_set_print(quiet);
+
+	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
+		int r = features[i].try(pin_dir);
+
+		ret_results[i] = (struct ebb_feature_result){
+			.name = features[i].name,
+			.help = features[i].help,
+			.remedy = features[i].remedy,
+			.required = features[i].required,
+			.present = r == 0,
+			.error = r,
+		};
+	}
+	(void)libbpf_set_print(previous);
+}
