@@ -145,12 +145,14 @@ static void say_reason(struct sentence *s, const struct ebb_look *look, const st
 	char facts[SENTENCE_MAX / 2];
 	size_t kept = ebb_memory_kept(&row->memory);
 
+	if (row->since == EBB_SINCE_START) {
+		say_duration(s, " since it was first seen ", ebb_age(look->now_ns, row->since_ns));
+		say(s, " ago");
+		return;
+	}
 	if (row->since_ns)
 		say_duration(s, " since ", ebb_age(look->now_ns, row->since_ns));
 	switch (row->since) {
-	case EBB_SINCE_START:
-		say(s, ", as from the start");
-		break;
 	case EBB_SINCE_TRANSITION:
 		if (kept > 0)
 			say(s, ": %s",
@@ -160,9 +162,8 @@ static void say_reason(struct sentence *s, const struct ebb_look *look, const st
 	case EBB_SINCE_EXPIRED:
 		say(s, ": its time was over");
 		break;
-	case EBB_SINCE_KERNEL:
+	default: /* EBB_SINCE_KERNEL */
 		say(s, ": moved by the kernel, the agent has not looked yet");
-		break;
 	}
 }
 
@@ -235,11 +236,10 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 
 	ebb_table_cell(table, "breaker");
 	if (ebb_arm_failures(row->arm) > 0)
-		ebb_table_cell(table,
-			       "opens at %u failures in a row, then for %s; rates are judged by the agent",
-			       ebb_arm_failures(row->arm),
-			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a,
-						   sizeof(a)));
+		ebb_table_cell(
+			table, "opens at %u failures in a row, then for %s; rates are judged by the agent",
+			ebb_arm_failures(row->arm),
+			ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a, sizeof(a)));
 	else
 		ebb_table_cell(table, "no limit of failures in a row; rates are judged by the agent");
 	outcome_names(p->count_mask, names, sizeof(names));
@@ -260,14 +260,14 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 							 : "release: nothing is refused after its lease");
 	ebb_table_cell(table, "concurrent");
 	if (p->concurrent)
-		ebb_table_cell(table, "%" PRIu64 " of %u in use", (uint64_t)row->kernel.in_use,
-			       p->concurrent);
+		ebb_table_cell(table, "%u connections, open and opening", p->concurrent);
 	else
 		ebb_table_cell(table, "no limit");
 }
 
-static int head_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
+static int settings_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
+	uint64_t created_ns = look->view->dsts[row->dst].created_ns;
 	char at[EBB_TIME_MAX], age[EBB_FORMAT_MAX];
 	struct ebb_table *table;
 	int r;
@@ -275,21 +275,22 @@ static int head_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	r = ebb_table_new(fact_columns, 2, &table);
 	if (r < 0)
 		return r;
-	if (row->dst == EBB_SLOT_OTHER) {
-		ebb_table_cell(table, "endpoints");
-		ebb_table_cell(table, "all that found no room of their own");
-	} else {
-		ebb_table_cell(table, "first seen");
-		ebb_table_cell(table, "%s (%s ago)",
-			       ebb_format_time(ebb_look_realtime(look, row->created_ns), false, at,
-					       sizeof(at)),
-			       ebb_format_duration(ebb_age(look->now_ns, row->created_ns), age, sizeof(age)));
-	}
-	ebb_table_cell(table, "slot");
-	ebb_table_cell(table, "%u, epoch %u, a gate for %s", row->dst, row->dst_epoch,
-		       row->scope == EBB_SCOPE_NODE ? "all workloads" : "each workload");
 	policy_cells(table, row);
-	r = ebb_table_print(table, out, 2, 0);
+	ebb_table_cell(table, "scope");
+	ebb_table_cell(table, "%s",
+		       row->scope == EBB_SCOPE_NODE ? "node: one gate for all workloads"
+						    : "workload: a gate for each");
+	ebb_table_cell(table, "slot");
+	ebb_table_cell(table, "%u, epoch %u", row->dst, row->dst_epoch);
+	ebb_table_cell(table, "first seen");
+	if (row->dst == EBB_SLOT_OTHER)
+		ebb_table_cell(table, "holds all that found no room of their own");
+	else
+		ebb_table_cell(table, "%s (%s ago)",
+			       ebb_format_time(ebb_look_realtime(look, created_ns), false, at, sizeof(at)),
+			       ebb_format_duration(ebb_age(look->now_ns, created_ns), age, sizeof(age)));
+	(void)fputs("\n  settings\n", out);
+	r = ebb_table_print(table, out, 4, 0);
 	ebb_table_free(table);
 	return r;
 }
@@ -322,7 +323,10 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 		ebb_table_cell(table, "%s", ebb_state_name(ebb_reason_to(move->reason)));
 		ebb_table_cell(table, "%s", ebb_transition_facts(move, facts, sizeof(facts)));
 	}
-	(void)fprintf(out, "\n  last %zu of %u transitions\n", kept, row->memory.count);
+	if (kept < row->memory.count)
+		(void)fprintf(out, "\n  last %zu of %u transitions\n", kept, row->memory.count);
+	else
+		(void)fputs("\n  transitions\n", out);
 	r = ebb_table_print(table, out, 4, 0);
 	ebb_table_free(table);
 	return r;
@@ -353,6 +357,11 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	if (row->memory.trips > 0) {
 		ebb_table_cell(table, "trips");
 		ebb_table_cell(table, "%u in a row: each opens for longer", row->memory.trips);
+	}
+	if (row->policy.concurrent) {
+		ebb_table_cell(table, "in use");
+		ebb_table_cell(table, "%" PRIu64 " of %u connections", (uint64_t)row->kernel.in_use,
+			       row->policy.concurrent);
 	}
 	(void)fputc('\n', out);
 	r = ebb_table_print(table, out, 2, 0);
@@ -468,15 +477,16 @@ static int times_text(FILE *out, const struct ebb_gate_row *row)
 
 int ebb_show_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count)
 {
-	int r;
+	int r = 0;
 
-	(void)fprintf(out, "%s\n\n", rows[0].name);
-	r = head_text(out, look, &rows[0]);
+	(void)fprintf(out, "%s\n", rows[0].name);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = gate_text(out, look, &rows[i]);
 	if (r == 0)
 		r = workloads_text(out, look, &rows[0]);
-	return r < 0 ? r : times_text(out, &rows[0]);
+	if (r == 0)
+		r = times_text(out, &rows[0]);
+	return r < 0 ? r : settings_text(out, look, &rows[0]);
 }
 
 /* --------------------------------------------------------------- JSON -- */
@@ -561,20 +571,15 @@ static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *
 	struct ebb_sums sums = {};
 
 	ebb_sums_add(&sums, pair, 0);
-	return json_array_append_new(userdata,
-				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
-					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
-							      : EBB_NAME_OTHER,
-					       "workload_id", (json_int_t)pair->workload, "active",
-					       ebb_json_count(sums.active), "attempts",
-					       ebb_json_count(sums.attempts), "local",
-					       ebb_json_count(sums.local), "outcomes",
-					       counts_json(sums.outcomes, EBB_OUTCOME_MAX, ebb_outcome_name),
-					       "denied",
-					       counts_json(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name),
-					       "would_deny",
-					       counts_json(sums.would_deny_by, EBB_CAUSE_MAX,
-							   ebb_cause_name)));
+	return json_array_append_new(
+		userdata,
+		json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
+			  pair->workload ? ebb_cgroup_name(look->names, pair->workload) : EBB_NAME_OTHER,
+			  "workload_id", (json_int_t)pair->workload, "active", ebb_json_count(sums.active),
+			  "attempts", ebb_json_count(sums.attempts), "local", ebb_json_count(sums.local),
+			  "outcomes", counts_json(sums.outcomes, EBB_OUTCOME_MAX, ebb_outcome_name), "denied",
+			  counts_json(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name), "would_deny",
+			  counts_json(sums.would_deny_by, EBB_CAUSE_MAX, ebb_cause_name)));
 }
 
 json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count)
@@ -589,8 +594,8 @@ json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 	}
 	return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "destination", rows[0].name, "slot",
 			 (int)rows[0].dst, "epoch", (int)rows[0].dst_epoch, "created_timestamp",
-			 ebb_json_timestamp(look, rows[0].created_ns), "policy", policy_json(&rows[0]),
-			 "gates", gates, "workloads", workloads);
+			 ebb_json_timestamp(look, look->view->dsts[rows[0].dst].created_ns), "policy",
+			 policy_json(&rows[0]), "gates", gates, "workloads", workloads);
 }
 
 /* ------------------------------------------------------------ command -- */

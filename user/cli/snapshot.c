@@ -123,8 +123,9 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 	memcpy(&row.policy, &view->policies[dst], sizeof(row.policy));
 	memcpy(&row.memory, &view->memories[gate], sizeof(row.memory));
 	row.dst_epoch = view->dsts[dst].epoch;
-	row.created_ns = view->dsts[dst].created_ns;
 	row.scope = gate < view->dst_max ? EBB_SCOPE_NODE : EBB_SCOPE_WORKLOAD;
+	row.created_ns = gate < view->dst_max ? view->dsts[dst].created_ns
+					      : view->pairs[gate - view->dst_max].created_ns;
 	(void)ebb_text_escape(ebb_dst_name(view, dst, name, sizeof(name)), row.name, sizeof(row.name));
 
 	row.arm = verdict.arm ? verdict.arm : row.policy.arm;
