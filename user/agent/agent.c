@@ -127,8 +127,16 @@ static int arm_timer(struct agent *a, uint64_t at_ns)
 /* One line a minute for each kind of our own failures that grew. */
 static void report_errors(struct agent *a, uint64_t now)
 {
+	uint64_t lost = a->view->kernel->errors[EBB_ERR_EVENT_LOST];
+
 	if (now < a->errors_at_ns)
 		return;
+	if (lost > a->errors_told[EBB_ERR_EVENT_LOST])
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_DEGRADED, now_realtime(),
+			       "%llu hints lost: verdicts wait for the next tick",
+			       (unsigned long long)(lost - a->errors_told[EBB_ERR_EVENT_LOST]));
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_HEALTHY, now_realtime(), "%s", "");
 	for (uint32_t i = 0; i < EBB_ERR_MAX; i++) {
 		uint64_t count = a->view->kernel->errors[i];
 
