@@ -394,6 +394,7 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		return r;
 	a->view = ebb_loader_view(a->loader);
 	took_over = ebb_loader_took_over(a->loader);
+	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	write_policies(a);
 	r = write_agent(a, took_over);
 	if (r < 0)
