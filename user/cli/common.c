@@ -69,16 +69,21 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t ebb_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
 {
 	struct ebb_look *look = &session->look;
 
 	look->link_count = ebb_maps_links(ebb_args_get(args, "pin"), look->links);
-	look->now_ns = clock_ns(CLOCK_MONOTONIC);
+	look->now_ns = ebb_monotonic_ns();
 	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
 }
 
-static size_t terminal_columns(void)
+size_t ebb_terminal_columns(void)
 {
 	struct winsize size;
 
@@ -106,7 +111,7 @@ enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
 	}
 	session.look.view = ebb_maps_view(session.maps);
-	session.look.columns = session.json ? 0 : terminal_columns();
+	session.look.columns = session.json ? 0 : ebb_terminal_columns();
 	ebb_session_look(args, &session);
 	*ret_session = session;
 	return EBB_EXIT_DONE;

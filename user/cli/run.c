@@ -152,7 +152,7 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_o
 	if (breaker) {
 		r = ebb_policy_parse(breaker, &options.breaker, &inner);
 		if (r < 0)
-			return ebb_why(why, -EINVAL, "--breaker: %s", inner.text);
+			return ebb_why(why, -EINVAL, "--%s", inner.text); /* it begins with "breaker: " */
 	}
 	*ret_options = options;
 	return 0;
@@ -218,8 +218,8 @@ void ebb_help_breaker_keys(FILE *out)
 		char term[64], text[512];
 
 		(void)snprintf(term, sizeof(term), "  %s", keys[i].name);
-		(void)snprintf(text, sizeof(text), "%s; %s, %s (default %s)", keys[i].help, keys[i].unit,
-			       keys[i].range, keys[i].fallback);
+		(void)snprintf(text, sizeof(text), "%s; %s (default %s)", keys[i].help, keys[i].range,
+			       keys[i].fallback);
 		ebb_help_term(out, column, term, text);
 	}
 }

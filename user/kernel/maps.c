@@ -53,17 +53,20 @@ struct ebb_maps {
 	size_t size[TABLE_MAX];
 };
 
-static int open_pin(const char *pin_dir, const char *name, enum ebb_maps_access access, int *ret_fd,
-		    struct ebb_why *why)
+/*
+ * For readers, too, without BPF_F_RDONLY: mmap(2) takes VM_SHARED off a file that
+ * is not open for writing, and then BPF refuses to map it. PROT_READ keeps a
+ * reader from writing.
+ */
+static int open_pin(const char *pin_dir, const char *name, int *ret_fd, struct ebb_why *why)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = access == EBB_MAPS_READ ? BPF_F_RDONLY : 0);
 	char path[EBB_PIN_PATH_MAX];
 	int fd, r;
 
 	r = ebb_pin_path(pin_dir, "", name, path, sizeof(path));
 	if (r < 0)
 		return ebb_why(why, r, "--pin: '%s' is too long", pin_dir);
-	fd = bpf_obj_get_opts(path, &opts);
+	fd = bpf_obj_get(path);
 	if (fd == -ENOENT)
 		return ebb_why(why, fd, "nothing is pinned in '%s': start the agent with 'ebb run'", pin_dir);
 	if (fd == -EPERM || fd == -EACCES)
@@ -102,7 +105,7 @@ static int map_table(struct ebb_maps *m, enum table table, const char *pin_dir, 
 	size_t size, page = (size_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	r = open_pin(pin_dir, tables[table].name, access, &fd, why);
+	r = open_pin(pin_dir, tables[table].name, &fd, why);
 	if (r < 0)
 		return r;
 	r = bpf_obj_get_info_by_fd(fd, &info, &info_size);
@@ -178,8 +181,8 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 	for (size_t i = 0; i < OTHER_MAX; i++) {
 		_cleanup_close_ int fd = -1;
 
-		/* for the account only; a reader need not be able to open them */
-		if (open_pin(pin_dir, other_maps[i], access, &fd, NULL) == 0)
+		/* for the account only */
+		if (open_pin(pin_dir, other_maps[i], &fd, NULL) == 0)
 			m->bytes += accounted_bytes(fd);
 	}
 	*ret_maps = m;
