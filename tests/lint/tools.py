@@ -131,10 +131,10 @@ def check_architectures(tree):
     def compile_bpf(job):
         path, architecture = job
         # written, not only parsed: what the back end refuses counts too
-        with tempfile.NamedTemporaryFile(suffix='.o') as output:
+        with tempfile.TemporaryDirectory() as scratch:
             return findings(tree, path, [*CLANG, '-target', 'bpf', '-mcpu=v3', '-O2', '-g', '-Wall', '-Wextra', '-Werror',
                                          f'-D__TARGET_ARCH_{ARCHITECTURES[architecture]}', f'-Ivmlinux/{architecture}',
-                                         '-I.', '-c', path, '-o', output.name])
+                                         '-I.', '-c', path, '-o', os.path.join(scratch, 'x.o')])
     yield from in_parallel(compile_bpf, [(path, architecture) for path in tree.matching(r'.*\.bpf\.c$')
                                          for architecture in ARCHITECTURES])
 
