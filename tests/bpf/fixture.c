@@ -301,7 +301,7 @@ int fixture_down(void **state)
 	int r = 0;
 
 	close_sockets();
-	if (fx->view && !fx->options.not_attached)
+	if (fx->view)
 		r = check_settled(fx);
 	if (fx->outside_ns >= 0) {
 		namespace_enter(fx->outside_ns);
