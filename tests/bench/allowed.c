@@ -24,7 +24,14 @@
 
 #define WARM_UP 32
 
-enum { CASE_NONE, CASE_EMPTY, CASE_ARMED, CASE_EBB, CASE_NONE_AGAIN, CASE_MAX };
+enum {
+	CASE_NONE,
+	CASE_EMPTY,
+	CASE_ARMED,
+	CASE_EBB,
+	CASE_NONE_AGAIN,
+	CASE_MAX
+};
 
 static const struct {
 	const char *name;

@@ -30,9 +30,12 @@ static const struct {
 	{"connect4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT},
 };
 
-#define INSN(code_, dst_, src_, off_, imm_) \
-	((struct bpf_insn){                 \
-		.code = (code_), .dst_reg = (dst_), .src_reg = (src_), .off = (off_), .imm = (imm_)})
+#define INSN(code_, dst_, src_, off_, imm_)   \
+	((struct bpf_insn){.code = (code_),   \
+			   .dst_reg = (dst_), \
+			   .src_reg = (src_), \
+			   .off = (off_),     \
+			   .imm = (imm_)})
 
 static const struct bpf_insn empty_program[] = {
 	INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1),

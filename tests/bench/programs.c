@@ -87,27 +87,20 @@ static int one_arm(const struct bench_options *options, struct bench_hooks *hook
 	return r;
 }
 
-static int measure(const struct bench_options *options, struct bench_hooks *hooks, json_t *ret_result)
+static int measure(const struct bench_options *options, struct bench_hooks *hooks, int listener,
+		   const struct sockaddr_in *address, json_t *ret_result)
 {
 	static const enum bench_arm arms[] = {BENCH_ARM_ARMED, BENCH_ARM_EBB};
 	double ns[SHOWN][2], times[2][SHOWN][64], runs[2][SHOWN];
 	uint32_t rounds = options->rounds < 64 ? options->rounds : 64;
-	struct sockaddr_in address;
-	int listener, stats, r;
-	uint16_t port;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	int r = stats < 0 ? stats : 0;
 
-	r = bench_listen(&listener, &port);
-	if (r < 0)
-		return r;
-	address = bench_address(0, port);
-	stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	if (stats < 0)
-		r = stats;
 	for (uint32_t round = 0; round < rounds && r == 0; round++) {
 		for (size_t a = 0; a < 2 && r == 0; a++) {
 			size_t arm = (round + a) % 2;
 
-			r = one_arm(options, hooks, arms[arm], listener, &address, ns);
+			r = one_arm(options, hooks, arms[arm], listener, address, ns);
 			for (size_t i = 0; i < SHOWN; i++) {
 				times[arm][i][round] = ns[i][0];
 				runs[arm][i] = ns[i][1];
@@ -123,21 +116,28 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	}
 	if (stats >= 0)
 		(void)close(stats);
-	(void)close(listener);
 	return r;
 }
 
 int bench_programs(const struct bench_options *options, json_t *ret_result)
 {
 	struct bench_hooks hooks;
-	int r;
+	struct sockaddr_in address;
+	int listener, r;
+	uint16_t port;
 
+	/* before entering the cgroup: the server's sockets are not governed */
+	r = bench_listen(&listener, &port);
+	if (r < 0)
+		return r;
+	address = bench_address(0, port);
 	r = bench_enter_cgroup(options->cgroup);
 	if (r == 0)
 		r = bench_hooks_open(&hooks, options, 5);
-	if (r < 0)
-		return r;
-	r = measure(options, &hooks, ret_result);
-	bench_hooks_close(&hooks);
+	if (r == 0) {
+		r = measure(options, &hooks, listener, &address, ret_result);
+		bench_hooks_close(&hooks);
+	}
+	(void)close(listener);
 	return r;
 }

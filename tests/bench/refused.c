@@ -14,7 +14,12 @@
 
 #define WARM_UP 32
 
-enum { CASE_CLOSED, CASE_GATE, CASE_CLOSED_SEEN, CASE_MAX };
+enum {
+	CASE_CLOSED,
+	CASE_GATE,
+	CASE_CLOSED_SEEN,
+	CASE_MAX
+};
 
 static const struct {
 	const char *name;

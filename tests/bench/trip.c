@@ -26,8 +26,8 @@
 struct trial {
 	struct sockaddr_in address;
 	uint64_t deadline_ns;
-	uint64_t failures; /* atomic, like all below */
-	uint64_t nth_ns; /* when the Nth failing connect() had returned */
+	uint64_t failures;   /* atomic, like all below */
+	uint64_t nth_ns;     /* when the Nth failing connect() had returned */
 	uint64_t refused_ns; /* when the first refused one had */
 	uint64_t slipped;
 	int error;
