@@ -311,11 +311,28 @@ static int handle_signal(struct agent *a)
 	return 0;
 }
 
+/* Breakers go on without HTTP. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
+static void run_http(struct agent *a, int *ret_timeout_ms)
+{
+	int r;
+
+	*ret_timeout_ms = -1;
+	if (!a->http)
+		return;
+	r = ebb_http_run(a->http, ret_timeout_ms);
+	if (r == 0)
+		return;
+	ebb_err_r(r, "the HTTP server stops, breakers go on; start the agent again to have it back");
+	ebb_http_free(a->http);
+	a->http = NULL;
+}
+
 static int handle_http(struct agent *a)
 {
 	int timeout_ms;
 
-	return ebb_http_run(a->http, &timeout_ms);
+	run_http(a, &timeout_ms);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ start -- */
@@ -534,9 +551,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 			if (r < 0)
 				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		}
-		r = ebb_http_run(a->http, &timeout_ms);
-		if (r < 0)
-			return ebb_why(why, r, "the HTTP server stops: %s", ebb_strerror(r));
+		run_http(a, &timeout_ms);
 	}
 	return 0;
 }
