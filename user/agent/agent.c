@@ -34,7 +34,7 @@
 #define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
-#define COLLECT_NS NS_PER_S
+#define COLLECT_NS	NS_PER_S
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -490,9 +490,9 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	return ebb_http_new(a->options->listen, &a->source, &a->http, why);
 }
 
-static int watch(const struct agent *a, const struct source *source)
+static int watch(const struct agent *a, struct source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)source};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
 
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
@@ -526,7 +526,7 @@ static void bound_shutdown(const struct agent *a)
 
 static int loop(struct agent *a, struct ebb_why *why)
 {
-	const struct source sources[] = {
+	struct source sources[] = {
 		{a->signal_fd, handle_signal},
 		{a->timer_fd, handle_timer},
 		{ebb_loader_events_fd(a->loader), handle_events},
