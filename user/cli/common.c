@@ -204,7 +204,7 @@ json_t *ebb_json_count(uint64_t count)
 
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)
 {
-	/* to the microsecond: that much a double holds exactly enough */
+	/* printed with 15 digits, so that no noise of binary fractions shows: to 10 us */
 	if (at_ns == 0)
 		return json_null();
 	return json_real((double)(ebb_look_realtime(look, at_ns) / 1000) / 1e6);

@@ -136,18 +136,16 @@ static int node_text(FILE *out, const struct ebb_feature_result results[EBB_FEAT
 	ebb_table_cell(table, "%s",
 		       facts->pods[0] ? facts->pods : "none: '--cgroup auto' means the cgroup2 root");
 	ebb_table_cell(table, "JIT");
-	ebb_table_cell(
-		table, "%s",
-		facts->jit > 0 ? "on"
-		: facts->jit == 0
-			? "off: programs are interpreted; turn it on with 'sysctl net.core.bpf_jit_enable=1'"
-			: "unknown: " JIT_SETTING " cannot be read");
+	ebb_table_cell(table, "%s",
+		       facts->jit > 0 ? "on"
+		       : facts->jit == 0
+			       ? "off: programs are interpreted; turn it on with 'sysctl net.core.bpf_jit_enable=1'"
+			       : "unknown: " JIT_SETTING " cannot be read");
 	ebb_table_cell(table, "refusal");
-	ebb_table_cell(
-		table, "%s",
-		find(results, EBB_FEATURE_SET_RETVAL)->present
-			? "connect() returns the configured errno"
-			: "the address is rewritten to a closed port: connect() returns ECONNREFUSED, whatever is configured");
+	ebb_table_cell(table, "%s",
+		       find(results, EBB_FEATURE_SET_RETVAL)->present
+			       ? "connect() returns the configured errno"
+			       : "the address is rewritten to a closed port: connect() returns ECONNREFUSED, whatever is configured");
 	ebb_table_cell(table, "capabilities");
 	ebb_table_cell(table, "%s%s",
 		       facts->missing_capabilities[0] ? "missing: " : "all that the agent needs",
@@ -157,10 +155,34 @@ static int node_text(FILE *out, const struct ebb_feature_result results[EBB_FEAT
 	return r;
 }
 
+/* What is missing, each with its remedy. False: nothing is. */
+static bool remedies_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX])
+{
+	bool blind = !find(results, EBB_FEATURE_BPF)->present;
+	bool missing = false;
+
+	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
+		char text[512];
+
+		/* without bpf(2) nothing else could be tried: those remedies would mislead */
+		if (results[i].present || (blind && i != EBB_FEATURE_BPF))
+			continue;
+		(void)fputs(missing ? "" : "\nWhat to do:\n", out);
+		missing = true;
+		(void)snprintf(text, sizeof(text), "%s (%s): %s", results[i].name,
+			       results[i].error ? ebb_strerror(results[i].error) : "missing",
+			       results[i].remedy);
+		ebb_help_text(out, 2, text);
+	}
+	if (blind)
+		ebb_help_text(out, 2, "then ask again: without bpf nothing else can be tried");
+	return missing;
+}
+
 int ebb_doctor_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX],
 		    const struct ebb_node_facts *facts, size_t columns)
 {
-	bool missing = false;
+	bool missing;
 	int r;
 
 	r = features_text(out, results, columns);
@@ -170,18 +192,7 @@ int ebb_doctor_text(FILE *out, const struct ebb_feature_result results[EBB_FEATU
 	r = node_text(out, results, facts);
 	if (r < 0)
 		return r;
-	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
-		char text[512];
-
-		if (results[i].present)
-			continue;
-		(void)fputs(missing ? "" : "\nWhat to do:\n", out);
-		missing = true;
-		(void)snprintf(text, sizeof(text), "%s (%s): %s", results[i].name,
-			       results[i].error ? ebb_strerror(results[i].error) : "missing",
-			       results[i].remedy);
-		ebb_help_text(out, 2, text);
-	}
+	missing = remedies_text(out, results);
 	(void)fprintf(out, "\n%s\n",
 		      !ebb_doctor_fit(results) ? "The agent cannot run here: something required is missing."
 		      : missing		       ? "The agent can run here, with what is missing left out."
@@ -199,13 +210,15 @@ json_t *ebb_doctor_json(const struct ebb_feature_result results[EBB_FEATURE_MAX]
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		const struct ebb_feature_result *f = &results[i];
 
-		if (json_array_append_new(
-			    features,
-			    json_pack("{s:s, s:b, s:b, s:s, s:o, s:o}", "name", f->name, "present",
-				      f->present, "required", f->required, "used_for", f->help, "error",
-				      f->present || !f->error ? json_null()
-							      : json_string(ebb_strerror(f->error)),
-				      "remedy", f->present ? json_null() : json_string(f->remedy))) < 0) {
+		if (json_array_append_new(features,
+					  json_pack("{s:s, s:b, s:b, s:s, s:o, s:o}", "name", f->name,
+						    "present", f->present, "required", f->required,
+						    "used_for", f->help, "error",
+						    f->present || !f->error
+							    ? json_null()
+							    : json_string(ebb_strerror(f->error)),
+						    "remedy",
+						    f->present ? json_null() : json_string(f->remedy))) < 0) {
 			json_decref(features);
 			return NULL;
 		}

@@ -16,8 +16,8 @@
 /* What stands in the way first: the greater, the higher. */
 static double key_state(const struct ebb_gate_row *row)
 {
-	static const double weight[EBB_STATE_MAX] = {
-		[EBB_STATE_CLOSED] = 0, [EBB_STATE_HALF_OPEN] = 1, [EBB_STATE_OPEN] = 2};
+	static const double weight[EBB_STATE_MAX] =
+		{[EBB_STATE_CLOSED] = 0, [EBB_STATE_HALF_OPEN] = 1, [EBB_STATE_OPEN] = 2};
 
 	if (row->override != EBB_OVERRIDE_AUTO)
 		return 3;
@@ -293,21 +293,22 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 {
 	double share = ebb_window_share(row);
 
-	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
-		"s:{s:o, s:o}}",
-		"destination", row->name, "workload", workload_json(row), "scope", ebb_scope_name(row->scope),
-		"mode", ebb_mode_name(row->policy.mode), "state", ebb_gate_state_name(row), "refuses",
-		ebb_gate_refuses(row), "since_timestamp", ebb_json_timestamp(look, row->since_ns),
-		"open_until_timestamp", ebb_json_timestamp(look, row->until_ns), "active",
-		ebb_json_count(row->sums.active), "attempts", ebb_json_count(row->sums.attempts), "failures",
-		ebb_json_count(row->sums.failures), "denied", ebb_json_count(row->sums.denied), "would_deny",
-		ebb_json_count(row->sums.would_deny), "window", "ok", (json_int_t)row->memory.window_ok,
-		"failed", (json_int_t)row->memory.window_failed, "slow", (json_int_t)row->memory.window_slow,
-		"failure_rate", share < 0 ? json_null() : json_real(share), "connect_seconds",
-		times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent", "in_use",
-		ebb_json_count(row->kernel.in_use), "limit",
-		row->policy.concurrent ? json_integer(row->policy.concurrent) : json_null());
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
+			 "s:{s:o, s:o}}",
+			 "destination", row->name, "workload", workload_json(row), "scope",
+			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->policy.mode), "state",
+			 ebb_gate_state_name(row), "refuses", ebb_gate_refuses(row), "since_timestamp",
+			 ebb_json_timestamp(look, row->since_ns), "open_until_timestamp",
+			 ebb_json_timestamp(look, row->until_ns), "active", ebb_json_count(row->sums.active),
+			 "attempts", ebb_json_count(row->sums.attempts), "failures",
+			 ebb_json_count(row->sums.failures), "denied", ebb_json_count(row->sums.denied),
+			 "would_deny", ebb_json_count(row->sums.would_deny), "window", "ok",
+			 (json_int_t)row->memory.window_ok, "failed", (json_int_t)row->memory.window_failed,
+			 "slow", (json_int_t)row->memory.window_slow, "failure_rate",
+			 share < 0 ? json_null() : json_real(share), "connect_seconds",
+			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
+			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
+			 row->policy.concurrent ? json_integer(row->policy.concurrent) : json_null());
 }
 
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)

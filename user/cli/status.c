@@ -17,9 +17,9 @@ struct status {
 	enum ebb_agent_state state;
 	size_t attached;
 	size_t by_state[EBB_STATE_MAX]; /* gates */
-	size_t forced; /* gates with an override, not in by_state */
-	size_t enforcing; /* gates in enforce mode */
-	size_t unleased; /* of these, the ones that the end of the lease released */
+	size_t forced;			/* gates with an override, not in by_state */
+	size_t enforcing;		/* gates in enforce mode */
+	size_t unleased;		/* of these, the ones that the end of the lease released */
 	struct ebb_sums sums;
 	char inactive[LINE_MAX_BYTES]; /* why nothing is refused; "": enforcement is active */
 };
@@ -102,18 +102,18 @@ static void agent_line(struct ebb_table *table, const struct ebb_look *look, con
 		ebb_table_cell(table, "none: start 'ebb run'");
 		break;
 	case EBB_AGENT_RUNNING:
-		ebb_table_cell(
-			table, "running, pid %u, since %s (%s)", agent->pid,
-			ebb_format_time(ebb_look_realtime(look, agent->started_ns), false, at, sizeof(at)),
-			ebb_format_duration(ebb_age(look->now_ns, agent->started_ns), a, sizeof(a)));
+		ebb_table_cell(table, "running, pid %u, since %s (%s)", agent->pid,
+			       ebb_format_time(ebb_look_realtime(look, agent->started_ns), false, at,
+					       sizeof(at)),
+			       ebb_format_duration(ebb_age(look->now_ns, agent->started_ns), a, sizeof(a)));
 		break;
 	case EBB_AGENT_SILENT:
 	case EBB_AGENT_DEAD:
-		ebb_table_cell(
-			table, "%s, was pid %u, last heard of at %s (%s ago)",
-			ebb_agent_state_name(status->state), agent->pid,
-			ebb_format_time(ebb_look_realtime(look, agent->heartbeat_ns), false, at, sizeof(at)),
-			ebb_format_duration(age, a, sizeof(a)));
+		ebb_table_cell(table, "%s, was pid %u, last heard of at %s (%s ago)",
+			       ebb_agent_state_name(status->state), agent->pid,
+			       ebb_format_time(ebb_look_realtime(look, agent->heartbeat_ns), false, at,
+					       sizeof(at)),
+			       ebb_format_duration(age, a, sizeof(a)));
 		break;
 	}
 	if (agent->heartbeat_ns == 0)
@@ -286,23 +286,23 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 	struct status status;
 
 	work_out(look, snapshot, &status);
-	return json_pack(
-		"{s:o, s:s, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
-		"s:{s:o, s:o, s:o, s:o, s:o}, s:o}",
-		"agent", agent_json(look, &status), "mode", ebb_mode_name(status.agent.mode), "enforcement",
-		"active", status.inactive[0] == '\0', "why", status.inactive, "cgroup", "id",
-		(json_int_t)status.agent.cgroup_id, "name",
-		ebb_cgroup_name(look->names, status.agent.cgroup_id), "programs", programs_json(look),
-		"destinations", "used", (json_int_t)snapshot->dst_live, "capacity",
-		(json_int_t)view->dst_max - 1, "pairs", "used", (json_int_t)snapshot->pair_live, "capacity",
-		(json_int_t)view->pair_max - 1, "breakers", "closed",
-		(json_int_t)status.by_state[EBB_STATE_CLOSED], "open",
-		(json_int_t)status.by_state[EBB_STATE_OPEN], "half_open",
-		(json_int_t)status.by_state[EBB_STATE_HALF_OPEN], "by_hand", (json_int_t)status.forced,
-		"connections", "active", ebb_json_count(status.sums.active), "attempts",
-		ebb_json_count(status.sums.attempts), "failures", ebb_json_count(status.sums.failures),
-		"denied", ebb_json_count(status.sums.denied), "would_deny",
-		ebb_json_count(status.sums.would_deny), "errors", errors_json(look));
+	return json_pack("{s:o, s:s, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
+			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o}",
+			 "agent", agent_json(look, &status), "mode", ebb_mode_name(status.agent.mode),
+			 "enforcement", "active", status.inactive[0] == '\0', "why", status.inactive,
+			 "cgroup", "id", (json_int_t)status.agent.cgroup_id, "name",
+			 ebb_cgroup_name(look->names, status.agent.cgroup_id), "programs",
+			 programs_json(look), "destinations", "used", (json_int_t)snapshot->dst_live,
+			 "capacity", (json_int_t)view->dst_max - 1, "pairs", "used",
+			 (json_int_t)snapshot->pair_live, "capacity", (json_int_t)view->pair_max - 1,
+			 "breakers", "closed", (json_int_t)status.by_state[EBB_STATE_CLOSED], "open",
+			 (json_int_t)status.by_state[EBB_STATE_OPEN], "half_open",
+			 (json_int_t)status.by_state[EBB_STATE_HALF_OPEN], "by_hand",
+			 (json_int_t)status.forced, "connections", "active",
+			 ebb_json_count(status.sums.active), "attempts", ebb_json_count(status.sums.attempts),
+			 "failures", ebb_json_count(status.sums.failures), "denied",
+			 ebb_json_count(status.sums.denied), "would_deny",
+			 ebb_json_count(status.sums.would_deny), "errors", errors_json(look));
 }
 
 /* ------------------------------------------------------------ command -- */
