@@ -18,12 +18,13 @@
 #include "cli/render.h"
 #include "core/policy.h"
 
-#define DSTS	 8
-#define PAIRS	 16
-#define MS	 1000000ULL
-#define S	 1000000000ULL
-#define NOW	 (1000 * S)
-#define REALTIME 1700000000000000000LL /* 2023-11-14 22:13:20 UTC */
+#define DSTS	     8
+#define PAIRS	     16
+#define MS	     1000000ULL
+#define S	     1000000000ULL
+#define NOW	     (1000 * S)
+#define UNITS_PER_US 4ULL		   /* of a histogram */
+#define REALTIME     1700000000000000000LL /* 2023-11-14 22:13:20 UTC */
 
 static struct fake {
 	struct ebb_agent agent;
@@ -156,11 +157,11 @@ static void make_node(void)
 	struct ebb_pair *p;
 
 	good->scope = EBB_SCOPE_WORKLOAD;
-	good->connect.buckets[ebb_hist_bucket(4 * 200)] = 90;  /* 200 us */
-	good->connect.buckets[ebb_hist_bucket(4 * 5000)] = 10; /* 5 ms */
-	good->connect.sum_units = 90 * 800 + 10 * 20000;
-	good->rtt.buckets[ebb_hist_bucket(4 * 100)] = 3;
-	good->rtt.sum_units = 3 * 400;
+	good->connect.buckets[ebb_hist_bucket(200 * UNITS_PER_US)] = 90;
+	good->connect.buckets[ebb_hist_bucket(5000 * UNITS_PER_US)] = 10;
+	good->connect.sum_units = 68000 * UNITS_PER_US;
+	good->rtt.buckets[ebb_hist_bucket(100 * UNITS_PER_US)] = 3;
+	good->rtt.sum_units = 300 * UNITS_PER_US;
 	p = add_pair(1, 1, DSTS + 1, 21);
 	p->active = 3;
 	p->attempts = p->syn_sent = 1234;
@@ -368,8 +369,12 @@ static void list_sorts_and_keeps_the_order_of_equals(void **state)
 		for (size_t k = 0; k < 3; k++) {
 			const struct ebb_gate_row *row = &snapshot.rows[k];
 
-			order[2 * k] = row->dst == 2 ? '9' : row->workload_id == 21 ? 'a' : 'b';
-			order[2 * k + 1] = k < 2 ? ' ' : '\0';
+			size_t used = strlen(order);
+
+			(void)snprintf(order + used, sizeof(order) - used, "%s%s", k ? " " : "",
+				       row->dst == 2		? "9"
+				       : row->workload_id == 21 ? "a"
+								: "b");
 		}
 		if (strcmp(order, cases[i].order) != 0)
 			fail_msg("--sort %s: %s", cases[i].sort ? cases[i].sort : "(none)", order);
@@ -395,7 +400,7 @@ static void list_filters(void **state)
 		{"a gate of the node by its pairs", NULL, "*w21*", NULL, 0, 2, NULL},
 		{"no such", NULL, "w23", NULL, 0, 0, NULL},
 		{"bad state", "opne", NULL, NULL, -EINVAL, 3,
-		 "--state: 'opne' is not possible: one of closed, open, half_open, forced_open, forced_closed"},
+		 "--state: 'opne' is not possible: closed, open, half_open, forced_open or forced_closed"},
 		{"bad sort", NULL, NULL, "size", -EINVAL, 3,
 		 "--sort: 'size' is not possible: one of name, state, since, active, connects, failed, window, denied, "
 		 "p50, p99, rtt"},

@@ -7,6 +7,7 @@
 #include "cli/render.h"
 #include "lib/cleanup.h"
 #include "lib/table.h"
+#include "lib/units.h"
 
 #define JIT_SETTING "/proc/sys/net/core/bpf_jit_enable"
 
@@ -15,11 +16,13 @@
 static int read_jit(void)
 {
 	_cleanup_fclose_ FILE *file = fopen(JIT_SETTING, "re");
-	int value;
+	char line[16];
+	uint32_t value;
 
-	if (!file || fscanf(file, "%d", &value) != 1)
+	if (!file || !fgets(line, sizeof(line), file))
 		return -1;
-	return value;
+	line[strcspn(line, "\n")] = '\0';
+	return ebb_parse_u32(line, &value) == 0 && value <= 2 ? (int)value : -1;
 }
 
 /* CAP_SYS_ADMIN holds what CAP_BPF and CAP_PERFMON were cut out of. */

@@ -60,11 +60,11 @@ int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *o
 
 /* Facts about the node, as 'ebb doctor' tells them. */
 struct ebb_node_facts {
-	char mount[EBB_CGROUP_PATH_MAX];	/* of cgroup2; "": none */
+	char mount[EBB_CGROUP_PATH_MAX]; /* of cgroup2; "": none */
 	bool hybrid;
-	char pods[EBB_CGROUP_PATH_MAX];		/* cgroup of the pods; "": none */
-	int jit;				/* 0: off, 1 and 2: on, negative: unknown */
-	char missing_capabilities[128];		/* "": none */
+	char pods[EBB_CGROUP_PATH_MAX]; /* cgroup of the pods; "": none */
+	int jit;			/* 0: off, 1 and 2: on, negative: unknown */
+	char missing_capabilities[128]; /* "": none */
 };
 
 /* True when everything required is there. */
