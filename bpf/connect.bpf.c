@@ -174,8 +174,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	ebb_add(&route.pair->attempts, 1);
+	/* ~other: by the time it closes, the endpoint may have found a slot of its own */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
-	    answer.kind == EBB_ANSWER_PROBE) {
+	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
+	    route.pair_slot == EBB_SLOT_OTHER) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {

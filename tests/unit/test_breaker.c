@@ -263,6 +263,7 @@ static void closed_trips_at_its_thresholds_and_not_before(void **state)
 		{"failure_rate=0.1", 9, 1, 0, 1, RATE},
 		{"failure_rate=0.0001", 100, 0, 0, 0, NONE},
 		{"failure_rate=0.5", UINT32_MAX, UINT32_MAX, 0, 1, RATE},
+		{"failure_rate=0.5", UINT32_MAX, 1000, 0, 1, NONE},
 		/* slow rate: only with slow_call, of all results, after the failure rate */
 		{"slow_call=1s", 5, 0, 5, 0, SLOW},
 		{"slow_call=1s", 5, 0, 4, 0, NONE},
@@ -744,6 +745,25 @@ static void windows_without_a_look_are_one_step_at_most(void **state)
 	assert_int_equal(w.b.trips, 2);
 }
 
+static void successes_before_a_trip_do_not_count_after_it(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start_closed_again(&w, 1);
+	results(&w, 100, 0, 0);
+	assert_int_equal(look(&w), 0);
+	results(&w, 0, 100, 0);
+	assert_int_equal(look(&w), 1);
+	w.now_ns = ebb_breaker_deadline(&w.b, &w.gate);
+	assert_int_equal(look(&w), 1);
+	w.gate.probe_result = ebb_probe_result_word(gen_of(&w), 2, 0);
+	assert_int_equal(look(&w), 1);
+	w.now_ns += w.config.window_ns;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(w.b.trips, 2);
+}
+
 static void a_step_down_shortens_the_next_opening_and_its_arm(void **state)
 {
 	struct world w;
@@ -792,6 +812,8 @@ static void a_pull_is_taken_over_unchanged_with_its_facts(void **state)
 	failed_ns = w.now_ns;
 	assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_OPEN);
 	w.now_ns += 70 * MS;
+	/* told is what was counted, not what the setting is by now */
+	w.config.consecutive_failures = 3;
 	assert_int_equal(look(&w), 1);
 	assert_moved(&w, EBB_REASON_CONSECUTIVE_FAILURES);
 	assert_int_equal(w.b.word, w.gate.pull);
@@ -1018,6 +1040,7 @@ static void a_kernel_left_alone_is_told_from_its_words(void **state)
 	}
 	assert_int_equal(w.gate.pull, ebb_word(3, EBB_STATE_CLOSED, 0));
 	w.now_ns += 100 * SECOND;
+	w.config.close_after = 1;
 	assert_int_equal(look(&w), 3);
 	assert_int_equal(w.moves[0].reason, EBB_REASON_CONSECUTIVE_FAILURES);
 	assert_int_equal(w.moves[0].at_ns, failed_ns);
@@ -1564,6 +1587,7 @@ int main(void)
 		cmocka_unit_test(growth_steps_down_once_for_each_full_window_with_enough_successes),
 		cmocka_unit_test(growth_stays_without_enough_successes),
 		cmocka_unit_test(windows_without_a_look_are_one_step_at_most),
+		cmocka_unit_test(successes_before_a_trip_do_not_count_after_it),
 		cmocka_unit_test(a_step_down_shortens_the_next_opening_and_its_arm),
 		cmocka_unit_test(a_window_that_the_kernel_ended_is_no_full_one),
 		cmocka_unit_test(a_pull_is_taken_over_unchanged_with_its_facts),

@@ -15,9 +15,9 @@
 
 #include "bpf/gate.h"
 
-#define S 1000000000ULL
+#define S	1000000000ULL
 #define THREADS 16
-#define ROUNDS 20000
+#define ROUNDS	20000
 
 struct world {
 	struct ebb_gate gate;
@@ -135,7 +135,8 @@ static void expired_probe_is_taken_over_and_counts_as_failed(void **state)
 	assert_int_equal(ebb_probe_failed(w.gate.probe_result, 2), 1);
 
 	/* the late result of the first is not counted a second time */
-	assert_int_equal(ebb_probe_finish(&w.gate, first.probe_index, first.probe_word, w.now, EBB_PROBE_OK), 0);
+	assert_int_equal(ebb_probe_finish(&w.gate, first.probe_index, first.probe_word, w.now, EBB_PROBE_OK),
+			 0);
 	assert_int_equal(ebb_probe_succeeded(w.gate.probe_result, 2), 0);
 	assert_int_not_equal(w.gate.probes[0], 0);
 }
@@ -296,7 +297,8 @@ static void nth_failure_in_a_row_opens_the_gate(void **state)
 	assert_int_equal(ebb_word_gen(in_force(&w)), 1);
 	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_OPEN);
 	assert_true(ebb_ticks_to_ns(ebb_word_until(in_force(&w))) >= w.now + 5 * S);
-	assert_true(ebb_ticks_to_ns(ebb_word_until(in_force(&w))) <= w.now + 5 * S + 3 * (1 << EBB_TICK_SHIFT));
+	assert_true(ebb_ticks_to_ns(ebb_word_until(in_force(&w))) <=
+		    w.now + 5 * S + 3 * (1 << EBB_TICK_SHIFT));
 	/* what ends now began before it opened */
 	assert_int_equal(result(&w, 0, 0), 0);
 	assert_int_equal(w.gate.failed, 5);
@@ -431,7 +433,7 @@ static void late_probe_of_an_earlier_generation_does_not_reset_the_counts(void *
 
 struct shared {
 	struct world world;
-	uint64_t over;		/* moments at which more were in than allowed */
+	uint64_t over; /* moments at which more were in than allowed */
 	uint64_t inside;
 	uint64_t pulled;
 	uint64_t given;
@@ -479,8 +481,8 @@ static void *hammer_probes(void *argument)
 	struct ebb_answer answer;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent, s->world.now,
-			     &answer);
+		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent,
+			     s->world.now, &answer);
 		if (answer.kind != EBB_ANSWER_PROBE)
 			continue;
 		if (__sync_add_and_fetch(&s->inside, 1) > 3)
@@ -522,8 +524,8 @@ static void *duel(void *argument)
 		}
 		while (__atomic_load_n(&s->pulled, __ATOMIC_SEQ_CST) < round)
 			;
-		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent, s->world.now,
-			     &answer);
+		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent,
+			     s->world.now, &answer);
 		if (answer.kind == EBB_ANSWER_PROBE)
 			__sync_fetch_and_add(&s->given, 1);
 	}
@@ -550,8 +552,8 @@ static void *hammer_failures(void *argument)
 	struct shared *s = argument;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		uint32_t did = ebb_gate_result(&s->world.gate, &s->world.verdict, &s->world.policy, s->world.now, 0,
-					       0, 0);
+		uint32_t did = ebb_gate_result(&s->world.gate, &s->world.verdict, &s->world.policy,
+					       s->world.now, 0, 0, 0);
 
 		if (did & EBB_RESULT_PULLED)
 			__sync_fetch_and_add(&s->pulled, 1);

@@ -197,7 +197,7 @@ static struct fake *small_node(void)
 
 	/* node scope, open until 5 s from now */
 	dst = fake_dst(fake, 1, "10.0.0.5", 443);
-	dst->connect.buckets[ebb_hist_bucket(4000)] = 40; /* 1 ms */
+	dst->connect.buckets[ebb_hist_bucket(4000)] = 40;   /* 1 ms */
 	dst->connect.buckets[ebb_hist_bucket(1 << 29)] = 1; /* 134 s: only in +Inf */
 	dst->connect.sum_units = 40 * 4000 + (1 << 29);
 	dst->rtt.buckets[0] = 3;
@@ -400,8 +400,8 @@ static void local_failures_never_run_backwards(void **state)
 		double shown;
 	} steps[] = {
 		{10, 10, 0},  {12, 10, 2}, /* two under way, or failed: nobody can tell */
-		{12, 12, 2}, /* they were under way */
-		{13, 12, 2}, /* one, and now more than are truly so: what was shown stays */
+		{12, 12, 2},		   /* they were under way */
+		{13, 12, 2},		   /* one, and now more than are truly so: what was shown stays */
 		{15, 12, 3},  {20, 21, 3}, /* torn: sent read later than the attempts */
 		{30, 20, 10},
 	};
@@ -519,11 +519,10 @@ static void values_fall_into_the_buckets_that_they_belong_to(void **state)
 		for (size_t b = 0; b < EBB_HIST_SHOWN; b++) {
 			char series[256];
 
-			(void)snprintf(
-				series, sizeof(series),
-				"ebb_rtt_seconds_bucket{destination=\"10.0.0.5:443/tcp\",le=\"%llu.%06llu\"}",
-				(unsigned long long)ebb_hist_shown_ns[b] / 1000000000,
-				(unsigned long long)ebb_hist_shown_ns[b] % 1000000000 / 1000);
+			(void)snprintf(series, sizeof(series),
+				       "ebb_rtt_seconds_bucket{destination=\"10.0.0.5:443/tcp\",le=\"%llu.%06llu\"}",
+				       (unsigned long long)ebb_hist_shown_ns[b] / 1000000000,
+				       (unsigned long long)ebb_hist_shown_ns[b] % 1000000000 / 1000);
 			assert_true(value_of(text, series) == (b >= cases[i].first));
 		}
 		assert_true(value_of(text, "ebb_rtt_seconds_sum{destination=\"10.0.0.5:443/tcp\"}") ==
@@ -542,11 +541,9 @@ static void overflow_is_always_shown(void **state)
 	(void)state;
 	fake->view.pairs[0].denied[EBB_CAUSE_BREAKER] = 5;
 	text = render(fake, EBB_METRICS_TEXT);
-	assert_true(
-		value_of(
-			text,
-			"ebb_connects_total{destination=\"~other\",workload=\"~other\",outcome=\"denied\"}") ==
-		5);
+	assert_true(value_of(text,
+			     "ebb_connects_total{destination=\"~other\",workload=\"~other\",outcome=\"denied\"}") ==
+		    5);
 	assert_true(has(text, "ebb_breaker_state{destination=\"~other\",workload=\"\",state=\"closed\"}"));
 	assert_true(has(text, "ebb_rtt_seconds_count{destination=\"~other\"}"));
 	assert_no_duplicates(text);
@@ -594,24 +591,17 @@ static void a_cgroup_made_again_takes_over_the_name(void **state)
 	}
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_no_duplicates(text);
-	assert_true(
-		value_of(
-			text,
-			"ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service\"}") ==
-		30);
-	assert_true(
-		value_of(
-			text,
-			"ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 3)\"}") ==
-		20);
-	assert_true(
-		value_of(
-			text,
-			"ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}") ==
-		10);
-	assert_true(has(
-		text,
-		"ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}"));
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service\"}") ==
+		    30);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 3)\"}") ==
+		    20);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}") ==
+		    10);
+	assert_true(has(text,
+			"ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}"));
 	fake_free(fake);
 }
 
@@ -649,9 +639,9 @@ static void one_endpoint_in_two_slots_is_one_destination(void **state)
 		fake_pair(fake, i, i, 5)->active = i;
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_no_duplicates(text);
-	assert_true(
-		value_of(text, "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}") ==
-		2);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}") ==
+		    2);
 	fake_free(fake);
 }
 
@@ -697,9 +687,9 @@ static void indices_out_of_range_are_survived(void **state)
 	fake->kernel.pair_high = UINT32_MAX;
 	fake->view.verdicts[0].word = ebb_word(1, 7, 0);
 	text = render(fake, EBB_METRICS_TEXT);
-	assert_true(
-		value_of(text, "ebb_breaker_state{destination=\"~other\",workload=\"\",state=\"closed\"}") ==
-		1);
+	assert_true(value_of(text,
+			     "ebb_breaker_state{destination=\"~other\",workload=\"\",state=\"closed\"}") ==
+		    1);
 	assert_null(strstr(text, "/w/6"));
 	assert_null(strstr(text, "~invalid"));
 	fake_free(fake);
@@ -742,16 +732,14 @@ static void exactly_one_state_is_one(void **state)
 		for (size_t s = 0; s < 3; s++) {
 			char series[128];
 
-			(void)snprintf(
-				series, sizeof(series),
-				"ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"\",state=\"%s\"}",
-				all[s]);
+			(void)snprintf(series, sizeof(series),
+				       "ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"\",state=\"%s\"}",
+				       all[s]);
 			if (value_of(text, series) != (strcmp(all[s], cases[i].state) == 0))
 				fail_msg("case %zu: state %s", i, all[s]);
 		}
-		until = value_of(
-			text,
-			"ebb_breaker_open_until_timestamp_seconds{destination=\"10.0.0.1:1/tcp\",workload=\"\"}");
+		until = value_of(text,
+				 "ebb_breaker_open_until_timestamp_seconds{destination=\"10.0.0.1:1/tcp\",workload=\"\"}");
 		if (cases[i].until)
 			assert_true(until >= 1700000002.5 && until < 1700000002.502);
 		else
@@ -777,13 +765,13 @@ static void a_gate_is_shown_where_it_is(void **state)
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_true(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"\"}"));
 	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}"));
-	assert_true(
-		value_of(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
-		22);
+	assert_true(value_of(text,
+			     "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
+		    22);
 	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"\"}"));
-	assert_true(
-		value_of(text, "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") ==
-		33);
+	assert_true(value_of(text,
+			     "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") ==
+		    33);
 	assert_true(value_of(text,
 			     "ebb_concurrent_limit{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") == 64);
 	fake_free(fake);
@@ -816,10 +804,9 @@ static void causes_that_can_refuse_are_always_there(void **state)
 		for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
 			char series[160];
 
-			(void)snprintf(
-				series, sizeof(series),
-				"ebb_denied_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\",cause=\"%s\",enforced=\"false\"}",
-				causes[i].cause);
+			(void)snprintf(series, sizeof(series),
+				       "ebb_denied_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\",cause=\"%s\",enforced=\"false\"}",
+				       causes[i].cause);
 			if (has(text, series) != causes[i].there[step])
 				fail_msg("step %d: %s", step, causes[i].cause);
 		}

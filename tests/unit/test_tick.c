@@ -15,11 +15,11 @@
 #include "agent/tick.h"
 #include "bpf/gate.h"
 
-#define S 1000000000ULL
-#define DSTS 8
+#define S     1000000000ULL
+#define DSTS  8
 #define PAIRS 16
-#define DST 1
-#define PAIR 1
+#define DST   1
+#define PAIR  1
 
 struct world {
 	struct ebb_view view;
@@ -128,22 +128,22 @@ static struct ebb_tick_result tick(struct world *w)
 
 static uint32_t fail_once(struct world *w, uint32_t gate, uint32_t gen)
 {
-	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now, gen,
-			       0, 0);
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
+			       gen, 0, 0);
 }
 
 static uint32_t succeed_once(struct world *w, uint32_t gate, uint32_t gen)
 {
-	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now, gen,
-			       1, 0);
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
+			       gen, 1, 0);
 }
 
 static struct ebb_answer ask(struct world *w, uint32_t gate)
 {
 	struct ebb_answer answer;
 
-	ebb_gate_ask(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->view.agent, w->now,
-		     &answer);
+	ebb_gate_ask(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->view.agent,
+		     w->now, &answer);
 	return answer;
 }
 
@@ -170,7 +170,8 @@ static void new_gate_is_armed_with_the_first_open_time(void **state)
 	discover(w, EBB_SCOPE_NODE);
 	(void)tick(w);
 	assert_int_equal(ebb_arm_failures(w->view.verdicts[DST].arm), w->config.consecutive_failures);
-	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm), ebb_ns_to_ticks(w->config.open_for_ns));
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(w->config.open_for_ns));
 	assert_int_equal(w->view.verdicts[DST].word, 0);
 }
 
@@ -234,8 +235,8 @@ static void outage_opens_probes_and_closes(void **state)
 		struct ebb_answer probe = ask(w, DST);
 
 		assert_int_equal(probe.kind, EBB_ANSWER_PROBE);
-		assert_int_equal(ebb_probe_finish(&w->view.gates[DST], probe.probe_index, probe.probe_word, w->now,
-						  EBB_PROBE_OK),
+		assert_int_equal(ebb_probe_finish(&w->view.gates[DST], probe.probe_index, probe.probe_word,
+						  w->now, EBB_PROBE_OK),
 				 EBB_RESULT_COUNTED);
 	}
 	(void)ebb_tick_gate(w->ticker, DST, w->now);
@@ -359,7 +360,8 @@ static void slot_with_a_new_owner_starts_anew(void **state)
 	w->view.dsts[DST].epoch++;
 	(void)tick(w);
 	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
-	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm), ebb_ns_to_ticks(w->config.open_for_ns));
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(w->config.open_for_ns));
 }
 
 static void results_make_the_next_tick_soon(void **state)

@@ -54,8 +54,9 @@ static void an_arm_is_never_empty(void **state)
 
 static void memory_keeps_the_last_transitions_and_counts_all(void **state)
 {
-	struct ebb_breaker b = {
-		.trips = 3, .since_ns = 1234, .window.sum = {.ok = 1, .failed = 2, .slow = 3}};
+	struct ebb_breaker b = {.trips = 3,
+				.since_ns = 1234,
+				.window.sum = {.ok = 1, .failed = 2, .slow = 3}};
 	struct ebb_memory memory;
 
 	(void)state;

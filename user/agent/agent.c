@@ -127,8 +127,16 @@ static int arm_timer(struct agent *a, uint64_t at_ns)
 /* One line a minute for each kind of our own failures that grew. */
 static void report_errors(struct agent *a, uint64_t now)
 {
+	uint64_t lost = a->view->kernel->errors[EBB_ERR_EVENT_LOST];
+
 	if (now < a->errors_at_ns)
 		return;
+	if (lost > a->errors_told[EBB_ERR_EVENT_LOST])
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_DEGRADED, now_realtime(),
+			       "%llu hints lost: verdicts wait for the next tick",
+			       (unsigned long long)(lost - a->errors_told[EBB_ERR_EVENT_LOST]));
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_HEALTHY, now_realtime(), "%s", "");
 	for (uint32_t i = 0; i < EBB_ERR_MAX; i++) {
 		uint64_t count = a->view->kernel->errors[i];
 
@@ -322,10 +330,19 @@ static void write_policies(struct agent *a)
 	struct ebb_policy other;
 
 	ebb_policy_to_kernel(&o->breaker, &policy);
-	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++)
-		a->view->policies[d] = policy;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
+		struct ebb_policy *place = &a->view->policies[d];
+
+		/* what an operator said outlives the agent */
+		policy.override_state = place->override_state;
+		policy.override_until_ns = place->override_until_ns;
+		policy.override_uid = place->override_uid;
+		policy.override_errno = place->override_errno;
+		*place = policy;
+	}
 	/* ~other is many destinations: it is counted, never refused */
 	other = policy;
+	other.override_state = EBB_OVERRIDE_AUTO;
 	other.mode = EBB_MODE_OBSERVE;
 	other.concurrent = 0;
 	other.arm = ebb_arm(0, 1);
@@ -377,6 +394,7 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		return r;
 	a->view = ebb_loader_view(a->loader);
 	took_over = ebb_loader_took_over(a->loader);
+	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	write_policies(a);
 	r = write_agent(a, took_over);
 	if (r < 0)

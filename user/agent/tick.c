@@ -144,17 +144,21 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	else if (facts.ok != g->breaker.seen_ok || facts.failed != g->breaker.seen_failed)
 		*io_busy = true;
 
+	/*
+	 * Remembered first, obeyed then: an agent that is killed between the two has told
+	 * no lie. Told last, since the log is slower than all the rest. The verdict is
+	 * written also without a move: what is armed changes when open times step down.
+	 */
 	count = ebb_breaker_look(&g->breaker, &t->config, &facts, now_ns, moves);
+	for (size_t i = 0; i < count; i++)
+		ebb_breaker_remember(&g->breaker, &moves[i], memory);
+	ebb_breaker_remember(&g->breaker, NULL, memory);
 	ebb_breaker_verdict(&g->breaker, &t->config, &verdict);
 	write_verdict(t->view, gate, &verdict);
-	if (!count)
-		ebb_breaker_remember(&g->breaker, NULL, memory);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && t->on_move; i++) {
 		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};
 
-		ebb_breaker_remember(&g->breaker, &moves[i], memory);
-		if (t->on_move)
-			t->on_move(t->userdata, &move);
+		t->on_move(t->userdata, &move);
 	}
 	deadline = ebb_breaker_deadline(&g->breaker, &facts);
 	if (deadline < *io_deadline)

@@ -27,7 +27,8 @@ void ebb_window_advance(struct ebb_window *w, uint64_t window_ns, uint64_t now_n
 
 	if (number == w->newest)
 		return;
-	if (number < w->newest || number - w->newest >= EBB_WINDOW_BUCKETS) {
+	/* unsigned: also where the number has gone back */
+	if (number - w->newest >= EBB_WINDOW_BUCKETS) {
 		ebb_window_clear(w);
 		w->newest = number;
 		return;

@@ -67,10 +67,9 @@ static const char preface[] =
 static void document_values(FILE *out)
 {
 	(void)fputs("\n## Values of labels\n\n| label | values |\n|---|---|\n| outcome | ", out);
-	(void)fputs(
-		"established, refused, timeout, unreachable, local (failed before any SYN: no route, no source "
-		"port), abandoned, cancelled, denied (refused by a gate) |\n| reason of a failure | ",
-		out);
+	(void)fputs("established, refused, timeout, unreachable, local (failed before any SYN: no route, no source "
+		    "port), abandoned, cancelled, denied (refused by a gate) |\n| reason of a failure | ",
+		    out);
 	for (size_t i = 0; i < EBB_FAILURES; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_outcome_name(ebb_failures[i]));
 	(void)fputs(" |\n| cause | ", out);

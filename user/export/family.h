@@ -15,9 +15,9 @@
 #include "export/source.h"
 
 /* The most samples of one item: a histogram's bounds, +Inf, sum and count. */
-#define EBB_SAMPLES_MAX 16
+#define EBB_SAMPLES_MAX	      16
 #define EBB_SAMPLE_LABELS_MAX 3
-#define EBB_BOUND_MAX 24
+#define EBB_BOUND_MAX	      24
 
 enum ebb_family_type {
 	EBB_COUNTER,
@@ -28,7 +28,7 @@ enum ebb_family_type {
 /* How the value of a sample is written. */
 enum ebb_sample_kind {
 	EBB_SAMPLE_NUMBER,
-	EBB_SAMPLE_SECONDS,	/* from nanoseconds */
+	EBB_SAMPLE_SECONDS, /* from nanoseconds */
 };
 
 struct ebb_label {
@@ -40,7 +40,7 @@ struct ebb_sample {
 	const char *suffix;
 	enum ebb_sample_kind kind;
 	uint64_t value;
-	struct ebb_label labels[EBB_SAMPLE_LABELS_MAX];	/* after those of the item; ends with a NULL key */
+	struct ebb_label labels[EBB_SAMPLE_LABELS_MAX]; /* after those of the item; ends with a NULL key */
 };
 
 /* What a scrape reads from, and what it read of one item. */
@@ -49,7 +49,7 @@ struct ebb_reading {
 	struct ebb_process process;
 	uint64_t now_ns;
 	int64_t realtime_ns;
-	char bounds[EBB_HIST_SHOWN][EBB_BOUND_MAX];	/* in seconds, as text */
+	char bounds[EBB_HIST_SHOWN][EBB_BOUND_MAX]; /* in seconds, as text */
 	struct ebb_sample samples[EBB_SAMPLES_MAX];
 	size_t count;
 };
@@ -65,14 +65,15 @@ enum ebb_family_group {
 };
 
 struct ebb_family {
-	const char *name;	/* without _total */
+	const char *name; /* without _total */
 	enum ebb_family_type type;
-	const char *unit;	/* as OpenMetrics has it, the end of the name; NULL: none */
+	const char *unit; /* as OpenMetrics has it, the end of the name; NULL: none */
 	enum ebb_family_group group;
 	enum ebb_walk walk;
-	const char *labels;	/* of its samples, for the document; NULL: none but the item's */
+	const char *labels; /* of its samples, for the document; NULL: none but the item's */
 	const char *help;
-	void (*read)(struct ebb_reading *reading, const struct ebb_item *item);	/* adds the samples of @item */
+	void (*read)(struct ebb_reading *reading,
+		     const struct ebb_item *item); /* adds the samples of @item */
 };
 
 extern const struct ebb_family ebb_families[];

@@ -16,25 +16,25 @@
 
 /* What the series of a family are about. */
 enum ebb_walk {
-	EBB_WALK_ONCE,	/* the agent itself */
-	EBB_WALK_DST,	/* each destination */
-	EBB_WALK_PAIR,	/* each pair */
-	EBB_WALK_GATE,	/* each gate: of a destination with node scope, of a pair with workload scope */
+	EBB_WALK_ONCE, /* the agent itself */
+	EBB_WALK_DST,  /* each destination */
+	EBB_WALK_PAIR, /* each pair */
+	EBB_WALK_GATE, /* each gate: of a destination with node scope, of a pair with workload scope */
 };
 
 struct ebb_items {
 	const struct ebb_source *source;
-	uint32_t dst_end;	/* slots from here on are not looked at */
+	uint32_t dst_end; /* slots from here on are not looked at */
 	uint32_t pair_end;
-	uint8_t *marks;		/* a byte for each destination slot, then for each pair slot */
+	uint8_t *marks; /* a byte for each destination slot, then for each pair slot */
 };
 
 struct ebb_item {
 	enum ebb_walk walk;
 	uint32_t dst;
-	uint32_t pair;		/* for a pair, and a gate of a pair */
-	uint32_t gate;		/* for a gate */
-	bool	 of_pair;
+	uint32_t pair; /* for a pair, and a gate of a pair */
+	uint32_t gate; /* for a gate */
+	bool of_pair;
 };
 
 /* The most bytes that ebb_items_put_labels() writes. */
@@ -52,7 +52,6 @@ bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t po
 		  struct ebb_item *ret_item);
 
 /* destination="...",workload="...": what @item has of it. */
-void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item,
-			  struct ebb_line *line);
+void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, struct ebb_line *line);
 
 #endif /* EBB_EXPORT_ITEMS_H */

@@ -22,6 +22,7 @@
 
 #include "kernel/events.h"
 #include "kernel/layout.h"
+#include "kernel/probe.h"
 #include "kernel/queues.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -180,19 +181,19 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
-static int load(struct ebb_loader *l, struct ebb_why *why)
+/* The kernel's errno says little; what is missing here says more. */
+static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
-	int r = ebb_bpf__load(l->skeleton);
+	struct ebb_feature_result features[EBB_FEATURE_MAX];
 
-	if (r == 0)
-		return 0;
-	/* EACCES is the verifier's */
-	if (r == -EPERM)
-		return ebb_why(why, r,
-			       "the kernel does not let us load BPF programs (%s): run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; 'ebb doctor' says what is missing",
-			       ebb_strerror(r));
+	ebb_probe_all(pin_dir, features);
+	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
+		if (features[i].required && !features[i].present)
+			return ebb_why(why, r, "this kernel or our rights lack '%s' (to %s): %s; 'ebb doctor' says more",
+				       features[i].name, features[i].help, features[i].remedy);
+	}
 	return ebb_why(why, r,
-		       "the kernel refuses the BPF programs (%s): 'ebb doctor' says what this kernel lacks, --log-level debug shows its words",
+		       "the kernel refuses the BPF programs (%s): please report the output of 'ebb run --log-level debug'",
 		       ebb_strerror(r));
 }
 
@@ -222,9 +223,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
-	r = load(l, why);
+	r = ebb_bpf__load(l->skeleton);
 	if (r < 0)
-		return r;
+		return explain_load(r, l->pin_dir, why);
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
 	if (r < 0)
 		return r;
