@@ -344,6 +344,24 @@ static void lost_slots_come_back_when_the_queues_are_filled(void **state)
 	assert_all_slots_complete(fx);
 }
 
+/* A slot with two places would get two owners. */
+static void slot_that_is_queued_twice_loses_its_second_place(void **state)
+{
+	struct fixture *fx = *state;
+	_cleanup_close_ int queue = open_map(fx, "ebb_freedst_v1");
+	uint32_t slot, twice = 2;
+
+	assert_int_equal(bpf_map_lookup_and_delete_elem(queue, NULL, &slot), 0);
+	for (uint32_t i = 2; i < fx->view->dst_max; i++) {
+		assert_int_equal(bpf_map_lookup_and_delete_elem(queue, NULL, &slot), 0);
+		assert_int_equal(bpf_map_update_elem(queue, NULL, &slot, BPF_ANY), 0);
+		if (slot == twice)
+			assert_int_equal(bpf_map_update_elem(queue, NULL, &slot, BPF_ANY), 0);
+	}
+	assert_int_equal(ebb_loader_fill_queues(fx->loader, NULL), 0);
+	assert_all_slots_complete(fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +374,7 @@ int main(void)
 		bpf_test_with(endpoint_that_all_meet_at_once_gets_one_slot, &many),
 		bpf_test_with(queues_can_be_filled_while_programs_take_from_them, &very_many),
 		bpf_test(lost_slots_come_back_when_the_queues_are_filled),
+		bpf_test(slot_that_is_queued_twice_loses_its_second_place),
 	};
 	int r = fixture_unavailable();
 
