@@ -19,6 +19,7 @@ endif
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/ebb
 
 # For 'make run': what the agent gets besides its defaults.
 ARGS ?=
@@ -81,17 +82,20 @@ LIBRARY := $(BUILD)/libebb.a
 # Documents are made from tables in the code, by a tool that links the library.
 DOCS_TOOL := $(if $(wildcard user/export/metrics.c),$(BUILD)/tools/docs)
 
-# In unit/ and bpf/ each test_*.c is a program, in e2e/ and bench/ each .c is one. The other .c of
-# unit/ and bpf/, and those of tests/lib, are linked into the programs that need them. Every .bpf.c
-# becomes a skeleton: #include "tests/bpf/NAME.skel.h".
+# Programs: test_*.c of unit/ and bpf/, every .c of e2e/, bench_*.c of bench/, and what else is in
+# bench/ together as ebb-bench. The other .c of unit/ and bpf/, and those of lib/, are linked into
+# the programs that need them. Every .bpf.c becomes a skeleton: #include "tests/bpf/NAME.skel.h".
 test_sources = $(filter-out %.bpf.c,$(sort $(wildcard $(1:%=tests/%.c))))
 UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,unit/test_*))
 BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
-HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/*))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%,$(call test_sources,bench/*)))
+BENCH_PROGRAM := $(if $(BENCH_OBJECTS),$(BUILD)/tests/bench/ebb-bench)
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/bench_*))
 TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
 	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
 TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(BPF_PROGRAMS) $(HELPER_PROGRAMS)
+TEST_OBJECTS := $(TEST_PROGRAMS:%=%.o) $(BENCH_OBJECTS) $(TEST_LIB_OBJECTS)
 TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*/*.bpf.c)))
 
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
@@ -119,14 +123,15 @@ deps-build: ## install what building needs (root)
 	@tools/deps.sh $(DEPS_BUILD)
 
 install: all ## install the program, documents and licences (DESTDIR, PREFIX=/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/doc/ebb
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DOCDIR)/docs $(DOCDIR)/LICENSES
 	install -m 755 $(BUILD)/ebb $(DESTDIR)$(PREFIX)/sbin/ebb
-	install -m 644 $(wildcard README.md docs/*.md) LICENSE $(wildcard LICENSES/*.txt) \
-		$(DESTDIR)$(PREFIX)/share/doc/ebb
+	install -m 644 $(wildcard README.md) LICENSE $(DOCDIR)
+	install -m 644 $(wildcard docs/*.md) $(DOCDIR)/docs
+	install -m 644 $(wildcard LICENSES/*) $(DOCDIR)/LICENSES
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/ebb
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/ebb
+	rm -rf $(DOCDIR)
 
 dist: ## pack the committed sources into build/ebb-VERSION.tar.gz
 	@mkdir -p $(BUILD)
@@ -145,7 +150,7 @@ run: ## install what is missing, build, start the agent: it observes (ARGS='--mo
 demo: ## a failing server, curl, the breaker that opens and heals, in under a minute (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all
-	@EBB_BUILD=$(BUILD) deploy/demo.sh
+	@EBB=$(BUILD)/ebb deploy/demo.sh
 
 ##@ Test
 test: ## install what is missing, build, run every test (root)
@@ -179,7 +184,7 @@ coverage: ## lines and branches that the unit tests reach
 
 bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
-	@EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
+	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 
 ##@ Code
 lint: lint-needs ## format, clang-tidy, include directions, banned functions, layouts, scripts, documents
@@ -210,10 +215,10 @@ help: ## this list
 LINT = tests/lint/lint.py
 LINT_ENV = EBB_BUILD="$(BUILD)" CC="$(CC)" CLANG="$(CLANG)" CLANG_FORMAT="$(CLANG_FORMAT)" CLANG_TIDY="$(CLANG_TIDY)"
 
-tests: $(TEST_PROGRAMS)
+tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
 tests-unit: $(UNIT_PROGRAMS)
 tests-bpf: $(BPF_PROGRAMS)
-tests-e2e: $(HELPER_PROGRAMS)
+tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(DOCS_TOOL)
 
@@ -234,7 +239,7 @@ $(BUILD)/.compile-bpf: FORCE
 	$(call remember,$(COMPILE_BPF) $(LLVM_STRIP) $(BPFTOOL))
 
 $(BUILD)/.link: FORCE
-	$(call remember,$(LINK) $(LIBS) $(USER_OBJECTS) $(TEST_LIB_OBJECTS))
+	$(call remember,$(LINK) $(LIBS) $(USER_OBJECTS) $(TEST_LIB_OBJECTS) $(BENCH_OBJECTS))
 
 $(BUILD)/.link-bpf: FORCE
 	$(call remember,$(BPF_OBJECTS))
@@ -269,7 +274,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.compile
 
 # Only until there is a .d file, which knows who really includes a skeleton.
 $(BUILD)/user/kernel/loader.o: | $(SKELETON)
-$(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS): | $(SKELETON) $(TEST_SKELETONS)
+$(TEST_OBJECTS): | $(SKELETON) $(TEST_SKELETONS)
 
 # A member of a file that is gone must not stay in the archive.
 $(LIBRARY): $(USER_OBJECTS) $(BUILD)/.link
@@ -295,5 +300,9 @@ $(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(TEST_LIBS) $(LIBS) -o $@
 
+$(BUILD)/tests/bench/ebb-bench: $(BENCH_OBJECTS) $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
+	@echo "  LD    $@"
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
+
 -include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
-	$(BUILD)/tools/docs.o $(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS))
+	$(BUILD)/tools/docs.o $(TEST_OBJECTS))
