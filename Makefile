@@ -81,14 +81,16 @@ LIBRARY := $(BUILD)/libebb.a
 # Documents are made from tables in the code, by a tool that links the library.
 DOCS_TOOL := $(if $(wildcard user/export/metrics.c),$(BUILD)/tools/docs)
 
-# tests/lib/*.c is for all of them; every other .c below tests/ is a program of its own,
-# and every .bpf.c becomes a skeleton: #include "tests/bpf/NAME.skel.h".
-TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/lib/*.c)))
+# In unit/ and bpf/ each test_*.c is a program, in e2e/ and bench/ each .c is one. The other .c of
+# unit/ and bpf/, and those of tests/lib, are linked into the programs that need them. Every .bpf.c
+# becomes a skeleton: #include "tests/bpf/NAME.skel.h".
+test_sources = $(filter-out %.bpf.c,$(sort $(wildcard $(1:%=tests/%.c))))
+UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,unit/test_*))
+BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/*))
+TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
+	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
 TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
-test_programs = $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(sort $(wildcard tests/$(1)/$(2).c))))
-UNIT_PROGRAMS := $(call test_programs,unit,test_*)
-BPF_PROGRAMS := $(call test_programs,bpf,test_*)
-HELPER_PROGRAMS := $(call test_programs,e2e,*) $(call test_programs,bench,*)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(BPF_PROGRAMS) $(HELPER_PROGRAMS)
 TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*/*.bpf.c)))
 

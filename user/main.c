@@ -26,6 +26,7 @@ static const struct ebb_option run_options[] = {
 	{"destinations", "N", "4096", "room for destinations; what finds none is counted as ~other", 0},
 	{"pairs", "N", "16384", "room for pairs of a workload and a destination", 0},
 	{"endpoints", "N", "65536", "room for addresses with their ports", 0},
+	{"idle", "TIME", "10m", "slots that nobody used for so long are given back", 0},
 	{"seed", "N", NULL, "draw the jitter of open times from this number, so that they repeat", 0},
 	{"log-level", "LEVEL", "info", "error, warn, info or debug", 0},
 	{"no-set-retval", NULL, NULL,

@@ -10,7 +10,6 @@ APACHE = 'Apache-2.0'
 DUAL = 'GPL-2.0-only OR BSD-2-Clause'
 NEEDS_SPDX = re.compile(r'(.*\.(c|h|py|sh|ya?ml|bash)|(.*/)?(Makefile|Dockerfile)|\.ci/run|\.clang-(format|tidy))$')
 SPDX = re.compile(r'SPDX-License-Identifier: ([^*\n]*?)(?:[ \t]*\*/)?[ \t]*$', re.MULTILINE)
-# The body of a Helm template is not a script of ours, but a comment fits there too.
 BINARY = re.compile(r'.*\.(png|jpe?g|gif|ico|woff2?|gz|db|pcap|bin)$')
 LINK = re.compile(r'(?<!!)\[[^\]\n]*\]\((?P<target>[^)\s#]+)(#[^)\s]*)?\)|!\[[^\]\n]*\]\((?P<image>[^)\s]+)\)')
 
@@ -37,12 +36,17 @@ def check_spdx(tree):
             yield Finding(path, 1, f"licence '{found[1]}': here it is {allowed}")
 
 
+def guard_of(path):
+    """user/core/policy.h: EBB_CORE_POLICY_H, bpf/gate.h: EBB_GATE_H, tests/lib/fake.h: EBB_TESTS_FAKE_H"""
+    path = re.sub(r'^(user|bpf)/|(?<=^tests/)lib/', '', path)
+    return 'EBB_' + re.sub(r'\W', '_', path).upper()
+
+
 def check_headers(tree):
     """A header says what it is for, and has the guard that its path gives."""
-    for path in tree.matching(r'(user|bpf|tests/lib)/.*\.h$'):
+    for path in tree.matching(r'(user|bpf|tests)/.*\.h$'):
         text = tree.text(path)
-        words = re.sub(r'^user/', '', path)
-        guard = 'EBB_' + re.sub(r'\W', '_', re.sub(r'^bpf/', '', words)).upper()
+        guard = guard_of(path)
         if f'#ifndef {guard}\n#define {guard}\n' not in text:
             yield Finding(path, 1, f'the guard of this header is {guard}')
         if not re.match(r'/\*[^\n]*\*/\n/\*', text):

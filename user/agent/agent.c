@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/idle.h"
 #include "agent/privileges.h"
 #include "agent/tick.h"
 #include "core/policy.h"
@@ -33,6 +34,7 @@
 #define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
+#define COLLECT_NS NS_PER_S
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -51,6 +53,7 @@ struct agent {
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
 	struct ebb_ticker *ticker;
+	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
 	struct ebb_health health;
@@ -65,6 +68,7 @@ struct agent {
 	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
 	bool hint_waits;      /* a hint came while looks were spaced out */
 	uint64_t links_at_ns;
+	uint64_t collect_at_ns;
 	uint64_t errors_at_ns;
 	uint64_t errors_told[EBB_ERR_MAX];
 };
@@ -191,6 +195,20 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+static void collect_idle(struct agent *a, uint64_t now)
+{
+	int r;
+
+	if (now < a->collect_at_ns)
+		return;
+	a->collect_at_ns = now + COLLECT_NS;
+	r = ebb_collector_run(a->collector, now);
+	if (r < 0)
+		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
+	else if (r > 0)
+		ebb_debug("idle slots taken back: count=%d", r);
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -208,6 +226,7 @@ static int tick(struct agent *a)
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
+	collect_idle(a, start);
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -292,11 +311,28 @@ static int handle_signal(struct agent *a)
 	return 0;
 }
 
+/* Breakers go on without HTTP. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
+static void run_http(struct agent *a, int *ret_timeout_ms)
+{
+	int r;
+
+	*ret_timeout_ms = -1;
+	if (!a->http)
+		return;
+	r = ebb_http_run(a->http, ret_timeout_ms);
+	if (r == 0)
+		return;
+	ebb_err_r(r, "the HTTP server stops, breakers go on; start the agent again to have it back");
+	ebb_http_free(a->http);
+	a->http = NULL;
+}
+
 static int handle_http(struct agent *a)
 {
 	int timeout_ms;
 
-	return ebb_http_run(a->http, &timeout_ms);
+	run_http(a, &timeout_ms);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ start -- */
@@ -375,6 +411,21 @@ static int write_agent(struct agent *a, bool took_over)
 	return 0;
 }
 
+static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key)
+{
+	return ebb_slots_remove(loader, kind, key);
+}
+
+static int insert_key(void *loader, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
+{
+	return ebb_slots_insert(loader, kind, key, ref);
+}
+
+static int release_slot(void *loader, enum ebb_slot_kind kind, uint32_t slot)
+{
+	return ebb_slots_release(loader, kind, slot);
+}
+
 static int open_kernel(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_agent_options *o = a->options;
@@ -386,12 +437,19 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		.endpoints = o->endpoints,
 		.no_set_retval = o->no_set_retval,
 	};
+	struct ebb_idle_ops ops;
 	bool took_over;
 	int r;
 
 	r = ebb_loader_open(&options, &a->loader, why);
 	if (r < 0)
 		return r;
+	ops = (struct ebb_idle_ops){
+		.userdata = a->loader,
+		.remove = remove_key,
+		.insert = insert_key,
+		.release = release_slot,
+	};
 	a->view = ebb_loader_view(a->loader);
 	took_over = ebb_loader_took_over(a->loader);
 	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
@@ -400,8 +458,11 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
 	r = ebb_ticker_new(a->view, &o->breaker, a->view->agent->seed, took_over, on_move, a, &a->ticker);
+	if (r == 0)
+		r = ebb_collector_new(a->view, o->idle_ns, &ops, &a->collector);
 	if (r < 0)
 		return ebb_why(why, r, "out of memory");
+	ebb_collector_sweep(a->view);
 	return ebb_loader_fill_queues(a->loader, why);
 }
 
@@ -490,9 +551,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 			if (r < 0)
 				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		}
-		r = ebb_http_run(a->http, &timeout_ms);
-		if (r < 0)
-			return ebb_why(why, r, "the HTTP server stops: %s", ebb_strerror(r));
+		run_http(a, &timeout_ms);
 	}
 	return 0;
 }
@@ -544,6 +603,7 @@ static void close_all(struct agent *a)
 {
 	ebb_http_free(a->http);
 	ebb_ticker_free(a->ticker);
+	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
 	free(a->source.local_floor);
 	ebb_loader_free(a->loader);

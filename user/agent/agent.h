@@ -25,6 +25,7 @@ struct ebb_agent_options {
 	uint32_t destinations; /* capacities */
 	uint32_t pairs;
 	uint32_t endpoints;
+	uint64_t idle_ns; /* slots unused for so long are given back */
 	bool detach_on_exit;
 	bool no_set_retval; /* refuse as on a kernel before 6.1 */
 	bool seed_given;

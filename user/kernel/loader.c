@@ -24,6 +24,7 @@
 #include "kernel/layout.h"
 #include "kernel/probe.h"
 #include "kernel/queues.h"
+#include "kernel/slots.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -289,6 +290,33 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
 	return 0;
+}
+
+static int table_fd(const struct ebb_loader *l, enum ebb_slot_kind kind)
+{
+	return bpf_map__fd(kind == EBB_SLOT_KIND_DST ? l->skeleton->maps.ebb_endpoint_v1
+						     : l->skeleton->maps.ebb_pair_v1);
+}
+
+int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key)
+{
+	int r = bpf_map_delete_elem(table_fd(loader, kind), key);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key,
+		     const struct ebb_ref *ref)
+{
+	return bpf_map_update_elem(table_fd(loader, kind), key, ref, BPF_NOEXIST);
+}
+
+int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32_t slot)
+{
+	int fd = bpf_map__fd(kind == EBB_SLOT_KIND_DST ? loader->skeleton->maps.ebb_freedst_v1
+						       : loader->skeleton->maps.ebb_freepair_v1);
+
+	return bpf_map_update_elem(fd, NULL, &slot, BPF_ANY);
 }
 
 static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
