@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-# ebb: build, run, test. 'make help' lists the targets.
+#
+# ebb: install what it needs, build, run, test. 'make help' lists the targets.
+# What the build makes is below $(BUILD); nothing else is written but docs/metrics.md (make docs).
+# V=1 shows commands, CC=clang builds user space with clang.
 
 VERSION := 0.1.0
 BUILD ?= build
 CLANG ?= clang-16
 LLVM_STRIP ?= llvm-strip-16
+CLANG_FORMAT ?= clang-format-16
+CLANG_TIDY ?= clang-tidy-16
 BPFTOOL ?= /usr/sbin/bpftool
-CC ?= gcc
+# Debian's own: its python3-* packages are not seen by an interpreter from elsewhere.
+PYTHON ?= /usr/bin/python3
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# For 'make run': what the agent gets besides its defaults.
+ARGS ?=
 
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
@@ -16,75 +31,269 @@ ARCH := $(if $(filter aarch64,$(MACHINE)),arm64,x86)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
+
+# As many jobs as processors, unless the user said how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- packages (Debian 12)
+
+DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
+	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
+DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
+	python3 python3-prometheus-client prometheus nodejs curl iproute2 nftables iptables procps util-linux mount
+
+# ---- flags
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wwrite-strings -Wcast-qual
-HARDENING := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=3 -fstack-clash-protection
-HARDENING_LD := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
-OPTIMIZE := -O2 -g
-SANITIZE :=
-CPPFLAGS_ALL := -D_GNU_SOURCE -DEBB_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD)/bpf
-CFLAGS_ALL := -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
-LDFLAGS_ALL := $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
-LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lm
+OPTIMIZE ?= -O2 -g
+SANITIZE ?=
+# _FORTIFY_SOURCE hides from the sanitizers what they intercept.
+FORTIFY := $(if $(SANITIZE),,-D_FORTIFY_SOURCE=3)
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE $(FORTIFY)
+HARDENING_LD := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+# The same input gives the same output, wherever the tree lies.
+REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
+
+CPPFLAGS_ALL = -D_GNU_SOURCE -DEBB_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) -I$(BUILD)/bpf $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(REPRODUCIBLE) $(SANITIZE) $(CFLAGS)
+LDFLAGS_ALL = $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
+LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lm -lpthread
+COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
+LINK = $(CC) $(LDFLAGS_ALL)
+COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
+	-D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(MACHINE) -I.
+
+# ---- what there is
 
 # maps.bpf.c first: the linker of libbpf 1.1 keeps the offset of a map only where its
 # definition comes before the objects that declare it extern.
-BPF_SOURCES := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+BPF_SOURCES := $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(BUILD)/%.o)
 SKELETON := $(BUILD)/bpf/ebb.skel.h
-USER_SOURCES := $(filter-out user/main.c,$(wildcard user/*/*.c))
+
+USER_SOURCES := $(sort $(wildcard user/*/*.c))
 USER_OBJECTS := $(USER_SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libebb.a
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
-all: $(BUILD)/ebb
+# Documents are made from tables in the code, by a tool that links the library.
+DOCS_TOOL := $(if $(wildcard user/export/metrics.c),$(BUILD)/tools/docs)
+
+# In unit/ and bpf/ each test_*.c is a program, in e2e/ and bench/ each .c is one. The other .c of
+# unit/ and bpf/, and those of tests/lib, are linked into the programs that need them. Every .bpf.c
+# becomes a skeleton: #include "tests/bpf/NAME.skel.h".
+test_sources = $(filter-out %.bpf.c,$(sort $(wildcard $(1:%=tests/%.c))))
+UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,unit/test_*))
+BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/*))
+TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
+	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
+TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
+TEST_PROGRAMS := $(UNIT_PROGRAMS) $(BPF_PROGRAMS) $(HELPER_PROGRAMS)
+TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*/*.bpf.c)))
+
+# How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
+RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
+UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py
+BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
+E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
+
+# The same tests with everything built by 'make asan'.
+ASAN_BUILD := $(BUILD)/asan
+ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
+	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+ASAN_TESTS := $(UNIT_PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) $(E2E_TESTS:%='EBB_BUILD=$(ASAN_BUILD) %')
+
+# ---- targets for people
+
+##@ Build
+all: $(BUILD)/ebb ## build build/ebb (the default)
+
+deps: ## install every Debian package that building and testing need (root)
+	@tools/deps.sh $(DEPS_BUILD) $(DEPS_TEST)
+
+deps-build: ## install what building needs (root)
+	@tools/deps.sh $(DEPS_BUILD)
+
+install: all ## install the program, documents and licences (DESTDIR, PREFIX=/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/doc/ebb
+	install -m 755 $(BUILD)/ebb $(DESTDIR)$(PREFIX)/sbin/ebb
+	install -m 644 $(wildcard README.md docs/*.md) LICENSE $(wildcard LICENSES/*.txt) \
+		$(DESTDIR)$(PREFIX)/share/doc/ebb
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/ebb
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/ebb
+
+dist: ## pack the committed sources into build/ebb-VERSION.tar.gz
+	@mkdir -p $(BUILD)
+	git archive --prefix=ebb-$(VERSION)/ HEAD | gzip -n >$(BUILD)/ebb-$(VERSION).tar.gz
+	@echo $(BUILD)/ebb-$(VERSION).tar.gz
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+##@ Run
+run: ## install what is missing, build, start the agent: it observes (ARGS='--mode enforce ...')
+	@$(MAKE) --no-print-directory deps-build
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@exec $(BUILD)/ebb run $(ARGS)
+
+demo: ## a failing server, curl, the breaker that opens and heals, in under a minute (root)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@EBB_BUILD=$(BUILD) deploy/demo.sh
+
+##@ Test
+test: ## install what is missing, build, run every test (root)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
+	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
+
+check: tests-unit lint-needs ## lint and unit tests; needs no privileges
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
+
+unit: tests-unit ## unit tests
+	@$(RUN_TESTS) $(UNIT_TESTS)
+
+test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own (root)
+	@$(RUN_TESTS) $(BPF_TESTS)
+
+test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespaces of their own (root)
+	@$(RUN_TESTS) $(E2E_TESTS)
+
+asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
+	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
+	@$(RUN_TESTS) $(ASAN_TESTS)
+
+coverage: ## lines and branches that the unit tests reach
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE=--coverage tests-unit
+	@find $(BUILD)/coverage -name '*.gcda' -delete
+	@$(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%)
+	@gcovr --root . --filter 'user/(core|lib|config|export)/' --filter 'bpf/.*\.h' --object-directory $(BUILD)/coverage \
+		--exclude-unreachable-branches --csv $(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py
+
+bench: ## measure what ebb costs (root, a quiet machine)
+	@$(MAKE) --no-print-directory $(JOBS) all tests
+	@EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
+
+##@ Code
+lint: lint-needs ## format, clang-tidy, include directions, banned functions, layouts, scripts, documents
+	@$(LINT_ENV) $(LINT)
+
+format: ## format all C files
+	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf user user/* tests/* tools,$(d)/*.c $(d)/*.h))
+
+docs: $(DOCS_TOOL) ## make docs/metrics.md again
+	@mkdir -p docs
+	$(Q)$(DOCS_TOOL) metrics >$(BUILD)/metrics.md
+	$(Q)mv $(BUILD)/metrics.md docs/metrics.md
+
+vmlinux: ## make vmlinux/*/vmlinux.h again (network; see vmlinux/README.md)
+	vmlinux/update.sh
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere\n'
+
+.PHONY: all deps deps-build install uninstall dist clean run demo test check unit test-bpf test-e2e asan \
+	coverage bench lint format docs vmlinux help
+
+# ---- targets between them
+
+LINT = tests/lint/lint.py
+LINT_ENV = EBB_BUILD="$(BUILD)" CC="$(CC)" CLANG="$(CLANG)" CLANG_FORMAT="$(CLANG_FORMAT)" CLANG_TIDY="$(CLANG_TIDY)"
+
+tests: $(TEST_PROGRAMS)
+tests-unit: $(UNIT_PROGRAMS)
+tests-bpf: $(BPF_PROGRAMS)
+tests-e2e: $(HELPER_PROGRAMS)
+# clang-tidy reads the skeleton, the check of the documents runs the tool
+lint-needs: $(SKELETON) $(DOCS_TOOL)
+
+.PHONY: tests tests-unit tests-bpf tests-e2e lint-needs FORCE
+
+# ---- what a result depends on besides files: when the text changes, what was made with it is made again
+
+quote = '$(subst ','\'',$(strip $(1)))'
+define remember
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
+endef
+
+$(BUILD)/.compile: FORCE
+	$(call remember,$(COMPILE))
+
+$(BUILD)/.compile-bpf: FORCE
+	$(call remember,$(COMPILE_BPF) $(LLVM_STRIP) $(BPFTOOL))
+
+$(BUILD)/.link: FORCE
+	$(call remember,$(LINK) $(LIBS) $(USER_OBJECTS) $(TEST_LIB_OBJECTS))
+
+$(BUILD)/.link-bpf: FORCE
+	$(call remember,$(BPF_OBJECTS))
 
 # ---- BPF: each .bpf.c compiled, all linked into one object, one skeleton
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+$(BUILD)/%.bpf.o: %.bpf.c $(BUILD)/.compile-bpf
 	@mkdir -p $(@D)
 	@echo "  BPF   $<"
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) \
-		-Ivmlinux/$(MACHINE) -I. -MMD -MP -c $< -o $@
+	$(Q)$(COMPILE_BPF) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
-$(BUILD)/bpf/ebb.linked.o: $(BPF_OBJECTS)
-	$(Q)$(BPFTOOL) gen object $@ $^
+$(BUILD)/bpf/ebb.linked.o: $(BPF_OBJECTS) $(BUILD)/.link-bpf
+	$(Q)$(BPFTOOL) gen object $@ $(filter %.bpf.o,$^)
 
 $(SKELETON): $(BUILD)/bpf/ebb.linked.o
 	@echo "  SKEL  $@"
-	$(Q)$(BPFTOOL) gen skeleton $< name ebb_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name ebb_bpf >$@
+
+$(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
+	@echo "  SKEL  $@"
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@
 
 # ---- user space
 
-$(BUILD)/user/kernel/loader.o: $(SKELETON)
 $(BUILD)/user/core/%.o: WARNINGS += -Wconversion
 
-$(BUILD)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c $(BUILD)/.compile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(COMPILE) -c $< -o $@
 
-$(LIBRARY): $(USER_OBJECTS)
-	$(Q)rm -f $@ && ar rcs $@ $^
+# Only until there is a .d file, which knows who really includes a skeleton.
+$(BUILD)/user/kernel/loader.o: | $(SKELETON)
+$(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS): | $(SKELETON) $(TEST_SKELETONS)
 
-$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY)
+# A member of a file that is gone must not stay in the archive.
+$(LIBRARY): $(USER_OBJECTS) $(BUILD)/.link
+	$(Q)rm -f $@
+	$(Q)ar rcsD $@ $(filter %.o,$^)
+
+$(BUILD)/libebbtest.a: $(TEST_LIB_OBJECTS) $(BUILD)/.link
+	$(Q)rm -f $@
+	$(Q)ar rcsD $@ $(filter %.o,$^)
+
+$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
+
+$(BUILD)/tools/docs: $(BUILD)/tools/docs.o $(LIBRARY) $(BUILD)/.link
+	@echo "  LD    $@"
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
 # ---- tests
 
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIBRARY)
-	$(Q)$(CC) $(LDFLAGS_ALL) $^ -lcmocka $(LIBS) -o $@
+$(UNIT_PROGRAMS) $(BPF_PROGRAMS): TEST_LIBS := -lcmocka
+$(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
+	@echo "  LD    $@"
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(TEST_LIBS) $(LIBS) -o $@
 
-unit: $(UNIT_TESTS)
-
-clean:
-	rm -rf $(BUILD)
-
--include $(BPF_OBJECTS:.o=.d) $(USER_OBJECTS:.o=.d) $(BUILD)/user/main.d
--include $(UNIT_TESTS:%=%.d)
-
-.PHONY: all unit clean
+-include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
+	$(BUILD)/tools/docs.o $(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS))

@@ -18,17 +18,17 @@
 /* In the name of every map; a pin directory of another version is refused. */
 #define EBB_ABI_VERSION 1
 
-#define EBB_TICK_SHIFT 20	/* ns to ticks */
-#define EBB_PROBES_MAX 8	/* probe slots of a gate */
+#define EBB_TICK_SHIFT	     20 /* ns to ticks */
+#define EBB_PROBES_MAX	     8	/* probe slots of a gate */
 #define EBB_TRANSITIONS_KEPT 4	/* last transitions remembered for a gate */
-#define EBB_SLOT_OTHER 0U	/* destination and pair '~other': what found no room */
-#define EBB_RINGBUF_BYTES (256 * 1024)
+#define EBB_SLOT_OTHER	     0U /* destination and pair '~other': what found no room */
+#define EBB_RINGBUF_BYTES    (256 * 1024)
 
 /* ---------------------------------------------------------------- enums -- */
 
 enum ebb_mode {
-	EBB_MODE_OBSERVE,	/* count what would have been done */
-	EBB_MODE_ENFORCE,	/* do it */
+	EBB_MODE_OBSERVE, /* count what would have been done */
+	EBB_MODE_ENFORCE, /* do it */
 	EBB_MODE_MAX,
 };
 
@@ -41,12 +41,12 @@ enum ebb_state {
 
 /* What moved a breaker. Each reason has exactly one (from, to). */
 enum ebb_reason {
-	EBB_REASON_CONSECUTIVE_FAILURES,	/* closed -> open */
-	EBB_REASON_FAILURE_RATE,		/* closed -> open */
-	EBB_REASON_SLOW_RATE,			/* closed -> open */
-	EBB_REASON_OPEN_EXPIRED,		/* open -> half_open */
-	EBB_REASON_PROBES_SUCCEEDED,		/* half_open -> closed */
-	EBB_REASON_PROBES_FAILED,		/* half_open -> open */
+	EBB_REASON_CONSECUTIVE_FAILURES, /* closed -> open */
+	EBB_REASON_FAILURE_RATE,	 /* closed -> open */
+	EBB_REASON_SLOW_RATE,		 /* closed -> open */
+	EBB_REASON_OPEN_EXPIRED,	 /* open -> half_open */
+	EBB_REASON_PROBES_SUCCEEDED,	 /* half_open -> closed */
+	EBB_REASON_PROBES_FAILED,	 /* half_open -> open */
 	EBB_REASON_MAX,
 };
 
@@ -59,7 +59,7 @@ enum ebb_outcome {
 	EBB_OUTCOME_ABANDONED,	/* the program gave up after at least abandon_after */
 	EBB_OUTCOME_CANCELLED,	/* the program gave up earlier: no failure */
 	EBB_OUTCOME_RESET,	/* after establishment */
-	EBB_OUTCOME_UNANSWERED,	/* after establishment */
+	EBB_OUTCOME_UNANSWERED, /* after establishment */
 	EBB_OUTCOME_MAX,
 };
 
@@ -67,8 +67,8 @@ enum ebb_outcome {
 enum ebb_cause {
 	EBB_CAUSE_OVERRIDE,
 	EBB_CAUSE_FUSE,
-	EBB_CAUSE_BREAKER,	/* open */
-	EBB_CAUSE_HALF_OPEN,	/* half-open, and all probe slots are taken */
+	EBB_CAUSE_BREAKER,   /* open */
+	EBB_CAUSE_HALF_OPEN, /* half-open, and all probe slots are taken */
 	EBB_CAUSE_RATE,
 	EBB_CAUSE_CONCURRENCY,
 	EBB_CAUSE_MAX,
@@ -77,20 +77,20 @@ enum ebb_cause {
 /* By hand, stronger than the verdict. */
 enum ebb_override {
 	EBB_OVERRIDE_AUTO,
-	EBB_OVERRIDE_OPEN,	/* refuse everything */
-	EBB_OVERRIDE_CLOSE,	/* the breaker refuses nothing; limits still do */
+	EBB_OVERRIDE_OPEN,  /* refuse everything */
+	EBB_OVERRIDE_CLOSE, /* the breaker refuses nothing; limits still do */
 	EBB_OVERRIDE_MAX,
 };
 
 enum ebb_scope {
-	EBB_SCOPE_NODE,		/* one gate for all workloads */
-	EBB_SCOPE_WORKLOAD,	/* one gate for each pair */
+	EBB_SCOPE_NODE,	    /* one gate for all workloads */
+	EBB_SCOPE_WORKLOAD, /* one gate for each pair */
 	EBB_SCOPE_MAX,
 };
 
 enum ebb_on_agent_loss {
-	EBB_LOSS_RELEASE,	/* a stale lease refuses nothing */
-	EBB_LOSS_HOLD,		/* verdicts and limits go on */
+	EBB_LOSS_RELEASE, /* a stale lease refuses nothing */
+	EBB_LOSS_HOLD,	  /* verdicts and limits go on */
 	EBB_LOSS_MAX,
 };
 
@@ -112,52 +112,52 @@ enum ebb_slot_state {
 };
 
 enum ebb_event_kind {
-	EBB_EVENT_DST_NEW,	/* a destination was discovered */
-	EBB_EVENT_FAILURE,	/* a failed result reached a gate */
-	EBB_EVENT_PULL,		/* the kernel moved a gate by itself */
-	EBB_EVENT_PROBE,	/* a probe has its result */
+	EBB_EVENT_DST_NEW, /* a destination was discovered */
+	EBB_EVENT_FAILURE, /* a failed result reached a gate */
+	EBB_EVENT_PULL,	   /* the kernel moved a gate by itself */
+	EBB_EVENT_PROBE,   /* a probe has its result */
 	EBB_EVENT_MAX,
 };
 
 /* Our own failures. Each means: let it through, and count why. */
 enum ebb_error {
-	EBB_ERR_DST_TABLE_FULL,		/* new endpoints go to ~other */
-	EBB_ERR_PAIR_TABLE_FULL,	/* new pairs go to ~other */
-	EBB_ERR_ENDPOINT_TABLE_FULL,	/* the endpoint map took no entry */
-	EBB_ERR_SLOT_INVALID,		/* an index outside its table */
-	EBB_ERR_EPOCH_STALE,		/* an index whose slot has a new owner */
-	EBB_ERR_CONN_NO_MEMORY,		/* no socket storage: probe, slot or mark was not given */
-	EBB_ERR_NOTE_LOST,		/* CONNECT_CB without a decision, address unknown */
-	EBB_ERR_CAS_EXHAUSTED,		/* 8 tries lost; counted, and done the slow way */
-	EBB_ERR_GAUGE_UNDERFLOW,	/* a gauge would have gone below zero */
-	EBB_ERR_LEASE_EXPIRED,		/* would have refused, but the agent is gone */
-	EBB_ERR_EVENT_LOST,		/* ring buffer full: costs at most one tick */
-	EBB_ERR_SOCKET_UNKNOWN,		/* the helper gave no socket to read */
-	EBB_ERR_FALLBACK_DEVICE,	/* no set_retval, socket bound to a device: let through */
+	EBB_ERR_DST_TABLE_FULL,	     /* new endpoints go to ~other */
+	EBB_ERR_PAIR_TABLE_FULL,     /* new pairs go to ~other */
+	EBB_ERR_ENDPOINT_TABLE_FULL, /* the endpoint map took no entry */
+	EBB_ERR_SLOT_INVALID,	     /* an index outside its table */
+	EBB_ERR_EPOCH_STALE,	     /* an index whose slot has a new owner */
+	EBB_ERR_CONN_NO_MEMORY,	     /* no socket storage: probe, slot or mark was not given */
+	EBB_ERR_NOTE_LOST,	     /* CONNECT_CB without a decision, address unknown */
+	EBB_ERR_CAS_EXHAUSTED,	     /* 8 tries lost; counted, and done the slow way */
+	EBB_ERR_GAUGE_UNDERFLOW,     /* a gauge would have gone below zero */
+	EBB_ERR_LEASE_EXPIRED,	     /* would have refused, but the agent is gone */
+	EBB_ERR_EVENT_LOST,	     /* ring buffer full: costs at most one tick */
+	EBB_ERR_SOCKET_UNKNOWN,	     /* the helper gave no socket to read */
+	EBB_ERR_FALLBACK_DEVICE,     /* no set_retval, socket bound to a device: let through */
 	EBB_ERR_MAX,
 };
 
 /* ----------------------------------------------------------------- keys -- */
 
 struct ebb_endpoint {
-	__u8	addr[16];	/* IPv6, or IPv4-mapped; network order */
-	__be16	port;		/* network order, as in the packet */
-	__u8	proto;		/* IPPROTO_* */
-	__u8	pad;		/* always 0 */
+	__u8 addr[16]; /* IPv6, or IPv4-mapped; network order */
+	__be16 port;   /* network order, as in the packet */
+	__u8 proto;    /* IPPROTO_* */
+	__u8 pad;      /* always 0 */
 };
 _Static_assert(sizeof(struct ebb_endpoint) == 20, "map key layout is ABI");
 
 struct ebb_pair_key {
-	__u64	workload;	/* cgroup id */
-	__u32	dst;		/* destination slot */
-	__u32	dst_epoch;
+	__u64 workload; /* cgroup id */
+	__u32 dst;	/* destination slot */
+	__u32 dst_epoch;
 };
 _Static_assert(sizeof(struct ebb_pair_key) == 16, "map key layout is ABI");
 
 /* Value of both look-up tables: a slot, and which owner of it is meant. */
 struct ebb_ref {
-	__u32	slot;
-	__u32	epoch;
+	__u32 slot;
+	__u32 epoch;
 };
 _Static_assert(sizeof(struct ebb_ref) == 8, "map value layout is ABI");
 
@@ -178,9 +178,9 @@ _Static_assert(sizeof(struct ebb_ref) == 8, "map value layout is ABI");
  */
 #define EBB_WORD_UNTIL_BITS 38
 #define EBB_WORD_STATE_BITS 3
-#define EBB_WORD_GEN_BITS 23
-#define EBB_UNTIL_MASK ((1ULL << EBB_WORD_UNTIL_BITS) - 1)
-#define EBB_GEN_MASK ((1U << EBB_WORD_GEN_BITS) - 1)
+#define EBB_WORD_GEN_BITS   23
+#define EBB_UNTIL_MASK	    ((1ULL << EBB_WORD_UNTIL_BITS) - 1)
+#define EBB_GEN_MASK	    ((1U << EBB_WORD_GEN_BITS) - 1)
 
 static inline __u64 ebb_word(__u32 gen, __u32 state, __u64 until_ticks)
 {
@@ -297,9 +297,9 @@ static inline __u64 ebb_probe_slot_deadline(__u64 slot)
 #define EBB_HIST_BUCKETS 116
 
 struct ebb_hist {
-	__u64	sum_units;			/* of all values; 250 ns each */
-	__u64	buckets[EBB_HIST_BUCKETS];
-	__u64	pad[3];
+	__u64 sum_units; /* of all values; 250 ns each */
+	__u64 buckets[EBB_HIST_BUCKETS];
+	__u64 pad[3];
 };
 _Static_assert(sizeof(struct ebb_hist) == 960, "map value layout is ABI");
 
@@ -336,6 +336,9 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 }
 
 /* --------------------------------------------------------------- values -- */
+
+/* The memory of each table, aligned by hand. */
+/* clang-format off */
 
 /* Kernel. One for each destination slot. */
 struct ebb_dst {
@@ -392,6 +395,8 @@ struct ebb_verdict {
 };
 _Static_assert(sizeof(struct ebb_verdict) == 16, "map value layout is ABI");
 
+/* clang-format on */
+
 /* arm: failures in a row at which the kernel opens (0: never):32 | open time in ticks:32 */
 static inline __u64 ebb_arm(__u32 failures, __u32 open_ticks)
 {
@@ -407,6 +412,8 @@ static inline __u32 ebb_arm_open_ticks(__u64 arm)
 {
 	return (__u32)arm;
 }
+
+/* clang-format off */
 
 /* Agent and command line. One for each destination slot; free slots hold the defaults. */
 struct ebb_policy {
@@ -503,5 +510,7 @@ struct ebb_event {
 	__u32	gate;
 };
 _Static_assert(sizeof(struct ebb_event) == 24, "ring buffer layout is ABI");
+
+/* clang-format on */
 
 #endif /* EBB_ABI_H */

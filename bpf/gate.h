@@ -20,31 +20,31 @@
 /* An agent that has not ticked for so long leaves the end of half-open to the kernel. */
 #define EBB_AGENT_ABSENT_NS 2000000000ULL
 
-#define EBB_LOAD(word) (*(const volatile __typeof__(word) *)&(word))
-#define EBB_STORE(word, value) (*(volatile __typeof__(word) *)&(word) = (value))
+#define EBB_LOAD(word)		   (*(const volatile __typeof__(word) *)&(word))
+#define EBB_STORE(word, value)	   (*(volatile __typeof__(word) *)&(word) = (value))
 #define EBB_CAS(pointer, old, new) __sync_val_compare_and_swap(pointer, old, new)
 
 enum ebb_answer_kind {
 	EBB_ANSWER_PASS,
-	EBB_ANSWER_PROBE,	/* passes, and its result decides */
+	EBB_ANSWER_PROBE, /* passes, and its result decides */
 	EBB_ANSWER_DENY,
 };
 
 struct ebb_answer {
-	__u64 probe_word;	/* PROBE: what was written into the probe slot */
-	__u32 kind;		/* enum ebb_answer_kind */
-	__u32 cause;		/* DENY: enum ebb_cause */
-	__u32 gen;		/* generation in force */
+	__u64 probe_word; /* PROBE: what was written into the probe slot */
+	__u32 kind;	  /* enum ebb_answer_kind */
+	__u32 cause;	  /* DENY: enum ebb_cause */
+	__u32 gen;	  /* generation in force */
 	__u32 probe_index;
-	__u32 slot_taken;	/* a concurrency slot is held */
-	__u32 mute;		/* passes although the gate is not closed: its result moves nothing */
-	__u32 errors;		/* 1 << enum ebb_error, to be counted */
+	__u32 slot_taken; /* a concurrency slot is held */
+	__u32 mute;	  /* passes although the gate is not closed: its result moves nothing */
+	__u32 errors;	  /* 1 << enum ebb_error, to be counted */
 	__u32 pad;
 };
 
 /* What became of a result. */
-#define EBB_RESULT_COUNTED 1U	/* it moved the facts */
-#define EBB_RESULT_PULLED 2U	/* it opened the gate */
+#define EBB_RESULT_COUNTED   1U /* it moved the facts */
+#define EBB_RESULT_PULLED    2U /* it opened the gate */
 #define EBB_RESULT_EXHAUSTED 4U /* compare-and-swap lost too often */
 
 static inline __attribute__((always_inline)) int ebb_agent_alive(const struct ebb_agent *agent, __u64 now_ns,
@@ -91,11 +91,9 @@ static inline __attribute__((always_inline)) __u64 ebb_gate_open_word(__u32 gen,
  * The swap can fail only because another processor or the agent made the same
  * move; theirs is then in force.
  */
-static inline __attribute__((always_inline)) __u64 ebb_gate_settle(struct ebb_gate *gate,
-								   const struct ebb_verdict *verdict,
-								   const struct ebb_policy *policy,
-								   const struct ebb_agent *agent,
-								   __u64 now_ns)
+static inline __attribute__((always_inline)) __u64
+ebb_gate_settle(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns)
 {
 	__u64 pull = EBB_LOAD(gate->pull);
 	__u64 word = ebb_word_in_force(EBB_LOAD(verdict->word), pull);
@@ -175,7 +173,7 @@ static inline __attribute__((always_inline)) int ebb_probe_take(struct ebb_gate 
 }
 
 enum ebb_probe_end {
-	EBB_PROBE_NONE,	/* no result: given back */
+	EBB_PROBE_NONE, /* no result: given back */
 	EBB_PROBE_OK,
 	EBB_PROBE_FAILED,
 };
@@ -184,9 +182,8 @@ enum ebb_probe_end {
  * Gives a probe slot back, only from one's own value, and counts its result; after
  * the lease a success is a failure. A slot that was taken over is counted already.
  */
-static inline __attribute__((always_inline)) __u32 ebb_probe_finish(struct ebb_gate *gate, __u32 index,
-								    __u64 word, __u64 now_ns,
-								    enum ebb_probe_end end)
+static inline __attribute__((always_inline)) __u32
+ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, enum ebb_probe_end end)
 {
 	__u64 now = now_ns >> EBB_TICK_SHIFT;
 
@@ -307,9 +304,10 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
  * Tolerated: a success that is stored while a failure is being counted may wipe
  * that one failure out of the run, as if it had come after it; it stays in @failed.
  */
-static inline __attribute__((always_inline)) __u32
-ebb_gate_result(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-		__u64 now_ns, __u32 gen, int ok, int slow)
+static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_gate *gate,
+								   const struct ebb_verdict *verdict,
+								   const struct ebb_policy *policy,
+								   __u64 now_ns, __u32 gen, int ok, int slow)
 {
 	__u64 word = ebb_gate_word(gate, verdict);
 	__u32 result = EBB_RESULT_COUNTED;

@@ -11,7 +11,7 @@
 
 #include "bpf/abi.h"
 
-#define EBB_AF_INET 2
+#define EBB_AF_INET  2
 #define EBB_AF_INET6 10
 
 static __always_inline void ebb_key_words(struct ebb_endpoint *key, __u32 a, __u32 b, __u32 c, __u32 d)

@@ -34,23 +34,23 @@
 /* What a socket must remember of its own. Only sockets that need it have one. */
 struct ebb_conn {
 	__u64 probe_word;
-	__u64 start_ns;		/* of connect(), where known; 0: not */
-	__u32 flags;		/* EBB_CONN_*, changed atomically */
+	__u64 start_ns; /* of connect(), where known; 0: not */
+	__u32 flags;	/* EBB_CONN_*, changed atomically */
 	__u32 pair;
 	__u32 pair_epoch;
 	__u32 dst;
 	__u32 dst_epoch;
-	__u32 gen;		/* in which the connection began */
+	__u32 gen; /* in which the connection began */
 	__u32 probe_index;
 	__u32 pad;
 };
 
-#define EBB_CONN_LIVE 1U	/* the rest is valid */
-#define EBB_CONN_SYN 2U		/* a SYN was sent: the socket's state changes will be seen */
-#define EBB_CONN_PROBE 4U	/* holds a probe slot */
-#define EBB_CONN_SLOT 8U	/* holds a concurrency slot */
-#define EBB_CONN_MUTE 16U	/* its result moves nothing */
-#define EBB_CONN_DENIED 32U	/* refused by rewriting the address: not to be counted */
+#define EBB_CONN_LIVE	1U  /* the rest is valid */
+#define EBB_CONN_SYN	2U  /* a SYN was sent: the socket's state changes will be seen */
+#define EBB_CONN_PROBE	4U  /* holds a probe slot */
+#define EBB_CONN_SLOT	8U  /* holds a concurrency slot */
+#define EBB_CONN_MUTE	16U /* its result moves nothing */
+#define EBB_CONN_DENIED 32U /* refused by rewriting the address: not to be counted */
 
 /* The decision of a connect hook, for the CONNECT_CB in the same system call. */
 struct ebb_note {
@@ -83,13 +83,13 @@ struct ebb_map_queue {
 	__type(value, __u32);
 };
 
-#define EBB_MAP_TABLE(name, value_type)                    \
-	struct ebb_map_##name {                            \
-		__uint(type, BPF_MAP_TYPE_ARRAY);          \
-		__uint(max_entries, 1);                    \
-		__uint(map_flags, BPF_F_MMAPABLE);         \
-		__type(key, __u32);                        \
-		__type(value, value_type);                 \
+#define EBB_MAP_TABLE(name, value_type)            \
+	struct ebb_map_##name {                    \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(max_entries, 1);            \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, __u32);                \
+		__type(value, value_type);         \
 	}
 
 EBB_MAP_TABLE(dsts, struct ebb_dst);

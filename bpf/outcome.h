@@ -10,12 +10,12 @@
 #include "bpf/errno.h"
 
 struct ebb_end_facts {
-	__u32 sk_err;		/* 0 when the program itself gave up */
-	__u32 queued_err;	/* errno of the first ICMP error queued on the socket, 0: none */
+	__u32 sk_err;	  /* 0 when the program itself gave up */
+	__u32 queued_err; /* errno of the first ICMP error queued on the socket, 0: none */
 	__u32 sk_err_soft;
-	__u32 retransmits;	/* of the SYN, so far */
-	__u32 age_ms;		/* since connect() */
-	__u32 abandon_ms;	/* policy: younger is a cancel */
+	__u32 retransmits; /* of the SYN, so far */
+	__u32 age_ms;	   /* since connect() */
+	__u32 abandon_ms;  /* policy: younger is a cancel */
 };
 
 /*
@@ -39,22 +39,22 @@ static inline __attribute__((always_inline)) __u32 ebb_outcome_connecting(const 
 			return EBB_OUTCOME_ABANDONED;
 		return EBB_OUTCOME_CANCELLED;
 	case EBB_E_CONNREFUSED:
-	case EBB_E_CONNRESET:	/* RST while a fast-open SYN carried data */
+	case EBB_E_CONNRESET: /* RST while a fast-open SYN carried data */
 		return EBB_OUTCOME_REFUSED;
 	case EBB_E_TIMEDOUT:
 		return EBB_OUTCOME_TIMEOUT;
-	case EBB_E_CONNABORTED:	/* destroyed on this node: ss -K, bpf_sock_destroy */
+	case EBB_E_CONNABORTED: /* destroyed on this node: ss -K, bpf_sock_destroy */
 		return EBB_OUTCOME_CANCELLED;
-	default:		/* EHOSTUNREACH, ENETUNREACH, EACCES (prohibited), ENOPROTOOPT, ... */
+	default: /* EHOSTUNREACH, ENETUNREACH, EACCES (prohibited), ENOPROTOOPT, ... */
 		return EBB_OUTCOME_UNREACHABLE;
 	}
 }
 
 struct ebb_close_facts {
 	__u32 sk_err;
-	__u32 peer_open;	/* the program had not closed first: ESTABLISHED or CLOSE_WAIT */
-	__u32 received;		/* has a byte come back? */
-	__u32 asked_last;	/* data went out after the last that came in */
+	__u32 peer_open;  /* the program had not closed first: ESTABLISHED or CLOSE_WAIT */
+	__u32 received;	  /* has a byte come back? */
+	__u32 asked_last; /* data went out after the last that came in */
 };
 
 /*

@@ -6,12 +6,13 @@ static const struct ebb_option run_options[] = {
 	EBB_OPTION_PIN,
 	{"mode", "MODE", "observe", "observe: count what would be refused; enforce: refuse it", 0},
 	{"cgroup", "PATH", "auto",
-	 "the cgroup2 directory whose programs are governed; auto is the kubepods slice if there is one, else the root",
+	 "the cgroup2 directory below which connections are governed; auto is the kubepods slice if there is one, "
+	 "else the root",
 	 0},
 	{"listen", "ADDRESS", "127.0.0.1:9478",
 	 "where metrics and health are served, read-only; port 0 takes a free one", 0},
 	{"breaker", "KEY=VALUE,...", NULL, "settings of every breaker; the keys are listed below", 0},
-	{"concurrent", "N", "0", "open and opening connections that one destination may have; 0 is no limit",
+	{"concurrent", "N", "0", "open and opening connections that a destination may have; 0 is no limit",
 	 0},
 	{"errno", "NAME", "econnrefused",
 	 "what a refused connect() returns: econnrefused, ehostunreach, etimedout or eperm", 0},
@@ -20,10 +21,12 @@ static const struct ebb_option run_options[] = {
 	{"on-agent-loss", "WHAT", "release",
 	 "after the lease: release refuses nothing more, hold goes on refusing", 0},
 	{"on-exit", "WHAT", "keep", "keep: the pinned programs go on; detach: leave no trace", 0},
-	{"shutdown-timeout", "TIME", "30s", "after SIGTERM or SIGINT it ends within this time", 0},
+	{"shutdown-timeout", "TIME", "30s",
+	 "after SIGTERM or SIGINT the agent ends within this time; 1s to 1h", 0},
 	{"destinations", "N", "4096", "room for destinations; what finds none is counted as ~other", 0},
 	{"pairs", "N", "16384", "room for pairs of a workload and a destination", 0},
 	{"endpoints", "N", "65536", "room for addresses with their ports", 0},
+	{"idle", "TIME", "10m", "slots that nobody used for so long are given back", 0},
 	{"seed", "N", NULL, "draw the jitter of open times from this number, so that they repeat", 0},
 	{"log-level", "LEVEL", "info", "error, warn, info or debug", 0},
 	{"no-set-retval", NULL, NULL,
@@ -32,15 +35,71 @@ static const struct ebb_option run_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option reading_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option list_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	{"state", "STATE", NULL, "only closed, open, half_open, forced_open or forced_closed", 0},
+	{"workload", "PATTERN", NULL,
+	 "only what this workload uses: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
+	{"sort", "KEY", "name",
+	 "name, or the greatest first: state, since, active, connects, failed, window, denied, p50, p99, rtt",
+	 0},
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option watch_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	{"for", "TIME", NULL, "end after this time, such as 10s, instead of at Ctrl-C", 0},
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option detach_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_command commands[] = {
 	{"run", NULL, "the agent, in the foreground",
-	 "Attaches to a cgroup, watches the connections opened below it, and opens the breaker of a destination "
-	 "that fails. In the default mode nothing is refused. SIGTERM and SIGINT end it; a second one at once.",
+	 "Attaches to a cgroup, watches the connections that are opened below it, and opens the breaker of a "
+	 "destination that fails. In the default mode nothing is refused. SIGTERM and SIGINT end it, a second one "
+	 "at once.\n\n"
+	 "  ebb run\n"
+	 "  ebb run --mode enforce --breaker consecutive_failures=3,open_for=10s",
 	 run_options, ebb_cmd_run, ebb_help_breaker_keys},
+	{"status", NULL, "the node at a glance: agent, programs, breakers, errors of our own", NULL,
+	 reading_options, ebb_cmd_status, NULL},
+	{"list", NULL, "destinations with their state, counts and times",
+	 "A row for each gate: a destination, or a destination and a workload. FAILED counts since the destination "
+	 "was first seen, WINDOW is the share of failures that the breaker judges by. P50, P95 and P99 are times "
+	 "to connect to the whole destination, RTT is the median round trip. LIMIT is connections in use and "
+	 "allowed. A narrow terminal leaves columns out, a pipe or a file none.",
+	 list_options, ebb_cmd_list, NULL},
+	{"show", "DEST", "one destination in full: settings, state and why, workloads, times",
+	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
+	 "  ebb show 10.0.0.5:443",
+	 reading_options, ebb_cmd_show, NULL},
+	{"watch", NULL, "what happens, a line each: transitions, failures, refusals",
+	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
+	 "object.",
+	 watch_options, ebb_cmd_watch, NULL},
+	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
+	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
+	 ebb_cmd_doctor, NULL},
+	{"detach", NULL, "remove every program, map and pin",
+	 "The way out: afterwards no connection passes through ebb, and what it counted is gone. End the agent "
+	 "first.",
+	 detach_options, ebb_cmd_detach, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
-	return ebb_cli_main(commands, argc, argv);
+	return (int)ebb_cli_main(commands, argc, argv);
 }

@@ -66,7 +66,7 @@ static int split(char *line, char *argv[ARGUMENTS_MAX])
 struct parse_case {
 	const char *line;
 	const char *option, *value; /* what an option is afterwards */
-	const char *positional; /* the first; NULL: none */
+	const char *positional;	    /* the first; NULL: none */
 };
 
 static const struct parse_case good_cases[] = {

@@ -55,6 +55,8 @@ static void one_value_has_all_quantiles_within_its_bucket(void **state)
 		assert_in_range(value, ebb_hist_lower(bucket) * EBB_HIST_UNIT_NS,
 				ebb_hist_lower(bucket + 1) * EBB_HIST_UNIT_NS);
 	}
+	assert_int_equal(ebb_hist_quantile(&h, NAN), ebb_hist_quantile(&h, 0));
+	assert_int_equal(ebb_hist_quantile(&h, -1), ebb_hist_quantile(&h, 0));
 }
 
 static void quantiles_are_interpolated_within_a_bucket(void **state)

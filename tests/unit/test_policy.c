@@ -149,13 +149,12 @@ static void settings_reach_their_field(void **state)
 	(void)state;
 	ebb_policy_defaults(&config);
 	ebb_policy_defaults(&expected);
-	assert_int_equal(
-		ebb_policy_parse("window=1m,min_calls=20,failure_rate=25%,slow_call=1.5s,slow_rate=0.75,"
-				 "consecutive_failures=0,count=timeout+refused,open_for=10s,"
-				 "open_factor=1.5,open_max=2m,open_jitter=0,probes=8,close_after=4,"
-				 "reopen_after=1,probe_lease=3s,abandon_after=250ms",
-				 &config, &why),
-		0);
+	assert_int_equal(ebb_policy_parse("window=1m,min_calls=20,failure_rate=25%,slow_call=1.5s,slow_rate=0.75,"
+					  "consecutive_failures=0,count=timeout+refused,open_for=10s,"
+					  "open_factor=1.5,open_max=2m,open_jitter=0,probes=8,close_after=4,"
+					  "reopen_after=1,probe_lease=3s,abandon_after=250ms",
+					  &config, &why),
+			 0);
 	expected = (struct ebb_breaker_config){
 		.window_ns = 60000000000,
 		.min_calls = 20,

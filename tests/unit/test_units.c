@@ -64,6 +64,8 @@ static void durations_are_read_exactly_or_refused(void **state)
 		{"0.5ns", -EINVAL, 0},
 		{"0.0000000001s", -EINVAL, 0},
 		{"0.1234567890123456789s", -EINVAL, 0},
+		/* 10^64 is 0 in 64 bits */
+		{"0.0000000000000000000000000000000000000000000000000000000000000001s", -EINVAL, 0},
 		{"1s1m", -EINVAL, 0},
 		{"1s1s", -EINVAL, 0},
 		{"1.5m3s", -EINVAL, 0},

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/idle.h"
 #include "agent/privileges.h"
 #include "agent/tick.h"
 #include "core/policy.h"
@@ -27,20 +28,21 @@
 #include "lib/units.h"
 #include "node/cgroup.h"
 
-#define NS_PER_S 1000000000ULL
+#define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
 
-#define TICK_BUSY_NS (100 * NS_PER_MS)	/* while results arrive */
-#define TICK_IDLE_NS NS_PER_S
-#define LINK_CHECK_NS (5 * NS_PER_S)
-#define ERROR_REPORT_NS (60 * NS_PER_S)	/* one line for each kind of our own failures */
+#define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
+#define TICK_IDLE_NS	NS_PER_S
+#define LINK_CHECK_NS	(5 * NS_PER_S)
+#define COLLECT_NS	NS_PER_S
+#define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
  * Looks because of hints: at once, as long as there are not more than this many
  * a second; a storm of failures then costs one look a millisecond, not a processor.
  */
 #define HINT_SPACING_NS NS_PER_MS
-#define HINT_BURST 64
+#define HINT_BURST	64
 
 struct agent {
 	const struct ebb_agent_options *options;
@@ -51,6 +53,7 @@ struct agent {
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
 	struct ebb_ticker *ticker;
+	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
 	struct ebb_health health;
@@ -61,10 +64,11 @@ struct agent {
 	int timer_fd;
 	bool stop;
 
-	uint64_t tick_at_ns;		/* when the next tick is due */
-	uint64_t hint_tat_ns;		/* generic cell rate: theoretical arrival of the next hinted look */
-	bool hint_waits;		/* a hint came while looks were spaced out */
+	uint64_t tick_at_ns;  /* when the next tick is due */
+	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
+	bool hint_waits;      /* a hint came while looks were spaced out */
 	uint64_t links_at_ns;
+	uint64_t collect_at_ns;
 	uint64_t errors_at_ns;
 	uint64_t errors_told[EBB_ERR_MAX];
 };
@@ -127,8 +131,16 @@ static int arm_timer(struct agent *a, uint64_t at_ns)
 /* One line a minute for each kind of our own failures that grew. */
 static void report_errors(struct agent *a, uint64_t now)
 {
+	uint64_t lost = a->view->kernel->errors[EBB_ERR_EVENT_LOST];
+
 	if (now < a->errors_at_ns)
 		return;
+	if (lost > a->errors_told[EBB_ERR_EVENT_LOST])
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_DEGRADED, now_realtime(),
+			       "%llu hints lost: verdicts wait for the next tick",
+			       (unsigned long long)(lost - a->errors_told[EBB_ERR_EVENT_LOST]));
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_HEALTHY, now_realtime(), "%s", "");
 	for (uint32_t i = 0; i < EBB_ERR_MAX; i++) {
 		uint64_t count = a->view->kernel->errors[i];
 
@@ -183,13 +195,28 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+static void collect_idle(struct agent *a, uint64_t now)
+{
+	int r;
+
+	if (now < a->collect_at_ns)
+		return;
+	a->collect_at_ns = now + COLLECT_NS;
+	r = ebb_collector_run(a->collector, now);
+	if (r < 0)
+		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
+	else if (r > 0)
+		ebb_debug("idle slots taken back: count=%d", r);
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
 	uint64_t start = now_monotonic(), end, next;
 
 	if (a->tick_at_ns && start > a->tick_at_ns + TICK_IDLE_NS)
-		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(), "a tick was %llu ms late",
+		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(),
+			       "a tick was %llu ms late",
 			       (unsigned long long)((start - a->tick_at_ns) / NS_PER_MS));
 	else
 		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_HEALTHY, now_realtime(), "%s", "");
@@ -199,6 +226,7 @@ static int tick(struct agent *a)
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
+	collect_idle(a, start);
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -283,11 +311,28 @@ static int handle_signal(struct agent *a)
 	return 0;
 }
 
+/* Breakers go on without HTTP. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
+static void run_http(struct agent *a, int *ret_timeout_ms)
+{
+	int r;
+
+	*ret_timeout_ms = -1;
+	if (!a->http)
+		return;
+	r = ebb_http_run(a->http, ret_timeout_ms);
+	if (r == 0)
+		return;
+	ebb_err_r(r, "the HTTP server stops, breakers go on; start the agent again to have it back");
+	ebb_http_free(a->http);
+	a->http = NULL;
+}
+
 static int handle_http(struct agent *a)
 {
 	int timeout_ms;
 
-	return ebb_http_run(a->http, &timeout_ms);
+	run_http(a, &timeout_ms);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ start -- */
@@ -321,10 +366,19 @@ static void write_policies(struct agent *a)
 	struct ebb_policy other;
 
 	ebb_policy_to_kernel(&o->breaker, &policy);
-	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++)
-		a->view->policies[d] = policy;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
+		struct ebb_policy *place = &a->view->policies[d];
+
+		/* what an operator said outlives the agent */
+		policy.override_state = place->override_state;
+		policy.override_until_ns = place->override_until_ns;
+		policy.override_uid = place->override_uid;
+		policy.override_errno = place->override_errno;
+		*place = policy;
+	}
 	/* ~other is many destinations: it is counted, never refused */
 	other = policy;
+	other.override_state = EBB_OVERRIDE_AUTO;
 	other.mode = EBB_MODE_OBSERVE;
 	other.concurrent = 0;
 	other.arm = ebb_arm(0, 1);
@@ -357,6 +411,21 @@ static int write_agent(struct agent *a, bool took_over)
 	return 0;
 }
 
+static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key)
+{
+	return ebb_slots_remove(loader, kind, key);
+}
+
+static int insert_key(void *loader, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
+{
+	return ebb_slots_insert(loader, kind, key, ref);
+}
+
+static int release_slot(void *loader, enum ebb_slot_kind kind, uint32_t slot)
+{
+	return ebb_slots_release(loader, kind, slot);
+}
+
 static int open_kernel(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_agent_options *o = a->options;
@@ -368,21 +437,32 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		.endpoints = o->endpoints,
 		.no_set_retval = o->no_set_retval,
 	};
+	struct ebb_idle_ops ops;
 	bool took_over;
 	int r;
 
 	r = ebb_loader_open(&options, &a->loader, why);
 	if (r < 0)
 		return r;
+	ops = (struct ebb_idle_ops){
+		.userdata = a->loader,
+		.remove = remove_key,
+		.insert = insert_key,
+		.release = release_slot,
+	};
 	a->view = ebb_loader_view(a->loader);
 	took_over = ebb_loader_took_over(a->loader);
+	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	write_policies(a);
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
 	r = ebb_ticker_new(a->view, &o->breaker, a->view->agent->seed, took_over, on_move, a, &a->ticker);
+	if (r == 0)
+		r = ebb_collector_new(a->view, o->idle_ns, &ops, &a->collector);
 	if (r < 0)
 		return ebb_why(why, r, "out of memory");
+	ebb_collector_sweep(a->view);
 	return ebb_loader_fill_queues(a->loader, why);
 }
 
@@ -410,9 +490,9 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	return ebb_http_new(a->options->listen, &a->source, &a->http, why);
 }
 
-static int watch(const struct agent *a, const struct source *source)
+static int watch(const struct agent *a, struct source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)source};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
 
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
@@ -446,7 +526,7 @@ static void bound_shutdown(const struct agent *a)
 
 static int loop(struct agent *a, struct ebb_why *why)
 {
-	const struct source sources[] = {
+	struct source sources[] = {
 		{a->signal_fd, handle_signal},
 		{a->timer_fd, handle_timer},
 		{ebb_loader_events_fd(a->loader), handle_events},
@@ -471,9 +551,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 			if (r < 0)
 				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		}
-		r = ebb_http_run(a->http, &timeout_ms);
-		if (r < 0)
-			return ebb_why(why, r, "the HTTP server stops: %s", ebb_strerror(r));
+		run_http(a, &timeout_ms);
 	}
 	return 0;
 }
@@ -525,6 +603,7 @@ static void close_all(struct agent *a)
 {
 	ebb_http_free(a->http);
 	ebb_ticker_free(a->ticker);
+	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
 	free(a->source.local_floor);
 	ebb_loader_free(a->loader);

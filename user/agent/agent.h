@@ -13,22 +13,23 @@
 #include "lib/why.h"
 
 struct ebb_agent_options {
-	const char *cgroup;		/* a path, or "auto" */
+	const char *cgroup; /* a path, or "auto" */
 	const char *pin_dir;
 	const char *listen;
-	uint32_t    mode;		/* enum ebb_mode */
-	uint32_t    errno_code;		/* enum ebb_errno: what a refused connect() returns */
-	uint32_t    on_agent_loss;	/* enum ebb_on_agent_loss */
-	uint32_t    concurrent;		/* of each destination; 0: no limit */
-	uint64_t    lease_ns;
-	uint64_t    shutdown_timeout_ns;
-	uint32_t    destinations;	/* capacities */
-	uint32_t    pairs;
-	uint32_t    endpoints;
-	bool	    detach_on_exit;
-	bool	    no_set_retval;	/* refuse as on a kernel before 6.1 */
-	bool	    seed_given;
-	uint64_t    seed;		/* of the jitter */
+	uint32_t mode;		/* enum ebb_mode */
+	uint32_t errno_code;	/* enum ebb_errno: what a refused connect() returns */
+	uint32_t on_agent_loss; /* enum ebb_on_agent_loss */
+	uint32_t concurrent;	/* of each destination; 0: no limit */
+	uint64_t lease_ns;
+	uint64_t shutdown_timeout_ns;
+	uint32_t destinations; /* capacities */
+	uint32_t pairs;
+	uint32_t endpoints;
+	uint64_t idle_ns; /* slots unused for so long are given back */
+	bool detach_on_exit;
+	bool no_set_retval; /* refuse as on a kernel before 6.1 */
+	bool seed_given;
+	uint64_t seed; /* of the jitter */
 	struct ebb_breaker_config breaker;
 };
 

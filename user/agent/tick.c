@@ -13,7 +13,7 @@
 /* What the agent keeps of a gate beside the maps. */
 struct ebb_ticker_gate {
 	bool known;
-	uint32_t epoch;		/* of the slot when it became known: another owner starts anew */
+	uint32_t epoch; /* of the slot when it became known: another owner starts anew */
 	struct ebb_breaker breaker;
 };
 
@@ -24,7 +24,7 @@ struct ebb_ticker {
 	bool restore;
 	ebb_move_handler on_move;
 	void *userdata;
-	struct ebb_ticker_gate *gates;	/* by gate slot; untouched pages cost nothing */
+	struct ebb_ticker_gate *gates; /* by gate slot; untouched pages cost nothing */
 };
 
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
@@ -117,7 +117,8 @@ static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_
 	uint64_t key = gate_key(t, dst, pair);
 
 	if (t->restore && !g->known)
-		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate], facts);
+		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate],
+				    facts);
 	else
 		ebb_breaker_init(&g->breaker, key, facts);
 	g->known = true;
@@ -143,17 +144,21 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	else if (facts.ok != g->breaker.seen_ok || facts.failed != g->breaker.seen_failed)
 		*io_busy = true;
 
+	/*
+	 * Remembered first, obeyed then: an agent that is killed between the two has told
+	 * no lie. Told last, since the log is slower than all the rest. The verdict is
+	 * written also without a move: what is armed changes when open times step down.
+	 */
 	count = ebb_breaker_look(&g->breaker, &t->config, &facts, now_ns, moves);
+	for (size_t i = 0; i < count; i++)
+		ebb_breaker_remember(&g->breaker, &moves[i], memory);
+	ebb_breaker_remember(&g->breaker, NULL, memory);
 	ebb_breaker_verdict(&g->breaker, &t->config, &verdict);
 	write_verdict(t->view, gate, &verdict);
-	if (!count)
-		ebb_breaker_remember(&g->breaker, NULL, memory);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && t->on_move; i++) {
 		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};
 
-		ebb_breaker_remember(&g->breaker, &moves[i], memory);
-		if (t->on_move)
-			t->on_move(t->userdata, &move);
+		t->on_move(t->userdata, &move);
 	}
 	deadline = ebb_breaker_deadline(&g->breaker, &facts);
 	if (deadline < *io_deadline)

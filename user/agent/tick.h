@@ -19,16 +19,16 @@
 struct ebb_move {
 	uint32_t gate;
 	uint32_t dst;
-	uint32_t pair;			/* whose gate it is; EBB_SLOT_OTHER: the node's */
+	uint32_t pair; /* whose gate it is; EBB_SLOT_OTHER: the node's */
 	struct ebb_transition transition;
 };
 
 struct ebb_tick_result {
-	uint32_t dst_live;		/* slots in use, ~other not counted */
+	uint32_t dst_live; /* slots in use, ~other not counted */
 	uint32_t pair_live;
 	uint32_t moves;
-	bool	 busy;			/* results came since the last tick */
-	uint64_t deadline_ns;		/* when something ends by itself; UINT64_MAX: nothing */
+	bool busy;	      /* results came since the last tick */
+	uint64_t deadline_ns; /* when something ends by itself; UINT64_MAX: nothing */
 };
 
 typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);

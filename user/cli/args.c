@@ -379,11 +379,10 @@ void ebb_help_overview(FILE *out, const struct ebb_command *commands)
 		ebb_help_term(out, column, term, c->summary);
 	}
 	(void)fputc('\n', out);
-	ebb_help_text(
-		out, 0,
-		"'ebb COMMAND --help' tells the options of one command, 'ebb --version' the version.\n\n"
-		"Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 not permitted, 5 no agent or "
-		"nothing pinned.\n");
+	ebb_help_text(out, 0,
+		      "'ebb COMMAND --help' tells the options of one command, 'ebb --version' the version.\n\n"
+		      "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 not permitted, 5 no agent or "
+		      "nothing pinned.\n");
 }
 
 /* --------------------------------------------------------------- main -- */

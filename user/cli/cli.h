@@ -24,28 +24,37 @@ enum ebb_exit {
 };
 
 struct ebb_option {
-	const char *name;	/* "pin", without the dashes */
-	const char *value;	/* "DIR"; NULL: a switch */
-	const char *fallback;	/* the value when it is not given, told in the help; NULL: none */
+	const char *name;     /* "pin", without the dashes */
+	const char *value;    /* "DIR"; NULL: a switch */
+	const char *fallback; /* the value when it is not given, told in the help; NULL: none */
 	const char *help;
-	char letter;		/* 'o' for -o; 0: none */
+	char letter; /* 'o' for -o; 0: none */
 };
 
 /* What every command, and what every reading command takes. */
-#define EBB_OPTION_PIN {"pin", "DIR", EBB_DEFAULT_PIN_DIR, "where the maps are pinned", 0}
-#define EBB_OPTION_OUTPUT {"output", "FORMAT", "text", "text or json", 'o'}
-#define EBB_OPTIONS_END {NULL, NULL, NULL, NULL, 0}
+#define EBB_OPTION_PIN                                                            \
+	{                                                                         \
+		"pin", "DIR", EBB_DEFAULT_PIN_DIR, "where the maps are pinned", 0 \
+	}
+#define EBB_OPTION_OUTPUT                                       \
+	{                                                       \
+		"output", "FORMAT", "text", "text or json", 'o' \
+	}
+#define EBB_OPTIONS_END                   \
+	{                                 \
+		NULL, NULL, NULL, NULL, 0 \
+	}
 
-struct ebb_args;	/* parsed options and positional arguments */
+struct ebb_args; /* parsed options and positional arguments */
 
 struct ebb_command {
 	const char *name;
-	const char *positional;			/* "DEST", "VERB [DEST]": a word each; NULL: takes none */
-	const char *summary;			/* one line */
-	const char *details;			/* for its own --help, see ebb_help_text(); may be NULL */
-	const struct ebb_option *options;	/* ends with a NULL name */
+	const char *positional;		  /* "DEST", "VERB [DEST]": a word each; NULL: takes none */
+	const char *summary;		  /* one line */
+	const char *details;		  /* for its own --help, see ebb_help_text(); may be NULL */
+	const struct ebb_option *options; /* ends with a NULL name */
 	enum ebb_exit (*run)(const struct ebb_args *args);
-	void (*more_help)(FILE *out);		/* what only code can tell; may be NULL */
+	void (*more_help)(FILE *out); /* what only code can tell; may be NULL */
 };
 
 /* The value of an option, its fallback, or NULL. A switch that was given is "". */

@@ -69,16 +69,21 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t ebb_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
 {
 	struct ebb_look *look = &session->look;
 
 	look->link_count = ebb_maps_links(ebb_args_get(args, "pin"), look->links);
-	look->now_ns = clock_ns(CLOCK_MONOTONIC);
+	look->now_ns = ebb_monotonic_ns();
 	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
 }
 
-static size_t terminal_columns(void)
+size_t ebb_terminal_columns(void)
 {
 	struct winsize size;
 
@@ -106,7 +111,7 @@ enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
 	}
 	session.look.view = ebb_maps_view(session.maps);
-	session.look.columns = session.json ? 0 : terminal_columns();
+	session.look.columns = session.json ? 0 : ebb_terminal_columns();
 	ebb_session_look(args, &session);
 	*ret_session = session;
 	return EBB_EXIT_DONE;
@@ -174,10 +179,12 @@ int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns)
 const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size)
 {
 	time_t seconds = (time_t)(realtime_ns / (int64_t)NS_PER_S);
-	size_t used;
+	size_t used = 0;
 	struct tm tm;
 
-	if (!localtime_r(&seconds, &tm) || (used = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm)) == 0)
+	if (localtime_r(&seconds, &tm))
+		used = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm);
+	if (used == 0)
 		(void)snprintf(buffer, size, "?");
 	else if (millis)
 		(void)snprintf(buffer + used, size - used, ".%03d",
@@ -199,10 +206,10 @@ json_t *ebb_json_count(uint64_t count)
 
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)
 {
-	/* to the microsecond: that much a double holds exactly enough */
+	/* printed with 15 digits, so that no noise of binary fractions shows: to 10 us */
 	if (at_ns == 0)
 		return json_null();
-	return json_real((double)(ebb_look_realtime(look, at_ns) / 1000) / 1e6);
+	return json_real((double)ebb_look_realtime(look, at_ns) / (double)NS_PER_S);
 }
 
 /* -------------------------------------------------------------- names -- */

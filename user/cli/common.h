@@ -29,9 +29,9 @@ struct ebb_look {
 	struct ebb_cgroup_names *names;
 	struct ebb_link_info links[EBB_LINKS_MAX];
 	size_t link_count;
-	uint64_t now_ns;	/* CLOCK_MONOTONIC */
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t realtime_ns;
-	size_t columns;		/* of the terminal; 0: no limit */
+	size_t columns; /* of the terminal; 0: no limit */
 };
 
 /* What a command holds open. */
@@ -61,6 +61,10 @@ enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
 void ebb_session_close(struct ebb_session *session);
 
+uint64_t ebb_monotonic_ns(void);
+/* Columns of the terminal that standard output is; 0: it is none. */
+size_t ebb_terminal_columns(void);
+
 /* Prints @root, which it frees; NULL is out of memory. */
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
 
@@ -70,10 +74,10 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_o
 /* -------------------------------------------------------------- agent -- */
 
 enum ebb_agent_state {
-	EBB_AGENT_NONE,		/* there never was one, or it left in order */
+	EBB_AGENT_NONE, /* there never was one, or it left in order */
 	EBB_AGENT_RUNNING,
-	EBB_AGENT_SILENT,	/* late, but its lease holds */
-	EBB_AGENT_DEAD,		/* its lease is over */
+	EBB_AGENT_SILENT, /* late, but its lease holds */
+	EBB_AGENT_DEAD,	  /* its lease is over */
 };
 
 enum ebb_agent_state ebb_agent_state(const struct ebb_agent *agent, uint64_t now_ns);
@@ -99,7 +103,7 @@ json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
 
 /* -------------------------------------------------------------- names -- */
 
-const char *ebb_errno_name(uint32_t code);		/* "ECONNREFUSED" */
-const char *ebb_on_agent_loss_name(uint32_t loss);	/* "release" */
+const char *ebb_errno_name(uint32_t code);	   /* "ECONNREFUSED" */
+const char *ebb_on_agent_loss_name(uint32_t loss); /* "release" */
 
 #endif /* EBB_CLI_COMMON_H */

@@ -20,8 +20,8 @@
 #define CAPACITY_MAX (1U << 20)
 
 enum setting_kind {
-	SETTING_CHOICE, /* uint32_t: index in .choices */
-	SETTING_COUNT, /* uint32_t from .min to .max */
+	SETTING_CHOICE,	  /* uint32_t: index in .choices */
+	SETTING_COUNT,	  /* uint32_t from .min to .max */
 	SETTING_DURATION, /* uint64_t, ns, from .min to .max */
 };
 
@@ -35,7 +35,7 @@ struct setting {
 };
 
 static const char *const modes[] = {"observe", "enforce", NULL}; /* enum ebb_mode */
-static const char *const losses[] = {"release", "hold", NULL}; /* enum ebb_on_agent_loss */
+static const char *const losses[] = {"release", "hold", NULL};	 /* enum ebb_on_agent_loss */
 static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm", NULL};
 
 #define OFFSET(field) offsetof(struct ebb_agent_options, field)
@@ -50,6 +50,7 @@ static const struct setting settings[] = {
 	{"destinations", SETTING_COUNT, OFFSET(destinations), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"pairs", SETTING_COUNT, OFFSET(pairs), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"endpoints", SETTING_COUNT, OFFSET(endpoints), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
+	{"idle", SETTING_DURATION, OFFSET(idle_ns), NULL, SECOND, 2592000 * SECOND, "1s to 30d"},
 	/* the heartbeat of an idle agent comes once a second: a shorter lease would end between two */
 	{"lease", SETTING_DURATION, OFFSET(lease_ns), NULL, 2 * SECOND, 3600 * SECOND, "2s to 1h"},
 	{"shutdown-timeout", SETTING_DURATION, OFFSET(shutdown_timeout_ns), NULL, SECOND, 3600 * SECOND,
@@ -152,7 +153,7 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_o
 	if (breaker) {
 		r = ebb_policy_parse(breaker, &options.breaker, &inner);
 		if (r < 0)
-			return ebb_why(why, -EINVAL, "--breaker: %s", inner.text);
+			return ebb_why(why, -EINVAL, "--%s", inner.text); /* it begins with "breaker: " */
 	}
 	*ret_options = options;
 	return 0;
@@ -218,8 +219,8 @@ void ebb_help_breaker_keys(FILE *out)
 		char term[64], text[512];
 
 		(void)snprintf(term, sizeof(term), "  %s", keys[i].name);
-		(void)snprintf(text, sizeof(text), "%s; %s, %s (default %s)", keys[i].help, keys[i].unit,
-			       keys[i].range, keys[i].fallback);
+		(void)snprintf(text, sizeof(text), "%s; %s (default %s)", keys[i].help, keys[i].range,
+			       keys[i].fallback);
 		ebb_help_term(out, column, term, text);
 	}
 }

@@ -15,12 +15,13 @@
 
 /* The agent's side of one gate. */
 struct ebb_breaker {
-	uint64_t word;		/* the state word that it wants in force */
-	uint64_t since_ns;	/* when the present state began; 0: never moved */
-	uint64_t key;		/* hash of (node seed, name): the jitter is drawn from it */
-	uint32_t trips;		/* in a row */
-	uint32_t calm_ok;	/* successes in the present full window since closing */
-	uint64_t calm_from_ns;	/* when that window began */
+	uint64_t word;	       /* the state word that it wants in force */
+	uint64_t since_ns;     /* when the present state began; 0: never moved */
+	uint64_t looked_ns;    /* the last look */
+	uint64_t key;	       /* hash of (node seed, name): the jitter is drawn from it */
+	uint32_t trips;	       /* in a row */
+	uint32_t calm_ok;      /* successes in the present full window since closing */
+	uint64_t calm_from_ns; /* when that window began */
 	/* the kernel's counters as they were at the last look */
 	uint64_t seen_ok;
 	uint64_t seen_failed;
@@ -31,41 +32,51 @@ struct ebb_breaker {
 /* Transitions that one look can report: what the kernel did meanwhile, and our own. */
 #define EBB_BREAKER_MOVES_MAX 8
 
-/* The hash that the jitter of a gate is drawn from (FNV-1a over seed, name). */
+/* The hash that the jitter of a gate is drawn from (FNV-1a over the seed, least byte first, and the name). */
 uint64_t ebb_breaker_key(uint64_t seed, const char *name);
 
-/* A gate seen for the first time: closed unless the kernel's words say otherwise; window empty. */
+/*
+ * A new gate. It starts closed, at a generation from which the next look reports
+ * how the kernel's word came about; that look also counts all that the kernel has
+ * counted so far (the slot of a gate is cleared before it gets a new owner).
+ */
 void ebb_breaker_init(struct ebb_breaker *b, uint64_t key, const struct ebb_gate *facts);
 
 /*
  * Takes up after a restart what @memory and the two words say, so that nothing
- * but the window is forgotten.
+ * but the window is forgotten. It starts from the last state that the agent
+ * stored or remembered, whichever is later; what the kernel did since is
+ * adopted and reported by the next look. An agent that remembers a transition
+ * before it stores the verdict can be killed anywhere without losing one.
+ * Also right for a gate that no agent ever saw: results of unknown age do not
+ * count.
  */
 void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_verdict *verdict,
 			 const struct ebb_memory *memory, const struct ebb_gate *facts);
 
 /*
  * One look at the gate's facts, a snapshot of the kernel's element: takes over
- * what the kernel did, moves the window, judges. Transitions are written to
- * @ret_moves (EBB_BREAKER_MOVES_MAX of them at most, oldest first) and their number is
- * returned. Calling it again with the same facts and time returns 0.
+ * what the kernel did, moves the window, judges. @config is one that
+ * ebb_policy_parse() accepted. Transitions are written to @ret_moves
+ * (EBB_BREAKER_MOVES_MAX of them at most, oldest first; of more, the last) and
+ * their number is returned. Calling it again with the same facts and time returns 0.
  */
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
-			const struct ebb_gate *facts, uint64_t now_ns,
-			struct ebb_transition *ret_moves);
+			const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition *ret_moves);
 
-/* How long the @trip'th opening in a row lasts (1 is the first), jitter included. */
+/*
+ * How long the @trip'th opening in a row lasts (1 is the first), jitter
+ * included. Never more than 2^32 - 1 ticks, which is what the kernel can be told.
+ */
 uint64_t ebb_breaker_open_ns(const struct ebb_breaker_config *config, uint64_t key, uint32_t trip);
 
-/* When a look is next needed although no fact changes: end of open, of a probe's lease; UINT64_MAX: never. */
+/* The same for the next opening, in ticks; at least 1. */
+uint32_t ebb_breaker_next_open_ticks(const struct ebb_breaker *b, const struct ebb_breaker_config *config);
+
+/*
+ * When a look is next needed although no fact changes: end of open, of a probe's
+ * lease. Always after the last look; UINT64_MAX: never.
+ */
 uint64_t ebb_breaker_deadline(const struct ebb_breaker *b, const struct ebb_gate *facts);
-
-/* What the kernel is to obey: the state word, and the pull that is armed for the next trip. */
-void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
-			 struct ebb_verdict *ret_verdict);
-
-/* Writes one transition, and the numbers of the last look, into what is remembered. */
-void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_transition *move,
-			  struct ebb_memory *io_memory);
 
 #endif /* EBB_CORE_BREAKER_H */

@@ -429,11 +429,10 @@ static int check_together(const struct ebb_breaker_config *config, struct ebb_wh
 	char open_for[EBB_FORMAT_MAX], open_max[EBB_FORMAT_MAX];
 
 	if (config->open_max_ns < config->open_for_ns)
-		return ebb_why(
-			why, -EINVAL,
-			"breaker: open_max (%s) is below open_for (%s): raise open_max or lower open_for",
-			ebb_format_duration(config->open_max_ns, open_max, sizeof(open_max)),
-			ebb_format_duration(config->open_for_ns, open_for, sizeof(open_for)));
+		return ebb_why(why, -EINVAL,
+			       "breaker: open_max (%s) is below open_for (%s): raise open_max or lower open_for",
+			       ebb_format_duration(config->open_max_ns, open_max, sizeof(open_max)),
+			       ebb_format_duration(config->open_for_ns, open_for, sizeof(open_for)));
 	return 0;
 }
 

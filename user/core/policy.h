@@ -17,16 +17,16 @@
 struct ebb_breaker_config {
 	uint64_t window_ns;
 	uint32_t min_calls;
-	double	 failure_rate;		/* trips at >= */
-	uint64_t slow_call_ns;		/* 0: off */
-	double	 slow_rate;		/* trips at >= */
-	uint32_t consecutive_failures;	/* 0: off */
-	uint32_t count_mask;		/* 1 << enum ebb_outcome */
+	double failure_rate;	       /* trips at >= */
+	uint64_t slow_call_ns;	       /* 0: off */
+	double slow_rate;	       /* trips at >= */
+	uint32_t consecutive_failures; /* 0: off */
+	uint32_t count_mask;	       /* 1 << enum ebb_outcome */
 	uint64_t open_for_ns;
-	double	 open_factor;
+	double open_factor;
 	uint64_t open_max_ns;
-	double	 open_jitter;
-	uint32_t probes;		/* 1 to EBB_PROBES_MAX */
+	double open_jitter;
+	uint32_t probes; /* 1 to EBB_PROBES_MAX */
 	uint32_t close_after;
 	uint32_t reopen_after;
 	uint64_t probe_lease_ns;
@@ -49,7 +49,7 @@ void ebb_policy_to_kernel(const struct ebb_breaker_config *config, struct ebb_po
 /* How the value of a key is written. */
 enum ebb_policy_kind {
 	EBB_POLICY_DURATION,
-	EBB_POLICY_DURATION_OR_OFF,	/* off is 0 */
+	EBB_POLICY_DURATION_OR_OFF, /* off is 0 */
 	EBB_POLICY_RATIO,
 	EBB_POLICY_FACTOR,
 	EBB_POLICY_COUNT,
@@ -59,16 +59,16 @@ enum ebb_policy_kind {
 /* One key: for the parser, help texts and documents. */
 struct ebb_policy_key {
 	const char *name;
-	const char *unit;	/* "duration", "ratio", "factor", "count", "outcomes" */
-	const char *fallback;	/* its default, as it would be written */
-	const char *range;	/* as it would be told: "1 to 8" */
+	const char *unit;     /* "duration", "ratio", "factor", "count", "outcomes" */
+	const char *fallback; /* its default, as it would be written */
+	const char *range;    /* as it would be told: "1 to 8" */
 	const char *help;
 	/* for the parser */
 	enum ebb_policy_kind kind;
-	size_t offset;		/* into struct ebb_breaker_config */
-	double min;		/* durations in ns */
+	size_t offset; /* into struct ebb_breaker_config */
+	double min;    /* durations in ns */
 	double max;
-	bool above_min;		/* min itself is outside */
+	bool above_min; /* min itself is outside */
 };
 
 /* All keys in the order of design section 5; *@ret_count is their number. */

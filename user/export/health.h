@@ -18,7 +18,7 @@ enum ebb_health_state {
 
 enum ebb_health_component {
 	EBB_HEALTH_PROGRAMS,	/* attached to the cgroup */
-	EBB_HEALTH_ENFORCEMENT,	/* in place if asked for */
+	EBB_HEALTH_ENFORCEMENT, /* in place if asked for */
 	EBB_HEALTH_LOOP,	/* ticks are on time */
 	EBB_HEALTH_TABLES,	/* room for destinations and pairs */
 	EBB_HEALTH_EVENTS,	/* hints lost */
@@ -28,13 +28,13 @@ enum ebb_health_component {
 struct ebb_health_entry {
 	enum ebb_health_state state;
 	int64_t since_realtime_ns;
-	char	why[160];	/* "" when healthy */
+	char why[160]; /* "" when healthy */
 };
 
 struct ebb_health {
-	bool started;		/* the first tick is done */
-	bool stopping;		/* readiness off */
-	bool enforce_wanted;	/* some destination or the node is in enforce mode */
+	bool started;	     /* the first tick is done */
+	bool stopping;	     /* readiness off */
+	bool enforce_wanted; /* some destination or the node is in enforce mode */
 	struct ebb_health_entry entries[EBB_HEALTH_MAX];
 };
 
@@ -44,9 +44,8 @@ void ebb_health_init(struct ebb_health *h, int64_t realtime_ns);
  * @since moves only when the state changes; the reason is taken anew each time
  * (cut at its end). A healthy component has none: pass NULL for @format.
  */
-void ebb_health_set(struct ebb_health *h, enum ebb_health_component component,
-		    enum ebb_health_state state, int64_t realtime_ns, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void ebb_health_set(struct ebb_health *h, enum ebb_health_component component, enum ebb_health_state state,
+		    int64_t realtime_ns, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 enum ebb_health_state ebb_health_overall(const struct ebb_health *h);
 

@@ -15,8 +15,8 @@
 #include "export/source.h"
 
 enum ebb_metrics_format {
-	EBB_METRICS_TEXT,		/* text/plain; version=0.0.4 */
-	EBB_METRICS_OPENMETRICS,	/* application/openmetrics-text; version=1.0.0 */
+	EBB_METRICS_TEXT,	 /* text/plain; version=0.0.4 */
+	EBB_METRICS_OPENMETRICS, /* application/openmetrics-text; version=1.0.0 */
 };
 
 struct ebb_metrics_writer;

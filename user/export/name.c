@@ -1,90 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Names of destinations. Put together by hand and not by snprintf: a scrape
- * writes a name for each family and destination.
- */
 #include "export/name.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
-struct text {
-	char *next;
-	char *end; /* room for the NUL is kept behind it */
-};
+#include "export/line.h"
 
-static void put(struct text *text, const char *s)
-{
-	while (*s && text->next < text->end)
-		*text->next++ = *s++;
-}
-
-static void put_number(struct text *text, unsigned int number)
-{
-	char digits[16];
-	char *first = digits + sizeof(digits) - 1;
-
-	*first = '\0';
-	do {
-		*--first = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	put(text, first);
-}
-
-static void put_address(struct text *text, const __u8 addr[16])
+static void put_address(struct ebb_line *line, const __u8 addr[16])
 {
 	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
-	char buffer[INET6_ADDRSTRLEN] = "?";
+	char text[INET6_ADDRSTRLEN] = "?";
 
 	if (memcmp(addr, mapped, sizeof(mapped)) == 0) {
 		for (int i = 12; i < 16; i++) {
 			if (i > 12)
-				put(text, ".");
-			put_number(text, addr[i]);
+				ebb_line_put(line, ".");
+			ebb_line_put_number(line, addr[i]);
 		}
 		return;
 	}
-	(void)inet_ntop(AF_INET6, addr, buffer, sizeof(buffer));
-	put(text, "[");
-	put(text, buffer);
-	put(text, "]");
+	(void)inet_ntop(AF_INET6, addr, text, sizeof(text));
+	ebb_line_put(line, "[");
+	ebb_line_put(line, text);
+	ebb_line_put(line, "]");
 }
 
-static void put_protocol(struct text *text, __u8 proto)
+static void put_protocol(struct ebb_line *line, __u8 proto)
 {
 	switch (proto) {
 	case IPPROTO_TCP:
-		put(text, "tcp");
+		ebb_line_put(line, "tcp");
 		break;
 	case IPPROTO_UDP:
-		put(text, "udp");
+		ebb_line_put(line, "udp");
 		break;
 	default:
-		put_number(text, proto);
+		ebb_line_put_number(line, proto);
 	}
 }
 
 const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer, size_t size)
 {
-	struct text text = {.next = buffer, .end = buffer + size - 1};
+	struct ebb_line line = {.data = buffer, .size = size - 1};
 	struct ebb_endpoint endpoint;
 
 	if (size == 0)
 		return buffer;
 	if (dst == EBB_SLOT_OTHER) {
-		put(&text, EBB_NAME_OTHER);
+		ebb_line_put(&line, EBB_NAME_OTHER);
 	} else if (dst >= view->dst_max) {
-		put(&text, "~invalid");
+		ebb_line_put(&line, "~invalid");
 	} else {
 		memcpy(&endpoint, &view->dsts[dst].endpoint, sizeof(endpoint));
-		put_address(&text, endpoint.addr);
-		put(&text, ":");
-		put_number(&text, ntohs(endpoint.port));
-		put(&text, "/");
-		put_protocol(&text, endpoint.proto);
+		put_address(&line, endpoint.addr);
+		ebb_line_put(&line, ":");
+		ebb_line_put_number(&line, ntohs(endpoint.port));
+		ebb_line_put(&line, "/");
+		put_protocol(&line, endpoint.proto);
 	}
-	*text.next = '\0';
+	buffer[line.used] = '\0';
 	return buffer;
 }

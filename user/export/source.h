@@ -16,8 +16,8 @@
 struct ebb_source {
 	const struct ebb_view *view;
 	const struct ebb_health *health;
-	struct ebb_cgroup_names *workloads;	/* cgroup id -> name */
-	uint64_t (*now_ns)(void);		/* CLOCK_MONOTONIC */
+	struct ebb_cgroup_names *workloads; /* cgroup id -> name */
+	uint64_t (*now_ns)(void);	    /* CLOCK_MONOTONIC */
 	int64_t (*realtime_ns)(void);
 
 	/* about ourselves */
@@ -25,9 +25,9 @@ struct ebb_source {
 	struct ebb_hist tick_duration;
 	uint64_t ticks;
 	uint64_t map_bytes;
-	uint32_t dst_live;			/* slots in use, ~other not counted */
+	uint32_t dst_live; /* slots in use, ~other not counted */
 	uint32_t pair_live;
-	uint64_t *local_floor;			/* by pair slot: local failures never run backwards */
+	uint64_t *local_floor; /* by pair slot, zero at first; kept by the exporter (metrics.c) */
 };
 
 #endif /* EBB_EXPORT_SOURCE_H */

@@ -8,7 +8,7 @@
 
 struct ebb_events {
 	struct ring_buffer *ring;
-	ebb_event_handler handle;	/* during ebb_events_take() */
+	ebb_event_handler handle; /* during ebb_events_take() */
 	void *userdata;
 };
 

@@ -47,7 +47,8 @@ static int open_dir(const char *dir, DIR **ret, struct ebb_why *why)
 		int r = -errno;
 
 		if (r == -ENOENT)
-			return ebb_why(why, r, "nothing is pinned in '%s': start the agent with 'ebb run'", dir);
+			return ebb_why(why, r, "nothing is pinned in '%s': start the agent with 'ebb run'",
+				       dir);
 		if (r == -EACCES || r == -EPERM)
 			return ebb_why(why, r, "not permitted to read '%s': run as root", dir);
 		return ebb_why(why, r, "cannot read '%s': %s", dir, ebb_strerror(r));
@@ -98,7 +99,8 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 			continue;
 		r = ebb_pin_path(dir, "", entry->d_name, path, sizeof(path));
 		if (r < 0)
-			return ebb_why(why, r, "cannot remove '%s/%s': %s", dir, entry->d_name, ebb_strerror(r));
+			return ebb_why(why, r, "cannot remove '%s/%s': %s", dir, entry->d_name,
+				       ebb_strerror(r));
 		if (is_link) {
 			_cleanup_close_ int fd = bpf_obj_get(path);
 
@@ -132,7 +134,8 @@ int ebb_pins_lock(const char *dir, int *ret_fd, struct ebb_why *why)
 		r = -errno;
 		if (r == -EWOULDBLOCK)
 			return ebb_why(why, -EBUSY,
-				       "another agent runs on pin directory '%s': stop it, or choose another with --pin", dir);
+				       "another agent runs on pin directory '%s': stop it, or choose another with --pin",
+				       dir);
 		return ebb_why(why, r, "cannot lock '%s': %s", dir, ebb_strerror(r));
 	}
 	*ret_fd = TAKE_FD(fd);

@@ -15,7 +15,7 @@
 
 #include "lib/why.h"
 
-#define EBB_LINK_PREFIX "link_"
+#define EBB_LINK_PREFIX	 "link_"
 #define EBB_PIN_PATH_MAX 512
 
 /* The hooks in the order in which they are attached: connect last, so that what it starts is seen. */
@@ -34,9 +34,9 @@ int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *re
 
 /* What is in the directory. */
 struct ebb_pins {
-	size_t	 maps;		/* of this layout */
-	size_t	 links;
-	uint32_t other_layout;	/* a layout that is not ours, 0: none */
+	size_t maps; /* of this layout */
+	size_t links;
+	uint32_t other_layout; /* a layout that is not ours, 0: none */
 };
 
 /* -ENOENT when there is no such directory. */

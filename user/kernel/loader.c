@@ -22,7 +22,9 @@
 
 #include "kernel/events.h"
 #include "kernel/layout.h"
+#include "kernel/probe.h"
 #include "kernel/queues.h"
+#include "kernel/slots.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -34,7 +36,7 @@ struct ebb_loader {
 	struct ebb_events *events;
 	char pin_dir[EBB_PIN_PATH_MAX];
 	int lock_fd;
-	int cgroup_fd;		/* borrowed */
+	int cgroup_fd; /* borrowed */
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
@@ -75,7 +77,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	    mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0) {
 		r = -errno;
 		return ebb_why(why, r,
-			       "no bpf file system at " BPFFS " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
+			       "no bpf file system at " BPFFS
+			       " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
 			       ebb_strerror(r));
 	}
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
@@ -88,7 +91,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	if (!r) {
 		(void)rmdir(dir);
 		return ebb_why(why, -EINVAL,
-			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS, dir);
+			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
+			       dir);
 	}
 	return 0;
 }
@@ -146,7 +150,7 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	uint32_t dsts = o->destinations + 1, pairs = o->pairs + 1;
 	const struct {
 		struct bpf_map *map;
-		uint32_t entries;	/* 0: as defined */
+		uint32_t entries; /* 0: as defined */
 	} sizes[] = {
 		{l->skeleton->maps.ebb_endpoint_v1, o->endpoints},
 		{l->skeleton->maps.ebb_pair_v1, pairs},
@@ -178,19 +182,20 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
-static int load(struct ebb_loader *l, struct ebb_why *why)
+/* The kernel's errno says little; what is missing here says more. */
+static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
-	int r = ebb_bpf__load(l->skeleton);
+	struct ebb_feature_result features[EBB_FEATURE_MAX];
 
-	if (r == 0)
-		return 0;
-	/* EACCES is the verifier's */
-	if (r == -EPERM)
-		return ebb_why(why, r,
-			       "the kernel does not let us load BPF programs (%s): run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; 'ebb doctor' says what is missing",
-			       ebb_strerror(r));
+	ebb_probe_all(pin_dir, features);
+	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
+		if (features[i].required && !features[i].present)
+			return ebb_why(why, r,
+				       "this kernel or our rights lack '%s' (to %s): %s; 'ebb doctor' says more",
+				       features[i].name, features[i].help, features[i].remedy);
+	}
 	return ebb_why(why, r,
-		       "the kernel refuses the BPF programs (%s): 'ebb doctor' says what this kernel lacks, --log-level debug shows its words",
+		       "the kernel refuses the BPF programs (%s): please report the output of 'ebb run --log-level debug'",
 		       ebb_strerror(r));
 }
 
@@ -209,7 +214,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	(void)snprintf(l->pin_dir, sizeof(l->pin_dir), "%s", o->pin_dir);
 	r = inspect_pins(l, o, why);
 	if (r < 0) {
-		l->took_over = true;	/* they are somebody's: ebb_loader_free() leaves them */
+		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
 	l->skeleton = ebb_bpf__open();
@@ -220,9 +225,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
-	r = load(l, why);
+	r = ebb_bpf__load(l->skeleton);
 	if (r < 0)
-		return r;
+		return explain_load(r, l->pin_dir, why);
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
 	if (r < 0)
 		return r;
@@ -277,8 +282,8 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 	int r;
 
 	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
-			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1), sizeof(struct ebb_endpoint),
-			      view->dst_max);
+			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
+			      sizeof(struct ebb_endpoint), view->dst_max);
 	if (r == 0)
 		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
 				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
@@ -286,6 +291,33 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
 	return 0;
+}
+
+static int table_fd(const struct ebb_loader *l, enum ebb_slot_kind kind)
+{
+	return bpf_map__fd(kind == EBB_SLOT_KIND_DST ? l->skeleton->maps.ebb_endpoint_v1
+						     : l->skeleton->maps.ebb_pair_v1);
+}
+
+int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key)
+{
+	int r = bpf_map_delete_elem(table_fd(loader, kind), key);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key,
+		     const struct ebb_ref *ref)
+{
+	return bpf_map_update_elem(table_fd(loader, kind), key, ref, BPF_NOEXIST);
+}
+
+int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32_t slot)
+{
+	int fd = bpf_map__fd(kind == EBB_SLOT_KIND_DST ? loader->skeleton->maps.ebb_freedst_v1
+						       : loader->skeleton->maps.ebb_freepair_v1);
+
+	return bpf_map_update_elem(fd, NULL, &slot, BPF_ANY);
 }
 
 static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
@@ -313,9 +345,11 @@ static int take_over_link(struct ebb_loader *l, int hook, const char *path)
 	struct bpf_link *link;
 	int r;
 
+	if (access(path, F_OK) < 0)
+		return -errno;
 	link = bpf_link__open(path);
 	if (!link)
-		return errno == ENOENT ? -ENOENT : -errno;
+		return -errno;
 	r = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &info_size);
 	if (r == 0 && info.cgroup.cgroup_id == l->cgroup_id) {
 		r = bpf_link__update_program(link, hook_program(l, hook));
@@ -348,7 +382,8 @@ static int explain_attach(int r, const char *hook, struct ebb_why *why)
 			       "cannot attach %s (%s): either CAP_NET_ADMIN is missing, or a program is attached exclusively there or above; 'bpftool cgroup tree' shows it",
 			       hook, ebb_strerror(r));
 	if (r == -E2BIG)
-		return ebb_why(why, r, "cannot attach %s: 64 programs are attached to this cgroup already", hook);
+		return ebb_why(why, r, "cannot attach %s: 64 programs are attached to this cgroup already",
+			       hook);
 	return ebb_why(why, r, "cannot attach %s: %s", hook, ebb_strerror(r));
 }
 
@@ -359,7 +394,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
-		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h], sizeof(paths[h]));
+		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h],
+				 sizeof(paths[h]));
 		if (r == 0)
 			r = take_over_link(loader, h, paths[h]);
 		if (r == -ENOENT) {

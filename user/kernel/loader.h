@@ -15,11 +15,11 @@ struct ebb_loader;
 
 struct ebb_loader_options {
 	const char *pin_dir;
-	int	    cgroup_fd;		/* where to attach; borrowed */
-	uint32_t    destinations;	/* capacities, ~other not counted */
-	uint32_t    pairs;
-	uint32_t    endpoints;
-	bool	    no_set_retval;	/* refuse by rewriting the address, as on kernels before 6.1 */
+	int cgroup_fd;	       /* where to attach; borrowed */
+	uint32_t destinations; /* capacities, ~other not counted */
+	uint32_t pairs;
+	uint32_t endpoints;
+	bool no_set_retval; /* refuse by rewriting the address, as on kernels before 6.1 */
 };
 
 /*
@@ -52,8 +52,7 @@ int ebb_loader_events_fd(const struct ebb_loader *loader);
 
 /* Takes what is in the ring; calls @handle for each. Returns their number or a negative errno. */
 int ebb_loader_events_take(struct ebb_loader *loader,
-			   void (*handle)(void *userdata, const struct ebb_event *event),
-			   void *userdata);
+			   void (*handle)(void *userdata, const struct ebb_event *event), void *userdata);
 
 /* Releases memory and descriptors; what is pinned goes on. */
 void ebb_loader_free(struct ebb_loader *loader);

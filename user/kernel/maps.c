@@ -27,7 +27,7 @@ enum table {
 
 static const struct {
 	const char *name;
-	uint32_t    value_size;
+	uint32_t value_size;
 } tables[TABLE_MAX] = {
 	[TABLE_AGENT] = {"ebb_agent_v1", sizeof(struct ebb_agent)},
 	[TABLE_KERNEL] = {"ebb_kernel_v1", sizeof(struct ebb_kernel)},
@@ -49,21 +49,24 @@ static const char *const other_maps[] = {
 struct ebb_maps {
 	struct ebb_view view;
 	uint64_t bytes;
-	void	*memory[TABLE_MAX];
-	size_t	 size[TABLE_MAX];
+	void *memory[TABLE_MAX];
+	size_t size[TABLE_MAX];
 };
 
-static int open_pin(const char *pin_dir, const char *name, enum ebb_maps_access access, int *ret_fd,
-		    struct ebb_why *why)
+/*
+ * For readers, too, without BPF_F_RDONLY: mmap(2) takes VM_SHARED off a file that
+ * is not open for writing, and then BPF refuses to map it. PROT_READ keeps a
+ * reader from writing.
+ */
+static int open_pin(const char *pin_dir, const char *name, int *ret_fd, struct ebb_why *why)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = access == EBB_MAPS_READ ? BPF_F_RDONLY : 0);
 	char path[EBB_PIN_PATH_MAX];
 	int fd, r;
 
 	r = ebb_pin_path(pin_dir, "", name, path, sizeof(path));
 	if (r < 0)
 		return ebb_why(why, r, "--pin: '%s' is too long", pin_dir);
-	fd = bpf_obj_get_opts(path, &opts);
+	fd = bpf_obj_get(path);
 	if (fd == -ENOENT)
 		return ebb_why(why, fd, "nothing is pinned in '%s': start the agent with 'ebb run'", pin_dir);
 	if (fd == -EPERM || fd == -EACCES)
@@ -102,7 +105,7 @@ static int map_table(struct ebb_maps *m, enum table table, const char *pin_dir, 
 	size_t size, page = (size_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	r = open_pin(pin_dir, tables[table].name, access, &fd, why);
+	r = open_pin(pin_dir, tables[table].name, &fd, why);
 	if (r < 0)
 		return r;
 	r = bpf_obj_get_info_by_fd(fd, &info, &info_size);
@@ -115,7 +118,8 @@ static int map_table(struct ebb_maps *m, enum table table, const char *pin_dir, 
 			       "map '%s' in '%s' has another layout than this ebb: run 'ebb detach --pin %s' first",
 			       tables[table].name, pin_dir, pin_dir);
 	size = ((size_t)info.max_entries * info.value_size + page - 1) / page * page;
-	memory = mmap(NULL, size, access == EBB_MAPS_READ ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory = mmap(NULL, size, access == EBB_MAPS_READ ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fd, 0);
 	if (memory == MAP_FAILED) {
 		r = -errno;
 		return ebb_why(why, r, "cannot map '%s' of '%s' into memory: %s", tables[table].name, pin_dir,
@@ -177,8 +181,8 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 	for (size_t i = 0; i < OTHER_MAX; i++) {
 		_cleanup_close_ int fd = -1;
 
-		/* for the account only; a reader need not be able to open them */
-		if (open_pin(pin_dir, other_maps[i], access, &fd, NULL) == 0)
+		/* for the account only */
+		if (open_pin(pin_dir, other_maps[i], &fd, NULL) == 0)
 			m->bytes += accounted_bytes(fd);
 	}
 	*ret_maps = m;

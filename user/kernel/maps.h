@@ -20,17 +20,17 @@
 
 /* Slots [0, max). Destination slot d has node gate d; pair slot p has workload gate dst_max + p. */
 struct ebb_view {
-	struct ebb_agent *agent;	/* one element */
-	struct ebb_kernel *kernel;	/* one element */
+	struct ebb_agent *agent;   /* one element */
+	struct ebb_kernel *kernel; /* one element */
 	struct ebb_dst *dsts;
 	struct ebb_pair *pairs;
 	struct ebb_gate *gates;
 	struct ebb_verdict *verdicts;
-	struct ebb_policy *policies;	/* by destination slot */
-	struct ebb_memory *memories;	/* by gate slot */
+	struct ebb_policy *policies; /* by destination slot */
+	struct ebb_memory *memories; /* by gate slot */
 	uint32_t dst_max;
 	uint32_t pair_max;
-	uint32_t gate_max;		/* dst_max + pair_max */
+	uint32_t gate_max; /* dst_max + pair_max */
 };
 
 struct ebb_maps;
@@ -52,8 +52,8 @@ const struct ebb_view *ebb_maps_view(const struct ebb_maps *maps);
 
 /* Which of the pinned programs are really attached. */
 struct ebb_link_info {
-	const char *name;	/* of the program, e.g. "connect4" */
-	int attached;		/* 1, or 0: pin gone, or its cgroup was removed */
+	const char *name; /* of the program, e.g. "connect4" */
+	int attached;	  /* 1, or 0: pin gone, or its cgroup was removed */
 	uint32_t program_id;
 	uint64_t cgroup_id;
 };

@@ -100,7 +100,8 @@ static int try_sock_release(const char *pin_dir)
 static int try_sk_storage(const char *pin_dir)
 {
 	(void)pin_dir;
-	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_sk_storage_get, NULL));
+	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_sk_storage_get,
+						NULL));
 }
 
 static int try_ringbuf(const char *pin_dir)
@@ -141,26 +142,28 @@ static const struct {
 	[EBB_FEATURE_BTF] = {"btf", "find the kernel's own structures",
 			     "use a kernel built with CONFIG_DEBUG_INFO_BTF=y", true, try_btf},
 	[EBB_FEATURE_BPFFS] = {"bpffs", "keep programs and maps when the agent ends",
-			       "mount -t bpf bpf /sys/fs/bpf (ebb run does it where it may)", false, try_bpffs},
+			       "mount -t bpf bpf /sys/fs/bpf (ebb run does it where it may)", false,
+			       try_bpffs},
 	[EBB_FEATURE_CGROUP2] = {"cgroup2", "have a place to attach to",
 				 "mount cgroup2 (systemd.unified_cgroup_hierarchy=1)", true, try_cgroup2},
 	[EBB_FEATURE_CONNECT] = {"connect hooks", "see and refuse connect()",
 				 "use a kernel with CONFIG_CGROUP_BPF=y", true, try_connect},
 	[EBB_FEATURE_SOCKOPS] = {"sockops", "see how connections end",
 				 "use a kernel with CONFIG_CGROUP_BPF=y", true, try_sockops},
-	[EBB_FEATURE_SOCK_RELEASE] = {"sock_release hook", "never lose a slot",
-				      "use kernel 5.9 or later", true, try_sock_release},
-	[EBB_FEATURE_SK_STORAGE] = {"socket storage", "remember probes and slots",
-				    "use kernel 5.10 or later", true, try_sk_storage},
-	[EBB_FEATURE_RINGBUF] = {"ring buffer", "be woken by failures",
-				 "use kernel 5.8 or later", true, try_ringbuf},
+	[EBB_FEATURE_SOCK_RELEASE] = {"sock_release hook", "never lose a slot", "use kernel 5.9 or later",
+				      true, try_sock_release},
+	[EBB_FEATURE_SK_STORAGE] = {"socket storage", "remember probes and slots", "use kernel 5.10 or later",
+				    true, try_sk_storage},
+	[EBB_FEATURE_RINGBUF] = {"ring buffer", "be woken by failures", "use kernel 5.8 or later", true,
+				 try_ringbuf},
 	[EBB_FEATURE_LINK] = {"cgroup links", "stay attached, be replaced without a gap",
 			      "use kernel 5.7 or later", true, try_link},
 	[EBB_FEATURE_PERFMON] = {"socket errors", "tell refused from timed out",
 				 "add CAP_PERFMON, or use kernel 5.9 or later", true, try_perfmon},
-	[EBB_FEATURE_SET_RETVAL] = {"bpf_set_retval", "refuse with a chosen errno",
-				    "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED)",
-				    false, try_set_retval},
+	[EBB_FEATURE_SET_RETVAL] =
+		{"bpf_set_retval", "refuse with a chosen errno",
+		 "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED)",
+		 false, try_set_retval},
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)

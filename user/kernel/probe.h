@@ -10,28 +10,28 @@
 #include <stddef.h>
 
 enum ebb_feature {
-	EBB_FEATURE_BPF,	/* bpf(2) is permitted */
-	EBB_FEATURE_BTF,	/* /sys/kernel/btf/vmlinux */
-	EBB_FEATURE_BPFFS,	/* a bpf file system at the pin directory */
-	EBB_FEATURE_CGROUP2,	/* a cgroup2 mount */
-	EBB_FEATURE_CONNECT,	/* cgroup/connect4 and 6 */
+	EBB_FEATURE_BPF,     /* bpf(2) is permitted */
+	EBB_FEATURE_BTF,     /* /sys/kernel/btf/vmlinux */
+	EBB_FEATURE_BPFFS,   /* a bpf file system at the pin directory */
+	EBB_FEATURE_CGROUP2, /* a cgroup2 mount */
+	EBB_FEATURE_CONNECT, /* cgroup/connect4 and 6 */
 	EBB_FEATURE_SOCKOPS,
 	EBB_FEATURE_SOCK_RELEASE,
 	EBB_FEATURE_SK_STORAGE,
 	EBB_FEATURE_RINGBUF,
 	EBB_FEATURE_LINK,	/* bpf_link on cgroups */
 	EBB_FEATURE_PERFMON,	/* kernel pointers may be followed: sk_err */
-	EBB_FEATURE_SET_RETVAL,	/* bpf_set_retval in connect hooks (6.1) */
+	EBB_FEATURE_SET_RETVAL, /* bpf_set_retval in connect hooks (6.1) */
 	EBB_FEATURE_MAX,
 };
 
 struct ebb_feature_result {
 	const char *name;
-	const char *help;	/* what it is used for */
-	const char *remedy;	/* what to do when it is missing */
-	bool	    required;	/* without it the agent does not start */
-	bool	    present;
-	int	    error;	/* negative errno of the try, 0 when present */
+	const char *help;   /* what it is used for */
+	const char *remedy; /* what to do when it is missing */
+	bool required;	    /* without it the agent does not start */
+	bool present;
+	int error; /* negative errno of the try, 0 when present */
 };
 
 /* Tries everything; fills EBB_FEATURE_MAX results. @pin_dir: where pins would go. */

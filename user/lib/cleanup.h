@@ -41,17 +41,17 @@ static inline int ebb_take_fd(int *fd)
 	return taken;
 }
 
-#define _cleanup_close_ __attribute__((cleanup(ebb_cleanup_close)))
-#define _cleanup_free_ __attribute__((cleanup(ebb_cleanup_free)))
-#define _cleanup_fclose_ __attribute__((cleanup(ebb_cleanup_fclose)))
+#define _cleanup_close_	   __attribute__((cleanup(ebb_cleanup_close)))
+#define _cleanup_free_	   __attribute__((cleanup(ebb_cleanup_free)))
+#define _cleanup_fclose_   __attribute__((cleanup(ebb_cleanup_fclose)))
 #define _cleanup_closedir_ __attribute__((cleanup(ebb_cleanup_closedir)))
 
 #define TAKE_FD(fd) ebb_take_fd(&(fd))
-#define TAKE_PTR(pointer)                           \
-	({                                          \
+#define TAKE_PTR(pointer)                               \
+	({                                              \
 		__typeof__(pointer) taken_ = (pointer); \
-		(pointer) = NULL;                   \
-		taken_;                             \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	})
 
 #endif /* EBB_LIB_CLEANUP_H */

@@ -16,10 +16,10 @@ enum ebb_align {
 };
 
 struct ebb_column {
-	const char *title;	/* NULL for every column: no heading */
+	const char *title; /* NULL for every column: no heading */
 	enum ebb_align align;
-	bool optional;		/* left out when no cell says anything: "", "-", "0" */
-	unsigned int rank;	/* > 0: may be left out of a narrow terminal, the highest first */
+	bool optional;	   /* left out when no cell says anything: "", "-", "0" */
+	unsigned int rank; /* > 0: may be left out of a narrow terminal, the highest first */
 };
 
 #define EBB_TABLE_COLUMNS_MAX 24

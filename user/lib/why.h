@@ -14,8 +14,7 @@ struct ebb_why {
 };
 
 /* Writes the reason (cut at its end; @why may be NULL) and returns @r, a negative errno. */
-int ebb_why(struct ebb_why *why, int r, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+int ebb_why(struct ebb_why *why, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * A readable text for a negative errno, libbpf's and the kernel's internal

@@ -152,10 +152,9 @@ int ebb_cgroup_mount(char *ret_path, size_t size, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	if (!mounts.path[0])
-		return ebb_why(
-			why, -ENOENT,
-			"cgroup2 is not mounted here: mount it with 'mount -t cgroup2 none /sys/fs/cgroup'%s",
-			mounts.v1 ? " at a place beside the cgroup v1 controllers" : "");
+		return ebb_why(why, -ENOENT,
+			       "cgroup2 is not mounted here: mount it with 'mount -t cgroup2 none /sys/fs/cgroup'%s",
+			       mounts.v1 ? " at a place beside the cgroup v1 controllers" : "");
 	if (strlen(mounts.path) >= size)
 		return ebb_why(why, -ENAMETOOLONG, "the mount point of cgroup2 is too long: '%s'",
 			       mounts.path);
@@ -262,8 +261,8 @@ struct ebb_cgroup_names {
 	size_t max;
 	ebb_cgroup_resolve_fn resolve;
 	void *userdata;
-	int mount_fd; /* -1: no cgroup2 here */
-	char mount[EBB_CGROUP_PATH_MAX]; /* without a slash at its end; "" for "/" */
+	int mount_fd;			   /* -1: no cgroup2 here */
+	char mount[EBB_CGROUP_PATH_MAX];   /* without a slash at its end; "" for "/" */
 	char scratch[EBB_CGROUP_PATH_MAX]; /* a name that is not remembered */
 };
 
@@ -351,8 +350,7 @@ static void forget_all(struct ebb_cgroup_names *names)
 {
 	struct name_entry *entry, *next;
 
-	HASH_ITER(hh, names->table, entry, next)
-	{
+	HASH_ITER (hh, names->table, entry, next) {
 		HASH_DEL(names->table, entry);
 		free(entry);
 	}

@@ -16,8 +16,8 @@
 
 /* What mountinfo says about cgroups. */
 struct ebb_cgroup_mounts {
-	char path[EBB_CGROUP_PATH_MAX];	/* of cgroup2; "": none */
-	bool v1;			/* controllers are mounted the old way: hybrid, or no cgroup2 at all */
+	char path[EBB_CGROUP_PATH_MAX]; /* of cgroup2; "": none */
+	bool v1; /* controllers are mounted the old way: hybrid, or no cgroup2 at all */
 };
 
 /*

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node without a kernel: maps in plain memory, a clock that stands still,
+ * cgroups with the names that a test gives them. For whatever reads an
+ * ebb_source.
+ */
+#ifndef EBB_TESTS_LIB_FAKE_SOURCE_H
+#define EBB_TESTS_LIB_FAKE_SOURCE_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "export/source.h"
+
+#define FAKE_NOW_NS	 (1000 * 1000000000ULL)
+#define FAKE_REALTIME_NS (1700000000 * 1000000000LL)
+
+struct fake {
+	struct ebb_agent agent;
+	struct ebb_kernel kernel;
+	struct ebb_health health;
+	struct ebb_view view;
+	struct ebb_source source;
+	const char *names[16]; /* of cgroups by id; NULL: "/w/ID" */
+};
+
+static uint64_t fake_now_ns = FAKE_NOW_NS;
+
+static inline uint64_t fake_now(void)
+{
+	return fake_now_ns;
+}
+
+static inline int64_t fake_realtime(void)
+{
+	return FAKE_REALTIME_NS;
+}
+
+static inline int fake_resolve(void *userdata, uint64_t id, char *ret_path, size_t size)
+{
+	const struct fake *fake = userdata;
+	int n;
+
+	if (id < 16 && fake->names[id])
+		n = snprintf(ret_path, size, "%s", fake->names[id]);
+	else
+		n = snprintf(ret_path, size, "/w/%llu", (unsigned long long)id);
+	return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+static inline void *fake_alloc(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (!memory) {
+		perror("calloc");
+		exit(99);
+	}
+	return memory;
+}
+
+static inline struct fake *fake_new(uint32_t dst_max, uint32_t pair_max)
+{
+	struct fake *fake = fake_alloc(1, sizeof(*fake));
+	struct ebb_view *view = &fake->view;
+
+	fake_now_ns = FAKE_NOW_NS;
+	*view = (struct ebb_view){
+		.agent = &fake->agent,
+		.kernel = &fake->kernel,
+		.dsts = fake_alloc(dst_max, sizeof(struct ebb_dst)),
+		.pairs = fake_alloc(pair_max, sizeof(struct ebb_pair)),
+		.gates = fake_alloc(dst_max + pair_max, sizeof(struct ebb_gate)),
+		.verdicts = fake_alloc(dst_max + pair_max, sizeof(struct ebb_verdict)),
+		.policies = fake_alloc(dst_max, sizeof(struct ebb_policy)),
+		.memories = fake_alloc(dst_max + pair_max, sizeof(struct ebb_memory)),
+		.dst_max = dst_max,
+		.pair_max = pair_max,
+		.gate_max = dst_max + pair_max,
+	};
+	fake->agent.heartbeat_ns = FAKE_NOW_NS - 250000000;
+	fake->agent.started_realtime_s = 1699999000;
+	fake->agent.generation = 1;
+	ebb_health_init(&fake->health, FAKE_REALTIME_NS);
+	fake->source = (struct ebb_source){
+		.view = view,
+		.health = &fake->health,
+		.now_ns = fake_now,
+		.realtime_ns = fake_realtime,
+		.version = "0.1.0",
+		.map_bytes = 123456,
+		.local_floor = fake_alloc(pair_max, sizeof(uint64_t)),
+	};
+	if (ebb_cgroup_names_new_from(fake_resolve, fake, 20000, &fake->source.workloads) < 0)
+		exit(99);
+	return fake;
+}
+
+static inline void fake_free(struct fake *fake)
+{
+	ebb_cgroup_names_free(fake->source.workloads);
+	free(fake->source.local_floor);
+	free(fake->view.dsts);
+	free(fake->view.pairs);
+	free(fake->view.gates);
+	free(fake->view.verdicts);
+	free(fake->view.policies);
+	free(fake->view.memories);
+	free(fake);
+}
+
+/* Makes slot @slot a destination at @address, which is IPv4 or IPv6. */
+static inline struct ebb_dst *fake_dst(struct fake *fake, uint32_t slot, const char *address, uint16_t port)
+{
+	struct ebb_dst *dst = &fake->view.dsts[slot];
+
+	memset(&dst->endpoint, 0, sizeof(dst->endpoint));
+	if (inet_pton(AF_INET6, address, dst->endpoint.addr) != 1) {
+		dst->endpoint.addr[10] = 0xff;
+		dst->endpoint.addr[11] = 0xff;
+		if (inet_pton(AF_INET, address, &dst->endpoint.addr[12]) != 1)
+			exit(99);
+	}
+	dst->endpoint.port = htons(port);
+	dst->endpoint.proto = IPPROTO_TCP;
+	dst->state = EBB_SLOT_LIVE;
+	dst->scope = EBB_SCOPE_NODE;
+	if (slot > fake->kernel.dst_high)
+		fake->kernel.dst_high = slot;
+	return dst;
+}
+
+static inline struct ebb_pair *fake_pair(struct fake *fake, uint32_t slot, uint32_t dst, uint64_t workload)
+{
+	struct ebb_pair *pair = &fake->view.pairs[slot];
+
+	pair->workload = workload;
+	pair->dst = dst;
+	pair->dst_epoch = fake->view.dsts[dst].epoch;
+	pair->gate = fake->view.dsts[dst].scope == EBB_SCOPE_NODE ? dst : fake->view.dst_max + slot;
+	pair->state = EBB_SLOT_LIVE;
+	if (slot > fake->kernel.pair_high)
+		fake->kernel.pair_high = slot;
+	return pair;
+}
+
+#endif /* EBB_TESTS_LIB_FAKE_SOURCE_H */

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tests/lib/run.py must not be fooled: fed with fake programs, it counts what they did."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import tap
+
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'run.py')
+
+
+class RunTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix='ebb-test-run-')
+        self.addCleanup(self.directory.cleanup)
+        self.skips = self.path('skips.txt')
+        with open(self.skips, 'w', encoding='utf-8') as file:
+            file.write('# comment\n\nlisted.sh | needs * | the machine has none\n')
+
+    def path(self, name):
+        return os.path.join(self.directory.name, name)
+
+    def program(self, body, name='program.sh'):
+        path = self.path(name)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('#!/bin/sh\n' + body + '\n')
+        os.chmod(path, 0o755)
+        return path
+
+    def run_tests(self, *commands, options=(), **environment):
+        clean = {name: value for name, value in os.environ.items() if name not in ('CI', 'EBB_REQUIRE')}
+        return subprocess.run([sys.executable, RUN, '--allowed-skips', self.skips, *options, *commands],
+                              env={**clean, **environment}, capture_output=True, text=True, timeout=60,
+                              check=False)
+
+    def expect(self, passed, failed, *commands, **more):
+        result = self.run_tests(*commands, **more)
+        self.assertEqual(result.stdout.splitlines()[-1], f'{passed} passed, {failed} failed', result.stdout)
+        self.assertEqual(result.returncode, 1 if failed else 0, result.stdout + result.stderr)
+        return result.stdout
+
+    def test_passing_program_is_one_line(self):
+        output = self.expect(2, 0, self.program('echo "ok 1 - a"; echo "ok 2 - b"; echo 1..2'))
+        self.assertNotIn('ok 1 - a', output)
+
+    def test_failure_shows_all_that_the_program_said(self):
+        output = self.expect(1, 1, self.program('echo "ok 1 - a"; echo why >&2; echo "not ok 2 - b"; exit 1'))
+        self.assertIn('| why', output)
+        self.assertIn('| not ok 2 - b', output)
+
+    def test_failure_counts_although_the_status_is_zero(self):
+        self.expect(0, 1, self.program('echo "not ok 1 - a"'))
+
+    def test_status_without_a_failed_test_is_a_failure(self):
+        self.assertIn('exit status 3', self.expect(1, 1, self.program('echo "ok 1 - a"; exit 3')))
+
+    def test_crash_is_a_failure_beside_what_passed(self):
+        self.assertIn('SIGSEGV', self.expect(1, 1, self.program('echo "ok 1 - a"; kill -SEGV $$')))
+
+    def test_silent_program_is_a_failure(self):
+        self.assertIn('no test result', self.expect(0, 1, self.program('true')))
+
+    def test_prose_is_no_result(self):
+        self.expect(0, 1, self.program('echo "okay then"; echo "  ok 1 - indented"; echo "# ok - group"'))
+
+    def test_missing_results_are_a_failure(self):
+        self.assertIn('planned 3', self.expect(1, 1, self.program('echo 1..3; echo "ok 1 - a"')))
+
+    def test_bail_out_is_a_failure(self):
+        self.expect(1, 1, self.program('echo "ok 1 - a"; echo "Bail out! no disk"'))
+
+    def test_program_that_cannot_start_is_a_failure(self):
+        self.assertIn('cannot start', self.expect(0, 1, self.path('nothing-here')))
+
+    def test_no_programs_is_a_failure(self):
+        self.expect(0, 1)
+
+    def test_one_failing_program_does_not_hide_another(self):
+        self.expect(2, 1, self.program('echo "ok 1 - a"', 'a.sh'), self.program('exit 1', 'b.sh'),
+                    self.program('echo "ok 1 - c"', 'c.sh'))
+
+    def test_cmocka_with_a_failure_and_a_skip(self):
+        self.expect(1, 1, self.program('[ "$CMOCKA_MESSAGE_OUTPUT" = TAP ] || exit 9; echo 1..3; echo "ok 1 - a"\n'
+                                       'echo "not ok 2 - b"; echo "not ok 3 # SKIP c"; exit 1'))
+
+    def test_cmocka_failed_group_setup_is_a_failure(self):
+        self.expect(0, 1, self.program('echo 1..5; echo "not ok 0 - group [  FAILED  ] GROUP SETUP"; exit 0'))
+
+    def test_settings_before_the_program_reach_it(self):
+        program = self.program('[ "$A$B" = "one two" ] && echo "ok 1 - $1"')
+        self.expect(1, 0, f"A=one B=' two' {program} word")
+
+    def test_hanging_program_is_ended_with_its_children(self):
+        marker = self.path('pid')
+        program = self.program(f'echo "ok 1 - a"; sleep 1000 & echo $! >{marker}; wait')
+        start = time.monotonic()
+        output = self.expect(1, 1, program, options=['--deadline', '1'])
+        self.assertIn('not done after 1 s', output)
+        self.assertLess(time.monotonic() - start, 8)
+        self.assert_gone(marker)
+
+    def test_hanging_program_may_clean_up(self):
+        marker = self.path('cleaned')
+        self.expect(1, 1, self.program(f'trap "touch {marker}; exit 1" TERM; echo "ok 1 - a"; sleep 1000 & wait'),
+                    options=['--deadline', '1'])
+        self.assertTrue(os.path.exists(marker))
+
+    def test_script_names_its_own_deadline(self):
+        output = self.expect(1, 1, self.program('# deadline: 1\necho "ok 1 - a"; sleep 1000'))
+        self.assertIn('not done after 1 s', output)
+
+    def test_left_process_is_a_failure_and_is_ended(self):
+        marker = self.path('pid')
+        output = self.expect(1, 1, self.program(f'echo "ok 1 - a"; sleep 1000 & echo $! >{marker}'))
+        self.assertIn('left processes behind', output)
+        self.assert_gone(marker)
+
+    def test_process_in_a_session_of_its_own_is_found_too(self):
+        marker = self.path('pid')
+        output = self.expect(1, 1, self.program(
+            f'setsid sh -c "echo \\$\\$ >{marker}; exec sleep 1000" &\n'
+            f'while [ ! -s {marker} ]; do :; done; echo "ok 1 - a"'))
+        self.assertIn('left processes behind', output)
+        self.assert_gone(marker)
+
+    def test_interrupt_ends_the_program(self):
+        marker = self.path('pid')
+        program = self.program(f'echo $$ >{marker}; exec sleep 1000')
+        with subprocess.Popen([sys.executable, RUN, program], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as runner:
+            deadline = time.monotonic() + 10
+            while not (os.path.exists(marker) and os.path.getsize(marker)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            runner.send_signal(signal.SIGTERM)
+            runner.communicate(timeout=20)
+            self.assertEqual(runner.returncode, 128 + signal.SIGTERM)
+        self.assert_gone(marker)
+
+    def test_skip_is_neither_passed_nor_failed(self):
+        output = self.expect(1, 0, self.program('echo "ok 1 - a"; echo "ok 2 - b # SKIP no IPv6 here"'))
+        self.assertIn('1 skipped', output)
+        self.assertIn('no IPv6 here', output)
+
+    def test_skip_of_a_whole_program(self):
+        self.assertIn('1 skipped', self.expect(0, 0, self.program('echo "1..0 # SKIP not root"')))
+
+    def test_skip_fails_where_everything_is_required(self):
+        program = self.program('echo "ok 1 - a"; echo "ok 2 - needs b # SKIP no b"')
+        for settings in ({'CI': 'true'}, {'EBB_REQUIRE': 'bpf'}):
+            with self.subTest(settings):
+                self.expect(1, 1, program, **settings)
+
+    def test_listed_skip_is_allowed_where_everything_is_required(self):
+        body = 'echo "ok 1 - a"; echo "ok 2 - needs b # SKIP no b"'
+        self.expect(1, 0, self.program(body, 'listed.sh'), CI='true')
+        self.expect(1, 1, self.program(body, 'other.sh'), CI='true')
+        self.expect(1, 1, self.program('echo "ok 1 - a"; echo "ok 2 - x # SKIP no b"', 'listed.sh'), CI='true')
+
+    def test_list_of_skips_without_a_reason_is_refused(self):
+        with open(self.skips, 'a', encoding='utf-8') as file:
+            file.write('a.sh | b |\n')
+        result = self.run_tests(self.program('echo "ok 1 - a"'), CI='true')
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn('skips.txt:4:', result.stderr)
+
+    def test_logs_hold_the_whole_output(self):
+        logs = self.path('logs')
+        self.expect(1, 0, self.program('echo "ok 1 - a"; echo details'), options=['--logs', logs])
+        (name,) = os.listdir(logs)
+        with open(os.path.join(logs, name), encoding='utf-8') as file:
+            self.assertIn('details', file.read())
+
+    def assert_gone(self, pid_file):
+        with open(pid_file, encoding='utf-8') as file:
+            pid = int(file.read())
+        with self.assertRaises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+if __name__ == '__main__':
+    tap.main()

@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bpf/gate.h: what a gate answers and how a result moves it. The very header
+ * that the kernel runs, with a clock that the test turns, and with threads
+ * where the point is that words change by one compare-and-swap.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bpf/gate.h"
+
+#define S	1000000000ULL
+#define THREADS 16
+#define ROUNDS	20000
+
+struct world {
+	struct ebb_gate gate;
+	struct ebb_verdict verdict;
+	struct ebb_policy policy;
+	struct ebb_agent agent;
+	uint64_t now;
+};
+
+static struct world world_new(void)
+{
+	struct world w;
+
+	memset(&w, 0, sizeof(w));
+	w.now = 1000 * S;
+	w.agent.heartbeat_ns = w.now;
+	w.agent.lease_ns = 30 * S;
+	w.policy.probes = 3;
+	w.policy.close_after = 2;
+	w.policy.reopen_after = 2;
+	w.policy.probe_lease_ticks = (uint32_t)ebb_ns_to_ticks(10 * S);
+	w.policy.arm = ebb_arm(5, (uint32_t)ebb_ns_to_ticks(5 * S));
+	return w;
+}
+
+static struct ebb_answer ask(struct world *w)
+{
+	struct ebb_answer answer;
+
+	ebb_gate_ask(&w->gate, &w->verdict, &w->policy, &w->agent, w->now, &answer);
+	return answer;
+}
+
+static uint32_t result(struct world *w, uint32_t gen, int ok)
+{
+	return ebb_gate_result(&w->gate, &w->verdict, &w->policy, w->now, gen, ok, 0);
+}
+
+static uint64_t in_force(const struct world *w)
+{
+	return ebb_gate_word(&w->gate, &w->verdict);
+}
+
+static void open_until(struct world *w, uint64_t until_ns)
+{
+	w->verdict.word = ebb_word(1, EBB_STATE_OPEN, ebb_ns_to_ticks(until_ns));
+}
+
+static void half_open(struct world *w)
+{
+	w->verdict.word = ebb_word(2, EBB_STATE_HALF_OPEN, 0);
+}
+
+/* --------------------------------------------------------------------- ask -- */
+
+static void closed_gate_passes(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer = ask(&w);
+
+	(void)state;
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_int_equal(answer.gen, 0);
+	assert_false(answer.mute);
+	assert_true(ebb_gate_is_plain(in_force(&w), &w.policy));
+}
+
+static void open_gate_denies_until_its_end_and_then_probes(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	open_until(&w, w.now + 5 * S);
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+	assert_int_equal(answer.cause, EBB_CAUSE_BREAKER);
+
+	w.now = ebb_ticks_to_ns(ebb_word_until(w.verdict.word)) - 1;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	w.now++;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PROBE);
+	assert_int_equal(answer.gen, 2);
+	assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_HALF_OPEN);
+	assert_int_equal(ebb_word_gen(w.gate.pull), 2);
+}
+
+static void half_open_gate_admits_no_more_than_its_probes(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_HALF_OPEN);
+}
+
+static void expired_probe_is_taken_over_and_counts_as_failed(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer first;
+
+	(void)state;
+	w.policy.probes = 1;
+	half_open(&w);
+	first = ask(&w);
+	w.now += 10 * S;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	w.now += 3 * (1ULL << EBB_TICK_SHIFT);
+	w.agent.heartbeat_ns = w.now;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	assert_int_equal(ebb_probe_failed(w.gate.probe_result, 2), 1);
+
+	/* the late result of the first is not counted a second time */
+	assert_int_equal(ebb_probe_finish(&w.gate, first.probe_index, first.probe_word, w.now, EBB_PROBE_OK),
+			 0);
+	assert_int_equal(ebb_probe_succeeded(w.gate.probe_result, 2), 0);
+	assert_int_not_equal(w.gate.probes[0], 0);
+}
+
+static void success_after_the_lease_is_a_failure(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer probe;
+
+	(void)state;
+	half_open(&w);
+	probe = ask(&w);
+	w.now += 11 * S;
+	assert_int_equal(ebb_probe_finish(&w.gate, probe.probe_index, probe.probe_word, w.now, EBB_PROBE_OK),
+			 EBB_RESULT_COUNTED);
+	assert_int_equal(ebb_probe_succeeded(w.gate.probe_result, 2), 0);
+	assert_int_equal(ebb_probe_failed(w.gate.probe_result, 2), 1);
+	assert_int_equal(w.gate.probes[probe.probe_index], 0);
+}
+
+static void probe_slots_of_an_earlier_generation_are_free(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	for (int i = 0; i < 3; i++)
+		(void)ask(&w);
+	w.verdict.word = ebb_word(4, EBB_STATE_HALF_OPEN, 0);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	assert_int_equal(ebb_probe_failed(w.gate.probe_result, 4), 0);
+}
+
+static void stale_lease_refuses_nothing_unless_told_to_hold(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	open_until(&w, w.now + 100 * S);
+	w.now += 30 * S + 1;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_true(answer.mute);
+	assert_int_equal(answer.errors, 1U << EBB_ERR_LEASE_EXPIRED);
+
+	w.policy.on_agent_loss = EBB_LOSS_HOLD;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	w.policy.on_agent_loss = EBB_LOSS_RELEASE;
+	w.agent.heartbeat_ns = w.now;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	w.agent.heartbeat_ns = 0; /* there never was an agent */
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+}
+
+static void heartbeat_that_is_younger_than_now_is_alive(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	open_until(&w, w.now + 5 * S);
+	w.agent.heartbeat_ns = w.now + 1000;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+}
+
+static void override_wins_and_ignores_the_lease(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	w.agent.heartbeat_ns = 1;
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+	assert_int_equal(answer.cause, EBB_CAUSE_OVERRIDE);
+
+	w = world_new();
+	open_until(&w, w.now + 5 * S);
+	w.policy.override_state = EBB_OVERRIDE_CLOSE;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_true(answer.mute);
+}
+
+static void override_ends_by_itself(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	w.policy.override_until_ns = w.now + 10;
+	w.now += 9;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	w.now++;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+}
+
+static void override_close_answers_only_for_the_breaker(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.override_state = EBB_OVERRIDE_CLOSE;
+	w.policy.concurrent = 1;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);
+}
+
+static void cap_refuses_over_it_and_gives_back(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.concurrent = 2;
+	assert_true(ask(&w).slot_taken);
+	assert_true(ask(&w).slot_taken);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	assert_int_equal(w.gate.in_use, 2);
+	assert_int_equal(ebb_slot_give(&w.gate), 0);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+}
+
+static void probe_that_the_cap_makes_useless_is_given_back(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.concurrent = 1;
+	w.gate.in_use = 1;
+	half_open(&w);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);
+	for (int i = 0; i < EBB_PROBES_MAX; i++)
+		assert_int_equal(w.gate.probes[i], 0);
+	assert_int_equal(w.gate.probe_result, 0);
+}
+
+static void slot_given_back_twice_stays_at_zero_and_is_counted(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	assert_int_equal(ebb_slot_give(&w.gate), 1U << EBB_ERR_GAUGE_UNDERFLOW);
+	assert_int_equal(w.gate.in_use, 0);
+}
+
+/* ----------------------------------------------------------------- results -- */
+
+static void nth_failure_in_a_row_opens_the_gate(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(result(&w, 0, 0), EBB_RESULT_COUNTED);
+	assert_int_equal(in_force(&w), 0);
+	assert_int_equal(result(&w, 0, 0), EBB_RESULT_COUNTED | EBB_RESULT_PULLED);
+	assert_int_equal(ebb_word_gen(in_force(&w)), 1);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_OPEN);
+	assert_true(ebb_ticks_to_ns(ebb_word_until(in_force(&w))) >= w.now + 5 * S);
+	assert_true(ebb_ticks_to_ns(ebb_word_until(in_force(&w))) <=
+		    w.now + 5 * S + 3 * (1 << EBB_TICK_SHIFT));
+	/* what ends now began before it opened */
+	assert_int_equal(result(&w, 0, 0), 0);
+	assert_int_equal(w.gate.failed, 5);
+}
+
+static void success_ends_the_run(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		(void)result(&w, 0, 0);
+		if (i % 4 == 3)
+			(void)result(&w, 0, 1);
+	}
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_CLOSED);
+	assert_int_equal(w.gate.failed, 20);
+	assert_int_equal(w.gate.ok, 5);
+}
+
+static void verdict_arms_over_the_policy_and_can_disarm(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.verdict.arm = ebb_arm(2, 100);
+	(void)result(&w, 0, 0);
+	assert_true(result(&w, 0, 0) & EBB_RESULT_PULLED);
+
+	w = world_new();
+	w.verdict.arm = ebb_arm(0, 100);
+	for (int i = 0; i < 50; i++)
+		assert_false(result(&w, 0, 0) & EBB_RESULT_PULLED);
+}
+
+static void result_of_another_generation_moves_nothing(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.verdict.word = ebb_word(3, EBB_STATE_CLOSED, 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(result(&w, 0, 0), 0);
+	assert_int_equal(w.gate.failed, 0);
+	assert_int_equal(result(&w, 3, 0), EBB_RESULT_COUNTED);
+	assert_int_equal(ebb_run_failures(w.gate.run, 3), 1);
+}
+
+static void result_without_a_probe_moves_nothing_in_half_open(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	assert_int_equal(result(&w, 2, 1), 0);
+	assert_int_equal(w.gate.ok, 0);
+}
+
+/* ------------------------------------------------------------ without an agent -- */
+
+static struct ebb_answer probe_and_end(struct world *w, enum ebb_probe_end end)
+{
+	struct ebb_answer probe = ask(w);
+
+	assert_int_equal(probe.kind, EBB_ANSWER_PROBE);
+	(void)ebb_probe_finish(&w->gate, probe.probe_index, probe.probe_word, w->now, end);
+	return probe;
+}
+
+static void kernel_leaves_the_end_of_half_open_to_a_living_agent(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	for (int i = 0; i < 5; i++)
+		(void)probe_and_end(&w, EBB_PROBE_OK);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_HALF_OPEN);
+}
+
+static void kernel_closes_alone_when_the_agent_is_gone(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	w.now += EBB_AGENT_ABSENT_NS + 1;
+	(void)probe_and_end(&w, EBB_PROBE_OK);
+	(void)probe_and_end(&w, EBB_PROBE_OK);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_CLOSED);
+	assert_int_equal(ebb_word_gen(in_force(&w)), 3);
+}
+
+static void kernel_reopens_alone_when_the_agent_is_gone(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	w.now += EBB_AGENT_ABSENT_NS + 1;
+	(void)probe_and_end(&w, EBB_PROBE_FAILED);
+	(void)probe_and_end(&w, EBB_PROBE_FAILED);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_OPEN);
+	assert_int_equal(ebb_word_gen(in_force(&w)), 3);
+}
+
+static void kernel_does_not_move_on_counts_of_an_earlier_half_open(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	half_open(&w);
+	w.now += EBB_AGENT_ABSENT_NS + 1;
+	w.gate.probe_result = ebb_probe_result_word(1, 5, 0);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_HALF_OPEN);
+}
+
+static void late_probe_of_an_earlier_generation_does_not_reset_the_counts(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.gate.probe_result = ebb_probe_result_word(4, 1, 0);
+	assert_int_equal(ebb_probe_count(&w.gate, 2, 0), 0);
+	assert_int_equal(ebb_probe_succeeded(w.gate.probe_result, 4), 1);
+}
+
+/* ----------------------------------------------------------------- threads -- */
+
+struct shared {
+	struct world world;
+	uint64_t over; /* moments at which more were in than allowed */
+	uint64_t inside;
+	uint64_t pulled;
+	uint64_t given;
+};
+
+static void run_threads(void *(*body)(void *), struct shared *shared)
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, body, shared), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static void *hammer_cap(void *argument)
+{
+	struct shared *s = argument;
+	uint32_t errors = 0;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		if (!ebb_slot_take(&s->world.gate, 4, &errors))
+			continue;
+		if (__sync_add_and_fetch(&s->inside, 1) > 4)
+			__sync_fetch_and_add(&s->over, 1);
+		__sync_fetch_and_sub(&s->inside, 1);
+		(void)ebb_slot_give(&s->world.gate);
+	}
+	return NULL;
+}
+
+static void cap_is_exact_under_threads(void **state)
+{
+	struct shared s = {.world = world_new()};
+
+	(void)state;
+	run_threads(hammer_cap, &s);
+	assert_int_equal(s.over, 0);
+	assert_int_equal(s.world.gate.in_use, 0);
+}
+
+static void *hammer_probes(void *argument)
+{
+	struct shared *s = argument;
+	struct ebb_answer answer;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent,
+			     s->world.now, &answer);
+		if (answer.kind != EBB_ANSWER_PROBE)
+			continue;
+		if (__sync_add_and_fetch(&s->inside, 1) > 3)
+			__sync_fetch_and_add(&s->over, 1);
+		__sync_fetch_and_add(&s->given, 1);
+		__sync_fetch_and_sub(&s->inside, 1);
+		(void)ebb_probe_finish(&s->world.gate, answer.probe_index, answer.probe_word, s->world.now,
+				       EBB_PROBE_NONE);
+	}
+	return NULL;
+}
+
+static void probes_are_exact_under_threads(void **state)
+{
+	struct shared s = {.world = world_new()};
+
+	(void)state;
+	half_open(&s.world);
+	run_threads(hammer_probes, &s);
+	assert_int_equal(s.over, 0);
+	assert_true(s.given >= 3);
+	for (int i = 0; i < EBB_PROBES_MAX; i++)
+		assert_int_equal(s.world.gate.probes[i], 0);
+}
+
+/* Two threads meet at the only probe slot of a fresh half-open gate, again and again. */
+#define DUELS 100000
+
+static void *duel(void *argument)
+{
+	struct shared *s = argument;
+	struct ebb_answer answer;
+
+	for (uint64_t round = 1; round <= DUELS; round++) {
+		/* the last to arrive makes the gate new and lets both go */
+		if (__sync_add_and_fetch(&s->inside, 1) == 2 * round) {
+			s->world.gate.probes[0] = 0;
+			__atomic_store_n(&s->pulled, round, __ATOMIC_SEQ_CST);
+		}
+		while (__atomic_load_n(&s->pulled, __ATOMIC_SEQ_CST) < round)
+			;
+		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent,
+			     s->world.now, &answer);
+		if (answer.kind == EBB_ANSWER_PROBE)
+			__sync_fetch_and_add(&s->given, 1);
+	}
+	return NULL;
+}
+
+static void one_probe_slot_goes_to_one_of_two(void **state)
+{
+	struct shared s = {.world = world_new()};
+	pthread_t threads[2];
+
+	(void)state;
+	half_open(&s.world);
+	s.world.policy.probes = 1;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, duel, &s), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(s.given, DUELS);
+}
+
+static void *hammer_failures(void *argument)
+{
+	struct shared *s = argument;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t did = ebb_gate_result(&s->world.gate, &s->world.verdict, &s->world.policy,
+					       s->world.now, 0, 0, 0);
+
+		if (did & EBB_RESULT_PULLED)
+			__sync_fetch_and_add(&s->pulled, 1);
+	}
+	return NULL;
+}
+
+static void run_of_failures_pulls_once_under_threads(void **state)
+{
+	struct shared s = {.world = world_new()};
+
+	(void)state;
+	s.world.policy.arm = ebb_arm(THREADS * ROUNDS / 2, 100);
+	run_threads(hammer_failures, &s);
+	assert_int_equal(s.pulled, 1);
+	assert_int_equal(ebb_word_gen(in_force(&s.world)), 1);
+	/* not one failure too early; those under way when it opened may still be counted */
+	assert_true(s.world.gate.failed >= THREADS * ROUNDS / 2);
+	assert_true(s.world.gate.failed < THREADS * ROUNDS / 2 + THREADS);
+}
+
+static void *hammer_probe_results(void *argument)
+{
+	struct shared *s = argument;
+
+	for (int i = 0; i < 1000; i++) {
+		uint32_t did = EBB_RESULT_EXHAUSTED;
+
+		while (did & EBB_RESULT_EXHAUSTED)
+			did = ebb_probe_count(&s->world.gate, 2, i % 2);
+	}
+	return NULL;
+}
+
+static void probe_results_are_not_lost_under_threads(void **state)
+{
+	struct shared s = {.world = world_new()};
+
+	(void)state;
+	run_threads(hammer_probe_results, &s);
+	assert_int_equal(ebb_probe_succeeded(s.world.gate.probe_result, 2), THREADS * 500);
+	assert_int_equal(ebb_probe_failed(s.world.gate.probe_result, 2), THREADS * 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(closed_gate_passes),
+		cmocka_unit_test(open_gate_denies_until_its_end_and_then_probes),
+		cmocka_unit_test(half_open_gate_admits_no_more_than_its_probes),
+		cmocka_unit_test(expired_probe_is_taken_over_and_counts_as_failed),
+		cmocka_unit_test(success_after_the_lease_is_a_failure),
+		cmocka_unit_test(probe_slots_of_an_earlier_generation_are_free),
+		cmocka_unit_test(stale_lease_refuses_nothing_unless_told_to_hold),
+		cmocka_unit_test(heartbeat_that_is_younger_than_now_is_alive),
+		cmocka_unit_test(override_wins_and_ignores_the_lease),
+		cmocka_unit_test(override_ends_by_itself),
+		cmocka_unit_test(override_close_answers_only_for_the_breaker),
+		cmocka_unit_test(cap_refuses_over_it_and_gives_back),
+		cmocka_unit_test(probe_that_the_cap_makes_useless_is_given_back),
+		cmocka_unit_test(slot_given_back_twice_stays_at_zero_and_is_counted),
+		cmocka_unit_test(nth_failure_in_a_row_opens_the_gate),
+		cmocka_unit_test(success_ends_the_run),
+		cmocka_unit_test(verdict_arms_over_the_policy_and_can_disarm),
+		cmocka_unit_test(result_of_another_generation_moves_nothing),
+		cmocka_unit_test(result_without_a_probe_moves_nothing_in_half_open),
+		cmocka_unit_test(kernel_leaves_the_end_of_half_open_to_a_living_agent),
+		cmocka_unit_test(kernel_closes_alone_when_the_agent_is_gone),
+		cmocka_unit_test(kernel_reopens_alone_when_the_agent_is_gone),
+		cmocka_unit_test(kernel_does_not_move_on_counts_of_an_earlier_half_open),
+		cmocka_unit_test(late_probe_of_an_earlier_generation_does_not_reset_the_counts),
+		cmocka_unit_test(cap_is_exact_under_threads),
+		cmocka_unit_test(probes_are_exact_under_threads),
+		cmocka_unit_test(one_probe_slot_goes_to_one_of_two),
+		cmocka_unit_test(run_of_failures_pulls_once_under_threads),
+		cmocka_unit_test(probe_results_are_not_lost_under_threads),
+	};
+
+	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+}

@@ -1,0 +1,908 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server over real sockets on loopback. Server and clients take turns in
+ * one loop; the clock of the deadlines is the fake one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "export/http.h"
+#include "lib/cleanup.h"
+#include "tests/lib/fake_source.h"
+
+#define NS_PER_S    1000000000ULL
+#define PATIENCE_MS 20000 /* real time, after which a test has failed */
+#define TEXT_MAX    (1 << 20)
+
+struct server {
+	struct fake *fake;
+	struct ebb_http *http;
+	int timeout_ms; /* as the server last said */
+};
+
+/* What a client got so far. */
+struct client {
+	int fd;
+	char *text;
+	size_t length;
+	bool ended;
+};
+
+static int64_t real_ms(void)
+{
+	struct timespec ts;
+
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void run(struct server *server)
+{
+	assert_int_equal(ebb_http_run(server->http, &server->timeout_ms), 0);
+}
+
+static struct server server_new(void)
+{
+	struct server server = {.fake = fake_new(8, 8)};
+	struct ebb_why why = {""};
+
+	if (ebb_http_new("127.0.0.1:0", &server.fake->source, &server.http, &why) < 0)
+		fail_msg("%s", why.text);
+	server.fake->health.started = true;
+	run(&server);
+	return server;
+}
+
+static void server_free(struct server *server)
+{
+	ebb_http_free(server->http);
+	fake_free(server->fake);
+}
+
+static uint16_t port_of(const struct ebb_http *http)
+{
+	return (uint16_t)strtoul(strrchr(ebb_http_address(http), ':') + 1, NULL, 10);
+}
+
+static struct client client_new(const struct server *server)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(port_of(server->http)),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct client client = {.text = fake_alloc(1, 1)};
+
+	client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(client.fd >= 0);
+	/* the backlog takes it without the server */
+	assert_int_equal(connect(client.fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+	return client;
+}
+
+static void client_free(struct client *client)
+{
+	if (client->fd >= 0)
+		(void)close(client->fd);
+	free(client->text);
+}
+
+static void client_send(struct client *client, const char *data, size_t length)
+{
+	ssize_t n = send(client->fd, data, length, MSG_NOSIGNAL);
+
+	/* a server that has seen enough may have closed already */
+	assert_true(n == (ssize_t)length || (n < 0 && (errno == EPIPE || errno == ECONNRESET)) ||
+		    (n > 0 && length > 4096));
+}
+
+static void client_ask(struct client *client, const char *request)
+{
+	client_send(client, request, strlen(request));
+}
+
+/* Takes what is there. */
+static void client_receive(struct client *client)
+{
+	char buffer[65536];
+
+	while (!client->ended) {
+		ssize_t n = recv(client->fd, buffer, sizeof(buffer), 0);
+
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n <= 0) {
+			client->ended = true;
+			return;
+		}
+		client->text = realloc(client->text, client->length + (size_t)n + 1);
+		assert_non_null(client->text);
+		memcpy(client->text + client->length, buffer, (size_t)n);
+		client->length += (size_t)n;
+		client->text[client->length] = '\0';
+	}
+}
+
+/* Waits as the agent's loop would: for the server's descriptor and timeout, or for @fd. */
+static void wait_for_events(struct server *server, int fd, int64_t until_ms)
+{
+	struct pollfd fds[] = {{.fd = ebb_http_fd(server->http), .events = POLLIN},
+			       {.fd = fd, .events = POLLIN}};
+	int64_t left = until_ms - real_ms();
+	int timeout = (int)(left > 0 ? left : 0);
+
+	if (left <= 0)
+		fail_msg("nothing happens any more");
+	if (server->timeout_ms >= 0 && server->timeout_ms < timeout)
+		timeout = server->timeout_ms;
+	assert_true(poll(fds, 2, timeout) >= 0);
+	run(server);
+}
+
+/* Serves until @client is at its end, or has @wanted in its text (NULL: only the end). */
+static void serve(struct server *server, struct client *client, const char *wanted)
+{
+	int64_t until = real_ms() + PATIENCE_MS;
+
+	for (;;) {
+		client_receive(client);
+		if (client->ended || (wanted && strstr(client->text, wanted)))
+			return;
+		wait_for_events(server, client->fd, until);
+	}
+}
+
+/* Lets the time pass that a client has, and the server notice. */
+static void let_pass(struct server *server, uint64_t ns)
+{
+	fake_now_ns += ns;
+	run(server);
+}
+
+/* Serves until nothing more happens by itself. */
+static void serve_until_quiet(struct server *server)
+{
+	struct pollfd fd = {.fd = ebb_http_fd(server->http), .events = POLLIN};
+
+	do
+		run(server);
+	while (server->timeout_ms == 0 || poll(&fd, 1, 50) > 0);
+}
+
+/* One request on a connection of its own; the whole answer, to be freed. */
+static char *fetch(struct server *server, const char *request)
+{
+	struct client client = client_new(server);
+
+	client_ask(&client, request);
+	serve(server, &client, NULL);
+	(void)close(client.fd);
+	return client.text;
+}
+
+static char *get(struct server *server, const char *path, const char *headers)
+{
+	char request[1024];
+
+	(void)snprintf(request, sizeof(request),
+		       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path, headers);
+	return fetch(server, request);
+}
+
+static int status_of(const char *answer)
+{
+	int status = 0;
+
+	if (sscanf(answer, "HTTP/1.%*d %d", &status) != 1)
+		return 0;
+	return status;
+}
+
+static const char *body_of(const char *answer)
+{
+	const char *body = strstr(answer, "\r\n\r\n");
+
+	assert_non_null(body);
+	return body + 4;
+}
+
+/* The value of a header; "" when it is not there. Valid until the next call. */
+static const char *header_of(const char *answer, const char *name)
+{
+	static char value[512];
+	const char *end = strstr(answer, "\r\n\r\n");
+
+	value[0] = '\0';
+	for (const char *line = strstr(answer, "\r\n"); line && line < end; line = strstr(line + 2, "\r\n"))
+		if (strncasecmp(line + 2, name, strlen(name)) == 0 && line[2 + strlen(name)] == ':')
+			(void)snprintf(value, sizeof(value), "%.*s",
+				       (int)strcspn(line + 4 + strlen(name), "\r"), line + 4 + strlen(name));
+	return value;
+}
+
+/* ---------------------------------------------------------------- what is served -- */
+
+static void each_path_has_its_status_and_type(void **state)
+{
+	static const struct {
+		const char *path;
+		int status;
+		const char *type;
+		const char *body; /* contains */
+	} cases[] = {
+		{"/", 200, "text/html; charset=utf-8", "href=\"/metrics\""},
+		{"/?a=b", 200, "text/html; charset=utf-8", "<h1>ebb</h1>"},
+		{"/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "\nebb_enforcement_active 0\n"},
+		{"/metrics?name[]=x", 200, "text/plain; version=0.0.4; charset=utf-8", "# TYPE"},
+		{"/health", 200, "application/json", "\"status\": \"healthy\""},
+		{"/health/live", 200, "text/plain; charset=utf-8", "live\n"},
+		{"/health/ready", 200, "text/plain; charset=utf-8", "ready\n"},
+		{"/health/startup", 200, "text/plain; charset=utf-8", "started\n"},
+		{"/metrics/", 404, "text/plain; charset=utf-8", "not found"},
+		{"/METRICS", 404, "text/plain; charset=utf-8", "not found"},
+		{"//metrics", 404, "text/plain; charset=utf-8", "not found"},
+		{"/metrics%00", 404, "text/plain; charset=utf-8", "not found"},
+		{"/%6detrics", 404, "text/plain; charset=utf-8", "not found"},
+		{"/health/../metrics", 404, "text/plain; charset=utf-8", "not found"},
+		{"/favicon.ico", 404, "text/plain; charset=utf-8", "not found"},
+		{"*", 404, "text/plain; charset=utf-8", "not found"},
+	};
+	struct server server = server_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *answer = get(&server, cases[i].path, "");
+
+		if (status_of(answer) != cases[i].status || !strstr(body_of(answer), cases[i].body))
+			fail_msg("%s: %s", cases[i].path, answer);
+		assert_string_equal(header_of(answer, "Content-Type"), cases[i].type);
+		assert_string_equal(header_of(answer, "X-Content-Type-Options"), "nosniff");
+		assert_string_equal(header_of(answer, "Cache-Control"), "no-store");
+	}
+	server_free(&server);
+}
+
+static void the_page_may_load_nothing(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *answer = get(&server, "/", "");
+
+	(void)state;
+	assert_true(strncmp(header_of(answer, "Content-Security-Policy"), "default-src 'none';", 19) == 0);
+	assert_null(strstr(answer, "<script"));
+	assert_null(strstr(answer, "http://"));
+	assert_null(strstr(answer, "https://"));
+	assert_null(strstr(answer, "src="));
+	server_free(&server);
+}
+
+static void openmetrics_is_for_those_who_ask_for_it(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *answer =
+		get(&server, "/metrics", "Accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n");
+
+	(void)state;
+	assert_int_equal(status_of(answer), 200);
+	assert_string_equal(header_of(answer, "Content-Type"),
+			    "application/openmetrics-text; version=1.0.0; charset=utf-8");
+	assert_string_equal(header_of(answer, "Vary"), "Accept");
+	assert_non_null(strstr(answer, "# EOF\n"));
+	server_free(&server);
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+	static const char *const paths[] = {"/", "/metrics", "/health", "/health/live", "/nothing"};
+	struct server server = server_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		_cleanup_free_ char *with_body = get(&server, paths[i], ""), *answer = NULL;
+		char request[256];
+
+		(void)snprintf(request, sizeof(request),
+			       "HEAD %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", paths[i]);
+		answer = fetch(&server, request);
+		assert_int_equal(status_of(answer), status_of(with_body));
+		assert_string_equal(body_of(answer), "");
+	}
+	server_free(&server);
+}
+
+static void nothing_can_be_changed(void **state)
+{
+	static const char *const requests[] = {
+		"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+		"DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"get / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+	};
+	struct server server = server_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct client client = client_new(&server);
+
+		client_ask(&client, requests[i]);
+		serve(&server, &client, NULL);
+		if (status_of(client.text) != 405)
+			fail_msg("%s: %s", requests[i], client.text);
+		assert_string_equal(header_of(client.text, "Allow"), "GET, HEAD");
+		client_free(&client);
+	}
+	server_free(&server);
+}
+
+static void a_request_id_comes_back_if_it_is_harmless(void **state)
+{
+	static const struct {
+		const char *sent;
+		const char *expected;
+	} cases[] = {
+		{"X-Request-ID: 4f1c-22/a+b=\r\n", "4f1c-22/a+b="},
+		{"x-request-id: case\r\n", "case"},
+		{"", ""},
+		{"X-Request-ID:\r\n", ""},
+		{"X-Request-ID: two words\r\n", ""},
+		{"X-Request-ID: \xc3\xa4\r\n", ""},
+		{"X-Request-ID: \x1b[31m\r\n", ""},
+	};
+	struct server server = server_new();
+	char header[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *answer = get(&server, "/health/live", cases[i].sent);
+
+		assert_int_equal(status_of(answer), 200);
+		assert_string_equal(header_of(answer, "X-Request-ID"), cases[i].expected);
+	}
+	for (size_t length = 128; length <= 129; length++) {
+		_cleanup_free_ char *answer = NULL;
+
+		(void)snprintf(header, sizeof(header), "X-Request-ID: %0*d\r\n", (int)length, 7);
+		answer = get(&server, "/health/live", header);
+		assert_int_equal(strlen(header_of(answer, "X-Request-ID")), length == 128 ? 128 : 0);
+	}
+	server_free(&server);
+}
+
+/* ---------------------------------------------------------------- health -- */
+
+static void readiness_follows_enforcement(void **state)
+{
+	struct server server = server_new();
+	struct ebb_health *health = &server.fake->health;
+	const struct {
+		bool started, stopping, wanted, broken;
+		int ready, startup;
+		const char *body;
+	} cases[] = {
+		{false, false, false, false, 503, 503, "not ready: starting\n"},
+		{true, false, false, false, 200, 200, "ready\n"},
+		{true, false, false, true, 200, 200, "ready\n"},
+		{true, false, true, false, 200, 200, "ready\n"},
+		{true, false, true, true, 503, 200,
+		 "not ready: enforcement is asked for and not in place: gone\\x0aaway\n"},
+		{true, true, true, false, 503, 200, "not ready: stopping\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *ready = NULL, *startup = NULL, *live = NULL;
+
+		health->started = cases[i].started;
+		health->stopping = cases[i].stopping;
+		health->enforce_wanted = cases[i].wanted;
+		ebb_health_set(health, EBB_HEALTH_PROGRAMS, cases[i].broken ? EBB_UNHEALTHY : EBB_HEALTHY, 1,
+			       "gone\naway");
+		ready = get(&server, "/health/ready", "");
+		startup = get(&server, "/health/startup", "");
+		live = get(&server, "/health/live", "");
+		assert_int_equal(status_of(ready), cases[i].ready);
+		assert_string_equal(body_of(ready), cases[i].body);
+		assert_int_equal(status_of(startup), cases[i].startup);
+		assert_int_equal(status_of(live), 200);
+	}
+	server_free(&server);
+}
+
+static void health_tells_state_since_when_and_why(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *degraded = NULL, *unhealthy = NULL;
+	const char *name, *status, *since, *why;
+	json_t *root, *components;
+	int enforcing, ready;
+
+	(void)state;
+	ebb_health_set(&server.fake->health, EBB_HEALTH_TABLES, EBB_DEGRADED, FAKE_REALTIME_NS + 1234567890LL,
+		       "%s", "full of \"quotes\" and \xff\n");
+	degraded = get(&server, "/health", "");
+	assert_int_equal(status_of(degraded), 200);
+	root = json_loads(body_of(degraded), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(root);
+	assert_int_equal(json_unpack(root, "{s:s, s:b, s:b, s:o, s:{s:{s:s, s:s, s:s}}}", "status", &status,
+				     "enforcing", &enforcing, "ready", &ready, "components", &components,
+				     "components", "tables", "state", &name, "since", &since, "why", &why),
+			 0);
+	assert_string_equal(status, "degraded");
+	assert_string_equal(name, "degraded");
+	assert_string_equal(since, "2023-11-14T22:13:21.234Z");
+	assert_string_equal(why, "full of \"quotes\" and \\xff\\x0a");
+	assert_false(enforcing);
+	assert_true(ready);
+	assert_int_equal(json_object_size(components), EBB_HEALTH_MAX);
+	json_decref(root);
+
+	ebb_health_set(&server.fake->health, EBB_HEALTH_LOOP, EBB_UNHEALTHY, 1, "stuck");
+	unhealthy = get(&server, "/health", "");
+	assert_int_equal(status_of(unhealthy), 503);
+	assert_non_null(strstr(unhealthy, "\"status\": \"unhealthy\""));
+	server_free(&server);
+}
+
+/* ---------------------------------------------------------------- clients -- */
+
+static void a_connection_serves_one_request_after_the_other(void **state)
+{
+	static const char request[] = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct server server = server_new();
+	struct client client = client_new(&server);
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		client.length = 0;
+		client.text[0] = '\0';
+		client_ask(&client, request);
+		serve(&server, &client, "live\n");
+		assert_int_equal(status_of(client.text), 200);
+		assert_false(client.ended);
+		fake_now_ns += 4 * NS_PER_S; /* each request has a time of its own */
+	}
+	client_free(&client);
+	server_free(&server);
+}
+
+static void http_1_0_gets_all_of_it_too(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *answer = fetch(&server, "GET /metrics HTTP/1.0\r\n\r\n");
+
+	(void)state;
+	assert_int_equal(status_of(answer), 200);
+	assert_string_equal(header_of(answer, "Transfer-Encoding"), "");
+	assert_non_null(strstr(body_of(answer), "\nprocess_start_time_seconds "));
+	assert_int_equal(answer[strlen(answer) - 1], '\n');
+	server_free(&server);
+}
+
+static void curl_reads_it(void **state)
+{
+	struct server server = server_new();
+	struct client output = {.text = fake_alloc(1, 1)};
+	char command[512];
+	int64_t until = real_ms() + PATIENCE_MS;
+	ssize_t n;
+	FILE *pipe;
+	int status;
+
+	(void)state;
+	(void)snprintf(command, sizeof(command),
+		       "curl --silent --show-error --fail --noproxy '*' http://%s/health http://%s/metrics",
+		       ebb_http_address(server.http), ebb_http_address(server.http));
+	pipe = popen(command, "re");
+	assert_non_null(pipe);
+	assert_int_equal(fcntl(fileno(pipe), F_SETFL, O_NONBLOCK), 0);
+	for (;;) {
+		char buffer[4096];
+
+		n = read(fileno(pipe), buffer, sizeof(buffer));
+		if (n == 0)
+			break;
+		if (n < 0) {
+			wait_for_events(&server, fileno(pipe), until);
+			continue;
+		}
+		output.text = realloc(output.text, output.length + (size_t)n + 1);
+		assert_non_null(output.text);
+		memcpy(output.text + output.length, buffer, (size_t)n);
+		output.length += (size_t)n;
+		output.text[output.length] = '\0';
+	}
+	status = pclose(pipe);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !getenv("EBB_REQUIRE") && !getenv("CI")) {
+		print_message("skipped: curl is missing\n");
+		free(output.text);
+		server_free(&server);
+		skip();
+	}
+	assert_int_equal(status, 0);
+	assert_non_null(strstr(output.text, "\"status\": \"healthy\""));
+	assert_non_null(strstr(output.text, "\nebb_build_info{version=\"0.1.0\","));
+	free(output.text);
+	server_free(&server);
+}
+
+static void what_is_no_request_is_refused_and_survived(void **state)
+{
+	static char long_url[60000], long_header[60000], many_headers[60000];
+	const char *const requests[] = {
+		"\r\n\r\n\r\n\r\n",
+		"hello\r\n\r\n",
+		"GET\r\n\r\n",
+		"GET /metrics\r\n\r\n",
+		"GET /metrics HTTP/9.9\r\n\r\n",
+		"GET  /metrics  HTTP/1.1\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+		"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzzzz\r\n",
+		"GET /metrics HTTP/1.1\r\n: x\r\n nothing\r\n\r\n",
+		"\x16\x03\x01\x02\x01\x01\xfc\x03\x03 this is TLS",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		long_url,
+		long_header,
+		many_headers,
+	};
+	struct server server = server_new();
+	size_t used;
+
+	(void)state;
+	memset(long_url, 'a', sizeof(long_url) - 1);
+	memcpy(long_url, "GET /", 5);
+	memset(long_header, 'a', sizeof(long_header) - 1);
+	memcpy(long_header, "GET / HTTP/1.1\r\nX: ", 19);
+	used = (size_t)snprintf(many_headers, sizeof(many_headers), "GET / HTTP/1.1\r\n");
+	while (used + 32 < sizeof(many_headers))
+		used += (size_t)snprintf(many_headers + used, sizeof(many_headers) - used, "A%zu: b\r\n",
+					 used);
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct client client = client_new(&server);
+		_cleanup_free_ char *after = NULL;
+		int status;
+
+		client_ask(&client, requests[i]);
+		serve_until_quiet(&server);
+		let_pass(&server, 5 * NS_PER_S); /* it may wait for the rest */
+		serve(&server, &client, NULL);
+		status = status_of(client.text);
+		/* an odd request may be understood, but not become an error of ours */
+		if (status >= 500 && status != 501 && status != 505)
+			fail_msg("request %zu: %s", i, client.text);
+		if (i >= 12 && status != 414 && status != 431 && status != 0)
+			fail_msg("request %zu: %s", i, client.text);
+		client_free(&client);
+		after = get(&server, "/health/live", "");
+		assert_int_equal(status_of(after), 200);
+	}
+	server_free(&server);
+}
+
+static void a_slow_request_ends_at_its_deadline(void **state)
+{
+	static const char request[] = "GET /metrics HTTP/1.1\r\n";
+	struct server server = server_new();
+	struct client client = client_new(&server);
+
+	(void)state;
+	/* a byte each second: never silent for long enough, and never done */
+	for (int second = 0; second < 5; second++) {
+		client_send(&client, &request[second], 1);
+		run(&server);
+		run(&server);
+		client_receive(&client);
+		assert_false(client.ended);
+		assert_true(server.timeout_ms >= 0 && server.timeout_ms <= (5 - second) * 1000);
+		let_pass(&server, NS_PER_S);
+	}
+	serve(&server, &client, NULL);
+	assert_true(client.ended);
+	assert_int_equal(client.length, 0);
+	client_free(&client);
+	server_free(&server);
+}
+
+static void a_client_that_does_not_read_is_ended_at_its_deadline(void **state)
+{
+	struct fake *fake = fake_new(2001, 8);
+	struct server server = {.fake = fake};
+	struct ebb_why why = {""};
+	struct client client;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 2000; i++)
+		fake_dst(fake, i, "10.0.0.1", (uint16_t)i);
+	assert_int_equal(ebb_http_new("127.0.0.1:0", &fake->source, &server.http, &why), 0);
+	run(&server);
+	client = client_new(&server);
+	client_ask(&client, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	serve_until_quiet(&server); /* the socket takes no more */
+	let_pass(&server, 5 * NS_PER_S);
+	serve(&server, &client, NULL);
+	assert_int_equal(status_of(client.text), 200);
+	assert_null(strstr(client.text, "\nprocess_start_time_seconds ")); /* it did not get to the end */
+	client_free(&client);
+	server_free(&server);
+}
+
+static void two_hundred_clients_at_once_are_all_served(void **state)
+{
+	enum {
+		MANY = 200
+	};
+	struct server server = server_new();
+	int64_t until = real_ms() + PATIENCE_MS;
+	struct client clients[MANY];
+	size_t left = MANY;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		clients[i] = client_new(&server);
+		client_ask(&clients[i], "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	}
+	while (left > 0) {
+		left = 0;
+		for (size_t i = 0; i < MANY; i++) {
+			client_receive(&clients[i]);
+			left += !clients[i].ended;
+		}
+		if (left > 0)
+			wait_for_events(&server, -1, until);
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(status_of(clients[i].text), 200);
+		assert_non_null(strstr(clients[i].text, "\nprocess_start_time_seconds "));
+		client_free(&clients[i]);
+	}
+	server_free(&server);
+}
+
+static void idle_clients_do_not_keep_others_out(void **state)
+{
+	enum {
+		LIMIT = 64
+	};
+	struct server server = server_new();
+	struct client idle[LIMIT], late;
+
+	(void)state;
+	for (size_t i = 0; i < LIMIT; i++)
+		idle[i] = client_new(&server);
+	for (int i = 0; i < LIMIT; i++)
+		run(&server);
+	late = client_new(&server);
+	client_ask(&late, "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	for (int i = 0; i < 10; i++)
+		run(&server);
+	client_receive(&late);
+	assert_int_equal(late.length, 0); /* there is no room */
+
+	let_pass(&server, 5 * NS_PER_S);
+	serve(&server, &late, NULL);
+	assert_int_equal(status_of(late.text), 200);
+	for (size_t i = 0; i < LIMIT; i++)
+		client_free(&idle[i]);
+	client_free(&late);
+	server_free(&server);
+}
+
+static void room_is_noticed_when_all_leave_at_once(void **state)
+{
+	enum {
+		LIMIT = 64
+	};
+	struct server server = server_new();
+	struct client idle[LIMIT], late;
+
+	(void)state;
+	for (size_t i = 0; i < LIMIT; i++)
+		idle[i] = client_new(&server);
+	for (int i = 0; i < LIMIT; i++)
+		run(&server);
+	late = client_new(&server);
+	client_ask(&late, "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	run(&server);
+	for (size_t i = 0; i < LIMIT; i++)
+		client_free(&idle[i]);
+	serve(&server, &late, NULL);
+	assert_int_equal(status_of(late.text), 200);
+	client_free(&late);
+	server_free(&server);
+}
+
+static void clients_may_be_there_when_the_server_goes(void **state)
+{
+	struct server server = server_new();
+	struct client asking = client_new(&server), reading = client_new(&server);
+
+	(void)state;
+	client_ask(&asking, "GET /met");
+	client_ask(&reading, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	run(&server);
+	run(&server);
+	server_free(&server);
+	client_free(&asking);
+	client_free(&reading);
+}
+
+static void an_idle_server_wants_nothing(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *answer = get(&server, "/health/live", "");
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		run(&server);
+	assert_int_equal(server.timeout_ms, -1);
+	server_free(&server);
+}
+
+/* ---------------------------------------------------------------- addresses -- */
+
+static void bad_addresses_are_explained(void **state)
+{
+	static const char *const addresses[] = {
+		"",
+		"9478",
+		"localhost",
+		"127.0.0.1:",
+		"127.0.0.1:http",
+		":65536",
+		"127.0.0.1:-1",
+		"127.0.0.1:99999999999",
+		"::1:9478",
+		"[::1]",
+		"[]:9478",
+		"[::1:9478",
+		"127.0.0.1:94 78",
+		":",
+		"[::1]x:9478",
+		"127.0.0.1:+1",
+	};
+	struct fake *fake = fake_new(4, 4);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		struct ebb_http *http = NULL;
+		struct ebb_why why = {""};
+		char expected[128];
+
+		(void)snprintf(expected, sizeof(expected), "--listen %s: expected ADDRESS:PORT",
+			       addresses[i]);
+		if (ebb_http_new(addresses[i], &fake->source, &http, &why) != -EINVAL)
+			fail_msg("'%s' was taken", addresses[i]);
+		assert_null(http);
+		if (strncmp(why.text, expected, strlen(expected)) != 0)
+			fail_msg("'%s': %s", addresses[i], why.text);
+	}
+	fake_free(fake);
+}
+
+static void an_address_in_use_is_explained(void **state)
+{
+	struct server server = server_new();
+	struct ebb_http *second = NULL;
+	struct ebb_why why = {""};
+	char expected[256];
+
+	(void)state;
+	assert_int_equal(ebb_http_new(ebb_http_address(server.http), &server.fake->source, &second, &why),
+			 -EADDRINUSE);
+	assert_null(second);
+	(void)snprintf(expected, sizeof(expected),
+		       "--listen %s: address in use: stop the other program or choose another port",
+		       ebb_http_address(server.http));
+	assert_string_equal(why.text, expected);
+	server_free(&server);
+}
+
+static void an_address_of_another_machine_is_explained(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_http *http = NULL;
+	struct ebb_why why = {""};
+
+	(void)state;
+	assert_int_equal(ebb_http_new("192.0.2.77:0", &fake->source, &http, &why), -EADDRNOTAVAIL);
+	assert_non_null(strstr(why.text, "--listen 192.0.2.77:0: this machine does not have that address"));
+	assert_int_equal(ebb_http_new("[no-such-address]:0", &fake->source, &http, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "no address for 'no-such-address'"));
+	fake_free(fake);
+}
+
+static void every_form_of_address_is_taken(void **state)
+{
+	static const struct {
+		const char *listen;
+		const char *begins;
+		int family; /* of a client */
+	} cases[] = {
+		{"127.0.0.1:0", "127.0.0.1:", AF_INET},
+		{"localhost:0", "", 0},
+		{"0.0.0.0:0", "0.0.0.0:", AF_INET},
+		{"[::1]:0", "[::1]:", AF_INET6},
+		{":0", "", AF_INET},
+		{"[::]:0", "[::]:", AF_INET6},
+	};
+	int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct fake *fake = fake_new(4, 4);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ebb_http *http = NULL;
+		struct ebb_why why = {""};
+		int r = ebb_http_new(cases[i].listen, &fake->source, &http, &why);
+
+		if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) {
+			assert_int_equal(cases[i].family, AF_INET6);
+			print_message("not tried: %s, no IPv6 here\n", cases[i].listen);
+			continue;
+		}
+		if (r < 0)
+			fail_msg("%s", why.text);
+		if (strncmp(ebb_http_address(http), cases[i].begins, strlen(cases[i].begins)) != 0)
+			fail_msg("%s: %s", cases[i].listen, ebb_http_address(http));
+		assert_true(port_of(http) > 0);
+		if (strcmp(cases[i].listen, ":0") == 0 && probe >= 0) /* both protocols */
+			assert_true(strncmp(ebb_http_address(http), "[::]:", 5) == 0);
+		if (cases[i].family == AF_INET) {
+			struct server server = {.fake = fake, .http = http};
+			_cleanup_free_ char *answer = NULL;
+
+			run(&server);
+			answer = get(&server, "/health/live", "");
+			assert_int_equal(status_of(answer), 200);
+		}
+		ebb_http_free(http);
+	}
+	if (probe >= 0)
+		(void)close(probe);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_path_has_its_status_and_type),
+		cmocka_unit_test(the_page_may_load_nothing),
+		cmocka_unit_test(openmetrics_is_for_those_who_ask_for_it),
+		cmocka_unit_test(head_is_get_without_the_body),
+		cmocka_unit_test(nothing_can_be_changed),
+		cmocka_unit_test(a_request_id_comes_back_if_it_is_harmless),
+		cmocka_unit_test(readiness_follows_enforcement),
+		cmocka_unit_test(health_tells_state_since_when_and_why),
+		cmocka_unit_test(a_connection_serves_one_request_after_the_other),
+		cmocka_unit_test(http_1_0_gets_all_of_it_too),
+		cmocka_unit_test(curl_reads_it),
+		cmocka_unit_test(what_is_no_request_is_refused_and_survived),
+		cmocka_unit_test(a_slow_request_ends_at_its_deadline),
+		cmocka_unit_test(a_client_that_does_not_read_is_ended_at_its_deadline),
+		cmocka_unit_test(two_hundred_clients_at_once_are_all_served),
+		cmocka_unit_test(idle_clients_do_not_keep_others_out),
+		cmocka_unit_test(room_is_noticed_when_all_leave_at_once),
+		cmocka_unit_test(clients_may_be_there_when_the_server_goes),
+		cmocka_unit_test(an_idle_server_wants_nothing),
+		cmocka_unit_test(bad_addresses_are_explained),
+		cmocka_unit_test(an_address_in_use_is_explained),
+		cmocka_unit_test(an_address_of_another_machine_is_explained),
+		cmocka_unit_test(every_form_of_address_is_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

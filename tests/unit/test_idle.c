@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user/agent/idle.c over maps of its own, with a fake clock and fake tables. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/idle.h"
+
+#define S     1000000000ULL
+#define IDLE  (600 * S)
+#define DSTS  8
+#define PAIRS 16
+#define DST   1
+#define PAIR  1
+
+struct world {
+	struct ebb_view view;
+	struct ebb_collector *collector;
+	bool key_present[EBB_SLOT_KIND_MAX];
+	uint32_t inserted_epoch[EBB_SLOT_KIND_MAX];
+	uint32_t removed[EBB_SLOT_KIND_MAX];
+	uint32_t released[EBB_SLOT_KIND_MAX]; /* how often */
+	uint32_t last_released[EBB_SLOT_KIND_MAX];
+	int insert_error;
+	uint64_t now;
+};
+
+static int fake_remove(void *userdata, enum ebb_slot_kind kind, const void *key)
+{
+	struct world *w = userdata;
+
+	(void)key;
+	w->removed[kind]++;
+	w->key_present[kind] = false;
+	return 0;
+}
+
+static int fake_insert(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
+{
+	struct world *w = userdata;
+
+	(void)key;
+	if (w->insert_error)
+		return w->insert_error;
+	w->key_present[kind] = true;
+	w->inserted_epoch[kind] = ref->epoch;
+	return 0;
+}
+
+static int fake_release(void *userdata, enum ebb_slot_kind kind, uint32_t slot)
+{
+	struct world *w = userdata;
+
+	w->released[kind]++;
+	w->last_released[kind] = slot;
+	return 0;
+}
+
+static void *zeroed(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	assert_non_null(memory);
+	return memory;
+}
+
+/* One destination and one pair that met at second 1000, with one connection that came and went. */
+static int set_up(void **state)
+{
+	struct world *w = zeroed(1, sizeof(*w));
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release};
+
+	w->view = (struct ebb_view){
+		.agent = zeroed(1, sizeof(struct ebb_agent)),
+		.kernel = zeroed(1, sizeof(struct ebb_kernel)),
+		.dsts = zeroed(DSTS, sizeof(struct ebb_dst)),
+		.pairs = zeroed(PAIRS, sizeof(struct ebb_pair)),
+		.gates = zeroed(DSTS + PAIRS, sizeof(struct ebb_gate)),
+		.verdicts = zeroed(DSTS + PAIRS, sizeof(struct ebb_verdict)),
+		.policies = zeroed(DSTS, sizeof(struct ebb_policy)),
+		.memories = zeroed(DSTS + PAIRS, sizeof(struct ebb_memory)),
+		.dst_max = DSTS,
+		.pair_max = PAIRS,
+		.gate_max = DSTS + PAIRS,
+	};
+	w->now = 1000 * S;
+	w->view.kernel->dst_high = DST;
+	w->view.kernel->pair_high = PAIR;
+	w->view.dsts[DST].state = EBB_SLOT_LIVE;
+	w->view.dsts[DST].epoch = 4;
+	w->view.dsts[DST].created_ns = w->now;
+	w->view.dsts[DST].scope = EBB_SCOPE_WORKLOAD;
+	w->view.dsts[DST].connect.sum_units = 9;
+	w->view.pairs[PAIR].state = EBB_SLOT_LIVE;
+	w->view.pairs[PAIR].epoch = 7;
+	w->view.pairs[PAIR].dst = DST;
+	w->view.pairs[PAIR].dst_epoch = 4;
+	w->view.pairs[PAIR].workload = 77;
+	w->view.pairs[PAIR].gate = DSTS + PAIR;
+	w->view.pairs[PAIR].attempts = 1;
+	w->view.pairs[PAIR].syn_sent = 1;
+	w->view.pairs[PAIR].outcomes[EBB_OUTCOME_REFUSED] = 1;
+	w->key_present[EBB_SLOT_KIND_DST] = w->key_present[EBB_SLOT_KIND_PAIR] = true;
+	assert_int_equal(ebb_collector_new(&w->view, IDLE, &ops, &w->collector), 0);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	ebb_collector_free(w->collector);
+	free(w->view.agent);
+	free(w->view.kernel);
+	free(w->view.dsts);
+	free(w->view.pairs);
+	free(w->view.gates);
+	free(w->view.verdicts);
+	free(w->view.policies);
+	free(w->view.memories);
+	free(w);
+	return 0;
+}
+
+/* As the agent does: once a second. */
+static void run_for(struct world *w, uint64_t seconds)
+{
+	for (uint64_t i = 0; i < seconds; i++) {
+		w->now += S;
+		assert_true(ebb_collector_run(w->collector, w->now) >= 0);
+	}
+}
+
+static void idle_pair_and_then_its_destination_become_free(void **state)
+{
+	struct world *w = *state;
+
+	w->view.gates[DSTS + PAIR].failed = 3;
+	w->view.memories[DSTS + PAIR].count = 2;
+	run_for(w, 590);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	run_for(w, 60);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.pairs[PAIR].epoch, 8);
+	assert_int_equal(w->view.pairs[PAIR].attempts, 0);
+	assert_int_equal(w->view.gates[DSTS + PAIR].failed, 0);
+	assert_int_equal(w->view.memories[DSTS + PAIR].count, 0);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.dsts[DST].epoch, 5);
+	assert_int_equal(w->view.dsts[DST].connect.sum_units, 0);
+	assert_false(w->key_present[EBB_SLOT_KIND_DST]);
+	assert_false(w->key_present[EBB_SLOT_KIND_PAIR]);
+	assert_int_equal(w->released[EBB_SLOT_KIND_PAIR], 1);
+	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 1);
+	assert_int_equal(w->last_released[EBB_SLOT_KIND_DST], DST);
+	run_for(w, 700);
+	assert_int_equal(w->released[EBB_SLOT_KIND_PAIR], 1);
+	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 1);
+}
+
+static void a_call_now_and_then_keeps_both(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 10; i++) {
+		run_for(w, 500);
+		w->view.pairs[PAIR].denied[EBB_CAUSE_BREAKER]++;
+	}
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+}
+
+static void what_is_not_idle_is_kept(void **state)
+{
+	static const char *const why[] = {"open connection", "gate not closed", "in backoff", "slot in use",
+					  "override"};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+		(void)tear_down(state);
+		(void)set_up(state);
+		w = *state;
+		switch (i) {
+		case 0:
+			w->view.pairs[PAIR].active = 1;
+			break;
+		case 1:
+			w->view.gates[DSTS + PAIR].pull = ebb_word(1, EBB_STATE_OPEN, 1);
+			break;
+		case 2:
+			w->view.memories[DSTS + PAIR].trips = 1;
+			break;
+		case 3:
+			w->view.gates[DSTS + PAIR].in_use = 1;
+			break;
+		default:
+			w->view.policies[DST].override_state = EBB_OVERRIDE_CLOSE;
+			break;
+		}
+		run_for(w, 2000);
+		if (w->removed[EBB_SLOT_KIND_PAIR] || w->removed[EBB_SLOT_KIND_DST])
+			fail_msg("%s: taken back", why[i]);
+	}
+}
+
+static void syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last(void **state)
+{
+	struct world *w = *state;
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release};
+
+	ebb_collector_free(w->collector);
+	assert_int_equal(ebb_collector_new(&w->view, 10 * S, &ops, &w->collector), 0);
+	w->view.pairs[PAIR].syn_sent = 2;
+	run_for(w, 250);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	run_for(w, 100);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+/* Runs until the pair is being taken back. */
+static void until_retiring(struct world *w)
+{
+	for (int i = 0; i < 700 && w->view.pairs[PAIR].state == EBB_SLOT_LIVE; i++)
+		run_for(w, 1);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_RETIRING);
+	assert_int_equal(w->view.pairs[PAIR].epoch, 8);
+}
+
+static void slot_is_not_given_away_at_once(void **state)
+{
+	struct world *w = *state;
+
+	until_retiring(w);
+	for (int i = 0; i < 16; i++) {
+		w->now += S / 20;
+		assert_int_equal(ebb_collector_run(w->collector, w->now), 0);
+	}
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_RETIRING);
+	run_for(w, 8);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+static void pair_that_was_used_at_the_last_moment_lives_on_unchanged(void **state)
+{
+	struct world *w = *state;
+
+	until_retiring(w);
+	w->view.pairs[PAIR].attempts++;
+	w->view.pairs[PAIR].active++;
+	run_for(w, 20);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.pairs[PAIR].epoch, 7);
+	assert_int_equal(w->inserted_epoch[EBB_SLOT_KIND_PAIR], 7);
+	assert_true(w->key_present[EBB_SLOT_KIND_PAIR]);
+	assert_int_equal(w->released[EBB_SLOT_KIND_PAIR], 0);
+}
+
+static void key_that_found_another_slot_leaves_the_old_one_to_end(void **state)
+{
+	struct world *w = *state;
+
+	until_retiring(w);
+	w->view.pairs[PAIR].active++;
+	w->insert_error = -EEXIST;
+	run_for(w, 20);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	w->view.pairs[PAIR].active--;
+	run_for(w, 700);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+static void destination_met_again_while_it_goes_lives_on(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 800 && w->view.dsts[DST].state == EBB_SLOT_LIVE; i++)
+		run_for(w, 1);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_RETIRING);
+	/* another workload held the old index at that moment */
+	w->view.pairs[PAIR + 1].state = EBB_SLOT_LIVE;
+	w->view.pairs[PAIR + 1].dst = DST;
+	w->view.pairs[PAIR + 1].dst_epoch = 4;
+	w->view.kernel->pair_high = PAIR + 1;
+	run_for(w, 20);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.dsts[DST].epoch, 4);
+	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 0);
+}
+
+static void destination_with_a_living_pair_stays(void **state)
+{
+	struct world *w = *state;
+
+	w->view.pairs[PAIR].active = 1;
+	run_for(w, 2000);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+}
+
+static void sweep_frees_what_a_dead_agent_was_taking_back(void **state)
+{
+	struct world *w = *state;
+
+	w->view.pairs[PAIR].state = EBB_SLOT_RETIRING;
+	w->view.dsts[DST].state = EBB_SLOT_RETIRING;
+	w->view.gates[DSTS + PAIR].failed = 3;
+	ebb_collector_sweep(&w->view);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.pairs[PAIR].epoch, 7);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.dsts[DST].epoch, 4);
+	assert_int_equal(w->view.gates[DSTS + PAIR].failed, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(idle_pair_and_then_its_destination_become_free),
+		TEST(a_call_now_and_then_keeps_both),
+		TEST(what_is_not_idle_is_kept),
+		TEST(syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last),
+		TEST(slot_is_not_given_away_at_once),
+		TEST(pair_that_was_used_at_the_last_moment_lives_on_unchanged),
+		TEST(key_that_found_another_slot_leaves_the_old_one_to_end),
+		TEST(destination_met_again_while_it_goes_lives_on),
+		TEST(destination_with_a_living_pair_stays),
+		TEST(sweep_frees_what_a_dead_agent_was_taking_back),
+	};
+
+	return cmocka_run_group_tests_name("idle", tests, NULL, NULL);
+}

@@ -1,0 +1,906 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a scrape says. Run from the root of the source: the expected texts are
+ * tests/unit/golden/ and docs/metrics.md, which EBB_UPDATE=1 writes anew.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <sys/wait.h>
+
+#include "core/hist.h"
+#include "export/metrics.h"
+#include "lib/cleanup.h"
+#include "tests/lib/fake_source.h"
+
+#define CHUNK 16384
+
+/* ---------------------------------------------------------------- helpers -- */
+
+static struct ebb_metrics_writer *writer_new(const struct fake *fake, enum ebb_metrics_format format)
+{
+	struct ebb_metrics_writer *writer = NULL;
+
+	assert_int_equal(ebb_metrics_writer_new(&fake->source, format, &writer), 0);
+	return writer;
+}
+
+/* The whole exposition, asked for in pieces of @chunk bytes; @meddle is called between them. */
+static char *render_with(struct fake *fake, enum ebb_metrics_format format, size_t chunk,
+			 void (*meddle)(struct fake *fake))
+{
+	struct ebb_metrics_writer *writer = writer_new(fake, format);
+	_cleanup_free_ char *piece = fake_alloc(chunk, 1);
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+	ssize_t n;
+
+	assert_non_null(out);
+	while ((n = ebb_metrics_writer_next(writer, piece, chunk)) > 0) {
+		assert_true((size_t)n <= chunk);
+		(void)fwrite(piece, 1, (size_t)n, out);
+		if (meddle)
+			meddle(fake);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(ebb_metrics_writer_next(writer, piece, chunk), 0); /* and stays at its end */
+	ebb_metrics_writer_free(writer);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static char *render(struct fake *fake, enum ebb_metrics_format format)
+{
+	return render_with(fake, format, CHUNK, NULL);
+}
+
+/* The line of @series, name and labels, in @text; NULL: there is none. */
+static const char *line_of(const char *text, const char *series)
+{
+	size_t length = strlen(series);
+
+	for (const char *line = text; line && *line; line = strchr(line, '\n') + 1)
+		if (strncmp(line, series, length) == 0 && line[length] == ' ')
+			return line;
+	return NULL;
+}
+
+static bool has(const char *text, const char *series)
+{
+	return line_of(text, series) != NULL;
+}
+
+static double value_of(const char *text, const char *series)
+{
+	const char *line = line_of(text, series);
+
+	if (!line)
+		fail_msg("no series %s", series);
+	return strtod(line + strlen(series), NULL);
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Fails if two samples have the same name and labels. */
+static void assert_no_duplicates(const char *text)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	static char *lines[20000];
+	size_t count = 0;
+	char *rest = NULL;
+
+	for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		char *end = strrchr(line, ' ');
+
+		if (*line == '#')
+			continue;
+		assert_non_null(end);
+		*end = '\0';
+		assert_true(count < sizeof(lines) / sizeof(lines[0]));
+		lines[count++] = line;
+	}
+	qsort(lines, count, sizeof(lines[0]), compare_lines);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(lines[i - 1], lines[i]) == 0)
+			fail_msg("twice: %s", lines[i]);
+}
+
+/* Puts '?' for what differs from run to run: the numbers of this process, and the compiler. */
+static char *normalized(const char *text)
+{
+	char *out = NULL;
+	size_t length = 0;
+	FILE *f = open_memstream(&out, &length);
+
+	assert_non_null(f);
+	for (const char *line = text; *line;) {
+		const char *end = strchr(line, '\n') + 1;
+		size_t keep = (size_t)(end - line);
+
+		if (strncmp(line, "process_", 8) == 0 && strncmp(line, "process_start", 13) != 0)
+			keep = strcspn(line, " ");
+		else if (strncmp(line, "ebb_memory_bytes{kind=\"anon", 27) == 0)
+			keep = strcspn(line, " ");
+		else if (strncmp(line, "ebb_build_info", 14) == 0)
+			keep = strcspn(line, ",");
+		(void)fprintf(f, "%.*s%s", (int)keep, line, keep < (size_t)(end - line) ? " ?\n" : "");
+		line = end;
+	}
+	assert_int_equal(fclose(f), 0);
+	return out;
+}
+
+static void assert_same_as_file(const char *text, const char *path)
+{
+	_cleanup_free_ char *expected = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	size_t size = 0;
+
+	if (getenv("EBB_UPDATE")) {
+		file = fopen(path, "we");
+		assert_non_null(file);
+		assert_true(fputs(text, file) >= 0);
+		return;
+	}
+	file = fopen(path, "re");
+	if (!file)
+		fail_msg("cannot open %s: run from the root of the source", path);
+	if (getdelim(&expected, &size, '\0', file) < 0)
+		fail_msg("cannot read %s", path);
+	if (strcmp(text, expected) != 0)
+		fail_msg("%s differs; EBB_UPDATE=1 writes it anew. What we have:\n%s", path, text);
+}
+
+/* Gives @text to a shell command; a missing tool is a failure where tools are required. */
+static void assert_accepted(const char *tool, const char *command, const char *text)
+{
+	FILE *pipe = popen(command, "we");
+	int status;
+
+	assert_non_null(pipe);
+	(void)fputs(text, pipe);
+	status = pclose(pipe);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		if (getenv("EBB_REQUIRE") || getenv("CI"))
+			fail_msg("%s is missing", tool);
+		print_message("skipped: %s is missing\n", tool);
+		skip();
+	}
+	if (status != 0)
+		fail_msg("%s refuses it (status %d)", tool, status);
+}
+
+/* A destination of each kind, with and without what can be there. */
+static struct fake *small_node(void)
+{
+	struct fake *fake = fake_new(8, 8);
+	struct ebb_dst *dst;
+	struct ebb_pair *pair;
+
+	fake->names[3] = "/kubepods.slice/pod1/app";
+	fake->names[4] = "/system.slice/agent.service";
+	fake->health.started = true;
+	fake->health.enforce_wanted = true;
+	fake->source.dst_live = 2;
+	fake->source.pair_live = 2;
+	fake->source.tick_duration.buckets[ebb_hist_bucket(400)] = 7; /* 100 us */
+	fake->source.tick_duration.sum_units = 2800;
+
+	/* node scope, open until 5 s from now */
+	dst = fake_dst(fake, 1, "10.0.0.5", 443);
+	dst->connect.buckets[ebb_hist_bucket(4000)] = 40;   /* 1 ms */
+	dst->connect.buckets[ebb_hist_bucket(1 << 29)] = 1; /* 134 s: only in +Inf */
+	dst->connect.sum_units = 40 * 4000 + (1 << 29);
+	dst->rtt.buckets[0] = 3;
+	fake->view.verdicts[1].word =
+		ebb_word(7, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS + 5000000000ULL));
+	fake->view.memories[1].moved[EBB_REASON_CONSECUTIVE_FAILURES] = 4;
+	fake->view.memories[1].moved[EBB_REASON_OPEN_EXPIRED] = 3;
+	fake->view.memories[1].moved[EBB_REASON_PROBES_FAILED] = 3;
+	fake->view.policies[1].concurrent = 64;
+	fake->view.gates[1].in_use = 12;
+	pair = fake_pair(fake, 1, 1, 3);
+	pair->attempts = 50;
+	pair->syn_sent = 48;
+	pair->outcomes[EBB_OUTCOME_ESTABLISHED] = 41;
+	pair->outcomes[EBB_OUTCOME_REFUSED] = 5;
+	pair->outcomes[EBB_OUTCOME_CANCELLED] = 1;
+	pair->outcomes[EBB_OUTCOME_RESET] = 2;
+	pair->denied[EBB_CAUSE_BREAKER] = 100;
+	pair->denied[EBB_CAUSE_OVERRIDE] = 1;
+	pair->would_deny[EBB_CAUSE_BREAKER] = 9;
+	pair->active = 3;
+
+	/* workload scope, pulled by the kernel and over */
+	dst = fake_dst(fake, 2, "2001:db8::5", 8443);
+	dst->scope = EBB_SCOPE_WORKLOAD;
+	pair = fake_pair(fake, 2, 2, 4);
+	pair->outcomes[EBB_OUTCOME_TIMEOUT] = 6;
+	fake->view.gates[pair->gate].pull =
+		ebb_word(2, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS - 1000000000ULL));
+
+	fake->kernel.errors[EBB_ERR_EVENT_LOST] = 11;
+	return fake;
+}
+
+/* ---------------------------------------------------------------- names -- */
+
+static void a_destination_is_named_by_its_endpoint(void **state)
+{
+	static const struct {
+		const char *address;
+		uint16_t port;
+		uint8_t proto;
+		const char *name;
+	} cases[] = {
+		{"10.0.0.5", 443, IPPROTO_TCP, "10.0.0.5:443/tcp"},
+		{"255.255.255.255", 65535, IPPROTO_UDP, "255.255.255.255:65535/udp"},
+		{"0.0.0.0", 0, IPPROTO_TCP, "0.0.0.0:0/tcp"},
+		{"2001:db8::5", 443, IPPROTO_TCP, "[2001:db8::5]:443/tcp"},
+		{"::ffff:192.0.2.1", 80, IPPROTO_TCP, "192.0.2.1:80/tcp"},
+		{"::", 53, IPPROTO_UDP, "[::]:53/udp"},
+		{"::1", 9, IPPROTO_SCTP, "[::1]:9/132"},
+		{"2001:db8:1111:2222:3333:4444:5555:6666", 65535, 255,
+		 "[2001:db8:1111:2222:3333:4444:5555:6666]:65535/255"},
+	};
+	struct fake *fake = fake_new(4, 4);
+	char name[EBB_DST_NAME_MAX], tiny[5], none[1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_dst(fake, 1, cases[i].address, cases[i].port)->endpoint.proto = cases[i].proto;
+		assert_string_equal(ebb_dst_name(&fake->view, 1, name, sizeof(name)), cases[i].name);
+	}
+	assert_string_equal(ebb_dst_name(&fake->view, 0, name, sizeof(name)), "~other");
+	assert_string_equal(ebb_dst_name(&fake->view, 4, name, sizeof(name)), "~invalid");
+	assert_string_equal(ebb_dst_name(&fake->view, 1, tiny, sizeof(tiny)), "[200");
+	assert_string_equal(ebb_dst_name(&fake->view, 1, none, sizeof(none)), "");
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- the text -- */
+
+static void the_text_is_as_written_down(void **state)
+{
+	struct fake *fake = small_node();
+	_cleanup_free_ char *raw = render(fake, EBB_METRICS_TEXT);
+	_cleanup_free_ char *text = normalized(raw);
+
+	(void)state;
+	assert_same_as_file(text, "tests/unit/golden/metrics.txt");
+	fake_free(fake);
+}
+
+static void the_openmetrics_text_is_as_written_down(void **state)
+{
+	struct fake *fake = small_node();
+	_cleanup_free_ char *raw = render(fake, EBB_METRICS_OPENMETRICS);
+	_cleanup_free_ char *text = normalized(raw);
+
+	(void)state;
+	assert_same_as_file(text, "tests/unit/golden/metrics.openmetrics.txt");
+	fake_free(fake);
+}
+
+static void the_size_of_the_chunks_changes_nothing(void **state)
+{
+	static const size_t sizes[] = {1, 2, 3, 7, 64, 1000, 4096, 65536};
+	struct fake *fake = small_node();
+
+	(void)state;
+	for (int format = EBB_METRICS_TEXT; format <= EBB_METRICS_OPENMETRICS; format++) {
+		_cleanup_free_ char *raw = render(fake, (enum ebb_metrics_format)format);
+		_cleanup_free_ char *expected = normalized(raw);
+
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			_cleanup_free_ char *other =
+				render_with(fake, (enum ebb_metrics_format)format, sizes[i], NULL);
+			_cleanup_free_ char *text = normalized(other);
+
+			assert_string_equal(text, expected);
+		}
+	}
+	fake_free(fake);
+}
+
+/* Names that would break a format, a terminal or a parser. */
+static const char *const hostile_names[] = {
+	"/quote\"} 1",
+	"/back\\slash\\",
+	"/new\nline 1\nebb_fake_total 7",
+	"/carriage\rreturn\ttab",
+	"/utf8-\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+	"/not-utf8-\xff\xc3(\xe2\x82",
+	"/overlong-\xc0\xaf-surrogate-\xed\xa0\x80",
+	"/escape-\x1b[31m",
+	"/{},=#  ",
+	"/ ",
+};
+
+#define HOSTILE (sizeof(hostile_names) / sizeof(hostile_names[0]))
+
+static struct fake *hostile_node(void)
+{
+	struct fake *fake = fake_new(300, 300);
+	static char longest[EBB_CGROUP_PATH_MAX];
+
+	for (uint32_t i = 0; i < HOSTILE; i++) {
+		fake->names[i + 1] = hostile_names[i];
+		(void)fake_dst(fake, i + 1, "192.0.2.1", (uint16_t)(i + 1));
+		fake_pair(fake, i + 1, i + 1, i + 1)->outcomes[EBB_OUTCOME_ESTABLISHED] = 100 + i;
+	}
+	memset(longest, '\\', sizeof(longest) - 1);
+	fake->names[14] = longest;
+	fake_dst(fake, 20, "2001:db8:1111:2222:3333:4444:5555:6666", 65535);
+	fake_pair(fake, 20, 20, 14)->created_ns = 1;
+	fake_pair(fake, 21, 20, 15);
+	fake->names[15] = longest; /* the older of two with the same, longest name */
+	return fake;
+}
+
+static void promtool_accepts_it(void **state)
+{
+	struct fake *fake = hostile_node();
+	_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+
+	(void)state;
+	fake_free(fake);
+	assert_accepted("promtool", "promtool check metrics", text);
+}
+
+static void a_strict_openmetrics_parser_reads_it(void **state)
+{
+	/* and finds each value under the name that the workload has when printed */
+	static const char program[] =
+		"/usr/bin/env python3 -c '\n"
+		"import sys\n"
+		"sys.path.append(\"/usr/lib/python3/dist-packages\")\n"
+		"try:\n"
+		"    from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse\n"
+		"except ImportError:\n"
+		"    sys.exit(127)\n"
+		"families = {f.name: f for f in parse(sys.stdin.buffer.read().decode(\"utf-8\"))}\n"
+		"seen = {s.labels[\"workload\"]: s.value for s in families[\"ebb_connects\"].samples\n"
+		"        if s.labels[\"outcome\"] == \"established\"}\n"
+		"assert seen[\"/quote\\\"} 1\"] == 100, seen\n"
+		"assert seen[\"/back\\\\slash\\\\\"] == 101, seen\n"
+		"assert seen[\"/new\\\\x0aline 1\\\\x0aebb_fake_total 7\"] == 102, seen\n"
+		"assert seen[\"/utf8-\\u00e4\\u20ac\\U0001f600\"] == 104, seen\n"
+		"assert seen[\"/escape-\\\\x1b[31m\"] == 107, seen\n"
+		"assert \"ebb_fake\" not in families\n"
+		"for name in (\"ebb_rtt_seconds\", \"ebb_memory_bytes\"):\n"
+		"    assert name.endswith(families[name].unit) and families[name].unit, name\n"
+		"'";
+	struct fake *fake = hostile_node();
+	_cleanup_free_ char *text = render(fake, EBB_METRICS_OPENMETRICS);
+
+	(void)state;
+	fake_free(fake);
+	assert_no_duplicates(text);
+	assert_accepted("python3-prometheus-client", program, text);
+}
+
+/* ---------------------------------------------------------------- counters -- */
+
+static void local_failures_never_run_backwards(void **state)
+{
+	static const char series[] =
+		"ebb_connects_total{destination=\"10.0.0.5:443/tcp\",workload=\"/w/7\",outcome=\"local\"}";
+	static const struct {
+		uint64_t attempts, sent;
+		double shown;
+	} steps[] = {
+		{10, 10, 0},  {12, 10, 2}, /* two under way, or failed: nobody can tell */
+		{12, 12, 2},		   /* they were under way */
+		{13, 12, 2},		   /* one, and now more than are truly so: what was shown stays */
+		{15, 12, 3},  {20, 21, 3}, /* torn: sent read later than the attempts */
+		{30, 20, 10},
+	};
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
+	struct ebb_pair *pair;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.5", 443);
+	pair = fake_pair(fake, 1, 1, 7);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		_cleanup_free_ char *now = NULL;
+
+		pair->attempts = steps[i].attempts;
+		pair->syn_sent = steps[i].sent;
+		now = render(fake, EBB_METRICS_TEXT);
+		assert_true(value_of(now, series) == steps[i].shown);
+	}
+
+	/* a new owner of the slot has none */
+	pair->epoch += 70000;
+	pair->attempts = pair->syn_sent = 0;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(text, series) == 0);
+	fake_free(fake);
+}
+
+/* The kernel counts on while we read. */
+static void count_on(struct fake *fake)
+{
+	static uint32_t turn;
+	struct ebb_pair *pair = &fake->view.pairs[1];
+
+	turn++;
+	fake->view.dsts[1].connect.buckets[turn % EBB_HIST_BUCKETS]++;
+	fake->view.dsts[1].connect.sum_units += ebb_hist_lower(turn % EBB_HIST_BUCKETS);
+	pair->outcomes[turn % EBB_OUTCOME_MAX]++;
+	pair->denied[turn % EBB_CAUSE_MAX]++;
+	pair->attempts += turn % 3;
+	pair->syn_sent += turn % 3 ? turn % 2 : 0;
+}
+
+/* Each counter of @before is in @after, and is no smaller. */
+static void assert_no_counter_fell(const char *before, const char *after)
+{
+	bool counts = false;
+
+	for (const char *line = before; *line; line = strchr(line, '\n') + 1) {
+		char series[512];
+		const char *end = strchr(line, '\n'), *space = end;
+
+		if (strncmp(line, "# TYPE ", 7) == 0)
+			counts = strncmp(end - 7, "counter", 7) == 0 || strncmp(end - 9, "histogram", 9) == 0;
+		if (*line == '#' || !counts)
+			continue;
+		while (*space != ' ')
+			space--;
+		(void)snprintf(series, sizeof(series), "%.*s", (int)(space - line), line);
+		if (value_of(after, series) < strtod(space, NULL))
+			fail_msg("%s fell", series);
+	}
+}
+
+static void counters_never_run_backwards_between_scrapes(void **state)
+{
+	struct fake *fake = small_node();
+	_cleanup_free_ char *before = render_with(fake, EBB_METRICS_TEXT, 50, count_on);
+	_cleanup_free_ char *after = render_with(fake, EBB_METRICS_TEXT, 50, count_on);
+
+	(void)state;
+	assert_no_counter_fell(before, after);
+	fake_free(fake);
+}
+
+static void a_histogram_is_whole_while_it_is_counted_on(void **state)
+{
+	static const char name[] = "ebb_connect_duration_seconds";
+	struct fake *fake = small_node();
+	_cleanup_free_ char *text = render_with(fake, EBB_METRICS_TEXT, 1, count_on);
+	char series[256];
+	double previous = 0, count;
+
+	(void)state;
+	for (const char *line = strstr(text, "ebb_connect_duration_seconds_bucket{destination=\"10.0.0.5");
+	     line; line = strchr(line, '\n') + 1) {
+		double value;
+
+		if (!strstr(line, "_bucket") || strncmp(line, name, strlen(name)) != 0 ||
+		    !strstr(line, "10.0.0.5") || strstr(line, "10.0.0.5") > strchr(line, '\n') ||
+		    strncmp(line + strlen(name), "_bucket", 7) != 0)
+			break;
+		value = strtod(strchr(line, '}') + 1, NULL);
+		assert_true(value >= previous);
+		previous = value;
+	}
+	(void)snprintf(series, sizeof(series), "%s_count{destination=\"10.0.0.5:443/tcp\"}", name);
+	count = value_of(text, series);
+	assert_true(count > 41);
+	assert_true(count == previous);
+	fake_free(fake);
+}
+
+static void values_fall_into_the_buckets_that_they_belong_to(void **state)
+{
+	static const struct {
+		uint64_t ns;
+		size_t first; /* of the bounds that count it; EBB_HIST_SHOWN: only +Inf */
+	} cases[] = {{0, 0},	   {63750, 0},		 {64000, 1},
+		     {1000000, 2}, {67000000000ULL, 10}, {70000000000ULL, 11}};
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_dst *dst = fake_dst(fake, 1, "10.0.0.5", 443);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *text = NULL;
+
+		memset(&dst->rtt, 0, sizeof(dst->rtt));
+		dst->rtt.buckets[ebb_hist_bucket(cases[i].ns / EBB_HIST_UNIT_NS)] = 1;
+		dst->rtt.sum_units = cases[i].ns / EBB_HIST_UNIT_NS;
+		text = render(fake, EBB_METRICS_TEXT);
+		for (size_t b = 0; b < EBB_HIST_SHOWN; b++) {
+			char series[256];
+
+			(void)snprintf(series, sizeof(series),
+				       "ebb_rtt_seconds_bucket{destination=\"10.0.0.5:443/tcp\",le=\"%llu.%06llu\"}",
+				       (unsigned long long)ebb_hist_shown_ns[b] / 1000000000,
+				       (unsigned long long)ebb_hist_shown_ns[b] % 1000000000 / 1000);
+			assert_true(value_of(text, series) == (b >= cases[i].first));
+		}
+		assert_true(value_of(text, "ebb_rtt_seconds_sum{destination=\"10.0.0.5:443/tcp\"}") ==
+			    (double)cases[i].ns / 1e9);
+	}
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- what is shown -- */
+
+static void overflow_is_always_shown(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake->view.pairs[0].denied[EBB_CAUSE_BREAKER] = 5;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(text,
+			     "ebb_connects_total{destination=\"~other\",workload=\"~other\",outcome=\"denied\"}") ==
+		    5);
+	assert_true(has(text, "ebb_breaker_state{destination=\"~other\",workload=\"\",state=\"closed\"}"));
+	assert_true(has(text, "ebb_rtt_seconds_count{destination=\"~other\"}"));
+	assert_no_duplicates(text);
+	fake_free(fake);
+}
+
+static void only_live_slots_are_shown(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1)->state = EBB_SLOT_RETIRING;
+	fake_pair(fake, 1, 1, 5);
+	fake_dst(fake, 2, "10.0.0.2", 2);
+	fake_pair(fake, 2, 2, 5)->state = EBB_SLOT_FREE;
+	fake_pair(fake, 3, 2, 6);
+	fake_dst(fake, 3, "10.0.0.3", 3);
+	fake_pair(fake, 4, 3, 7)->dst_epoch = 1; /* of an earlier owner of the destination's slot */
+	fake_pair(fake, 5, 0, 8); /* a workload of its own that found no room for its destination */
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_null(strstr(text, "10.0.0.1"));
+	assert_null(strstr(text, "/w/5"));
+	assert_null(strstr(text, "/w/7"));
+	assert_true(has(text, "ebb_active_connections{destination=\"10.0.0.2:2/tcp\",workload=\"/w/6\"}"));
+	assert_true(has(text, "ebb_active_connections{destination=\"~other\",workload=\"/w/8\"}"));
+	assert_true(has(text, "ebb_rtt_seconds_count{destination=\"10.0.0.3:3/tcp\"}"));
+	fake_free(fake);
+}
+
+static void a_cgroup_made_again_takes_over_the_name(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake->names[3] = fake->names[4] = fake->names[5] = "/system.slice/a.service";
+	fake_dst(fake, 1, "10.0.0.1", 1)->scope = EBB_SCOPE_WORKLOAD;
+	for (uint32_t i = 0; i < 3; i++) {
+		static const uint64_t created[] = {20, 30, 10};
+		struct ebb_pair *pair = fake_pair(fake, 1 + i, 1, 3 + i);
+
+		pair->created_ns = created[i];
+		pair->active = created[i];
+	}
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_no_duplicates(text);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service\"}") ==
+		    30);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 3)\"}") ==
+		    20);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}") ==
+		    10);
+	assert_true(has(text,
+			"ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/system.slice/a.service (cgroup 5)\"}"));
+	fake_free(fake);
+}
+
+static void nothing_can_be_named_so_that_series_collide(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake->names[3] = fake->names[4] = "/a";
+	fake->names[5] = "/a (cgroup 3)";
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 3)->created_ns = 1;
+	fake_pair(fake, 2, 1, 4)->created_ns = 2;
+	fake_pair(fake, 3, 1, 5)->created_ns = 3;
+	fake_pair(fake, 4, 1, 4)->created_ns = 4; /* the same pair in two slots */
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_no_duplicates(text);
+	assert_true(has(text, "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/a\"}"));
+	assert_true(has(text,
+			"ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/a (cgroup 3)\"}"));
+	fake_free(fake);
+}
+
+static void one_endpoint_in_two_slots_is_one_destination(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1)->created_ns = 1;
+	fake_dst(fake, 2, "10.0.0.1", 1)->created_ns = 3;
+	fake_dst(fake, 3, "10.0.0.1", 1)->created_ns = 2;
+	for (uint32_t i = 1; i <= 3; i++)
+		fake_pair(fake, i, i, 5)->active = i;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_no_duplicates(text);
+	assert_true(value_of(text,
+			     "ebb_active_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}") ==
+		    2);
+	fake_free(fake);
+}
+
+static void a_slot_given_away_ends_with_its_old_owner(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_metrics_writer *writer;
+	_cleanup_free_ char *text = fake_alloc(1, 65536);
+	ssize_t n, used = 0;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 5);
+	writer = writer_new(fake, EBB_METRICS_TEXT);
+	while (!strstr(text, "workload=\"/w/5\"")) {
+		n = ebb_metrics_writer_next(writer, text + used, 1);
+		assert_int_equal(n, 1);
+		used += n;
+	}
+	fake->view.dsts[1].epoch++;
+	fake_dst(fake, 1, "10.0.0.99", 1);
+	fake_pair(fake, 1, 1, 6)->epoch++;
+	while ((n = ebb_metrics_writer_next(writer, text + used, (size_t)(65535 - used))) > 0)
+		used += n;
+	ebb_metrics_writer_free(writer);
+	assert_null(strstr(text, "10.0.0.99"));
+	assert_null(strstr(text, "/w/6"));
+	assert_null(strstr(text, "ebb_connection_failures_total{destination=\"10.0.0.1:1/tcp\""));
+	fake_free(fake);
+}
+
+static void indices_out_of_range_are_survived(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1)->scope = 77;
+	fake_pair(fake, 1, 1, 5)->gate = 4000000000U;
+	fake_pair(fake, 2, 1, 6)->dst = 4000000000U;
+	fake->view.pairs[0].dst = 3;
+	fake->kernel.dst_high = UINT32_MAX;
+	fake->kernel.pair_high = UINT32_MAX;
+	fake->view.verdicts[0].word = ebb_word(1, 7, 0);
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(text,
+			     "ebb_breaker_state{destination=\"~other\",workload=\"\",state=\"closed\"}") ==
+		    1);
+	assert_null(strstr(text, "/w/6"));
+	assert_null(strstr(text, "~invalid"));
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- breakers -- */
+
+static void exactly_one_state_is_one(void **state)
+{
+	const uint64_t later = ebb_ns_to_ticks(FAKE_NOW_NS + 2500000000ULL);
+	const uint64_t earlier = ebb_ns_to_ticks(FAKE_NOW_NS - 1);
+	const struct {
+		uint64_t verdict, pull;
+		const char *state;
+		bool until;
+	} cases[] = {
+		{0, 0, "closed", false},
+		{ebb_word(1, EBB_STATE_OPEN, later), 0, "open", true},
+		{ebb_word(1, EBB_STATE_OPEN, earlier - 1), 0, "half_open",
+		 false}, /* over, nobody looked yet */
+		{ebb_word(2, EBB_STATE_HALF_OPEN, 0), 0, "half_open", false},
+		{ebb_word(3, EBB_STATE_CLOSED, 0), ebb_word(4, EBB_STATE_OPEN, later), "open", true},
+		{ebb_word(5, EBB_STATE_CLOSED, 0), ebb_word(4, EBB_STATE_OPEN, later), "closed", false},
+		{ebb_word(4, EBB_STATE_CLOSED, 0), ebb_word(4, EBB_STATE_OPEN, later), "open", true},
+		{ebb_word(0, EBB_STATE_CLOSED, 0), ebb_word(EBB_GEN_MASK, EBB_STATE_OPEN, later), "closed",
+		 false},
+	};
+	static const char *const all[] = {"closed", "open", "half_open"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake *fake = fake_new(4, 4);
+		_cleanup_free_ char *text = NULL;
+		double until;
+
+		fake_dst(fake, 1, "10.0.0.1", 1);
+		fake->view.verdicts[1].word = cases[i].verdict;
+		fake->view.gates[1].pull = cases[i].pull;
+		text = render(fake, EBB_METRICS_TEXT);
+		for (size_t s = 0; s < 3; s++) {
+			char series[128];
+
+			(void)snprintf(series, sizeof(series),
+				       "ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"\",state=\"%s\"}",
+				       all[s]);
+			if (value_of(text, series) != (strcmp(all[s], cases[i].state) == 0))
+				fail_msg("case %zu: state %s", i, all[s]);
+		}
+		until = value_of(text,
+				 "ebb_breaker_open_until_timestamp_seconds{destination=\"10.0.0.1:1/tcp\",workload=\"\"}");
+		if (cases[i].until)
+			assert_true(until >= 1700000002.5 && until < 1700000002.502);
+		else
+			assert_true(until == 0);
+		fake_free(fake);
+	}
+}
+
+static void a_gate_is_shown_where_it_is(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 5);
+	fake_pair(fake, 2, 1, 6)->gate = 8 + 2; /* on its own beside the gate of the node */
+	fake_dst(fake, 2, "10.0.0.2", 2)->scope = EBB_SCOPE_WORKLOAD;
+	fake_pair(fake, 3, 2, 5);
+	fake->view.gates[8 + 2].in_use = 22;
+	fake->view.gates[8 + 3].in_use = 33;
+	fake->view.policies[2].concurrent = 64;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"\"}"));
+	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}"));
+	assert_true(value_of(text,
+			     "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
+		    22);
+	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"\"}"));
+	assert_true(value_of(text,
+			     "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") ==
+		    33);
+	assert_true(value_of(text,
+			     "ebb_concurrent_limit{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") == 64);
+	fake_free(fake);
+}
+
+static void causes_that_can_refuse_are_always_there(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_pair *pair;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	pair = fake_pair(fake, 1, 1, 5);
+	for (int step = 0; step < 3; step++) {
+		_cleanup_free_ char *text = NULL;
+		static const struct {
+			const char *cause;
+			bool there[3];
+		} causes[] = {
+			{"override", {false, false, false}}, {"fuse", {false, false, true}},
+			{"breaker", {true, true, true}},     {"half_open", {true, true, true}},
+			{"rate", {false, false, false}},     {"concurrency", {false, true, true}},
+		};
+
+		if (step == 1)
+			fake->view.policies[1].concurrent = 2;
+		if (step == 2)
+			pair->would_deny[EBB_CAUSE_FUSE] = 1;
+		text = render(fake, EBB_METRICS_TEXT);
+		for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+			char series[160];
+
+			(void)snprintf(series, sizeof(series),
+				       "ebb_denied_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\",cause=\"%s\",enforced=\"false\"}",
+				       causes[i].cause);
+			if (has(text, series) != causes[i].there[step])
+				fail_msg("step %d: %s", step, causes[i].cause);
+		}
+	}
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- about the agent -- */
+
+static void the_agent_tells_its_own_state(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *observing = NULL, *enforcing = NULL, *broken = NULL;
+
+	(void)state;
+	observing = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(observing, "ebb_enforcement_active") == 0);
+	assert_true(value_of(observing, "ebb_lease_age_seconds") == 0.25);
+	assert_true(value_of(observing, "ebb_map_capacity{map=\"pairs\"}") == 3);
+	assert_true(value_of(observing, "process_resident_memory_bytes") > 4096);
+	assert_true(value_of(observing, "process_open_fds") >= 3);
+	assert_true(value_of(observing, "ebb_memory_bytes{kind=\"anonymous\"}") > 4096);
+
+	fake->health.enforce_wanted = true;
+	enforcing = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(enforcing, "ebb_enforcement_active") == 1);
+
+	ebb_health_set(&fake->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, 1, "detached");
+	fake->agent.heartbeat_ns = 0;
+	fake->agent.started_ns = FAKE_NOW_NS - 3000000000ULL;
+	broken = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(broken, "ebb_enforcement_active") == 0);
+	assert_true(value_of(broken, "ebb_lease_age_seconds") == 3);
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- the document -- */
+
+static void the_document_names_every_family(void **state)
+{
+	struct fake *fake = small_node();
+	_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+	char *document = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&document, &length);
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(ebb_metrics_document(out), 0);
+	assert_int_equal(fclose(out), 0);
+	for (const char *line = text; (line = strstr(line, "# TYPE ")); line++) {
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), "| `%.*s` |", (int)strcspn(line + 7, " "), line + 7);
+		if (!strstr(document, name))
+			fail_msg("not documented: %s", name);
+	}
+	assert_same_as_file(document, "docs/metrics.md");
+	free(document);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_destination_is_named_by_its_endpoint),
+		cmocka_unit_test(the_text_is_as_written_down),
+		cmocka_unit_test(the_openmetrics_text_is_as_written_down),
+		cmocka_unit_test(the_size_of_the_chunks_changes_nothing),
+		cmocka_unit_test(promtool_accepts_it),
+		cmocka_unit_test(a_strict_openmetrics_parser_reads_it),
+		cmocka_unit_test(local_failures_never_run_backwards),
+		cmocka_unit_test(counters_never_run_backwards_between_scrapes),
+		cmocka_unit_test(a_histogram_is_whole_while_it_is_counted_on),
+		cmocka_unit_test(values_fall_into_the_buckets_that_they_belong_to),
+		cmocka_unit_test(overflow_is_always_shown),
+		cmocka_unit_test(only_live_slots_are_shown),
+		cmocka_unit_test(a_cgroup_made_again_takes_over_the_name),
+		cmocka_unit_test(nothing_can_be_named_so_that_series_collide),
+		cmocka_unit_test(one_endpoint_in_two_slots_is_one_destination),
+		cmocka_unit_test(a_slot_given_away_ends_with_its_old_owner),
+		cmocka_unit_test(indices_out_of_range_are_survived),
+		cmocka_unit_test(exactly_one_state_is_one),
+		cmocka_unit_test(a_gate_is_shown_where_it_is),
+		cmocka_unit_test(causes_that_can_refuse_are_always_there),
+		cmocka_unit_test(the_agent_tells_its_own_state),
+		cmocka_unit_test(the_document_names_every_family),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * user/agent/tick.c with a fake clock and a fake kernel: the maps are plain
+ * memory, and results reach the gates through bpf/gate.h, as in the kernel.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/tick.h"
+#include "bpf/gate.h"
+
+#define S     1000000000ULL
+#define DSTS  8
+#define PAIRS 16
+#define DST   1
+#define PAIR  1
+
+struct world {
+	struct ebb_view view;
+	struct ebb_breaker_config config;
+	struct ebb_ticker *ticker;
+	struct ebb_move moves[64];
+	size_t move_count;
+	uint64_t now;
+};
+
+static void on_move(void *userdata, const struct ebb_move *move)
+{
+	struct world *w = userdata;
+
+	assert_true(w->move_count < sizeof(w->moves) / sizeof(w->moves[0]));
+	w->moves[w->move_count++] = *move;
+}
+
+static void *zeroed(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	assert_non_null(memory);
+	return memory;
+}
+
+static void start_ticker(struct world *w, bool restore)
+{
+	ebb_ticker_free(w->ticker);
+	w->ticker = NULL;
+	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, on_move, w, &w->ticker), 0);
+}
+
+static int set_up(void **state)
+{
+	struct world *w = zeroed(1, sizeof(*w));
+
+	w->view = (struct ebb_view){
+		.agent = zeroed(1, sizeof(struct ebb_agent)),
+		.kernel = zeroed(1, sizeof(struct ebb_kernel)),
+		.dsts = zeroed(DSTS, sizeof(struct ebb_dst)),
+		.pairs = zeroed(PAIRS, sizeof(struct ebb_pair)),
+		.gates = zeroed(DSTS + PAIRS, sizeof(struct ebb_gate)),
+		.verdicts = zeroed(DSTS + PAIRS, sizeof(struct ebb_verdict)),
+		.policies = zeroed(DSTS, sizeof(struct ebb_policy)),
+		.memories = zeroed(DSTS + PAIRS, sizeof(struct ebb_memory)),
+		.dst_max = DSTS,
+		.pair_max = PAIRS,
+		.gate_max = DSTS + PAIRS,
+	};
+	w->now = 1000 * S;
+	ebb_policy_defaults(&w->config);
+	w->config.open_jitter = 0;
+	for (uint32_t d = 0; d < DSTS; d++)
+		ebb_policy_to_kernel(&w->config, &w->view.policies[d]);
+	w->view.agent->lease_ns = 30 * S;
+	w->view.agent->heartbeat_ns = w->now;
+	start_ticker(w, false);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	ebb_ticker_free(w->ticker);
+	free(w->view.agent);
+	free(w->view.kernel);
+	free(w->view.dsts);
+	free(w->view.pairs);
+	free(w->view.gates);
+	free(w->view.verdicts);
+	free(w->view.policies);
+	free(w->view.memories);
+	free(w);
+	return 0;
+}
+
+/* What bpf/route.h does at a first connection. */
+static void discover(struct world *w, uint32_t scope)
+{
+	struct ebb_dst *dst = &w->view.dsts[DST];
+	struct ebb_pair *pair = &w->view.pairs[PAIR];
+
+	dst->endpoint.addr[10] = dst->endpoint.addr[11] = 0xff;
+	dst->endpoint.addr[12] = 10;
+	dst->scope = scope;
+	dst->state = EBB_SLOT_LIVE;
+	pair->workload = 77;
+	pair->dst = DST;
+	pair->gate = scope == EBB_SCOPE_NODE ? DST : DSTS + PAIR;
+	pair->state = EBB_SLOT_LIVE;
+	w->view.kernel->dst_high = DST;
+	w->view.kernel->pair_high = PAIR;
+}
+
+static struct ebb_tick_result tick(struct world *w)
+{
+	struct ebb_tick_result result;
+
+	ebb_tick(w->ticker, w->now, &result);
+	w->view.agent->heartbeat_ns = w->now;
+	return result;
+}
+
+static uint32_t fail_once(struct world *w, uint32_t gate, uint32_t gen)
+{
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
+			       gen, 0, 0);
+}
+
+static uint32_t succeed_once(struct world *w, uint32_t gate, uint32_t gen)
+{
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
+			       gen, 1, 0);
+}
+
+static struct ebb_answer ask(struct world *w, uint32_t gate)
+{
+	struct ebb_answer answer;
+
+	ebb_gate_ask(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->view.agent,
+		     w->now, &answer);
+	return answer;
+}
+
+static uint32_t state_of(const struct world *w, uint32_t gate)
+{
+	return ebb_word_state(ebb_gate_word(&w->view.gates[gate], &w->view.verdicts[gate]));
+}
+
+static void empty_maps_tick_without_a_move(void **state)
+{
+	struct world *w = *state;
+	struct ebb_tick_result result = tick(w);
+
+	assert_int_equal(result.moves, 0);
+	assert_int_equal(result.dst_live, 0);
+	assert_true(result.deadline_ns == UINT64_MAX);
+	assert_false(result.busy);
+}
+
+static void new_gate_is_armed_with_the_first_open_time(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	assert_int_equal(ebb_arm_failures(w->view.verdicts[DST].arm), w->config.consecutive_failures);
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(w->config.open_for_ns));
+	assert_int_equal(w->view.verdicts[DST].word, 0);
+}
+
+static void failure_rate_opens_at_the_look_and_the_kernel_obeys(void **state)
+{
+	struct world *w = *state;
+
+	w->config.consecutive_failures = 0;
+	start_ticker(w, false);
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 3; i++)
+		(void)succeed_once(w, DST, 0);
+	for (int i = 0; i < 3; i++)
+		(void)fail_once(w, DST, 0);
+	assert_int_equal(ask(w, DST).kind, EBB_ANSWER_PASS);
+	assert_int_equal(tick(w).moves, 1);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_FAILURE_RATE);
+	assert_int_equal(w->moves[0].transition.ok, 3);
+	assert_int_equal(w->moves[0].transition.failed, 3);
+	assert_int_equal(ask(w, DST).kind, EBB_ANSWER_DENY);
+}
+
+static void kernel_pull_is_taken_over_unchanged(void **state)
+{
+	struct world *w = *state;
+	uint64_t pull;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	pull = w->view.gates[DST].pull;
+	assert_int_equal(ebb_word_state(pull), EBB_STATE_OPEN);
+	w->now += S / 10;
+	assert_int_equal(tick(w).moves, 1);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_CONSECUTIVE_FAILURES);
+	assert_true(w->view.verdicts[DST].word == pull);
+	/* the next opening is longer, and armed already */
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(2 * w->config.open_for_ns));
+	assert_int_equal(tick(w).moves, 0);
+}
+
+static void outage_opens_probes_and_closes(void **state)
+{
+	struct world *w = *state;
+	struct ebb_tick_result result;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	result = tick(w);
+	assert_true(result.deadline_ns == ebb_ticks_to_ns(ebb_word_until(w->view.gates[DST].pull)));
+
+	w->now = result.deadline_ns;
+	(void)tick(w);
+	assert_int_equal(state_of(w, DST), EBB_STATE_HALF_OPEN);
+	for (int i = 0; i < 2; i++) {
+		struct ebb_answer probe = ask(w, DST);
+
+		assert_int_equal(probe.kind, EBB_ANSWER_PROBE);
+		assert_int_equal(ebb_probe_finish(&w->view.gates[DST], probe.probe_index, probe.probe_word,
+						  w->now, EBB_PROBE_OK),
+				 EBB_RESULT_COUNTED);
+	}
+	(void)ebb_tick_gate(w->ticker, DST, w->now);
+	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
+	assert_int_equal(w->move_count, 3);
+	assert_int_equal(w->view.memories[DST].count, 3);
+	assert_int_equal(w->view.memories[DST].moved[EBB_REASON_PROBES_SUCCEEDED], 1);
+	/* results of before the outage move nothing now */
+	assert_int_equal(fail_once(w, DST, 0), 0);
+}
+
+static void hint_looks_at_its_gate_only(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	assert_true(ebb_tick_gate(w->ticker, DST + 1, w->now) == UINT64_MAX);
+	assert_int_equal(w->move_count, 0);
+	(void)ebb_tick_gate(w->ticker, DST, w->now);
+	assert_int_equal(w->move_count, 1);
+	(void)ebb_tick_gate(w->ticker, 4000000, w->now); /* outside every table */
+}
+
+static void workload_gates_move_apart(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_WORKLOAD);
+	w->view.pairs[PAIR + 1] = w->view.pairs[PAIR];
+	w->view.pairs[PAIR + 1].workload = 78;
+	w->view.kernel->pair_high = PAIR + 1;
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DSTS + PAIR, 0);
+	(void)tick(w);
+	assert_int_equal(state_of(w, DSTS + PAIR), EBB_STATE_OPEN);
+	assert_int_equal(state_of(w, DSTS + PAIR + 1), EBB_STATE_CLOSED);
+	assert_int_equal(w->moves[0].pair, PAIR);
+}
+
+static void other_is_never_judged(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
+	w->view.pairs[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
+	w->view.gates[EBB_SLOT_OTHER].failed = 1000;
+	assert_int_equal(tick(w).moves, 0);
+	(void)ebb_tick_gate(w->ticker, EBB_SLOT_OTHER, w->now);
+	assert_int_equal(w->move_count, 0);
+	assert_int_equal(w->view.verdicts[EBB_SLOT_OTHER].arm, 0);
+}
+
+static void restart_forgets_nothing_but_the_window(void **state)
+{
+	struct world *w = *state;
+	uint64_t word;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	(void)tick(w);
+	word = w->view.verdicts[DST].word;
+
+	w->now += S;
+	start_ticker(w, true);
+	w->move_count = 0;
+	assert_int_equal(tick(w).moves, 0);
+	assert_true(w->view.verdicts[DST].word == word);
+	assert_int_equal(w->view.memories[DST].trips, 1);
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(2 * w->config.open_for_ns));
+}
+
+static void restart_tells_what_the_kernel_did_alone(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	(void)tick(w);
+	/* the agent dies; the kernel probes and closes alone */
+	w->now += 20 * S;
+	for (int i = 0; i < 2; i++) {
+		struct ebb_answer probe = ask(w, DST);
+
+		assert_int_equal(probe.kind, EBB_ANSWER_PROBE);
+		(void)ebb_probe_finish(&w->view.gates[DST], probe.probe_index, probe.probe_word, w->now,
+				       EBB_PROBE_OK);
+	}
+	(void)ask(w, DST);
+	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
+
+	w->move_count = 0;
+	start_ticker(w, true);
+	assert_int_equal(tick(w).moves, 2);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_OPEN_EXPIRED);
+	assert_int_equal(w->moves[1].transition.reason, EBB_REASON_PROBES_SUCCEEDED);
+	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
+}
+
+static void slot_with_a_new_owner_starts_anew(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	(void)tick(w);
+	assert_int_equal(state_of(w, DST), EBB_STATE_OPEN);
+	memset(&w->view.gates[DST], 0, sizeof(w->view.gates[DST]));
+	memset(&w->view.verdicts[DST], 0, sizeof(w->view.verdicts[DST]));
+	memset(&w->view.memories[DST], 0, sizeof(w->view.memories[DST]));
+	w->view.dsts[DST].epoch++;
+	(void)tick(w);
+	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm),
+			 ebb_ns_to_ticks(w->config.open_for_ns));
+}
+
+static void results_make_the_next_tick_soon(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	(void)succeed_once(w, DST, 0);
+	assert_true(tick(w).busy);
+	assert_false(tick(w).busy);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(empty_maps_tick_without_a_move),
+		TEST(new_gate_is_armed_with_the_first_open_time),
+		TEST(failure_rate_opens_at_the_look_and_the_kernel_obeys),
+		TEST(kernel_pull_is_taken_over_unchanged),
+		TEST(outage_opens_probes_and_closes),
+		TEST(hint_looks_at_its_gate_only),
+		TEST(workload_gates_move_apart),
+		TEST(other_is_never_judged),
+		TEST(restart_forgets_nothing_but_the_window),
+		TEST(restart_tells_what_the_kernel_did_alone),
+		TEST(slot_with_a_new_owner_starts_anew),
+		TEST(results_make_the_next_tick_soon),
+	};
+
+	return cmocka_run_group_tests_name("tick", tests, NULL, NULL);
+}

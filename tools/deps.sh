@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian packages named as arguments, as far as they are missing.
+# Fast and silent when nothing is. No service is started or enabled by it.
+#
+# usage: tools/deps.sh PACKAGE...
+set -eu
+
+fail()
+{
+	echo "deps: $*" >&2
+	exit 1
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "deps: no apt here; what Debian calls: $*" >&2
+	echo "deps: going on with what is installed" >&2
+	exit 0
+fi
+
+missing=''
+# dpkg-query fails for a name it has never seen; what it does not list as installed is missing.
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+	sed -n 's/^installed //p') || true
+for package in "$@"; do
+	# any node does, whoever packaged it
+	if [ "$package" = nodejs ] && command -v node >/dev/null; then
+		continue
+	fi
+	echo "$installed" | grep -qxF "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+[ "$(id -u)" -eq 0 ] || fail "missing packages: as root, run: apt-get install --no-install-recommends$missing"
+echo "deps: installing$missing"
+
+# Some packages bring a service (prometheus, for promtool). The usual way to keep apt from
+# starting services is a policy; ours is there only while apt runs, and not if there is one.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update || fail "apt-get update failed: is there a network, and are the apt sources right?"
+# shellcheck disable=SC2086  # a list of words
+apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >&2 ||
+	fail "apt-get cannot install$missing"
+
+case " $missing " in
+*' prometheus '*)
+	# Only promtool is wanted; do not let the next boot start a server.
+	if command -v deb-systemd-helper >/dev/null; then
+		deb-systemd-helper disable prometheus.service >/dev/null || true
+	fi
+	;;
+esac

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/idle.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each run looks at every eighth slot: at full tables that is under a millisecond. */
+#define STRIDE 8
+
+#define GRACE_NS 1000000000ULL /* between taking a key out and giving its slot away */
+
+/* Longer than any connect() lasts (127 s, 131 s from 6.12): after that a SYN whose end we never saw is forgotten. */
+#define CONNECTING_NS (300 * 1000000000ULL)
+
+/* What the collector remembers of a slot. */
+struct watched {
+	uint64_t activity; /* sum of the counters when last seen */
+	uint64_t since_ns; /* since then unchanged; retiring: when it began */
+	uint32_t epoch;	   /* whose activity that is */
+	bool retiring;
+};
+
+struct ebb_collector {
+	const struct ebb_view *view;
+	uint64_t idle_ns;
+	struct ebb_idle_ops ops;
+	uint32_t run;
+	struct watched *dsts;
+	struct watched *pairs;
+	bool *referenced; /* by destination: some pair is about it; of the present run */
+	bool referenced_known;
+};
+
+int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struct ebb_idle_ops *ops,
+		      struct ebb_collector **ret_collector)
+{
+	struct ebb_collector *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->view = view;
+	c->idle_ns = idle_ns;
+	c->ops = *ops;
+	c->dsts = calloc(view->dst_max, sizeof(*c->dsts));
+	c->pairs = calloc(view->pair_max, sizeof(*c->pairs));
+	c->referenced = calloc(view->dst_max, sizeof(*c->referenced));
+	if (!c->dsts || !c->pairs || !c->referenced) {
+		ebb_collector_free(c);
+		return -ENOMEM;
+	}
+	*ret_collector = c;
+	return 0;
+}
+
+void ebb_collector_free(struct ebb_collector *collector)
+{
+	if (!collector)
+		return;
+	free(collector->dsts);
+	free(collector->pairs);
+	free(collector->referenced);
+	free(collector);
+}
+
+/* Everything that a connection, refused or not, makes grow. */
+static uint64_t pair_activity(const struct ebb_pair *pair)
+{
+	uint64_t sum = pair->attempts + pair->syn_sent;
+
+	for (int i = 0; i < EBB_OUTCOME_MAX; i++)
+		sum += pair->outcomes[i];
+	for (int i = 0; i < EBB_CAUSE_MAX; i++)
+		sum += pair->denied[i] + pair->would_deny[i];
+	return sum;
+}
+
+/* Is a SYN out whose end we have not seen? */
+static bool is_connecting(const struct ebb_pair *pair)
+{
+	uint64_t ended = 0;
+
+	for (int i = EBB_OUTCOME_ESTABLISHED; i <= EBB_OUTCOME_CANCELLED; i++)
+		ended += pair->outcomes[i];
+	return pair->syn_sent != ended;
+}
+
+/* Closed, not in backoff, nobody inside. */
+static bool gate_is_quiet(const struct ebb_view *view, uint32_t gate)
+{
+	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+
+	return ebb_word_state(word) == EBB_STATE_CLOSED && view->memories[gate].trips == 0 &&
+	       view->gates[gate].in_use == 0;
+}
+
+/* True when nothing has moved for the idle time. */
+static bool is_idle(const struct ebb_collector *c, struct watched *w, uint32_t epoch, uint64_t activity,
+		    uint64_t now_ns)
+{
+	if (w->since_ns == 0 || w->epoch != epoch || w->activity != activity) {
+		w->epoch = epoch;
+		w->activity = activity;
+		w->since_ns = now_ns;
+		return false;
+	}
+	return now_ns - w->since_ns >= c->idle_ns;
+}
+
+static void clear_gate(const struct ebb_view *view, uint32_t gate)
+{
+	memset(&view->gates[gate], 0, sizeof(view->gates[gate]));
+	memset(&view->verdicts[gate], 0, sizeof(view->verdicts[gate]));
+	memset(&view->memories[gate], 0, sizeof(view->memories[gate]));
+}
+
+/* -------------------------------------------------------------------- pairs -- */
+
+static int retire_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_pair *pair = &c->view->pairs[slot];
+	struct ebb_pair_key key = {.workload = pair->workload,
+				   .dst = pair->dst,
+				   .dst_epoch = pair->dst_epoch};
+	int r;
+
+	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key);
+	if (r < 0)
+		return r;
+	pair->state = EBB_SLOT_RETIRING;
+	__atomic_store_n(&pair->epoch, pair->epoch + 1, __ATOMIC_RELEASE);
+	c->pairs[slot].retiring = true;
+	c->pairs[slot].since_ns = now_ns;
+	return 0;
+}
+
+/* It was used in the moment between the last look and the new epoch: as if nothing had been. */
+static int revive_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_pair *pair = &c->view->pairs[slot];
+	struct ebb_pair_key key = {.workload = pair->workload,
+				   .dst = pair->dst,
+				   .dst_epoch = pair->dst_epoch};
+	struct ebb_ref ref = {.slot = slot, .epoch = pair->epoch - 1};
+	int r;
+
+	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key, &ref);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	/* -EEXIST: its key has another slot by now. This one ends by itself when its connections have */
+	__atomic_store_n(&pair->epoch, ref.epoch, __ATOMIC_RELEASE);
+	pair->state = EBB_SLOT_LIVE;
+	c->pairs[slot] = (struct watched){.since_ns = now_ns, .epoch = ref.epoch};
+	return 0;
+}
+
+static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_pair *pair = &c->view->pairs[slot];
+	uint32_t epoch = pair->epoch;
+	int r;
+
+	if (now_ns - c->pairs[slot].since_ns < GRACE_NS)
+		return 0;
+	if (pair_activity(pair) != c->pairs[slot].activity || pair->active)
+		return revive_pair(c, slot, now_ns);
+	if (pair->gate >= c->view->dst_max && pair->gate < c->view->gate_max)
+		clear_gate(c->view, pair->gate);
+	memset(pair, 0, sizeof(*pair));
+	pair->epoch = epoch;
+	memset(&c->pairs[slot], 0, sizeof(c->pairs[slot]));
+	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_PAIR, slot);
+	return r < 0 ? r : 1;
+}
+
+static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	const struct ebb_view *view = c->view;
+	const struct ebb_pair *pair = &view->pairs[slot];
+	struct watched *w = &c->pairs[slot];
+
+	if (w->retiring)
+		return finish_pair(c, slot, now_ns);
+	if (pair->state != EBB_SLOT_LIVE || pair->dst >= view->dst_max || pair->gate >= view->gate_max)
+		return 0;
+	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || pair->active ||
+	    view->policies[pair->dst].override_state)
+		return 0;
+	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
+		return 0;
+	if (pair->gate >= view->dst_max && !gate_is_quiet(view, pair->gate))
+		return 0;
+	return retire_pair(c, slot, now_ns);
+}
+
+/* ------------------------------------------------------------- destinations -- */
+
+static bool has_pair(const struct ebb_view *view, uint32_t dst, uint32_t epoch)
+{
+	uint32_t high = view->kernel->pair_high;
+
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
+		if (view->pairs[p].state != EBB_SLOT_FREE && view->pairs[p].dst == dst &&
+		    view->pairs[p].dst_epoch == epoch)
+			return true;
+	}
+	return false;
+}
+
+/* The same for many destinations: one walk over the pairs for each run that needs it. */
+static bool is_referenced(struct ebb_collector *c, uint32_t dst)
+{
+	uint32_t high = c->view->kernel->pair_high;
+
+	if (!c->referenced_known) {
+		memset(c->referenced, 0, c->view->dst_max * sizeof(*c->referenced));
+		for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < c->view->pair_max; p++) {
+			if (c->view->pairs[p].state != EBB_SLOT_FREE &&
+			    c->view->pairs[p].dst < c->view->dst_max)
+				c->referenced[c->view->pairs[p].dst] = true;
+		}
+		c->referenced_known = true;
+	}
+	return c->referenced[dst];
+}
+
+static int retire_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_dst *dst = &c->view->dsts[slot];
+	int r;
+
+	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint);
+	if (r < 0)
+		return r;
+	dst->state = EBB_SLOT_RETIRING;
+	__atomic_store_n(&dst->epoch, dst->epoch + 1, __ATOMIC_RELEASE);
+	c->dsts[slot].retiring = true;
+	c->dsts[slot].since_ns = now_ns;
+	return 0;
+}
+
+static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_dst *dst = &c->view->dsts[slot];
+	struct ebb_ref ref = {.slot = slot, .epoch = dst->epoch - 1};
+	int r;
+
+	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint, &ref);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	__atomic_store_n(&dst->epoch, ref.epoch, __ATOMIC_RELEASE);
+	dst->state = EBB_SLOT_LIVE;
+	c->dsts[slot] = (struct watched){.since_ns = now_ns, .epoch = ref.epoch};
+	return 0;
+}
+
+static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_dst *dst = &c->view->dsts[slot];
+	uint32_t epoch = dst->epoch;
+	int r;
+
+	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
+		return 0;
+	if (has_pair(c->view, slot, epoch - 1))
+		return revive_dst(c, slot, now_ns);
+	clear_gate(c->view, slot);
+	memset(dst, 0, sizeof(*dst));
+	dst->epoch = epoch;
+	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
+	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_DST, slot);
+	return r < 0 ? r : 1;
+}
+
+/* A destination is idle when its pairs have gone, and it is not just being met. */
+static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	const struct ebb_view *view = c->view;
+	const struct ebb_dst *dst = &view->dsts[slot];
+
+	if (c->dsts[slot].retiring)
+		return finish_dst(c, slot, now_ns);
+	if (dst->state != EBB_SLOT_LIVE || now_ns - dst->created_ns < c->idle_ns ||
+	    view->policies[slot].override_state || !gate_is_quiet(view, slot) || is_referenced(c, slot))
+		return 0;
+	return retire_dst(c, slot, now_ns);
+}
+
+int ebb_collector_run(struct ebb_collector *collector, uint64_t now_ns)
+{
+	struct ebb_collector *c = collector;
+	uint32_t dst_high = c->view->kernel->dst_high, pair_high = c->view->kernel->pair_high;
+	uint32_t first = EBB_SLOT_OTHER + 1 + c->run++ % STRIDE;
+	int r, freed = 0, error = 0;
+
+	c->referenced_known = false;
+	for (uint32_t p = first; p <= pair_high && p < c->view->pair_max; p += STRIDE) {
+		r = look_at_pair(c, p, now_ns);
+		if (r < 0)
+			error = r;
+		else
+			freed += r;
+	}
+	for (uint32_t d = first; d <= dst_high && d < c->view->dst_max; d += STRIDE) {
+		r = look_at_dst(c, d, now_ns);
+		if (r < 0)
+			error = r;
+		else
+			freed += r;
+	}
+	return error ? error : freed;
+}
+
+void ebb_collector_sweep(const struct ebb_view *view)
+{
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p < view->pair_max; p++) {
+		struct ebb_pair *pair = &view->pairs[p];
+
+		if (pair->state != EBB_SLOT_RETIRING)
+			continue;
+		if (pair->gate >= view->dst_max && pair->gate < view->gate_max)
+			clear_gate(view, pair->gate);
+		*pair = (struct ebb_pair){.epoch = pair->epoch};
+	}
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d < view->dst_max; d++) {
+		struct ebb_dst *dst = &view->dsts[d];
+		uint32_t epoch = dst->epoch;
+
+		if (dst->state != EBB_SLOT_RETIRING)
+			continue;
+		clear_gate(view, d);
+		memset(dst, 0, sizeof(*dst));
+		dst->epoch = epoch;
+	}
+}

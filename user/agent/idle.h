@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slots that nobody has used for long go back to the free queues, so that a node
+ * that runs for months never fills its tables with what it met once.
+ *
+ *	live --idle--> retiring: epoch + 1, key removed
+ *	                  | a second later
+ *	                  +-- untouched --> cleared, free
+ *	                  +-- touched ----> live again, with its old epoch
+ *
+ * A slot is idle when its counters did not move for the given time, no
+ * connection is open, its breaker is closed and not in backoff, and no override
+ * stands. Everything that holds a slot's index holds the epoch too, so what was
+ * under way while the slot changed hands is counted as stale and changes nothing.
+ */
+#ifndef EBB_AGENT_IDLE_H
+#define EBB_AGENT_IDLE_H
+
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "kernel/maps.h"
+#include "kernel/slots.h"
+
+/* What the collector does to the look-up tables and queues; a test has its own. */
+struct ebb_idle_ops {
+	void *userdata;
+	/* 0 or a negative errno, as in kernel/slots.h */
+	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key);
+	int (*insert)(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref);
+	int (*release)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
+};
+
+struct ebb_collector;
+
+/* @view and @ops->userdata are borrowed. */
+int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struct ebb_idle_ops *ops,
+		      struct ebb_collector **ret_collector);
+void ebb_collector_free(struct ebb_collector *collector);
+
+/*
+ * One pass over an eighth of the slots; call it about once a second. Returns the
+ * number of slots that became free, or a negative errno of an operation (the
+ * slot stays as it is and is tried again).
+ */
+int ebb_collector_run(struct ebb_collector *collector, uint64_t now_ns);
+
+/*
+ * At a start over maps of an earlier agent, before the queues are rebuilt: slots
+ * that it was taking back are free.
+ */
+void ebb_collector_sweep(const struct ebb_view *view);
+
+#endif /* EBB_AGENT_IDLE_H */

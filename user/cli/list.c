@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 'ebb list': one row for each gate. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/render.h"
+#include "core/policy.h"
+#include "lib/table.h"
+#include "lib/units.h"
+
+/* ------------------------------------------------------------ sorting -- */
+
+/* What stands in the way first: the greater, the higher. */
+static double key_state(const struct ebb_gate_row *row)
+{
+	static const double weight[EBB_STATE_MAX] =
+		{[EBB_STATE_CLOSED] = 0, [EBB_STATE_HALF_OPEN] = 1, [EBB_STATE_OPEN] = 2};
+
+	if (row->override != EBB_OVERRIDE_AUTO)
+		return 3;
+	return row->state < EBB_STATE_MAX ? weight[row->state] : 0;
+}
+
+/* The latest change first. */
+static double key_since(const struct ebb_gate_row *row)
+{
+	return (double)row->since_ns;
+}
+
+static double key_active(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.active;
+}
+
+static double key_connects(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.attempts;
+}
+
+static double key_failed(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.failures;
+}
+
+static double key_denied(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.denied + (double)row->sums.would_deny;
+}
+
+static double key_p50(const struct ebb_gate_row *row)
+{
+	return (double)row->connect.p50;
+}
+
+static double key_p99(const struct ebb_gate_row *row)
+{
+	return (double)row->connect.p99;
+}
+
+static double key_rtt(const struct ebb_gate_row *row)
+{
+	return (double)row->rtt.p50;
+}
+
+struct sort_key {
+	const char *name;
+	double (*value)(const struct ebb_gate_row *row);
+};
+
+/* Greatest first; equal ones stay in the order of their names. "name" is the order they come in. */
+static const struct sort_key sort_keys[] = {
+	{"name", NULL},
+	{"state", key_state},
+	{"since", key_since},
+	{"active", key_active},
+	{"connects", key_connects},
+	{"failed", key_failed},
+	{"window", ebb_window_share},
+	{"denied", key_denied},
+	{"p50", key_p50},
+	{"p99", key_p99},
+	{"rtt", key_rtt},
+};
+#define SORT_KEYS (sizeof(sort_keys) / sizeof(sort_keys[0]))
+
+struct sortable {
+	struct ebb_gate_row row;
+	double value;
+	size_t place;
+};
+
+static int by_value(const void *pa, const void *pb)
+{
+	const struct sortable *a = pa, *b = pb;
+
+	if (a->value != b->value)
+		return a->value < b->value ? 1 : -1;
+	return a->place < b->place ? -1 : 1;
+}
+
+static int sort_rows(struct ebb_snapshot *snapshot, const struct sort_key *key, struct ebb_why *why)
+{
+	struct sortable *rows;
+
+	if (!key->value || snapshot->count == 0)
+		return 0;
+	rows = calloc(snapshot->count, sizeof(*rows));
+	if (!rows)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < snapshot->count; i++)
+		rows[i] = (struct sortable){snapshot->rows[i], key->value(&snapshot->rows[i]), i};
+	qsort(rows, snapshot->count, sizeof(*rows), by_value);
+	for (size_t i = 0; i < snapshot->count; i++)
+		snapshot->rows[i] = rows[i].row;
+	free(rows);
+	return 0;
+}
+
+/* ---------------------------------------------------------- filtering -- */
+
+static bool is_state(const char *name)
+{
+	for (uint32_t s = 0; s < EBB_STATE_MAX; s++) {
+		if (strcmp(name, ebb_state_name(s)) == 0)
+			return true;
+	}
+	return strcmp(name, "forced_open") == 0 || strcmp(name, "forced_closed") == 0;
+}
+
+/* The whole name, its last part, or a pattern. */
+static bool matches_workload(const char *pattern, const char *name)
+{
+	const char *last = strrchr(name, '/');
+
+	return fnmatch(pattern, name, 0) == 0 || (last && strcmp(pattern, last + 1) == 0);
+}
+
+/* Does @row have to do with the workload? A gate of the node does when one of its pairs does. */
+static bool has_workload(const struct ebb_look *look, const struct ebb_gate_row *row, const char *pattern)
+{
+	const struct ebb_view *view = look->view;
+
+	if (row->workload)
+		return matches_workload(pattern, row->workload);
+	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
+		const struct ebb_pair *pair = &view->pairs[i];
+
+		if (pair->gate == row->gate && pair->dst == row->dst && pair->state != EBB_SLOT_FREE &&
+		    matches_workload(pattern, ebb_cgroup_name(look->names, pair->workload)))
+			return true;
+	}
+	return false;
+}
+
+int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
+		    const struct ebb_list_filter *filter, struct ebb_why *why)
+{
+	const struct sort_key *key = &sort_keys[0];
+	size_t kept = 0;
+
+	if (filter->sort) {
+		char names[128];
+		size_t used = 0, i;
+
+		for (i = 0; i < SORT_KEYS && strcmp(sort_keys[i].name, filter->sort) != 0; i++)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+						 sort_keys[i].name);
+		if (i == SORT_KEYS)
+			return ebb_why(why, -EINVAL, "--sort: '%s' is not possible: one of %s", filter->sort,
+				       names);
+		key = &sort_keys[i];
+	}
+	if (filter->state && !is_state(filter->state))
+		return ebb_why(why, -EINVAL,
+			       "--state: '%s' is not possible: closed, open, half_open, forced_open or forced_closed",
+			       filter->state);
+
+	for (size_t i = 0; i < snapshot->count; i++) {
+		struct ebb_gate_row row = snapshot->rows[i];
+
+		if ((filter->state && strcmp(filter->state, ebb_gate_state_name(&row)) != 0) ||
+		    (filter->workload && !has_workload(look, &row, filter->workload))) {
+			free(row.workload);
+			continue;
+		}
+		snapshot->rows[kept++] = row;
+	}
+	snapshot->count = kept;
+	return sort_rows(snapshot, key, why);
+}
+
+/* --------------------------------------------------------------- text -- */
+
+static const struct ebb_column columns[] = {
+	{"DESTINATION", EBB_ALIGN_LEFT, false, 0}, {"WORKLOAD", EBB_ALIGN_LEFT, true, 0},
+	{"MODE", EBB_ALIGN_LEFT, false, 4},	   {"STATE", EBB_ALIGN_LEFT, false, 0},
+	{"SINCE", EBB_ALIGN_RIGHT, false, 3},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 2},
+	{"CONNECTS", EBB_ALIGN_RIGHT, false, 1},   {"FAILED", EBB_ALIGN_RIGHT, false, 0},
+	{"WINDOW", EBB_ALIGN_RIGHT, false, 5},	   {"DENIED", EBB_ALIGN_RIGHT, false, 0},
+	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 7},
+	{"P95", EBB_ALIGN_RIGHT, false, 9},	   {"P99", EBB_ALIGN_RIGHT, false, 6},
+	{"RTT", EBB_ALIGN_RIGHT, false, 8},	   {"LIMIT", EBB_ALIGN_RIGHT, true, 10},
+};
+
+static void time_cell(struct ebb_table *table, const struct ebb_times *times, uint64_t ns)
+{
+	char text[EBB_FORMAT_MAX];
+
+	if (times->count == 0)
+		ebb_table_cell(table, "-");
+	else
+		ebb_table_cell(table, "%s", ebb_format_duration(ns, text, sizeof(text)));
+}
+
+static void count_cell(struct ebb_table *table, uint64_t count)
+{
+	char text[EBB_FORMAT_MAX];
+
+	ebb_table_cell(table, "%s", ebb_format_count(count, text, sizeof(text)));
+}
+
+static void row_cells(struct ebb_table *table, const struct ebb_look *look, const struct ebb_gate_row *row)
+{
+	double share = ebb_window_share(row);
+	char text[EBB_FORMAT_MAX];
+
+	ebb_table_cell(table, "%s", row->name);
+	ebb_table_cell(table, "%s", row->workload ? row->workload : "-");
+	ebb_table_cell(table, "%s", ebb_mode_name(row->policy.mode));
+	ebb_table_cell(table, "%s", ebb_gate_state_name(row));
+	if (row->since_ns)
+		ebb_table_cell(table, "%s",
+			       ebb_format_duration(ebb_age(look->now_ns, row->since_ns), text, sizeof(text)));
+	else
+		ebb_table_cell(table, "-");
+	count_cell(table, row->sums.active);
+	count_cell(table, row->sums.attempts);
+	count_cell(table, row->sums.failures);
+	if (share < 0)
+		ebb_table_cell(table, "-");
+	else
+		ebb_table_cell(table, "%.0f%% of %" PRIu64, share * 100,
+			       (uint64_t)row->memory.window_ok + row->memory.window_failed);
+	count_cell(table, row->sums.denied);
+	count_cell(table, row->sums.would_deny);
+	time_cell(table, &row->connect, row->connect.p50);
+	time_cell(table, &row->connect, row->connect.p95);
+	time_cell(table, &row->connect, row->connect.p99);
+	time_cell(table, &row->rtt, row->rtt.p50);
+	if (row->policy.concurrent)
+		ebb_table_cell(table, "%" PRIu64 "/%u", (uint64_t)row->kernel.in_use, row->policy.concurrent);
+	else
+		ebb_table_cell(table, "-");
+}
+
+int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
+{
+	struct ebb_table *table;
+	int r;
+
+	r = ebb_table_new(columns, sizeof(columns) / sizeof(columns[0]), &table);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < snapshot->count; i++)
+		row_cells(table, look, &snapshot->rows[i]);
+	r = ebb_table_print(table, out, 0, look->columns);
+	ebb_table_free(table);
+	return r;
+}
+
+/* --------------------------------------------------------------- JSON -- */
+
+static json_t *times_json(const struct ebb_times *times)
+{
+	if (times->count == 0)
+		return json_pack("{s:i}", "count", 0);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", ebb_json_count(times->count), "mean",
+			 ebb_json_seconds(times->mean), "p50", ebb_json_seconds(times->p50), "p90",
+			 ebb_json_seconds(times->p90), "p95", ebb_json_seconds(times->p95), "p99",
+			 ebb_json_seconds(times->p99), "max", ebb_json_seconds(times->most));
+}
+
+static json_t *workload_json(const struct ebb_gate_row *row)
+{
+	return row->workload ? json_string(row->workload) : json_null();
+}
+
+json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
+{
+	double share = ebb_window_share(row);
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
+			 "s:{s:o, s:o}}",
+			 "destination", row->name, "workload", workload_json(row), "scope",
+			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->policy.mode), "state",
+			 ebb_gate_state_name(row), "refuses", ebb_gate_refuses(row), "since_timestamp",
+			 ebb_json_timestamp(look, row->since_ns), "open_until_timestamp",
+			 ebb_json_timestamp(look, row->until_ns), "active", ebb_json_count(row->sums.active),
+			 "attempts", ebb_json_count(row->sums.attempts), "failures",
+			 ebb_json_count(row->sums.failures), "denied", ebb_json_count(row->sums.denied),
+			 "would_deny", ebb_json_count(row->sums.would_deny), "window", "ok",
+			 (json_int_t)row->memory.window_ok, "failed", (json_int_t)row->memory.window_failed,
+			 "slow", (json_int_t)row->memory.window_slow, "failure_rate",
+			 share < 0 ? json_null() : json_real(share), "connect_seconds",
+			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
+			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
+			 row->policy.concurrent ? json_integer(row->policy.concurrent) : json_null());
+}
+
+json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)
+{
+	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "timestamp",
+			 ebb_json_timestamp(look, move->at_ns), "from",
+			 ebb_state_name(ebb_reason_from(move->reason)), "to",
+			 ebb_state_name(ebb_reason_to(move->reason)), "reason", ebb_reason_name(move->reason),
+			 "ok", (json_int_t)move->ok, "failed", (json_int_t)move->failed, "slow",
+			 (json_int_t)move->slow, "run", (json_int_t)move->run, "open_until_timestamp",
+			 ebb_json_timestamp(look, move->until_ns));
+}
+
+json_t *ebb_list_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < snapshot->count; i++) {
+		if (json_array_append_new(rows, ebb_gate_json(look, &snapshot->rows[i])) < 0) {
+			json_decref(rows);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o}", "destinations", rows);
+}
+
+/* ------------------------------------------------------------ command -- */
+
+static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_session *session,
+				struct ebb_snapshot *snapshot)
+{
+	const struct ebb_list_filter filter = {
+		.state = ebb_args_get(args, "state"),
+		.workload = ebb_args_get(args, "workload"),
+		.sort = ebb_args_get(args, "sort"),
+	};
+	bool none = snapshot->count == 0;
+	struct ebb_why why = {};
+	int r;
+
+	r = ebb_list_select(&session->look, snapshot, &filter, &why);
+	if (r < 0)
+		return ebb_fail(args, r == -EINVAL ? EBB_EXIT_USAGE : EBB_EXIT_FAILED, "%s", why.text);
+	if (session->json)
+		return ebb_print_json(args, ebb_list_json(&session->look, snapshot));
+	if (snapshot->count == 0)
+		return ebb_fail(args, EBB_EXIT_DONE, "%s",
+				none ? "no destinations yet: they appear with the first connection"
+				     : "no destination is like that: leave out --state or --workload");
+	r = ebb_list_text(stdout, &session->look, snapshot);
+	if (r < 0)
+		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
+	return EBB_EXIT_DONE;
+}
+
+enum ebb_exit ebb_cmd_list(const struct ebb_args *args)
+{
+	struct ebb_snapshot snapshot = {};
+	struct ebb_session session;
+	enum ebb_exit code;
+	int r;
+
+	code = ebb_session_open(args, &session);
+	if (code != EBB_EXIT_DONE)
+		return code;
+	r = ebb_snapshot_take(&session.look, &snapshot);
+	if (r < 0)
+		code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
+	else
+		code = print_list(args, &session, &snapshot);
+	ebb_snapshot_free(&snapshot);
+	ebb_session_close(&session);
+	return code;
+}

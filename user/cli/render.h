@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each reading command prints, apart from how it gets at the maps: so a
+ * test renders a view of its own.
+ */
+#ifndef EBB_CLI_RENDER_H
+#define EBB_CLI_RENDER_H
+
+#include "cli/common.h"
+#include "cli/snapshot.h"
+#include "kernel/probe.h"
+
+/* ------------------------------------------------------------- status -- */
+
+int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot);
+json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot);
+
+/* --------------------------------------------------------------- list -- */
+
+/* Which rows, in which order. NULL: all, by name. */
+struct ebb_list_filter {
+	const char *state;
+	const char *workload;
+	const char *sort;
+};
+
+/* Keeps the rows that pass and sorts them. -EINVAL with the reason. */
+int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
+		    const struct ebb_list_filter *filter, struct ebb_why *why);
+int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot);
+json_t *ebb_list_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot);
+
+/* One gate as 'list' and 'show' have it in JSON; one transition as 'show' and 'watch' have it. */
+json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row);
+json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move);
+
+/* --------------------------------------------------------------- show -- */
+
+/* The rows of the destination that @name means. -ENOENT with near names in the reason. */
+int ebb_show_find(const struct ebb_snapshot *snapshot, const char *name, size_t *ret_first, size_t *ret_count,
+		  struct ebb_why *why);
+int ebb_show_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count);
+json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count);
+
+/* "open since 3.2s: 5 failures in a row; probes begin in 1.8s" */
+const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
+			      size_t size);
+
+/* -------------------------------------------------------------- watch -- */
+
+struct ebb_watch;
+
+/* Remembers the present as what is known. */
+int ebb_watch_new(const struct ebb_look *look, bool json, struct ebb_watch **ret_watch);
+void ebb_watch_free(struct ebb_watch *watch);
+/* Prints what changed since the last time: a line each, or a JSON object. 0 or a negative errno. */
+int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *out);
+
+/* ------------------------------------------------------------- doctor -- */
+
+/* Facts about the node, as 'ebb doctor' tells them. */
+struct ebb_node_facts {
+	char mount[EBB_CGROUP_PATH_MAX]; /* of cgroup2; "": none */
+	bool hybrid;
+	char pods[EBB_CGROUP_PATH_MAX]; /* cgroup of the pods; "": none */
+	int jit;			/* 0: off, 1 and 2: on, negative: unknown */
+	char missing_capabilities[128]; /* "": none */
+};
+
+/* True when everything required is there. */
+bool ebb_doctor_fit(const struct ebb_feature_result results[EBB_FEATURE_MAX]);
+int ebb_doctor_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX],
+		    const struct ebb_node_facts *facts, size_t columns);
+json_t *ebb_doctor_json(const struct ebb_feature_result results[EBB_FEATURE_MAX],
+			const struct ebb_node_facts *facts);
+
+#endif /* EBB_CLI_RENDER_H */

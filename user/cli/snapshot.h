@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every gate at one moment, copied out of the live maps once: what 'list',
+ * 'show', 'status' and 'watch' print. The maps change while they are read;
+ * each element is copied once and may be torn between its fields, which costs
+ * a number that is a moment old.
+ */
+#ifndef EBB_CLI_SNAPSHOT_H
+#define EBB_CLI_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/common.h"
+#include "export/name.h"
+
+/* Why a state is as it is, as far as the maps tell. */
+enum ebb_since {
+	EBB_SINCE_START,      /* it never moved */
+	EBB_SINCE_TRANSITION, /* the newest remembered transition began it */
+	EBB_SINCE_EXPIRED,    /* the time of open is over, nobody wrote it down yet */
+	EBB_SINCE_KERNEL,     /* the kernel moved it, the agent has not looked yet */
+};
+
+/* What pairs count, summed over the pairs of a gate. */
+struct ebb_sums {
+	uint64_t active;
+	uint64_t attempts; /* passed by us */
+	uint64_t local;	   /* of these, failed before any SYN */
+	uint64_t outcomes[EBB_OUTCOME_MAX];
+	uint64_t failures; /* outcomes that the policy counts */
+	uint64_t denied, would_deny;
+	uint64_t denied_by[EBB_CAUSE_MAX], would_deny_by[EBB_CAUSE_MAX];
+};
+
+struct ebb_times {
+	uint64_t count, mean, p50, p90, p95, p99; /* ns */
+	uint64_t most;				  /* no value was above it */
+};
+
+struct ebb_gate_row {
+	uint32_t dst, gate;
+	uint32_t dst_epoch;
+	uint32_t scope; /* of this gate: of the node or of one workload */
+	char name[EBB_DST_NAME_MAX];
+	char *workload; /* of a gate of a workload, else NULL */
+	uint64_t workload_id;
+	uint64_t created_ns;
+
+	uint32_t state;	   /* enum ebb_state; an open whose time is over is half-open */
+	uint32_t override; /* in force; enum ebb_override */
+	bool leased;	   /* a live lease, or one is not needed: verdicts are obeyed */
+	uint64_t word;	   /* in force */
+	enum ebb_since since;
+	uint64_t since_ns; /* 0: unknown */
+	uint64_t until_ns; /* end of open, 0 elsewhere */
+
+	struct ebb_policy policy;
+	struct ebb_gate kernel;
+	struct ebb_memory memory;
+	uint64_t arm; /* in force */
+	struct ebb_sums sums;
+	struct ebb_times connect, rtt; /* of the whole destination */
+};
+
+struct ebb_snapshot {
+	struct ebb_gate_row *rows; /* by name, then by workload */
+	size_t count;
+	uint32_t dst_live, pair_live; /* ~other not counted */
+};
+
+/* -ENOMEM. */
+int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snapshot);
+void ebb_snapshot_free(struct ebb_snapshot *snapshot);
+
+/* One gate, alone and without its sums: for 'watch', which keeps its own. */
+void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
+		       struct ebb_gate_row *ret_row);
+
+/* Adds what a copy of a pair counts. @count_mask: which outcomes are failures. */
+void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_t count_mask);
+
+/* Are connections refused at this gate now? */
+bool ebb_gate_refuses(const struct ebb_gate_row *row);
+
+/* "open", "half_open", ..., "forced_open", "forced_closed". */
+const char *ebb_gate_state_name(const struct ebb_gate_row *row);
+
+/* "5 failures in a row", "6 of 10 failed": the facts of a transition. */
+const char *ebb_transition_facts(const struct ebb_transition *move, char *buffer, size_t size);
+
+/* How many transitions are remembered, and the @index'th of them, the oldest first. */
+size_t ebb_memory_kept(const struct ebb_memory *memory);
+const struct ebb_transition *ebb_memory_at(const struct ebb_memory *memory, size_t index);
+
+/* Share of failures in the window as of the agent's last look; negative: the window is empty. */
+double ebb_window_share(const struct ebb_gate_row *row);
+
+#endif /* EBB_CLI_SNAPSHOT_H */

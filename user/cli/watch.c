@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 'ebb watch': what happens, a line or a JSON object each. It polls the maps
+ * and tells the difference to what it saw before; so it needs no privilege
+ * beyond reading, takes no event from the agent, and costs the same whatever
+ * the traffic. Counts of one poll are one line.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cli/render.h"
+#include "core/policy.h"
+#include "lib/units.h"
+
+#define POLL_NS	     200000000L
+#define NAME_COLUMNS 26
+
+struct seen_dst {
+	uint32_t epoch;
+	bool live;
+};
+
+struct seen_gate {
+	uint64_t word;
+	uint32_t moves; /* ever */
+	/* of this poll */
+	bool touched;
+	uint32_t dst;
+	uint64_t workload;
+	uint64_t outcomes[EBB_OUTCOME_MAX];
+	uint64_t denied[EBB_CAUSE_MAX], would_deny[EBB_CAUSE_MAX];
+};
+
+struct seen_pair {
+	uint32_t epoch;
+	uint32_t state;
+	uint64_t outcomes[EBB_OUTCOME_MAX];
+	uint64_t denied[EBB_CAUSE_MAX], would_deny[EBB_CAUSE_MAX];
+};
+
+struct ebb_watch {
+	bool json;
+	bool primed;
+	enum ebb_agent_state agent;
+	uint64_t run_id;
+	struct seen_dst *dsts;
+	struct seen_gate *gates;
+	struct seen_pair *pairs;
+};
+
+void ebb_watch_free(struct ebb_watch *watch)
+{
+	if (!watch)
+		return;
+	free(watch->dsts);
+	free(watch->gates);
+	free(watch->pairs);
+	free(watch);
+}
+
+int ebb_watch_new(const struct ebb_look *look, bool json, struct ebb_watch **ret_watch)
+{
+	const struct ebb_view *view = look->view;
+	struct ebb_watch *watch = calloc(1, sizeof(*watch));
+	int r = -ENOMEM;
+
+	if (!watch)
+		return -ENOMEM;
+	watch->json = json;
+	watch->dsts = calloc(view->dst_max, sizeof(watch->dsts[0]));
+	watch->gates = calloc(view->gate_max, sizeof(watch->gates[0]));
+	watch->pairs = calloc(view->pair_max, sizeof(watch->pairs[0]));
+	if (watch->dsts && watch->gates && watch->pairs)
+		r = ebb_watch_poll(watch, look, NULL);
+	if (r < 0) {
+		ebb_watch_free(watch);
+		return r;
+	}
+	watch->primed = true;
+	*ret_watch = watch;
+	return 0;
+}
+
+/* ------------------------------------------------------------- output -- */
+
+/* Where a line goes, and what it is about. */
+struct teller {
+	const struct ebb_watch *watch;
+	const struct ebb_look *look;
+	FILE *out;
+	char name[EBB_DST_NAME_MAX];
+	char workload[EBB_CGROUP_PATH_MAX]; /* "": of the node */
+};
+
+static void about(struct teller *t, uint32_t dst, uint32_t gate, uint64_t workload)
+{
+	(void)ebb_dst_name(t->look->view, dst, t->name, sizeof(t->name));
+	t->workload[0] = '\0';
+	if (gate >= t->look->view->dst_max)
+		(void)snprintf(t->workload, sizeof(t->workload), "%s",
+			       ebb_cgroup_name(t->look->names, workload));
+}
+
+/* A line of text: time, destination, kind, and what happened. */
+static int tell_text(const struct teller *t, uint64_t at_ns, const char *kind, const char *what)
+{
+	char at[EBB_TIME_MAX];
+	const char *clock;
+
+	(void)ebb_format_time(ebb_look_realtime(t->look, at_ns), true, at, sizeof(at));
+	clock = strchr(at, ' ');
+	(void)fprintf(t->out, "%s  %-*s  %-9s  %s%s%s%s\n", clock ? clock + 1 : at, NAME_COLUMNS, t->name,
+		      kind, what, t->workload[0] ? " (" : "", t->workload, t->workload[0] ? ")" : "");
+	return ferror(t->out) ? -EIO : 0;
+}
+
+/* A JSON object on a line: what every event has, then @facts, which is consumed. */
+static int tell_json(const struct teller *t, uint64_t at_ns, const char *event, json_t *facts)
+{
+	json_t *object =
+		json_pack("{s:o, s:s}", "timestamp", ebb_json_timestamp(t->look, at_ns), "event", event);
+	int r = object && facts ? 0 : -ENOMEM;
+
+	if (r == 0 && t->name[0])
+		r = json_object_set_new(object, "destination", json_string(t->name));
+	if (r == 0 && t->name[0])
+		r = json_object_set_new(object, "workload",
+					t->workload[0] ? json_string(t->workload) : json_null());
+	if (r == 0)
+		r = json_object_update(object, facts);
+	json_decref(facts);
+	if (r < 0) {
+		json_decref(object);
+		return -ENOMEM;
+	}
+	r = json_dumpf(object, t->out, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	json_decref(object);
+	return r < 0 || fputc('\n', t->out) == EOF ? -EIO : 0;
+}
+
+/* "+12 refused, +3 timeout" of what is above zero. */
+static void counts_text(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index),
+			char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	buffer[0] = '\0';
+	for (uint32_t i = 0; i < count && used < size; i++) {
+		if (counts[i])
+			used += (size_t)snprintf(buffer + used, size - used, "%s+%" PRIu64 " %s",
+						 used ? ", " : "", counts[i], name(i));
+	}
+}
+
+static json_t *counts_json(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index))
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (counts[i] && json_object_set_new(object, name(i), ebb_json_count(counts[i])) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
+static bool any(const uint64_t *counts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (counts[i])
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------- changes -- */
+
+static int tell_agent(struct ebb_watch *watch, struct teller *t)
+{
+	static const char *const sentences[] = {
+		[EBB_AGENT_NONE] = "left in order",
+		[EBB_AGENT_RUNNING] = "running",
+		[EBB_AGENT_SILENT] = "silent; its lease holds",
+		[EBB_AGENT_DEAD] = "dead; its lease is over",
+	};
+	const struct ebb_agent *agent = t->look->view->agent;
+	enum ebb_agent_state state = ebb_agent_state(agent, t->look->now_ns);
+	enum ebb_agent_state before = watch->agent;
+	bool restarted = state == EBB_AGENT_RUNNING && agent->run_id != watch->run_id;
+
+	watch->agent = state;
+	if (state == EBB_AGENT_RUNNING)
+		watch->run_id = agent->run_id;
+	if (!watch->primed || (state == before && !restarted))
+		return 0;
+	t->name[0] = t->workload[0] = '\0';
+	if (watch->json)
+		return tell_json(t, t->look->now_ns, "agent",
+				 json_pack("{s:s, s:s, s:i, s:b}", "state", ebb_agent_state_name(state),
+					   "before", ebb_agent_state_name(before), "pid", (int)agent->pid,
+					   "restarted", restarted));
+	(void)snprintf(t->name, sizeof(t->name), "-");
+	return tell_text(t, t->look->now_ns, "agent",
+			 restarted && before == EBB_AGENT_RUNNING ? "running, restarted" : sentences[state]);
+}
+
+static int tell_new(struct ebb_watch *watch, struct teller *t)
+{
+	const struct ebb_view *view = t->look->view;
+	int r = 0;
+
+	for (uint32_t d = 1; d < view->dst_max && d <= view->kernel->dst_high && r == 0; d++) {
+		struct seen_dst *seen = &watch->dsts[d];
+		bool live = view->dsts[d].state == EBB_SLOT_LIVE;
+		uint32_t epoch = view->dsts[d].epoch;
+		bool is_new = live && (!seen->live || seen->epoch != epoch);
+
+		/* one that is about to be taken back may come back: that is nothing new */
+		if (view->dsts[d].state != EBB_SLOT_RETIRING)
+			seen->live = live;
+		if (live)
+			seen->epoch = epoch;
+		if (!is_new || !watch->primed)
+			continue;
+		about(t, d, d, 0);
+		r = watch->json ? tell_json(t, t->look->now_ns, "new_destination", json_object())
+				: tell_text(t, t->look->now_ns, "new", "first connection");
+	}
+	return r;
+}
+
+/* Adds what grew; a counter that shrank was cleared and starts anew. */
+static bool grow(uint64_t *sums, uint64_t *seen, const __u64 *now, uint32_t count)
+{
+	bool grown = false;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t more = now[i] >= seen[i] ? now[i] - seen[i] : now[i];
+
+		sums[i] += more;
+		seen[i] = now[i];
+		grown = grown || more > 0;
+	}
+	return grown;
+}
+
+/* Sums up, for each gate, what its pairs counted since the last poll. */
+static void collect(struct ebb_watch *watch, const struct ebb_view *view)
+{
+	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
+		struct seen_pair *seen = &watch->pairs[i];
+		struct seen_gate *gate;
+		struct ebb_pair pair;
+		bool grown;
+
+		memcpy(&pair, &view->pairs[i], sizeof(pair));
+		if ((pair.state == EBB_SLOT_FREE && i != EBB_SLOT_OTHER) || pair.gate >= view->gate_max ||
+		    pair.dst >= view->dst_max)
+			continue;
+		if (pair.epoch != seen->epoch)
+			*seen = (struct seen_pair){.epoch = pair.epoch};
+		gate = &watch->gates[pair.gate];
+		gate->dst = pair.dst;
+		gate->workload = pair.workload;
+		grown = grow(gate->outcomes, seen->outcomes, pair.outcomes, EBB_OUTCOME_MAX);
+		grown = grow(gate->denied, seen->denied, pair.denied, EBB_CAUSE_MAX) || grown;
+		grown = grow(gate->would_deny, seen->would_deny, pair.would_deny, EBB_CAUSE_MAX) || grown;
+		gate->touched = gate->touched || grown;
+	}
+}
+
+static int tell_failures(const struct teller *t, struct seen_gate *gate, uint32_t count_mask)
+{
+	char what[256];
+
+	for (uint32_t o = 0; o < EBB_OUTCOME_MAX; o++) {
+		if (!(count_mask & (1U << o)))
+			gate->outcomes[o] = 0;
+	}
+	if (!any(gate->outcomes, EBB_OUTCOME_MAX))
+		return 0;
+	if (t->watch->json)
+		return tell_json(t, t->look->now_ns, "failures",
+				 json_pack("{s:o}", "outcomes",
+					   counts_json(gate->outcomes, EBB_OUTCOME_MAX, ebb_outcome_name)));
+	counts_text(gate->outcomes, EBB_OUTCOME_MAX, ebb_outcome_name, what, sizeof(what));
+	return tell_text(t, t->look->now_ns, "failed", what);
+}
+
+static int tell_denials(const struct teller *t, const uint64_t *denied, bool enforced)
+{
+	char what[256];
+
+	if (!any(denied, EBB_CAUSE_MAX))
+		return 0;
+	if (t->watch->json)
+		return tell_json(t, t->look->now_ns, "denials",
+				 json_pack("{s:b, s:o}", "enforced", enforced, "causes",
+					   counts_json(denied, EBB_CAUSE_MAX, ebb_cause_name)));
+	counts_text(denied, EBB_CAUSE_MAX, ebb_cause_name, what, sizeof(what));
+	return tell_text(t, t->look->now_ns, enforced ? "denied" : "would", what);
+}
+
+static int tell_transition(const struct teller *t, const struct ebb_transition *move)
+{
+	char what[256], facts[128], at[EBB_TIME_MAX];
+
+	if (t->watch->json)
+		return tell_json(t, move->at_ns, "transition", ebb_transition_json(t->look, move));
+	(void)ebb_transition_facts(move, facts, sizeof(facts));
+	(void)snprintf(what, sizeof(what), "was %s: %s", ebb_state_name(ebb_reason_from(move->reason)),
+		       facts);
+	if (move->until_ns) {
+		(void)ebb_format_time(ebb_look_realtime(t->look, move->until_ns), true, at, sizeof(at));
+		(void)snprintf(what, sizeof(what), "was %s: %s; probes begin at %s",
+			       ebb_state_name(ebb_reason_from(move->reason)), facts,
+			       strchr(at, ' ') ? strchr(at, ' ') + 1 : at);
+	}
+	return tell_text(t, move->at_ns, ebb_state_name(ebb_reason_to(move->reason)), what);
+}
+
+/* A state that the kernel entered while no agent was there to write down why. */
+static int tell_kernel_move(const struct teller *t, uint64_t before, uint64_t word)
+{
+	const char *state = ebb_state_name(ebb_word_state(word)),
+		   *was = ebb_state_name(ebb_word_state(before));
+	uint64_t until_ns =
+		ebb_word_state(word) == EBB_STATE_OPEN ? ebb_ticks_to_ns(ebb_word_until(word)) : 0;
+	char what[128];
+
+	if (t->watch->json)
+		return tell_json(t, t->look->now_ns, "transition",
+				 json_pack("{s:s, s:s, s:n, s:o}", "from", was, "to", state, "reason",
+					   "open_until_timestamp", ebb_json_timestamp(t->look, until_ns)));
+	(void)snprintf(what, sizeof(what), "was %s: moved by the kernel, without the agent", was);
+	return tell_text(t, t->look->now_ns, state, what);
+}
+
+static int tell_moves(struct teller *t, struct seen_gate *seen, uint32_t gate, bool told)
+{
+	const struct ebb_view *view = t->look->view;
+	struct ebb_memory memory;
+	uint64_t before = seen->word;
+	uint32_t fresh, kept;
+	int r = 0;
+
+	memcpy(&memory, &view->memories[gate], sizeof(memory));
+	seen->word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+	/* fewer than before: the slot has a new owner */
+	fresh = memory.count >= seen->moves ? memory.count - seen->moves : memory.count;
+	seen->moves = memory.count;
+	if (!told)
+		return 0;
+	if (fresh == 0 && t->watch->agent != EBB_AGENT_RUNNING &&
+	    ebb_word_state(before) != ebb_word_state(seen->word))
+		return tell_kernel_move(t, before, seen->word);
+	kept = (uint32_t)ebb_memory_kept(&memory);
+	for (uint32_t i = fresh < kept ? kept - fresh : 0; i < kept && r == 0; i++)
+		r = tell_transition(t, ebb_memory_at(&memory, i));
+	return r;
+}
+
+/* What led to a move, the move, what came of it. */
+static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, uint32_t dst,
+		     uint64_t workload)
+{
+	struct seen_gate *seen = &watch->gates[gate];
+	const struct ebb_view *view = t->look->view;
+	bool told = watch->primed;
+	int r = 0;
+
+	if (told && (seen->touched || view->memories[gate].count != seen->moves ||
+		     ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull) != seen->word))
+		about(t, dst, gate, workload);
+	if (told && seen->touched)
+		r = tell_failures(t, seen, view->policies[dst].count_mask);
+	if (r == 0)
+		r = tell_moves(t, seen, gate, told);
+	if (r == 0 && told && seen->touched)
+		r = tell_denials(t, seen->denied, true);
+	if (r == 0 && told && seen->touched)
+		r = tell_denials(t, seen->would_deny, false);
+	if (seen->touched) {
+		memset(seen->outcomes, 0, sizeof(seen->outcomes));
+		memset(seen->denied, 0, sizeof(seen->denied));
+		memset(seen->would_deny, 0, sizeof(seen->would_deny));
+		seen->touched = false;
+	}
+	return r;
+}
+
+int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *out)
+{
+	const struct ebb_view *view = look->view;
+	struct teller t = {.watch = watch, .look = look, .out = out};
+	int r;
+
+	r = tell_agent(watch, &t);
+	if (r == 0)
+		r = tell_new(watch, &t);
+	collect(watch, view);
+	for (uint32_t d = 0; d < view->dst_max && d <= view->kernel->dst_high && r == 0; d++)
+		r = tell_gate(watch, &t, d, d, 0);
+	for (uint32_t p = 0; p < view->pair_max && p <= view->kernel->pair_high && r == 0; p++) {
+		uint32_t gate = view->dst_max + p;
+
+		r = tell_gate(watch, &t, gate, watch->gates[gate].dst, watch->gates[gate].workload);
+	}
+	if (r == 0 && out && fflush(out) != 0)
+		r = -errno;
+	return r;
+}
+
+/* ------------------------------------------------------------ command -- */
+
+/* Which directory it is: after 'ebb detach' it is gone, or another. */
+static uint64_t directory_id(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Until a signal, the end, or the end of the maps. */
+static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session *session,
+				struct ebb_watch *watch, uint64_t for_ns)
+{
+	const struct timespec interval = {.tv_nsec = POLL_NS};
+	const char *pin_dir = ebb_args_get(args, "pin");
+	uint64_t directory = directory_id(pin_dir), start_ns = session->look.now_ns;
+	sigset_t signals;
+	int r;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return ebb_fail(args, EBB_EXIT_FAILED, "cannot wait for signals: %s", ebb_strerror(-errno));
+	for (;;) {
+		if (sigtimedwait(&signals, NULL, &interval) > 0)
+			return EBB_EXIT_DONE;
+		ebb_session_look(args, session);
+		r = ebb_watch_poll(watch, &session->look, stdout);
+		if (r < 0)
+			return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output: %s",
+					ebb_strerror(r));
+		if (directory_id(pin_dir) != directory)
+			return ebb_fail(args, EBB_EXIT_NO_AGENT,
+					"the maps in '%s' were removed: start 'ebb run'", pin_dir);
+		if (for_ns && ebb_age(session->look.now_ns, start_ns) >= for_ns)
+			return EBB_EXIT_DONE;
+	}
+}
+
+enum ebb_exit ebb_cmd_watch(const struct ebb_args *args)
+{
+	const char *for_text = ebb_args_get(args, "for");
+	struct ebb_watch *watch = NULL;
+	struct ebb_session session;
+	uint64_t for_ns = 0;
+	enum ebb_exit code;
+	int r;
+
+	if (for_text && (ebb_parse_duration(for_text, &for_ns) < 0 || for_ns == 0))
+		return ebb_fail_option(args, "for", "'%s' is not possible: a time like 10s", for_text);
+	code = ebb_session_open(args, &session);
+	if (code != EBB_EXIT_DONE)
+		return code;
+	r = ebb_watch_new(&session.look, session.json, &watch);
+	if (r < 0)
+		code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
+	else
+		code = watch_loop(args, &session, watch, for_ns);
+	ebb_watch_free(watch);
+	ebb_session_close(&session);
+	return code;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which format of the metrics a client prefers. */
+#ifndef EBB_EXPORT_ACCEPT_H
+#define EBB_EXPORT_ACCEPT_H
+
+#include "export/metrics.h"
+
+/*
+ * Reads an Accept header (RFC 9110, section 12.5.1; NULL: there was none). The
+ * format of the higher quality wins; on a tie the one that was named more
+ * exactly, then the one that was named first. Ranges that make no sense are
+ * passed over. A client that accepts neither gets the text all the same, since
+ * that is what a person with a browser wants.
+ */
+enum ebb_metrics_format ebb_accept(const char *header);
+
+#endif /* EBB_EXPORT_ACCEPT_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* docs/metrics.md, made from the table of metrics and from the lists that its labels take their values from. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/policy.h"
+#include "export/family.h"
+#include "export/metrics.h"
+
+static const struct {
+	const char *title;
+	const char *text;
+} groups[EBB_GROUP_MAX] = {
+	[EBB_GROUP_CONNECTIONS] =
+		{"Connections",
+		 "One series for each pair of a workload and a destination (times the labels below)."},
+	[EBB_GROUP_LATENCY] =
+		{"Latency",
+		 "Measured in the kernel, one histogram for each destination. A value that lies exactly on a "
+		 "bound is counted above it, not below."},
+	[EBB_GROUP_BREAKERS] =
+		{"Breakers and limits",
+		 "One series for each gate. The gate of a destination with `scope: node` is shared by all "
+		 "workloads and has `workload=\"\"`; with `scope: workload` each pair has a gate of its own."},
+	[EBB_GROUP_AGENT] = {"The agent", "About ebb itself."},
+	[EBB_GROUP_PROCESS] = {"The process",
+			       "What every Prometheus client exports, for the process of the agent."},
+};
+
+static const char preface[] =
+	"# Metrics\n"
+	"\n"
+	"Made from the table in `user/export/metrics.c`, which also makes `/metrics`: do not edit it.\n"
+	"\n"
+	"`/metrics` speaks the Prometheus text format 0.0.4, and OpenMetrics 1.0 to a client that prefers it. Times are\n"
+	"in seconds, sizes in bytes. Histograms have twelve buckets, eleven bounds from 64 us to 67 s, each four\n"
+	"times the one before, and `+Inf`; `ebb show` computes its quantiles from the finer histograms behind them,\n"
+	"which have four buckets for each power of two.\n"
+	"\n"
+	"**Labels.** `destination` is what was connected to, `10.0.0.5:443/tcp` or `[2001:db8::5]:443/tcp`;\n"
+	"`workload` is the cgroup that opened the connection, as a path below the cgroup2 mount, or `cgroup:ID` when\n"
+	"it was gone before its name was asked for. A service that is started again has a new cgroup of the same\n"
+	"path: its series go on with a counter reset, and what the old one had counted is shown as\n"
+	"`PATH (cgroup ID)` until that pair is idle for long enough to be forgotten.\n"
+	"\n"
+	"**Cardinality** is bounded by the capacities given at start, whatever the traffic: no series has a process\n"
+	"id or a source port. What found no room in a table is counted together under `destination=\"~other\"` (and\n"
+	"`workload=\"~other\"`); both are always shown. A destination with node scope has 40 series, a pair 19 or\n"
+	"more. Destinations and pairs that were idle for long enough are forgotten and their series end.\n"
+	"\n"
+	"**Would-be denials.** In observe mode nothing is refused. An attempt that enforce mode would have refused\n"
+	"goes through and is counted twice: in `ebb_denied_total` with `enforced=\"false\"`, and in\n"
+	"`ebb_connects_total` under what really happened to it. Only real refusals are `outcome=\"denied\"`.\n"
+	"\n"
+	"**Series that come late.** In `ebb_denied_total` the causes `breaker` and `half_open` are always there, and\n"
+	"`concurrency` where the destination has such a limit. The other causes appear with their first denial, so\n"
+	"that a pair does not carry zeros that nearly nobody needs; `rate()` does not see that first one.\n"
+	"\n"
+	"**What is exact.** The counters of connections, breakers and errors in the kernel live in pinned maps and go\n"
+	"on when the agent is started again. `outcome=\"local\"` is the difference of two of them: it may run ahead by\n"
+	"the few connects that are under way at the moment of a scrape, is then held until the true number has\n"
+	"passed it, and may fall back by as much when the agent is started again. `ebb_connection_failures_total`\n"
+	"has the same reasons whatever the breaker is told to count. The lines of one scrape are read\n"
+	"one after the other, so that two families may be apart by what happened in between.\n";
+
+/* The values of labels that come from a list, each made from that list. */
+static void document_values(FILE *out)
+{
+	(void)fputs("\n## Values of labels\n\n| label | values |\n|---|---|\n| outcome | ", out);
+	(void)fputs("established, refused, timeout, unreachable, local (failed before any SYN: no route, no source "
+		    "port), abandoned, cancelled, denied (refused by a gate) |\n| reason of a failure | ",
+		    out);
+	for (size_t i = 0; i < EBB_FAILURES; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_outcome_name(ebb_failures[i]));
+	(void)fputs(" |\n| cause | ", out);
+	for (uint32_t i = 0; i < EBB_CAUSE_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_cause_name(i));
+	(void)fputs(" |\n| state | ", out);
+	for (uint32_t i = 0; i < EBB_STATE_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_state_name(i));
+	(void)fputs(" |\n| from, to, reason of a transition | ", out);
+	for (uint32_t i = 0; i < EBB_REASON_MAX; i++)
+		(void)fprintf(out, "%s%s to %s: %s", i > 0 ? "; " : "", ebb_state_name(ebb_reason_from(i)),
+			      ebb_state_name(ebb_reason_to(i)), ebb_reason_name(i));
+	(void)fputs(" |\n| reason of an error in the kernel | ", out);
+	for (uint32_t i = 0; i < EBB_ERR_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_error_name(i));
+	(void)fputs(" |\n", out);
+}
+
+static void document_family(FILE *out, const struct ebb_family *family)
+{
+	static const char *const item_labels[] = {
+		[EBB_WALK_ONCE] = "",
+		[EBB_WALK_DST] = "destination",
+		[EBB_WALK_PAIR] = "destination, workload",
+		[EBB_WALK_GATE] = "destination, workload",
+	};
+	const char *first = item_labels[family->walk], *second = family->labels ? family->labels : "";
+
+	(void)fprintf(out, "| `%s%s` | %s | %s%s%s | %s |\n", family->name, ebb_family_suffix(family),
+		      ebb_family_type_name(family->type), first, *first && *second ? ", " : "", second,
+		      family->help);
+}
+
+int ebb_metrics_document(FILE *out)
+{
+	(void)fputs(preface, out);
+	for (int group = 0; group < EBB_GROUP_MAX; group++) {
+		(void)fprintf(out, "\n## %s\n\n%s\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
+			      groups[group].title, groups[group].text);
+		for (size_t i = 0; i < ebb_family_count; i++)
+			if (ebb_families[i].group == (enum ebb_family_group)group)
+				document_family(out, &ebb_families[i]);
+	}
+	document_values(out);
+	return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A mark is one byte, so that a scrape of the largest tables costs 20 KB:
+ *
+ *	7         2    1         0
+ *	+---------+---------+-------+
+ *	| epoch:6 | spelled | shown |
+ *	+---------+---------+-------+
+ *
+ * The six bits of the slot's epoch tell whether it still has the same owner. A
+ * slot rests for a second before it is given away, and a scrape lasts ten at
+ * most, so that they cannot come round.
+ *
+ * Two pairs can have the same names: a service that is started again gets a new
+ * cgroup of the same path, and the pair of the old one stays until it is idle
+ * for long enough. The newest has the plain name, so that its series goes on
+ * with a counter reset, as after any restart; the workload of an older one is
+ * spelled with its cgroup id.
+ */
+#include "export/items.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "export/name.h"
+#include "lib/cleanup.h"
+
+#define MARK_SHOWN	 1U
+#define MARK_SPELLED	 2U
+#define MARK_EPOCH_SHIFT 2
+
+#define FNV_OFFSET 0xcbf29ce484222325ULL
+#define FNV_PRIME  0x100000001b3ULL
+
+#define NOBODY UINT32_MAX
+
+/* Who has which labels: open addressing. */
+struct claims {
+	struct claim {
+		uint64_t hash; /* of the labels; 0: free */
+		uint32_t slot;
+	} *table;
+	size_t mask;
+};
+
+static uint8_t mark_of(uint32_t epoch)
+{
+	return (uint8_t)(MARK_SHOWN | epoch << MARK_EPOCH_SHIFT);
+}
+
+static bool mark_holds(uint8_t mark, uint32_t epoch)
+{
+	return (mark | MARK_SPELLED) == (mark_of(epoch) | MARK_SPELLED);
+}
+
+static uint32_t load(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static uint8_t *pair_mark(const struct ebb_items *items, uint32_t pair)
+{
+	return &items->marks[items->dst_end + pair];
+}
+
+static bool dst_lives(const struct ebb_items *items, uint32_t dst)
+{
+	return dst == EBB_SLOT_OTHER || load(&items->source->view->dsts[dst].state) == EBB_SLOT_LIVE;
+}
+
+static bool dst_is_shown(const struct ebb_items *items, uint32_t dst)
+{
+	return dst < items->dst_end && dst_lives(items, dst) &&
+	       mark_holds(items->marks[dst], load(&items->source->view->dsts[dst].epoch));
+}
+
+/* Is @slot somebody's, and its destination still the one it was made for? */
+static bool pair_lives(const struct ebb_items *items, uint32_t slot)
+{
+	const struct ebb_view *view = items->source->view;
+	const struct ebb_pair *pair = &view->pairs[slot];
+	uint32_t dst = load(&pair->dst);
+
+	if (slot == EBB_SLOT_OTHER)
+		return true;
+	if (load(&pair->state) != EBB_SLOT_LIVE || dst >= items->dst_end)
+		return false;
+	return dst == EBB_SLOT_OTHER || load(&pair->dst_epoch) == load(&view->dsts[dst].epoch);
+}
+
+/* ---------------------------------------------------------------- labels -- */
+
+static void put_workload(const struct ebb_items *items, uint32_t pair, struct ebb_line *line)
+{
+	const struct ebb_source *source = items->source;
+	uint64_t id = __atomic_load_n(&source->view->pairs[pair].workload, __ATOMIC_RELAXED);
+	char spelled[EBB_LABEL_VALUE_MAX];
+	const char *name;
+
+	if (pair == EBB_SLOT_OTHER) {
+		ebb_line_put_label(line, "workload", EBB_NAME_OTHER);
+		return;
+	}
+	name = ebb_cgroup_name(source->workloads, id);
+	if (*pair_mark(items, pair) & MARK_SPELLED) {
+		/* the id comes last and must not be cut off */
+		(void)snprintf(spelled, sizeof(spelled), "%.*s (cgroup %" PRIu64 ")",
+			       EBB_LABEL_VALUE_MAX / 2 - 48, name, id);
+		name = spelled;
+	}
+	ebb_line_put_label(line, "workload", name);
+}
+
+void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, struct ebb_line *line)
+{
+	char name[EBB_DST_NAME_MAX];
+
+	if (item->walk == EBB_WALK_ONCE)
+		return;
+	ebb_line_put_label(line, "destination",
+			   ebb_dst_name(items->source->view, item->dst, name, sizeof(name)));
+	if (item->walk == EBB_WALK_DST)
+		return;
+	ebb_line_put(line, ",");
+	if (item->of_pair)
+		put_workload(items, item->pair, line);
+	else /* a node's gate: there, so that all series of a family have the same labels */
+		ebb_line_put_label(line, "workload", "");
+}
+
+static uint64_t labels_hash(const struct ebb_items *items, const struct ebb_item *item)
+{
+	char labels[EBB_ITEM_LABELS_MAX];
+	struct ebb_line line = {.data = labels, .size = sizeof(labels)};
+	uint64_t hash = FNV_OFFSET;
+
+	ebb_items_put_labels(items, item, &line);
+	for (size_t i = 0; i < line.used; i++)
+		hash = (hash ^ (uint8_t)labels[i]) * FNV_PRIME;
+	return hash | 1; /* never 0 */
+}
+
+/* ---------------------------------------------------------------- claims -- */
+
+/* Each of @slots may claim twice; a third stays free, so that every search ends. */
+static int claims_init(struct claims *claims, uint32_t slots)
+{
+	size_t size = 16;
+
+	while (size < 3 * (size_t)slots)
+		size *= 2;
+	claims->table = calloc(size, sizeof(*claims->table));
+	if (!claims->table)
+		return -ENOMEM;
+	claims->mask = size - 1;
+	return 0;
+}
+
+static void claims_clear(struct claims *claims)
+{
+	memset(claims->table, 0, (claims->mask + 1) * sizeof(*claims->table));
+}
+
+/* Where the claim with @hash is, or would be. */
+static struct claim *claims_find(const struct claims *claims, uint64_t hash)
+{
+	size_t i = (hash >> 1) & claims->mask;
+
+	while (claims->table[i].hash != 0 && claims->table[i].hash != hash)
+		i = (i + 1) & claims->mask;
+	return &claims->table[i];
+}
+
+/* ---------------------------------------------------------------- the plan -- */
+
+static void plan_dsts(struct ebb_items *items, struct claims *claims)
+{
+	const struct ebb_dst *dsts = items->source->view->dsts;
+
+	for (uint32_t d = 0; d < items->dst_end; d++) {
+		struct ebb_item item = {.walk = EBB_WALK_DST, .dst = d};
+		struct claim *claim;
+		uint64_t hash;
+
+		if (!dst_lives(items, d))
+			continue;
+		items->marks[d] = mark_of(load(&dsts[d].epoch));
+		hash = labels_hash(items, &item);
+		claim = claims_find(claims, hash);
+		/* the same endpoint twice is a slot that is about to be given back */
+		if (claim->hash == 0) {
+			*claim = (struct claim){.hash = hash, .slot = d};
+		} else if (dsts[d].created_ns >= dsts[claim->slot].created_ns) {
+			items->marks[claim->slot] = 0;
+			claim->slot = d;
+		} else {
+			items->marks[d] = 0;
+		}
+	}
+}
+
+static uint64_t pair_hash(const struct ebb_items *items, uint32_t pair)
+{
+	const struct ebb_item item = {
+		.walk = EBB_WALK_PAIR,
+		.dst = load(&items->source->view->pairs[pair].dst),
+		.pair = pair,
+		.of_pair = true,
+	};
+
+	return labels_hash(items, &item);
+}
+
+/* Gives out the plain names; who has to go without is marked to be spelled. */
+static void plan_names(struct ebb_items *items, struct claims *claims)
+{
+	const struct ebb_pair *pairs = items->source->view->pairs;
+
+	for (uint32_t p = 0; p < items->pair_end; p++) {
+		struct claim *claim;
+		uint32_t loser = p;
+		uint64_t hash;
+
+		if (!(*pair_mark(items, p) & MARK_SHOWN))
+			continue;
+		hash = pair_hash(items, p);
+		claim = claims_find(claims, hash);
+		if (claim->hash == 0) {
+			*claim = (struct claim){.hash = hash, .slot = p};
+			continue;
+		}
+		if (pairs[p].created_ns >= pairs[claim->slot].created_ns) {
+			loser = claim->slot;
+			claim->slot = p;
+		}
+		*pair_mark(items, loser) |= MARK_SPELLED;
+	}
+}
+
+/*
+ * Spelled names are given out last, and only while free: neither the same pair in two slots, nor a
+ * cgroup that somebody called "x (cgroup 7)", may make a scrape that readers refuse.
+ */
+static void plan_spelled(struct ebb_items *items, struct claims *claims)
+{
+	for (uint32_t p = 0; p < items->pair_end; p++) {
+		struct claim *claim;
+		uint64_t hash;
+
+		if (!(*pair_mark(items, p) & MARK_SPELLED))
+			continue;
+		hash = pair_hash(items, p);
+		claim = claims_find(claims, hash);
+		if (claim->hash == 0)
+			*claim = (struct claim){.hash = hash, .slot = p};
+		else
+			*pair_mark(items, p) = 0;
+	}
+}
+
+static void plan_pairs(struct ebb_items *items, struct claims *claims)
+{
+	const struct ebb_pair *pairs = items->source->view->pairs;
+
+	for (uint32_t p = 0; p < items->pair_end; p++)
+		if (pair_lives(items, p) && dst_is_shown(items, load(&pairs[p].dst)))
+			*pair_mark(items, p) = mark_of(load(&pairs[p].epoch));
+	claims_clear(claims);
+	plan_names(items, claims);
+	plan_spelled(items, claims);
+}
+
+/* The slots [0, end) that were ever used; slot 0 always is. */
+static uint32_t end_of(uint32_t high, uint32_t max)
+{
+	return high < max ? high + 1 : max;
+}
+
+int ebb_items_init(struct ebb_items *items, const struct ebb_source *source)
+{
+	const struct ebb_view *view = source->view;
+	struct claims claims;
+	int r;
+
+	*items = (struct ebb_items){
+		.source = source,
+		.dst_end = end_of(load(&view->kernel->dst_high), view->dst_max),
+		.pair_end = end_of(load(&view->kernel->pair_high), view->pair_max),
+	};
+	r = claims_init(&claims, items->dst_end > items->pair_end ? items->dst_end : items->pair_end);
+	if (r < 0)
+		return r;
+	items->marks = calloc((size_t)items->dst_end + items->pair_end + 1, 1);
+	if (!items->marks) {
+		free(claims.table);
+		return -ENOMEM;
+	}
+	plan_dsts(items, &claims);
+	plan_pairs(items, &claims);
+	free(claims.table);
+	return 0;
+}
+
+void ebb_items_done(struct ebb_items *items)
+{
+	free(TAKE_PTR(items->marks));
+}
+
+/* ---------------------------------------------------------------- the walk -- */
+
+uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk)
+{
+	switch (walk) {
+	case EBB_WALK_ONCE:
+		return 1;
+	case EBB_WALK_DST:
+		return items->dst_end;
+	case EBB_WALK_PAIR:
+		return items->pair_end;
+	case EBB_WALK_GATE:
+		return items->dst_end + items->pair_end;
+	}
+	return 0;
+}
+
+static bool dst_at(const struct ebb_items *items, uint32_t dst, struct ebb_item *item)
+{
+	if (!dst_is_shown(items, dst))
+		return false;
+	item->dst = dst;
+	item->gate = dst;
+	return true;
+}
+
+static bool pair_at(const struct ebb_items *items, uint32_t slot, struct ebb_item *item)
+{
+	const struct ebb_pair *pair = &items->source->view->pairs[slot];
+
+	if (!pair_lives(items, slot) || !mark_holds(*pair_mark(items, slot), load(&pair->epoch)))
+		return false;
+	item->dst = load(&pair->dst);
+	item->pair = slot;
+	item->gate = load(&pair->gate);
+	item->of_pair = true;
+	return item->dst < items->dst_end;
+}
+
+static bool gate_at(const struct ebb_items *items, uint32_t position, struct ebb_item *item)
+{
+	const struct ebb_view *view = items->source->view;
+
+	if (position < items->dst_end)
+		return dst_at(items, position, item) &&
+		       (position == EBB_SLOT_OTHER || load(&view->dsts[position].scope) == EBB_SCOPE_NODE);
+	/* a pair that passes the gate of its destination has none of its own */
+	return pair_at(items, position - items->dst_end, item) && item->gate >= view->dst_max &&
+	       item->gate < view->gate_max;
+}
+
+bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t position,
+		  struct ebb_item *ret_item)
+{
+	struct ebb_item item = {.walk = walk};
+	bool shown = true;
+
+	if (walk == EBB_WALK_DST)
+		shown = dst_at(items, position, &item);
+	else if (walk == EBB_WALK_PAIR)
+		shown = pair_at(items, position, &item);
+	else if (walk == EBB_WALK_GATE)
+		shown = gate_at(items, position, &item);
+	if (shown)
+		*ret_item = item;
+	return shown;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one table of metrics, and how each is read. A row says what its series
+ * are about and how one item of that becomes samples; a new metric is a new
+ * row and its reader.
+ *
+ * Values are copied once for each item, while the kernel goes on counting: each
+ * number is whole, two numbers may be some microseconds apart. A histogram is
+ * copied before it is summed up, so that its count is its +Inf.
+ */
+#include "core/policy.h"
+#include "export/family.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+_Static_assert(EBB_HIST_SHOWN + 3 <= EBB_SAMPLES_MAX, "a histogram fits");
+_Static_assert(EBB_ERR_MAX <= EBB_SAMPLES_MAX, "an error each fits");
+_Static_assert(2 * EBB_CAUSE_MAX <= EBB_SAMPLES_MAX, "denials fit");
+
+/* ---------------------------------------------------------------- reading -- */
+
+static uint64_t load(const __u64 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static uint32_t load_u32(const __u32 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+/* Adds a sample; labels are set on what it returns. */
+static struct ebb_sample *add(struct ebb_reading *r, enum ebb_sample_kind kind, uint64_t value)
+{
+	struct ebb_sample *sample = &r->samples[r->count++];
+
+	*sample = (struct ebb_sample){.suffix = "", .kind = kind, .value = value};
+	return sample;
+}
+
+static void add_labelled(struct ebb_reading *r, uint64_t value, const char *key, const char *name)
+{
+	add(r, EBB_SAMPLE_NUMBER, value)->labels[0] = (struct ebb_label){key, name};
+}
+
+static void add_known(struct ebb_reading *r, enum ebb_sample_kind kind, uint64_t value)
+{
+	if (value != EBB_PROCESS_UNKNOWN)
+		(void)add(r, kind, value);
+}
+
+static void add_histogram(struct ebb_reading *r, const struct ebb_hist *live)
+{
+	struct ebb_hist hist = {.sum_units = load(&live->sum_units)};
+	struct ebb_sample *sample;
+	uint64_t count;
+
+	for (size_t i = 0; i < EBB_HIST_BUCKETS; i++)
+		hist.buckets[i] = load(&live->buckets[i]);
+	for (size_t i = 0; i < EBB_HIST_SHOWN; i++) {
+		sample = add(r, EBB_SAMPLE_NUMBER, ebb_hist_below(&hist, ebb_hist_shown_ns[i]));
+		sample->suffix = "_bucket";
+		sample->labels[0] = (struct ebb_label){"le", r->bounds[i]};
+	}
+	count = ebb_hist_count(&hist);
+	sample = add(r, EBB_SAMPLE_NUMBER, count);
+	sample->suffix = "_bucket";
+	sample->labels[0] = (struct ebb_label){"le", "+Inf"};
+	add(r, EBB_SAMPLE_SECONDS, hist.sum_units * EBB_HIST_UNIT_NS)->suffix = "_sum";
+	add(r, EBB_SAMPLE_NUMBER, count)->suffix = "_count";
+}
+
+static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct ebb_item *item)
+{
+	return &r->source->view->pairs[item->pair];
+}
+
+/*
+ * Attempts that never sent a SYN. A connect() that is just between the two
+ * counters looks like one, so a lower number may come later: what was once
+ * shown stays until the true number has passed it. It is kept with the low bits
+ * of the slot's epoch, so that a new owner of the slot begins at zero:
+ *
+ *	epoch:16 | shown:48
+ */
+static uint64_t local_failures(const struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+	uint64_t *floor = &r->source->local_floor[item->pair];
+	uint64_t owner = (uint64_t)load_u32(&pair->epoch) << 48;
+	uint64_t shown = *floor & ((1ULL << 48) - 1);
+	/* in this order: what is sent meanwhile makes the difference smaller, not greater */
+	uint64_t attempts = __atomic_load_n(&pair->attempts, __ATOMIC_ACQUIRE);
+	uint64_t sent = load(&pair->syn_sent);
+
+	if ((*floor ^ owner) >> 48 != 0)
+		shown = 0;
+	if (attempts > sent && attempts - sent > shown)
+		shown = attempts - sent;
+	*floor = owner | shown;
+	return shown;
+}
+
+static void read_connects(struct ebb_reading *r, const struct ebb_item *item)
+{
+	static const uint32_t before_local[] = {EBB_OUTCOME_ESTABLISHED, EBB_OUTCOME_REFUSED,
+						EBB_OUTCOME_TIMEOUT, EBB_OUTCOME_UNREACHABLE};
+	static const uint32_t after_local[] = {EBB_OUTCOME_ABANDONED, EBB_OUTCOME_CANCELLED};
+	const struct ebb_pair *pair = pair_of(r, item);
+	uint64_t denied = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(before_local); i++)
+		add_labelled(r, load(&pair->outcomes[before_local[i]]), "outcome",
+			     ebb_outcome_name(before_local[i]));
+	add_labelled(r, local_failures(r, item), "outcome", "local");
+	for (size_t i = 0; i < ARRAY_SIZE(after_local); i++)
+		add_labelled(r, load(&pair->outcomes[after_local[i]]), "outcome",
+			     ebb_outcome_name(after_local[i]));
+	for (uint32_t i = 0; i < EBB_CAUSE_MAX; i++)
+		denied += load(&pair->denied[i]);
+	add_labelled(r, denied, "outcome", "denied");
+}
+
+/* What is held against a destination by default; that a program changed its mind, or we failed, is not. */
+const uint32_t ebb_failures[EBB_FAILURES] = {EBB_OUTCOME_REFUSED,     EBB_OUTCOME_TIMEOUT,
+					     EBB_OUTCOME_UNREACHABLE, EBB_OUTCOME_ABANDONED,
+					     EBB_OUTCOME_RESET,	      EBB_OUTCOME_UNANSWERED};
+
+static void read_failures(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+
+	for (size_t i = 0; i < EBB_FAILURES; i++)
+		add_labelled(r, load(&pair->outcomes[ebb_failures[i]]), "reason",
+			     ebb_outcome_name(ebb_failures[i]));
+}
+
+static void add_denials(struct ebb_reading *r, const __u64 counts[EBB_CAUSE_MAX], const char *enforced,
+			bool concurrency_limited)
+{
+	for (uint32_t cause = 0; cause < EBB_CAUSE_MAX; cause++) {
+		uint64_t count = load(&counts[cause]);
+		struct ebb_sample *sample;
+
+		/* always there: what can refuse without being asked to; else a zero would be noise */
+		if (count == 0 && cause != EBB_CAUSE_BREAKER && cause != EBB_CAUSE_HALF_OPEN &&
+		    !(cause == EBB_CAUSE_CONCURRENCY && concurrency_limited))
+			continue;
+		sample = add(r, EBB_SAMPLE_NUMBER, count);
+		sample->labels[0] = (struct ebb_label){"cause", ebb_cause_name(cause)};
+		sample->labels[1] = (struct ebb_label){"enforced", enforced};
+	}
+}
+
+static void read_denied(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+	bool limited = load_u32(&r->source->view->policies[item->dst].concurrent) > 0;
+
+	add_denials(r, pair->denied, "true", limited);
+	add_denials(r, pair->would_deny, "false", limited);
+}
+
+static void read_active(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->active));
+}
+
+static void read_connect_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_histogram(r, &r->source->view->dsts[item->dst].connect);
+}
+
+static void read_rtt(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_histogram(r, &r->source->view->dsts[item->dst].rtt);
+}
+
+/* The state of a gate now, and in ns when open ends. An open that is over is half-open, before anybody looked. */
+static uint32_t gate_state(const struct ebb_reading *r, uint32_t gate, uint64_t *ret_until_ns)
+{
+	const struct ebb_view *view = r->source->view;
+	uint64_t word = ebb_word_in_force(load(&view->verdicts[gate].word), load(&view->gates[gate].pull));
+	uint32_t state = ebb_word_state(word);
+
+	*ret_until_ns = ebb_ticks_to_ns(ebb_word_until(word));
+	if (state == EBB_STATE_OPEN && r->now_ns >= *ret_until_ns)
+		return EBB_STATE_HALF_OPEN;
+	return state < EBB_STATE_MAX ? state : (uint32_t)EBB_STATE_CLOSED;
+}
+
+static void read_breaker_state(struct ebb_reading *r, const struct ebb_item *item)
+{
+	uint64_t until_ns;
+	uint32_t now = gate_state(r, item->gate, &until_ns);
+
+	for (uint32_t state = 0; state < EBB_STATE_MAX; state++)
+		add_labelled(r, state == now, "state", ebb_state_name(state));
+}
+
+static void read_breaker_transitions(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_memory *memory = &r->source->view->memories[item->gate];
+
+	for (uint32_t reason = 0; reason < EBB_REASON_MAX; reason++) {
+		struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, load_u32(&memory->moved[reason]));
+
+		sample->labels[0] = (struct ebb_label){"from", ebb_state_name(ebb_reason_from(reason))};
+		sample->labels[1] = (struct ebb_label){"to", ebb_state_name(ebb_reason_to(reason))};
+		sample->labels[2] = (struct ebb_label){"reason", ebb_reason_name(reason)};
+	}
+}
+
+static void read_breaker_open_until(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const uint64_t ms = 1000000;
+	uint64_t until_ns, at_ns = 0;
+
+	/* to the millisecond, since the two clocks are not read at the same moment in each scrape */
+	if (gate_state(r, item->gate, &until_ns) == EBB_STATE_OPEN)
+		at_ns = ((uint64_t)r->realtime_ns + (until_ns - r->now_ns) + ms / 2) / ms * ms;
+	(void)add(r, EBB_SAMPLE_SECONDS, at_ns);
+}
+
+static void read_concurrent_in_use(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->gates[item->gate].in_use));
+}
+
+static void read_concurrent_limit(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)add(r, EBB_SAMPLE_NUMBER, load_u32(&r->source->view->policies[item->dst].concurrent));
+}
+
+static void read_build_info(struct ebb_reading *r, const struct ebb_item *item)
+{
+	struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, 1);
+
+	(void)item;
+	sample->labels[0] = (struct ebb_label){"version", r->source->version};
+#ifdef __clang__
+	sample->labels[1] = (struct ebb_label){"compiler", "clang " __clang_version__};
+#else
+	sample->labels[1] = (struct ebb_label){"compiler", "gcc " __VERSION__};
+#endif
+}
+
+static void read_enforcement_active(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, ebb_health_enforcing(r->source->health));
+}
+
+static void read_lease_age(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_agent *agent = r->source->view->agent;
+	uint64_t since = load(&agent->heartbeat_ns);
+
+	(void)item;
+	if (since == 0) /* no tick yet */
+		since = load(&agent->started_ns);
+	(void)add(r, EBB_SAMPLE_SECONDS, r->now_ns > since ? r->now_ns - since : 0);
+}
+
+static void read_map_entries(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_labelled(r, r->source->dst_live, "map", "destinations");
+	add_labelled(r, r->source->pair_live, "map", "pairs");
+}
+
+static void read_map_capacity(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_view *view = r->source->view;
+
+	(void)item;
+	/* slot 0 is ~other, and nobody's */
+	add_labelled(r, view->dst_max > 0 ? view->dst_max - 1 : 0, "map", "destinations");
+	add_labelled(r, view->pair_max > 0 ? view->pair_max - 1 : 0, "map", "pairs");
+}
+
+static void read_events_lost(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->kernel->errors[EBB_ERR_EVENT_LOST]));
+}
+
+static void read_bpf_errors(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	for (uint32_t error = 0; error < EBB_ERR_MAX; error++)
+		add_labelled(r, load(&r->source->view->kernel->errors[error]), "reason",
+			     ebb_error_name(error));
+}
+
+static void read_tick_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_histogram(r, &r->source->tick_duration);
+}
+
+static void read_config_generation(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->agent->generation));
+}
+
+static void read_memory(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	if (r->process.anonymous_bytes != EBB_PROCESS_UNKNOWN)
+		add_labelled(r, r->process.anonymous_bytes, "kind", "anonymous");
+	add_labelled(r, r->source->map_bytes, "kind", "maps");
+}
+
+static void read_process_cpu(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_SECONDS, r->process.cpu_ns);
+}
+
+static void read_process_resident(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.resident_bytes);
+}
+
+static void read_process_virtual(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.virtual_bytes);
+}
+
+static void read_process_open_fds(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.open_fds);
+}
+
+static void read_process_max_fds(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.max_fds);
+}
+
+static void read_process_start(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->agent->started_realtime_s));
+}
+
+/* ---------------------------------------------------------------- the table -- */
+
+const struct ebb_family ebb_families[] = {
+	{"ebb_connects", EBB_COUNTER, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, "outcome",
+	 "Connection attempts by how each of them ended.", read_connects},
+	{"ebb_connection_failures", EBB_COUNTER, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, "reason",
+	 "Failures of the destination: of attempts, and once of each connection after it was established.",
+	 read_failures},
+	{"ebb_denied", EBB_COUNTER, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, "cause, enforced",
+	 "Connection attempts refused by a gate, or in observe mode (enforced=\"false\") let through that enforce mode would have refused.",
+	 read_denied},
+	{"ebb_active_connections", EBB_GAUGE, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, NULL,
+	 "Connections that are established now.", read_active},
+
+	{"ebb_connect_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_LATENCY, EBB_WALK_DST, NULL,
+	 "Time from the first SYN to the established connection.", read_connect_duration},
+	{"ebb_rtt_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_LATENCY, EBB_WALK_DST, NULL,
+	 "Smoothed round-trip time as TCP measures it.", read_rtt},
+
+	{"ebb_breaker_state", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, "state",
+	 "State of the breaker: 1 for the one it is in, 0 for the others.", read_breaker_state},
+	{"ebb_breaker_transitions", EBB_COUNTER, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, "from, to, reason",
+	 "Changes of the state of the breaker.", read_breaker_transitions},
+	{"ebb_breaker_open_until_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_BREAKERS, EBB_WALK_GATE,
+	 NULL, "When the open breaker will admit probes, as Unix time; 0 when it is not open.",
+	 read_breaker_open_until},
+	{"ebb_concurrent_in_use", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
+	 "Concurrency slots taken by open and opening connections.", read_concurrent_in_use},
+	{"ebb_concurrent_limit", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
+	 "Concurrency slots of the gate; 0 when there is no limit.", read_concurrent_limit},
+
+	{"ebb_build_info", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "version, compiler",
+	 "The version of ebb; always 1.", read_build_info},
+	{"ebb_enforcement_active", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "1 when enforcement is asked for and in place; 0 in observe mode, or when it is not in place.",
+	 read_enforcement_active},
+	{"ebb_lease_age_seconds", EBB_GAUGE, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Time since the last complete tick of the agent; verdicts no longer refuse when it exceeds the lease.",
+	 read_lease_age},
+	{"ebb_map_entries", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "map",
+	 "Slots of the table in use, ~other not counted.", read_map_entries},
+	{"ebb_map_capacity", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "map",
+	 "Slots of the table, ~other not counted.", read_map_capacity},
+	{"ebb_events_lost", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Hints that found the ring buffer full; each delays the agent by one tick at most.",
+	 read_events_lost},
+	{"ebb_bpf_errors", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "reason",
+	 "Failures of the programs in the kernel; none of them refuses a connection.", read_bpf_errors},
+	{"ebb_tick_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Time that one tick of the agent takes.", read_tick_duration},
+	{"ebb_config_generation", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Number of the configuration in force; grows with each change.", read_config_generation},
+	{"ebb_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_AGENT, EBB_WALK_ONCE, "kind",
+	 "Memory of the agent itself, and of its maps in the kernel.", read_memory},
+
+	{"process_cpu_seconds", EBB_COUNTER, "seconds", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Total user and system CPU time spent in seconds.", read_process_cpu},
+	{"process_resident_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Resident memory size in bytes.", read_process_resident},
+	{"process_virtual_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Virtual memory size in bytes.", read_process_virtual},
+	{"process_open_fds", EBB_GAUGE, NULL, EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Number of open file descriptors.", read_process_open_fds},
+	{"process_max_fds", EBB_GAUGE, NULL, EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Maximum number of open file descriptors.", read_process_max_fds},
+	{"process_start_time_seconds", EBB_GAUGE, "seconds", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Start time of the process since unix epoch in seconds.", read_process_start},
+};
+
+const size_t ebb_family_count = ARRAY_SIZE(ebb_families);
+
+const char *ebb_family_type_name(enum ebb_family_type type)
+{
+	static const char *const names[] = {
+		[EBB_COUNTER] = "counter",
+		[EBB_GAUGE] = "gauge",
+		[EBB_HISTOGRAM] = "histogram",
+	};
+
+	return names[type];
+}
