@@ -13,7 +13,7 @@
 /* generated: it casts const away */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"
-#include "others.skel.h"
+#include "tests/bpf/others.skel.h"
 #pragma GCC diagnostic pop
 
 static struct fixture_options open_later = {.not_attached = true};
