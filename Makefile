@@ -43,7 +43,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
-	python3 python3-prometheus-client prometheus nodejs curl iproute2 nftables iptables procps util-linux mount
+	python3 python3-prometheus-client prometheus nodejs curl postgresql-client redis-tools iproute2 nftables iptables procps util-linux mount
 
 # ---- flags
 
@@ -262,7 +262,7 @@ $(SKELETON): $(BUILD)/bpf/ebb.linked.o
 
 $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
 	@echo "  SKEL  $@"
-	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >$@
 
 # ---- user space
 

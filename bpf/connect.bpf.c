@@ -38,19 +38,28 @@ static __always_inline void set_errno(__u32 code)
 	}
 }
 
+/* Without bpf_set_retval a socket that is bound to a device cannot be refused. */
+static __always_inline int can_refuse(struct bpf_sock_addr *ctx)
+{
+	if (ebb_config.has_set_retval || !ctx->sk->bound_dev_if)
+		return 1;
+	ebb_count_error(EBB_ERR_FALLBACK_DEVICE);
+	return 0;
+}
+
 /*
  * Before 6.1 there is no bpf_set_retval here: aim the socket at port 0 of the
- * loopback, where the stack itself answers ECONNREFUSED. A socket bound to a
- * device cannot get there and is let through.
+ * loopback, where the stack itself answers ECONNREFUSED.
  */
 static __always_inline int aim_at_nothing(struct bpf_sock_addr *ctx, int v6)
 {
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
 	struct ebb_conn *conn;
 
-	if (ctx->sk->bound_dev_if) {
-		ebb_count_error(EBB_ERR_FALLBACK_DEVICE);
-		return EBB_ALLOW;
-	}
+	/* what an earlier connect() of this socket left there is not about this one */
+	if (note)
+		note->cookie = 0;
 	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (conn)
 		conn->flags = EBB_CONN_DENIED;
@@ -165,7 +174,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	if (answer.kind == EBB_ANSWER_DENY) {
 		if (answer.cause >= EBB_CAUSE_MAX)
 			return EBB_ALLOW;
-		if (route.policy->mode == EBB_MODE_ENFORCE) {
+		if (route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx)) {
 			ebb_add(&route.pair->denied[answer.cause], 1);
 			return refuse(ctx, route.policy->errno_code, v6);
 		}
@@ -174,7 +183,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	ebb_add(&route.pair->attempts, 1);
-	/* ~other: by the time it closes, the endpoint may have found a slot of its own */
+	/* ~other: the address may have a slot of its own by the time that the socket closes */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
 	    route.pair_slot == EBB_SLOT_OTHER) {

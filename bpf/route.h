@@ -200,23 +200,27 @@ static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, _
 	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
 }
 
-/* For a socket without a memory: what connect decided is found again by its address. */
+/*
+ * For a socket without a memory: what connect decided is found again by its address.
+ * 0 also when there is nothing to find: then it is not ours, since what connect
+ * put to ~other has a memory. Other programs can have us called for such sockets.
+ */
 static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_route *ret)
 {
 	struct ebb_endpoint endpoint;
 	struct ebb_pair_key key;
-	struct ebb_ref *dst_ref, *pair_ref, other = {};
+	struct ebb_ref *dst_ref, *pair_ref;
 
 	ebb_key_from_sock(&endpoint, sk);
 	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, &endpoint);
 	if (!dst_ref)
-		dst_ref = &other;
+		return 0;
 	key.workload = ebb_sock_workload(sk);
 	key.dst = dst_ref->slot;
 	key.dst_epoch = dst_ref->epoch;
 	pair_ref = bpf_map_lookup_elem(&ebb_pair_v1, &key);
 	if (!pair_ref)
-		pair_ref = &other;
+		return 0;
 	return ebb_route_open(key.dst, key.dst_epoch, pair_ref->slot, pair_ref->epoch, ret);
 }
 

@@ -3,8 +3,9 @@
  * What became of a connection: SYN sent, SYN retransmitted, established, RTT,
  * closed. Times and classifies; gives back probe and concurrency slots.
  *
- * Only sockets that connect are armed (in CONNECT_CB), so an answer to a client
- * that connected to us never comes past the first switch.
+ * Only sockets that connect are armed by us (in CONNECT_CB). One that answers a
+ * client can still come here, armed by another program or by the earlier life of
+ * its listener; its address is found nowhere, and it is left alone.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -86,10 +87,10 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 				return;
 		} else {
 			/* moved to another processor meanwhile, or fast open: found by address */
-			if (!ebb_route_find(sk, &route))
-				return;
-			if (route.dst_slot == EBB_SLOT_OTHER)
+			if (!ebb_route_find(sk, &route)) {
 				ebb_count_error(EBB_ERR_NOTE_LOST);
+				return;
+			}
 		}
 		pair = route.pair;
 	}
@@ -218,7 +219,8 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 	struct ebb_conn *conn;
 	__u64 now;
 
-	if (old_state == BPF_TCP_CLOSE)
+	/* one that connected and was disconnected can listen: armed, but not connecting any more */
+	if (old_state == BPF_TCP_CLOSE || old_state == BPF_TCP_LISTEN)
 		return;
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;

@@ -301,7 +301,7 @@ int fixture_down(void **state)
 	int r = 0;
 
 	close_sockets();
-	if (fx->view && !fx->options.not_attached)
+	if (fx->view)
 		r = check_settled(fx);
 	if (fx->outside_ns >= 0) {
 		namespace_enter(fx->outside_ns);
@@ -360,12 +360,13 @@ int pair_slot_of(const struct fixture *fx, const struct address *to)
 	int found = -1;
 
 	for (uint32_t slot = 1; dst >= 0 && slot < fx->view->pair_max; slot++) {
-		if (fx->view->pairs[slot].state == EBB_SLOT_LIVE &&
-		    fx->view->pairs[slot].dst == (uint32_t)dst &&
-		    fx->view->pairs[slot].workload == fx->cgroup_id) {
-			assert_int_equal(found, -1);
-			found = (int)slot;
-		}
+		const struct ebb_pair *pair = &fx->view->pairs[slot];
+
+		if (pair->state != EBB_SLOT_LIVE || pair->workload != fx->cgroup_id ||
+		    pair->dst != (uint32_t)dst || pair->dst_epoch != fx->view->dsts[dst].epoch)
+			continue;
+		assert_int_equal(found, -1);
+		found = (int)slot;
 	}
 	return found;
 }

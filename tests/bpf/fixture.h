@@ -36,7 +36,7 @@ struct fixture_options {
 	uint32_t pairs; /* 0: 64 */
 	uint32_t endpoints; /* 0: 128 */
 	bool no_set_retval;
-	bool not_attached; /* the test does that itself, and looks after what it counts */
+	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
 
 struct fixture {
@@ -61,7 +61,7 @@ int fixture_down(void **state);
 
 #define bpf_test(function) cmocka_unit_test_setup_teardown(function, fixture_up, fixture_down)
 #define bpf_test_with(function, options) \
-	cmocka_unit_test_prestate_setup_teardown(function, fixture_up, fixture_down, (void *)(options))
+	cmocka_unit_test_prestate_setup_teardown(function, fixture_up, fixture_down, options)
 
 /*
  * What main() returns before it runs a test: 0 to go on, 77 when something is

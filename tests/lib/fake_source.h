@@ -4,8 +4,8 @@
  * cgroups with the names that a test gives them. For whatever reads an
  * ebb_source.
  */
-#ifndef EBB_TESTS_FAKE_SOURCE_H
-#define EBB_TESTS_FAKE_SOURCE_H
+#ifndef EBB_TESTS_LIB_FAKE_SOURCE_H
+#define EBB_TESTS_LIB_FAKE_SOURCE_H
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "export/source.h"
 
-#define FAKE_NOW_NS (1000 * 1000000000ULL)
+#define FAKE_NOW_NS	 (1000 * 1000000000ULL)
 #define FAKE_REALTIME_NS (1700000000 * 1000000000LL)
 
 struct fake {
@@ -25,7 +25,7 @@ struct fake {
 	struct ebb_health health;
 	struct ebb_view view;
 	struct ebb_source source;
-	const char *names[16];	/* of cgroups by id; NULL: "/w/ID" */
+	const char *names[16]; /* of cgroups by id; NULL: "/w/ID" */
 };
 
 static uint64_t fake_now_ns = FAKE_NOW_NS;
@@ -148,4 +148,4 @@ static inline struct ebb_pair *fake_pair(struct fake *fake, uint32_t slot, uint3
 	return pair;
 }
 
-#endif /* EBB_TESTS_FAKE_SOURCE_H */
+#endif /* EBB_TESTS_LIB_FAKE_SOURCE_H */

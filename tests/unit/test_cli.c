@@ -18,12 +18,13 @@
 #include "cli/render.h"
 #include "core/policy.h"
 
-#define DSTS	 8
-#define PAIRS	 16
-#define MS	 1000000ULL
-#define S	 1000000000ULL
-#define NOW	 (1000 * S)
-#define REALTIME 1700000000000000000LL /* 2023-11-14 22:13:20 UTC */
+#define DSTS	     8
+#define PAIRS	     16
+#define MS	     1000000ULL
+#define S	     1000000000ULL
+#define NOW	     (1000 * S)
+#define UNITS_PER_US 4ULL		   /* of a histogram */
+#define REALTIME     1700000000000000000LL /* 2023-11-14 22:13:20 UTC */
 
 static struct fake {
 	struct ebb_agent agent;
@@ -88,8 +89,10 @@ static int make_fake(void **state)
 	}
 	fake.look = (struct ebb_look){.view = &fake.view, .now_ns = NOW, .realtime_ns = REALTIME};
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
-		fake.look.links[fake.look.link_count++] = (struct ebb_link_info){
-			.name = links[i], .attached = 1, .program_id = 7, .cgroup_id = 1};
+		fake.look.links[fake.look.link_count++] = (struct ebb_link_info){.name = links[i],
+										 .attached = 1,
+										 .program_id = 7,
+										 .cgroup_id = 1};
 	return ebb_cgroup_names_new_from(fake_resolve, NULL, 64, &fake.look.names);
 }
 
@@ -154,11 +157,11 @@ static void make_node(void)
 	struct ebb_pair *p;
 
 	good->scope = EBB_SCOPE_WORKLOAD;
-	good->connect.buckets[ebb_hist_bucket(4 * 200)] = 90; /* 200 us */
-	good->connect.buckets[ebb_hist_bucket(4 * 5000)] = 10; /* 5 ms */
-	good->connect.sum_units = 90 * 800 + 10 * 20000;
-	good->rtt.buckets[ebb_hist_bucket(4 * 100)] = 3;
-	good->rtt.sum_units = 3 * 400;
+	good->connect.buckets[ebb_hist_bucket(200 * UNITS_PER_US)] = 90;
+	good->connect.buckets[ebb_hist_bucket(5000 * UNITS_PER_US)] = 10;
+	good->connect.sum_units = 68000 * UNITS_PER_US;
+	good->rtt.buckets[ebb_hist_bucket(100 * UNITS_PER_US)] = 3;
+	good->rtt.sum_units = 300 * UNITS_PER_US;
 	p = add_pair(1, 1, DSTS + 1, 21);
 	p->active = 3;
 	p->attempts = p->syn_sent = 1234;
@@ -221,19 +224,18 @@ static void status_tells_the_node_at_a_glance(void **state)
 	(void)state;
 	make_node();
 	fake.kernel.errors[EBB_ERR_EVENT_LOST] = 7;
-	assert_string_equal(
-		status_text(),
-		"agent         running, pid 4242, since 2023-11-14 22:07:20 (6m00s)\n"
-		"lease         30.0s, renewed 400ms ago\n"
-		"mode          enforce\n"
-		"enforcement   active\n"
-		"cgroup        / (id 1)\n"
-		"programs      4 attached: connect4, connect6, sockops, sock_release\n"
-		"destinations  2 of 7\n"
-		"pairs         3 of 15\n"
-		"breakers      2 closed, 1 open\n"
-		"connections   3 active; 1.25k let through, 5 failed, 12.3k refused, 0 would have been refused\n"
-		"own errors    event_lost 7\n");
+	assert_string_equal(status_text(),
+			    "agent         running, pid 4242, since 2023-11-14 22:07:20 (6m00s)\n"
+			    "lease         30.0s, renewed 400ms ago\n"
+			    "mode          enforce\n"
+			    "enforcement   active\n"
+			    "cgroup        / (id 1)\n"
+			    "programs      4 attached: connect4, connect6, sockops, sock_release\n"
+			    "destinations  2 of 7\n"
+			    "pairs         3 of 15\n"
+			    "breakers      2 closed, 1 open\n"
+			    "connections   3 active; 1.25k let through, 5 failed, 12.3k refused, 0 would have been refused\n"
+			    "own errors    event_lost 7\n");
 }
 
 struct enforcement_case {
@@ -323,12 +325,11 @@ static void list_has_a_row_for_each_gate(void **state)
 	(void)state;
 	make_node();
 	/* numbers by value: .9 comes before .10; what a cgroup is called reaches no terminal unescaped */
-	assert_string_equal(
-		list_text(&(struct ebb_list_filter){}),
-		"DESTINATION        WORKLOAD                MODE     STATE   SINCE  ACTIVE  CONNECTS  FAILED    WINDOW  DENIED    P50     P95     P99    RTT  LIMIT\n"
-		"10.0.0.9:443/tcp   -                       enforce  open    3.20s       0        10       5         -   12.3k      -       -       -      -   3/64\n"
-		"10.0.0.10:443/tcp  /work.slice/w21\\x1b[2J  enforce  closed  1m00s       3     1.23k       0  0% of 20       0  210us  4.61ms  5.02ms  104us      -\n"
-		"10.0.0.10:443/tcp  /work.slice/w22\\x1b[2J  enforce  closed  1m00s       0         7       0         -       0  210us  4.61ms  5.02ms  104us      -\n");
+	assert_string_equal(list_text(&(struct ebb_list_filter){}),
+			    "DESTINATION        WORKLOAD                MODE     STATE   SINCE  ACTIVE  CONNECTS  FAILED    WINDOW  DENIED    P50     P95     P99    RTT  LIMIT\n"
+			    "10.0.0.9:443/tcp   -                       enforce  open    3.20s       0        10       5         -   12.3k      -       -       -      -   3/64\n"
+			    "10.0.0.10:443/tcp  /work.slice/w21\\x1b[2J  enforce  closed  1m00s       3     1.23k       0  0% of 20       0  210us  4.61ms  5.02ms  104us      -\n"
+			    "10.0.0.10:443/tcp  /work.slice/w22\\x1b[2J  enforce  closed  1m00s       0         7       0         -       0  210us  4.61ms  5.02ms  104us      -\n");
 }
 
 static void list_fits_a_narrow_terminal(void **state)
@@ -368,8 +369,12 @@ static void list_sorts_and_keeps_the_order_of_equals(void **state)
 		for (size_t k = 0; k < 3; k++) {
 			const struct ebb_gate_row *row = &snapshot.rows[k];
 
-			order[2 * k] = row->dst == 2 ? '9' : row->workload_id == 21 ? 'a' : 'b';
-			order[2 * k + 1] = k < 2 ? ' ' : '\0';
+			size_t used = strlen(order);
+
+			(void)snprintf(order + used, sizeof(order) - used, "%s%s", k ? " " : "",
+				       row->dst == 2		? "9"
+				       : row->workload_id == 21 ? "a"
+								: "b");
 		}
 		if (strcmp(order, cases[i].order) != 0)
 			fail_msg("--sort %s: %s", cases[i].sort ? cases[i].sort : "(none)", order);
@@ -395,7 +400,7 @@ static void list_filters(void **state)
 		{"a gate of the node by its pairs", NULL, "*w21*", NULL, 0, 2, NULL},
 		{"no such", NULL, "w23", NULL, 0, 0, NULL},
 		{"bad state", "opne", NULL, NULL, -EINVAL, 3,
-		 "--state: 'opne' is not possible: one of closed, open, half_open, forced_open, forced_closed"},
+		 "--state: 'opne' is not possible: closed, open, half_open, forced_open or forced_closed"},
 		{"bad sort", NULL, NULL, "size", -EINVAL, 3,
 		 "--sort: 'size' is not possible: one of name, state, since, active, connects, failed, window, denied, "
 		 "p50, p99, rtt"},
@@ -437,15 +442,16 @@ static void list_in_json_has_base_units(void **state)
 	assert_float_equal(json_real_value(json_object_get(open_row, "open_until_timestamp")),
 			   1700000000.0 + 1.8, 0.002);
 	assert_int_equal(json_integer_value(json_object_get(open_row, "failures")), 5);
-	assert_int_equal(
-		json_integer_value(json_object_get(json_object_get(open_row, "concurrent"), "limit")), 64);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(open_row, "concurrent"),
+							    "limit")),
+			 64);
 	assert_true(json_is_null(json_object_get(closed_row, "open_until_timestamp")));
-	assert_float_equal(
-		json_real_value(json_object_get(json_object_get(closed_row, "connect_seconds"), "mean")),
-		0.00068, 0.000001);
-	assert_float_equal(
-		json_real_value(json_object_get(json_object_get(closed_row, "window"), "failure_rate")), 0,
-		0);
+	assert_float_equal(json_real_value(json_object_get(json_object_get(closed_row, "connect_seconds"),
+							   "mean")),
+			   0.00068, 0.000001);
+	assert_float_equal(json_real_value(json_object_get(json_object_get(closed_row, "window"),
+							   "failure_rate")),
+			   0, 0);
 	json_decref(root);
 	ebb_snapshot_free(&snapshot);
 }
@@ -457,7 +463,7 @@ static void what_is_torn_or_stale_is_left_out(void **state)
 	(void)state;
 	make_node();
 	fake.pairs[1].gate = DSTS + PAIRS; /* outside */
-	fake.pairs[2].dst_epoch = 77; /* of an owner that is gone */
+	fake.pairs[2].dst_epoch = 77;	   /* of an owner that is gone */
 	fake.pairs[3].active = UINT64_MAX; /* below zero for a moment */
 	fake.kernel.dst_high = fake.kernel.pair_high = UINT32_MAX;
 	fake.dsts[5].state = EBB_SLOT_FREE;
@@ -504,9 +510,8 @@ static void a_sentence_says_why_a_state_is_as_it_is(void **state)
 	add_dst(2, 9);
 	assert_string_equal(sentence_of(2, 2), "closed since it was first seen 2m05s ago");
 	gate->run = ebb_run_word(0, 3);
-	assert_string_equal(
-		sentence_of(2, 2),
-		"closed since it was first seen 2m05s ago; 3 failed in a row by now, it opens at 5");
+	assert_string_equal(sentence_of(2, 2),
+			    "closed since it was first seen 2m05s ago; 3 failed in a row by now, it opens at 5");
 
 	move(2, EBB_REASON_FAILURE_RATE, 3200 * MS, NOW + 1800 * MS,
 	     (struct ebb_transition){.ok = 4, .failed = 6});
@@ -533,9 +538,8 @@ static void a_sentence_says_why_a_state_is_as_it_is(void **state)
 	gate->probes[1] = ebb_probe_slot_word(2, ebb_ns_to_ticks(NOW - S)); /* its lease is over */
 	gate->probes[2] = ebb_probe_slot_word(1, ebb_ns_to_ticks(NOW + S)); /* of another time */
 	gate->probe_result = ebb_probe_result_word(2, 1, 0);
-	assert_string_equal(
-		sentence_of(2, 2),
-		"half_open since 500ms: its time was over; probes: 1 under way, 1 succeeded, 0 failed");
+	assert_string_equal(sentence_of(2, 2),
+			    "half_open since 500ms: its time was over; probes: 1 under way, 1 succeeded, 0 failed");
 
 	move(2, EBB_REASON_PROBES_SUCCEEDED, 100 * MS, 0, (struct ebb_transition){.ok = 2});
 	assert_string_equal(sentence_of(2, 2), "closed since 100ms: 2 probes succeeded");
@@ -588,75 +592,73 @@ static void show_tells_a_destination_in_full(void **state)
 {
 	(void)state;
 	make_node();
-	assert_string_equal(
-		show_text("10.0.0.9:443/tcp"),
-		"10.0.0.9:443/tcp\n"
-		"\n"
-		"  state   open since 3.20s: 5 failures in a row; probes begin in 1.80s\n"
-		"  window  empty\n"
-		"  in use  3 of 64 connections\n"
-		"\n"
-		"  transitions\n"
-		"    AT                         AGO  FROM    TO    BECAUSE\n"
-		"    2023-11-14 22:13:16.800  3.20s  closed  open  5 failures in a row\n"
-		"\n"
-		"  workloads\n"
-		"    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  REFUSED  DENIED\n"
-		"    /work.slice/w21\\x1b[2J       0        10            5        5   12345\n"
-		"\n"
-		"  times\n"
-		"    TIME        COUNT  MEAN  P50  P90  P95  P99  MAX\n"
-		"    to connect      0     -    -    -    -    -    -\n"
-		"    round trip      0     -    -    -    -    -    -\n"
-		"\n"
-		"  settings\n"
-		"    mode        enforce: a refused connect() returns ECONNREFUSED\n"
-		"    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
-		"    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
-		"    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
-		"    agent lost  release: nothing is refused after its lease\n"
-		"    concurrent  64 connections, open and opening\n"
-		"    scope       node: one gate for all workloads\n"
-		"    slot        2, epoch 1\n"
-		"    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
+	assert_string_equal(show_text("10.0.0.9:443/tcp"),
+			    "10.0.0.9:443/tcp\n"
+			    "\n"
+			    "  state   open since 3.20s: 5 failures in a row; probes begin in 1.80s\n"
+			    "  window  empty\n"
+			    "  in use  3 of 64 connections\n"
+			    "\n"
+			    "  transitions\n"
+			    "    AT                         AGO  FROM    TO    BECAUSE\n"
+			    "    2023-11-14 22:13:16.800  3.20s  closed  open  5 failures in a row\n"
+			    "\n"
+			    "  workloads\n"
+			    "    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  REFUSED  DENIED\n"
+			    "    /work.slice/w21\\x1b[2J       0        10            5        5   12345\n"
+			    "\n"
+			    "  times\n"
+			    "    TIME        COUNT  MEAN  P50  P90  P95  P99  MAX\n"
+			    "    to connect      0     -    -    -    -    -    -\n"
+			    "    round trip      0     -    -    -    -    -    -\n"
+			    "\n"
+			    "  settings\n"
+			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
+			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
+			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
+			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    agent lost  release: nothing is refused after its lease\n"
+			    "    concurrent  64 connections, open and opening\n"
+			    "    scope       node: one gate for all workloads\n"
+			    "    slot        2, epoch 1\n"
+			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
 }
 
 static void show_tells_each_gate_of_a_destination(void **state)
 {
 	(void)state;
 	make_node();
-	assert_string_equal(
-		show_text("10.0.0.10:443"),
-		"10.0.0.10:443/tcp\n"
-		"\n"
-		"  workload  /work.slice/w21\\x1b[2J\n"
-		"  state     closed since it was first seen 1m00s ago\n"
-		"  window    20 succeeded, 0 failed (0%), 0 slow\n"
-		"\n"
-		"  workload  /work.slice/w22\\x1b[2J\n"
-		"  state     closed since it was first seen 1m00s ago\n"
-		"  window    empty\n"
-		"\n"
-		"  workloads\n"
-		"    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  CANCELLED  LOCAL  DENIED\n"
-		"    /work.slice/w21\\x1b[2J       3      1234         1230          4      0       0\n"
-		"    /work.slice/w22\\x1b[2J       0         7            0          0      1       0\n"
-		"\n"
-		"  times\n"
-		"    TIME        COUNT   MEAN    P50    P90     P95     P99     MAX\n"
-		"    to connect    100  680us  210us  224us  4.61ms  5.02ms  5.12ms\n"
-		"    round trip      3  100us  104us  110us   111us   112us   112us\n"
-		"\n"
-		"  settings\n"
-		"    mode        enforce: a refused connect() returns ECONNREFUSED\n"
-		"    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
-		"    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
-		"    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
-		"    agent lost  release: nothing is refused after its lease\n"
-		"    concurrent  no limit\n"
-		"    scope       workload: a gate for each\n"
-		"    slot        1, epoch 1\n"
-		"    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
+	assert_string_equal(show_text("10.0.0.10:443"),
+			    "10.0.0.10:443/tcp\n"
+			    "\n"
+			    "  workload  /work.slice/w21\\x1b[2J\n"
+			    "  state     closed since it was first seen 1m00s ago\n"
+			    "  window    20 succeeded, 0 failed (0%), 0 slow\n"
+			    "\n"
+			    "  workload  /work.slice/w22\\x1b[2J\n"
+			    "  state     closed since it was first seen 1m00s ago\n"
+			    "  window    empty\n"
+			    "\n"
+			    "  workloads\n"
+			    "    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  CANCELLED  LOCAL  DENIED\n"
+			    "    /work.slice/w21\\x1b[2J       3      1234         1230          4      0       0\n"
+			    "    /work.slice/w22\\x1b[2J       0         7            0          0      1       0\n"
+			    "\n"
+			    "  times\n"
+			    "    TIME        COUNT   MEAN    P50    P90     P95     P99     MAX\n"
+			    "    to connect    100  680us  210us  224us  4.61ms  5.02ms  5.12ms\n"
+			    "    round trip      3  100us  104us  110us   111us   112us   112us\n"
+			    "\n"
+			    "  settings\n"
+			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
+			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
+			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
+			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    agent lost  release: nothing is refused after its lease\n"
+			    "    concurrent  no limit\n"
+			    "    scope       workload: a gate for each\n"
+			    "    slot        1, epoch 1\n"
+			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
 }
 
 static void an_unknown_destination_is_told_with_near_names(void **state)
@@ -696,11 +698,14 @@ static void show_in_json_has_gates_and_workloads(void **state)
 	gate = json_array_get(json_object_get(root, "gates"), 0);
 	workload = json_array_get(json_object_get(root, "workloads"), 0);
 	assert_int_equal(json_array_size(json_object_get(gate, "transitions")), 1);
-	assert_string_equal(json_string_value(json_object_get(
-				    json_array_get(json_object_get(gate, "transitions"), 0), "reason")),
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(gate,
+											     "transitions"),
+									     0),
+							      "reason")),
 			    "consecutive_failures");
-	assert_int_equal(
-		json_integer_value(json_object_get(json_object_get(workload, "outcomes"), "refused")), 5);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(workload, "outcomes"),
+							    "refused")),
+			 5);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(workload, "denied"), "breaker")),
 			 12345);
 	assert_string_equal(json_string_value(json_object_get(workload, "workload")),
@@ -722,13 +727,13 @@ static void only_the_last_transitions_are_kept_in_their_order(void **state)
 	move(2, EBB_REASON_OPEN_EXPIRED, 30 * S, 0, (struct ebb_transition){});
 	move(2, EBB_REASON_PROBES_SUCCEEDED, 20 * S, 0, (struct ebb_transition){.ok = 2});
 	(void)show_text("10.0.0.9:443");
-	assert_non_null(strstr(
-		text, "  last 4 of 5 transitions\n"
-		      "    AT                         AGO  FROM       TO         BECAUSE\n"
-		      "    2023-11-14 22:12:35.000  45.0s  open       half_open  its time was over\n"
-		      "    2023-11-14 22:12:40.000  40.0s  half_open  open       2 probes failed\n"
-		      "    2023-11-14 22:12:50.000  30.0s  open       half_open  its time was over\n"
-		      "    2023-11-14 22:13:00.000  20.0s  half_open  closed     2 probes succeeded\n"));
+	assert_non_null(strstr(text,
+			       "  last 4 of 5 transitions\n"
+			       "    AT                         AGO  FROM       TO         BECAUSE\n"
+			       "    2023-11-14 22:12:35.000  45.0s  open       half_open  its time was over\n"
+			       "    2023-11-14 22:12:40.000  40.0s  half_open  open       2 probes failed\n"
+			       "    2023-11-14 22:12:50.000  30.0s  open       half_open  its time was over\n"
+			       "    2023-11-14 22:13:00.000  20.0s  half_open  closed     2 probes succeeded\n"));
 }
 
 /* -------------------------------------------------------------- watch -- */
@@ -767,11 +772,10 @@ static void watch_tells_only_what_changed(void **state)
 	fake.pairs[1].outcomes[EBB_OUTCOME_CANCELLED] += 3;
 	fake.pairs[3].denied[EBB_CAUSE_BREAKER] += 40;
 	fake.pairs[3].would_deny[EBB_CAUSE_HALF_OPEN] += 2;
-	assert_string_equal(
-		poll_text(watch),
-		"22:13:20.400  10.0.0.9:443/tcp            denied     +40 breaker\n"
-		"22:13:20.400  10.0.0.9:443/tcp            would      +2 half_open\n"
-		"22:13:20.400  10.0.0.10:443/tcp           failed     +12 refused, +1 timeout (/work.slice/w21\\x1b[2J)\n");
+	assert_string_equal(poll_text(watch),
+			    "22:13:20.400  10.0.0.9:443/tcp            denied     +40 breaker\n"
+			    "22:13:20.400  10.0.0.9:443/tcp            would      +2 half_open\n"
+			    "22:13:20.400  10.0.0.10:443/tcp           failed     +12 refused, +1 timeout (/work.slice/w21\\x1b[2J)\n");
 	assert_string_equal(poll_text(watch), "");
 	ebb_watch_free(watch);
 }
@@ -788,13 +792,12 @@ static void watch_tells_cause_move_and_consequence_in_order(void **state)
 	fake.pairs[4].denied[EBB_CAUSE_BREAKER] = 9;
 	move(3, EBB_REASON_CONSECUTIVE_FAILURES, 0, NOW + 5 * S,
 	     (struct ebb_transition){.failed = 5, .run = 5});
-	assert_string_equal(
-		poll_text(watch),
-		"22:13:20.200  10.0.0.77:443/tcp           new        first connection\n"
-		"22:13:20.200  10.0.0.77:443/tcp           failed     +5 refused\n"
-		"22:13:20.000  10.0.0.77:443/tcp           open       was closed: 5 failures in a row; probes begin at "
-		"22:13:25.000\n"
-		"22:13:20.200  10.0.0.77:443/tcp           denied     +9 breaker\n");
+	assert_string_equal(poll_text(watch),
+			    "22:13:20.200  10.0.0.77:443/tcp           new        first connection\n"
+			    "22:13:20.200  10.0.0.77:443/tcp           failed     +5 refused\n"
+			    "22:13:20.000  10.0.0.77:443/tcp           open       was closed: 5 failures in a row; probes begin at "
+			    "22:13:25.000\n"
+			    "22:13:20.200  10.0.0.77:443/tcp           denied     +9 breaker\n");
 	assert_string_equal(poll_text(watch), "");
 	ebb_watch_free(watch);
 }
@@ -933,6 +936,17 @@ static void doctor_says_what_to_do(void **state)
 	assert_true(ebb_doctor_fit(features));
 	assert_non_null(strstr(text, "What to do:\n  thing (Invalid argument): do this\n"));
 	assert_non_null(strstr(text, "returns ECONNREFUSED, whatever is configured"));
+
+	/* who may not even ask is told that alone */
+	features[EBB_FEATURE_BPF].present = false;
+	features[EBB_FEATURE_BPF].error = -EPERM;
+	out = open_text();
+	assert_int_equal(ebb_doctor_text(out, features, &facts, 0), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text,
+			       "What to do:\n  thing (Operation not permitted): do this\n  then ask again"));
+	assert_null(strstr(text, "Invalid argument"));
+	features[EBB_FEATURE_BPF].present = true;
 
 	features[EBB_FEATURE_BTF].present = false;
 	assert_false(ebb_doctor_fit(features));

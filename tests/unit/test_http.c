@@ -643,7 +643,9 @@ static void a_client_that_does_not_read_is_ended_at_its_deadline(void **state)
 
 static void two_hundred_clients_at_once_are_all_served(void **state)
 {
-	enum { MANY = 200 };
+	enum {
+		MANY = 200
+	};
 	struct server server = server_new();
 	int64_t until = real_ms() + PATIENCE_MS;
 	struct client clients[MANY];
@@ -673,7 +675,9 @@ static void two_hundred_clients_at_once_are_all_served(void **state)
 
 static void idle_clients_do_not_keep_others_out(void **state)
 {
-	enum { LIMIT = 64 };
+	enum {
+		LIMIT = 64
+	};
 	struct server server = server_new();
 	struct client idle[LIMIT], late;
 
@@ -700,7 +704,9 @@ static void idle_clients_do_not_keep_others_out(void **state)
 
 static void room_is_noticed_when_all_leave_at_once(void **state)
 {
-	enum { LIMIT = 64 };
+	enum {
+		LIMIT = 64
+	};
 	struct server server = server_new();
 	struct client idle[LIMIT], late;
 
@@ -834,6 +840,7 @@ static void every_form_of_address_is_taken(void **state)
 		{":0", "", AF_INET},
 		{"[::]:0", "[::]:", AF_INET6},
 	};
+	int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct fake *fake = fake_new(4, 4);
 
 	(void)state;
@@ -852,6 +859,8 @@ static void every_form_of_address_is_taken(void **state)
 		if (strncmp(ebb_http_address(http), cases[i].begins, strlen(cases[i].begins)) != 0)
 			fail_msg("%s: %s", cases[i].listen, ebb_http_address(http));
 		assert_true(port_of(http) > 0);
+		if (strcmp(cases[i].listen, ":0") == 0 && probe >= 0) /* both protocols */
+			assert_true(strncmp(ebb_http_address(http), "[::]:", 5) == 0);
 		if (cases[i].family == AF_INET) {
 			struct server server = {.fake = fake, .http = http};
 			_cleanup_free_ char *answer = NULL;
@@ -862,6 +871,8 @@ static void every_form_of_address_is_taken(void **state)
 		}
 		ebb_http_free(http);
 	}
+	if (probe >= 0)
+		(void)close(probe);
 	fake_free(fake);
 }
 

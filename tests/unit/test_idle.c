@@ -13,12 +13,12 @@
 
 #include "agent/idle.h"
 
-#define S 1000000000ULL
-#define IDLE (600 * S)
-#define DSTS 8
+#define S     1000000000ULL
+#define IDLE  (600 * S)
+#define DSTS  8
 #define PAIRS 16
-#define DST 1
-#define PAIR 1
+#define DST   1
+#define PAIR  1
 
 struct world {
 	struct ebb_view view;
@@ -26,7 +26,7 @@ struct world {
 	bool key_present[EBB_SLOT_KIND_MAX];
 	uint32_t inserted_epoch[EBB_SLOT_KIND_MAX];
 	uint32_t removed[EBB_SLOT_KIND_MAX];
-	uint32_t released[EBB_SLOT_KIND_MAX];	/* how often */
+	uint32_t released[EBB_SLOT_KIND_MAX]; /* how often */
 	uint32_t last_released[EBB_SLOT_KIND_MAX];
 	int insert_error;
 	uint64_t now;

@@ -406,20 +406,26 @@ static void local_failures_never_run_backwards(void **state)
 		{30, 20, 10},
 	};
 	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
 	struct ebb_pair *pair;
 
 	(void)state;
 	fake_dst(fake, 1, "10.0.0.5", 443);
 	pair = fake_pair(fake, 1, 1, 7);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		_cleanup_free_ char *text = NULL;
+		_cleanup_free_ char *now = NULL;
 
 		pair->attempts = steps[i].attempts;
 		pair->syn_sent = steps[i].sent;
-		text = render(fake, EBB_METRICS_TEXT);
-		assert_true(value_of(text, series) == steps[i].shown);
-		assert_int_equal(fake->source.local_floor[1], (uint64_t)steps[i].shown);
+		now = render(fake, EBB_METRICS_TEXT);
+		assert_true(value_of(now, series) == steps[i].shown);
 	}
+
+	/* a new owner of the slot has none */
+	pair->epoch += 70000;
+	pair->attempts = pair->syn_sent = 0;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(text, series) == 0);
 	fake_free(fake);
 }
 

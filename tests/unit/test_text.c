@@ -16,6 +16,10 @@ struct escape_case {
 	const char *text, *expected;
 };
 
+/* not as literals: a reader of this file should not be turned around either */
+static const char right_to_left[] = {'\xe2', '\x80', '\xae', '\0'};
+static const char isolate[] = {'\xe2', '\x81', '\xa6', '\0'};
+
 static const struct escape_case escape_cases[] = {
 	{"", ""},
 	{"plain /a.slice", "plain /a.slice"},
@@ -23,9 +27,9 @@ static const struct escape_case escape_cases[] = {
 	{"\x1b[31mred\a\r\n\t\x7f", "\\x1b[31mred\\x07\\x0d\\x0a\\x09\\x7f"},
 	{"gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x8c\x8a",
 	 "gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x8c\x8a"},
-	{"\xc2\x9b", "\\xc2\\x9b"},		      /* C1: a terminal takes it for ESC [ */
-	{"\xe2\x80\xae", "\\xe2\\x80\\xae"},	      /* right to left from here on */
-	{"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},	      /* isolate */
+	{"\xc2\x9b", "\\xc2\\x9b"}, /* C1: a terminal takes it for ESC [ */
+	{right_to_left, "\\xe2\\x80\\xae"},
+	{isolate, "\\xe2\\x81\\xa6"},
 	{"\xc0\xaf", "\\xc0\\xaf"},		      /* '/' made longer */
 	{"\xed\xa0\x80", "\\xed\\xa0\\x80"},	      /* a surrogate */
 	{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond Unicode */

@@ -34,7 +34,7 @@
 #define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
-#define COLLECT_NS NS_PER_S
+#define COLLECT_NS	NS_PER_S
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -311,11 +311,28 @@ static int handle_signal(struct agent *a)
 	return 0;
 }
 
+/* Breakers go on without HTTP. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
+static void run_http(struct agent *a, int *ret_timeout_ms)
+{
+	int r;
+
+	*ret_timeout_ms = -1;
+	if (!a->http)
+		return;
+	r = ebb_http_run(a->http, ret_timeout_ms);
+	if (r == 0)
+		return;
+	ebb_err_r(r, "the HTTP server stops, breakers go on; start the agent again to have it back");
+	ebb_http_free(a->http);
+	a->http = NULL;
+}
+
 static int handle_http(struct agent *a)
 {
 	int timeout_ms;
 
-	return ebb_http_run(a->http, &timeout_ms);
+	run_http(a, &timeout_ms);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ start -- */
@@ -473,9 +490,9 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	return ebb_http_new(a->options->listen, &a->source, &a->http, why);
 }
 
-static int watch(const struct agent *a, const struct source *source)
+static int watch(const struct agent *a, struct source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)source};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
 
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
@@ -509,7 +526,7 @@ static void bound_shutdown(const struct agent *a)
 
 static int loop(struct agent *a, struct ebb_why *why)
 {
-	const struct source sources[] = {
+	struct source sources[] = {
 		{a->signal_fd, handle_signal},
 		{a->timer_fd, handle_timer},
 		{ebb_loader_events_fd(a->loader), handle_events},
@@ -534,9 +551,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 			if (r < 0)
 				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		}
-		r = ebb_http_run(a->http, &timeout_ms);
-		if (r < 0)
-			return ebb_why(why, r, "the HTTP server stops: %s", ebb_strerror(r));
+		run_http(a, &timeout_ms);
 	}
 	return 0;
 }

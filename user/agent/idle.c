@@ -9,16 +9,16 @@
 /* Each run looks at every eighth slot: at full tables that is under a millisecond. */
 #define STRIDE 8
 
-#define GRACE_NS 1000000000ULL	/* between taking a key out and giving its slot away */
+#define GRACE_NS 1000000000ULL /* between taking a key out and giving its slot away */
 
 /* Longer than any connect() lasts (127 s, 131 s from 6.12): after that a SYN whose end we never saw is forgotten. */
 #define CONNECTING_NS (300 * 1000000000ULL)
 
 /* What the collector remembers of a slot. */
 struct watched {
-	uint64_t activity;	/* sum of the counters when last seen */
-	uint64_t since_ns;	/* since then unchanged; retiring: when it began */
-	uint32_t epoch;		/* whose activity that is */
+	uint64_t activity; /* sum of the counters when last seen */
+	uint64_t since_ns; /* since then unchanged; retiring: when it began */
+	uint32_t epoch;	   /* whose activity that is */
 	bool retiring;
 };
 
@@ -29,7 +29,7 @@ struct ebb_collector {
 	uint32_t run;
 	struct watched *dsts;
 	struct watched *pairs;
-	bool *referenced;		/* by destination: some pair is about it; of the present run */
+	bool *referenced; /* by destination: some pair is about it; of the present run */
 	bool referenced_known;
 };
 
@@ -120,7 +120,9 @@ static void clear_gate(const struct ebb_view *view, uint32_t gate)
 static int retire_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_pair *pair = &c->view->pairs[slot];
-	struct ebb_pair_key key = {.workload = pair->workload, .dst = pair->dst, .dst_epoch = pair->dst_epoch};
+	struct ebb_pair_key key = {.workload = pair->workload,
+				   .dst = pair->dst,
+				   .dst_epoch = pair->dst_epoch};
 	int r;
 
 	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key);
@@ -137,7 +139,9 @@ static int retire_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 static int revive_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_pair *pair = &c->view->pairs[slot];
-	struct ebb_pair_key key = {.workload = pair->workload, .dst = pair->dst, .dst_epoch = pair->dst_epoch};
+	struct ebb_pair_key key = {.workload = pair->workload,
+				   .dst = pair->dst,
+				   .dst_epoch = pair->dst_epoch};
 	struct ebb_ref ref = {.slot = slot, .epoch = pair->epoch - 1};
 	int r;
 
@@ -212,7 +216,8 @@ static bool is_referenced(struct ebb_collector *c, uint32_t dst)
 	if (!c->referenced_known) {
 		memset(c->referenced, 0, c->view->dst_max * sizeof(*c->referenced));
 		for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < c->view->pair_max; p++) {
-			if (c->view->pairs[p].state != EBB_SLOT_FREE && c->view->pairs[p].dst < c->view->dst_max)
+			if (c->view->pairs[p].state != EBB_SLOT_FREE &&
+			    c->view->pairs[p].dst < c->view->dst_max)
 				c->referenced[c->view->pairs[p].dst] = true;
 		}
 		c->referenced_known = true;

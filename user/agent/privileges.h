@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Giving up what an attached agent no longer needs. */
 #ifndef EBB_AGENT_PRIVILEGES_H
 #define EBB_AGENT_PRIVILEGES_H
 

@@ -179,10 +179,12 @@ int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns)
 const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size)
 {
 	time_t seconds = (time_t)(realtime_ns / (int64_t)NS_PER_S);
-	size_t used;
+	size_t used = 0;
 	struct tm tm;
 
-	if (!localtime_r(&seconds, &tm) || (used = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm)) == 0)
+	if (localtime_r(&seconds, &tm))
+		used = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm);
+	if (used == 0)
 		(void)snprintf(buffer, size, "?");
 	else if (millis)
 		(void)snprintf(buffer + used, size - used, ".%03d",
@@ -204,10 +206,10 @@ json_t *ebb_json_count(uint64_t count)
 
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)
 {
-	/* to the microsecond: that much a double holds exactly enough */
+	/* printed with 15 digits, so that no noise of binary fractions shows: to 10 us */
 	if (at_ns == 0)
 		return json_null();
-	return json_real((double)(ebb_look_realtime(look, at_ns) / 1000) / 1e6);
+	return json_real((double)ebb_look_realtime(look, at_ns) / (double)NS_PER_S);
 }
 
 /* -------------------------------------------------------------- names -- */

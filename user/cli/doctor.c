@@ -7,6 +7,7 @@
 #include "cli/render.h"
 #include "lib/cleanup.h"
 #include "lib/table.h"
+#include "lib/units.h"
 
 #define JIT_SETTING "/proc/sys/net/core/bpf_jit_enable"
 
@@ -15,11 +16,13 @@
 static int read_jit(void)
 {
 	_cleanup_fclose_ FILE *file = fopen(JIT_SETTING, "re");
-	int value;
+	char line[16];
+	uint32_t value;
 
-	if (!file || fscanf(file, "%d", &value) != 1)
+	if (!file || !fgets(line, sizeof(line), file))
 		return -1;
-	return value;
+	line[strcspn(line, "\n")] = '\0';
+	return ebb_parse_u32(line, &value) == 0 && value <= 2 ? (int)value : -1;
 }
 
 /* CAP_SYS_ADMIN holds what CAP_BPF and CAP_PERFMON were cut out of. */
@@ -155,10 +158,34 @@ static int node_text(FILE *out, const struct ebb_feature_result results[EBB_FEAT
 	return r;
 }
 
+/* What is missing, each with its remedy. False: nothing is. */
+static bool remedies_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX])
+{
+	bool blind = !find(results, EBB_FEATURE_BPF)->present;
+	bool missing = false;
+
+	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
+		char text[512];
+
+		/* without bpf(2) nothing else could be tried: those remedies would mislead */
+		if (results[i].present || (blind && i != EBB_FEATURE_BPF))
+			continue;
+		(void)fputs(missing ? "" : "\nWhat to do:\n", out);
+		missing = true;
+		(void)snprintf(text, sizeof(text), "%s (%s): %s", results[i].name,
+			       results[i].error ? ebb_strerror(results[i].error) : "missing",
+			       results[i].remedy);
+		ebb_help_text(out, 2, text);
+	}
+	if (blind)
+		ebb_help_text(out, 2, "then ask again: without bpf nothing else can be tried");
+	return missing;
+}
+
 int ebb_doctor_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX],
 		    const struct ebb_node_facts *facts, size_t columns)
 {
-	bool missing = false;
+	bool missing;
 	int r;
 
 	r = features_text(out, results, columns);
@@ -168,18 +195,7 @@ int ebb_doctor_text(FILE *out, const struct ebb_feature_result results[EBB_FEATU
 	r = node_text(out, results, facts);
 	if (r < 0)
 		return r;
-	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
-		char text[512];
-
-		if (results[i].present)
-			continue;
-		(void)fputs(missing ? "" : "\nWhat to do:\n", out);
-		missing = true;
-		(void)snprintf(text, sizeof(text), "%s (%s): %s", results[i].name,
-			       results[i].error ? ebb_strerror(results[i].error) : "missing",
-			       results[i].remedy);
-		ebb_help_text(out, 2, text);
-	}
+	missing = remedies_text(out, results);
 	(void)fprintf(out, "\n%s\n",
 		      !ebb_doctor_fit(results) ? "The agent cannot run here: something required is missing."
 		      : missing		       ? "The agent can run here, with what is missing left out."

@@ -175,8 +175,7 @@ int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 	}
 	if (filter->state && !is_state(filter->state))
 		return ebb_why(why, -EINVAL,
-			       "--state: '%s' is not possible: one of closed, open, half_open, forced_open, "
-			       "forced_closed",
+			       "--state: '%s' is not possible: closed, open, half_open, forced_open or forced_closed",
 			       filter->state);
 
 	for (size_t i = 0; i < snapshot->count; i++) {

@@ -50,7 +50,7 @@ static const struct setting settings[] = {
 	{"destinations", SETTING_COUNT, OFFSET(destinations), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"pairs", SETTING_COUNT, OFFSET(pairs), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"endpoints", SETTING_COUNT, OFFSET(endpoints), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
-	{"idle", SETTING_DURATION, OFFSET(idle_ns), NULL, SECOND, 30 * 24 * 3600 * SECOND, "1s to 30d"},
+	{"idle", SETTING_DURATION, OFFSET(idle_ns), NULL, SECOND, 2592000 * SECOND, "1s to 30d"},
 	/* the heartbeat of an idle agent comes once a second: a shorter lease would end between two */
 	{"lease", SETTING_DURATION, OFFSET(lease_ns), NULL, 2 * SECOND, 3600 * SECOND, "2s to 1h"},
 	{"shutdown-timeout", SETTING_DURATION, OFFSET(shutdown_timeout_ns), NULL, SECOND, 3600 * SECOND,

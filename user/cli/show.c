@@ -236,10 +236,11 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 
 	ebb_table_cell(table, "breaker");
 	if (ebb_arm_failures(row->arm) > 0)
-		ebb_table_cell(
-			table, "opens at %u failures in a row, then for %s; rates are judged by the agent",
-			ebb_arm_failures(row->arm),
-			ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a, sizeof(a)));
+		ebb_table_cell(table,
+			       "opens at %u failures in a row, then for %s; rates are judged by the agent",
+			       ebb_arm_failures(row->arm),
+			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a,
+						   sizeof(a)));
 	else
 		ebb_table_cell(table, "no limit of failures in a row; rates are judged by the agent");
 	outcome_names(p->count_mask, names, sizeof(names));
@@ -571,15 +572,20 @@ static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *
 	struct ebb_sums sums = {};
 
 	ebb_sums_add(&sums, pair, 0);
-	return json_array_append_new(
-		userdata,
-		json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
-			  pair->workload ? ebb_cgroup_name(look->names, pair->workload) : EBB_NAME_OTHER,
-			  "workload_id", (json_int_t)pair->workload, "active", ebb_json_count(sums.active),
-			  "attempts", ebb_json_count(sums.attempts), "local", ebb_json_count(sums.local),
-			  "outcomes", counts_json(sums.outcomes, EBB_OUTCOME_MAX, ebb_outcome_name), "denied",
-			  counts_json(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name), "would_deny",
-			  counts_json(sums.would_deny_by, EBB_CAUSE_MAX, ebb_cause_name)));
+	return json_array_append_new(userdata,
+				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
+					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
+							      : EBB_NAME_OTHER,
+					       "workload_id", (json_int_t)pair->workload, "active",
+					       ebb_json_count(sums.active), "attempts",
+					       ebb_json_count(sums.attempts), "local",
+					       ebb_json_count(sums.local), "outcomes",
+					       counts_json(sums.outcomes, EBB_OUTCOME_MAX, ebb_outcome_name),
+					       "denied",
+					       counts_json(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name),
+					       "would_deny",
+					       counts_json(sums.would_deny_by, EBB_CAUSE_MAX,
+							   ebb_cause_name)));
 }
 
 json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count)

@@ -10,8 +10,6 @@
 #include "core/policy.h"
 #include "lib/text.h"
 
-#define NO_ROW UINT32_MAX
-
 /* ---------------------------------------------------------- transitions -- */
 
 size_t ebb_memory_kept(const struct ebb_memory *memory)
@@ -211,7 +209,7 @@ struct taking {
 	const struct ebb_look *look;
 	struct ebb_snapshot snapshot;
 	size_t room;
-	uint32_t *row_of_gate; /* NO_ROW: none yet */
+	uint32_t *row_of_gate; /* its index + 1; 0: none yet */
 };
 
 /* The row of @gate, made when it is the first time that it is met; NULL: out of memory. */
@@ -220,8 +218,8 @@ static struct ebb_gate_row *row_of(struct taking *t, uint32_t dst, uint32_t gate
 	struct ebb_snapshot *s = &t->snapshot;
 	struct ebb_gate_row *row;
 
-	if (t->row_of_gate[gate] != NO_ROW)
-		return &s->rows[t->row_of_gate[gate]];
+	if (t->row_of_gate[gate] != 0)
+		return &s->rows[t->row_of_gate[gate] - 1];
 	if (s->count == t->room) {
 		size_t room = t->room ? 2 * t->room : 64;
 		struct ebb_gate_row *rows = reallocarray(s->rows, room, sizeof(*rows));
@@ -239,7 +237,7 @@ static struct ebb_gate_row *row_of(struct taking *t, uint32_t dst, uint32_t gate
 		if (!row->workload)
 			return NULL;
 	}
-	t->row_of_gate[gate] = (uint32_t)s->count++;
+	t->row_of_gate[gate] = (uint32_t)++s->count;
 	return row;
 }
 
@@ -325,13 +323,11 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 {
 	const struct ebb_view *view = look->view;
 	struct taking t = {.look = look};
-	int r = 0;
+	int r;
 
-	t.row_of_gate = malloc((size_t)view->gate_max * sizeof(t.row_of_gate[0]));
+	t.row_of_gate = calloc(view->gate_max, sizeof(t.row_of_gate[0]));
 	if (!t.row_of_gate)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < view->gate_max; i++)
-		t.row_of_gate[i] = NO_ROW;
 	r = take_pairs(&t);
 	if (r == 0)
 		r = take_destinations(&t);

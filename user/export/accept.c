@@ -19,9 +19,9 @@ struct piece {
 };
 
 struct range {
-	struct piece type; /* "text/plain" */
+	struct piece type;    /* "text/plain" */
 	struct piece version; /* its parameter; length 0: none */
-	int quality; /* in thousandths; -1: makes no sense */
+	int quality;	      /* in thousandths; -1: makes no sense */
 };
 
 /* How well the best range so far fits a format. */

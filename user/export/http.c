@@ -141,8 +141,9 @@ static enum MHD_Result get_metrics(const struct request *request)
 		[EBB_METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
 		[EBB_METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
 	};
-	enum ebb_metrics_format format = ebb_accept(
-		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+	enum ebb_metrics_format format =
+		ebb_accept(MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+						       MHD_HTTP_HEADER_ACCEPT));
 	struct ebb_metrics_writer *writer;
 	struct MHD_Response *response;
 
@@ -491,10 +492,9 @@ static uint64_t end_overdue(struct ebb_http *http, uint64_t now_ns)
 
 static int refuse_address(struct ebb_why *why, const char *address)
 {
-	return ebb_why(
-		why, -EINVAL,
-		"--listen %s: expected ADDRESS:PORT, as 127.0.0.1:9478, [::1]:9478 or :9478 (all addresses)",
-		address);
+	return ebb_why(why, -EINVAL,
+		       "--listen %s: expected ADDRESS:PORT, as 127.0.0.1:9478, [::1]:9478 or :9478 (all addresses)",
+		       address);
 }
 
 /* "host:port", "[host]:port", ":port" into its parts. */
@@ -565,10 +565,9 @@ static int explain_listen(struct ebb_why *why, int r, const char *address)
 			       "--listen %s: this machine does not have that address: choose one of its own",
 			       address);
 	case -EAFNOSUPPORT:
-		return ebb_why(
-			why, r,
-			"--listen %s: this machine does not speak that protocol: choose another address",
-			address);
+		return ebb_why(why, r,
+			       "--listen %s: this machine does not speak that protocol: choose another address",
+			       address);
 	default:
 		return ebb_why(why, r, "--listen %s: %s", address, ebb_strerror(r));
 	}
@@ -626,7 +625,7 @@ out:
 /* Where @fd listens, as text. */
 static int describe_listener(int fd, char *buffer, size_t size)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {};
 	socklen_t length = sizeof(address);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
@@ -675,14 +674,16 @@ int ebb_http_new(const char *listen, const struct ebb_source *source, struct ebb
 		(void)explain_listen(why, r, listen);
 		goto fail;
 	}
-	http->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle_request, http,
-		/* the logger comes first, so that it hears of the other options */
-		MHD_OPTION_EXTERNAL_LOGGER, log_message, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CLIENTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CLIENT_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)DEADLINE_S,
-		MHD_OPTION_NOTIFY_CONNECTION, client_changed, http, MHD_OPTION_NOTIFY_COMPLETED,
-		request_completed, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+	http->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle_request, http,
+				 /* the logger comes first, so that it hears of the other options */
+				 MHD_OPTION_EXTERNAL_LOGGER, log_message, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+				 MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CLIENTS_MAX,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY_BYTES,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)DEADLINE_S,
+				 MHD_OPTION_NOTIFY_CONNECTION, client_changed, http,
+				 MHD_OPTION_NOTIFY_COMPLETED, request_completed, http,
+				 MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
 	if (!http->daemon) {
 		r = ebb_why(why, -ENOMEM, "--listen %s: the HTTP server cannot be started", listen);
 		goto fail;

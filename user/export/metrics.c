@@ -78,19 +78,27 @@ static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct 
 /*
  * Attempts that never sent a SYN. A connect() that is just between the two
  * counters looks like one, so a lower number may come later: what was once
- * shown stays until the true number has passed it.
+ * shown stays until the true number has passed it. It is kept with the low bits
+ * of the slot's epoch, so that a new owner of the slot begins at zero:
+ *
+ *	epoch:16 | shown:48
  */
 static uint64_t local_failures(const struct ebb_reading *r, const struct ebb_item *item)
 {
 	const struct ebb_pair *pair = pair_of(r, item);
 	uint64_t *floor = &r->source->local_floor[item->pair];
+	uint64_t owner = (uint64_t)load_u32(&pair->epoch) << 48;
+	uint64_t shown = *floor & ((1ULL << 48) - 1);
 	/* in this order: what is sent meanwhile makes the difference smaller, not greater */
 	uint64_t attempts = __atomic_load_n(&pair->attempts, __ATOMIC_ACQUIRE);
 	uint64_t sent = load(&pair->syn_sent);
 
-	if (attempts > sent && attempts - sent > *floor)
-		*floor = attempts - sent;
-	return *floor;
+	if ((*floor ^ owner) >> 48 != 0)
+		shown = 0;
+	if (attempts > sent && attempts - sent > shown)
+		shown = attempts - sent;
+	*floor = owner | shown;
+	return shown;
 }
 
 static void read_connects(struct ebb_reading *r, const struct ebb_item *item)

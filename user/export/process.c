@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/process.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -23,11 +24,14 @@ static void read_status_line(const char *line, struct ebb_process *process)
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		size_t length = strlen(wanted[i].key);
+		char *end;
 		uint64_t kib;
 
 		if (strncmp(line, wanted[i].key, length) != 0)
 			continue;
-		if (sscanf(line + length, "%" SCNu64 " kB", &kib) == 1)
+		errno = 0;
+		kib = strtoull(line + length, &end, 10);
+		if (errno == 0 && strcmp(end, " kB\n") == 0 && kib < UINT64_MAX / 1024)
 			*wanted[i].bytes = kib * 1024;
 	}
 }

@@ -27,7 +27,7 @@ struct ebb_source {
 	uint64_t map_bytes;
 	uint32_t dst_live; /* slots in use, ~other not counted */
 	uint32_t pair_live;
-	uint64_t *local_floor; /* by pair slot: local failures never run backwards */
+	uint64_t *local_floor; /* by pair slot, zero at first; kept by the exporter (metrics.c) */
 };
 
 #endif /* EBB_EXPORT_SOURCE_H */

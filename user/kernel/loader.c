@@ -190,7 +190,8 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 	ebb_probe_all(pin_dir, features);
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		if (features[i].required && !features[i].present)
-			return ebb_why(why, r, "this kernel or our rights lack '%s' (to %s): %s; 'ebb doctor' says more",
+			return ebb_why(why, r,
+				       "this kernel or our rights lack '%s' (to %s): %s; 'ebb doctor' says more",
 				       features[i].name, features[i].help, features[i].remedy);
 	}
 	return ebb_why(why, r,

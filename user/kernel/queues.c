@@ -17,12 +17,21 @@
 #define KEY_BYTES_MAX 32
 
 /*
- * Takes each element once and puts it back, until the first comes round again.
- * Elements that programs take or push meanwhile are seen or not; both is right.
+ * A program that lost the race for an endpoint pushes its slot back, perhaps behind
+ * our turn. The next turn sees that.
  */
-static int turn_over(int queue_fd, uint32_t slots, bool *accounted)
+#define TURNS 2
+
+/*
+ * Takes each element once and puts it back, until the first comes round again; one
+ * that stands in the queue twice loses its second place. Elements that programs
+ * take or push meanwhile are seen or not.
+ */
+static int turn_over(int queue_fd, uint32_t slots, bool *seen)
 {
-	for (uint32_t i = 0; i < slots; i++) {
+	uint32_t first = EBB_SLOT_OTHER;
+
+	for (uint32_t i = 0; i <= slots; i++) {
 		uint32_t slot = 0;
 		int r;
 
@@ -33,11 +42,13 @@ static int turn_over(int queue_fd, uint32_t slots, bool *accounted)
 			return r;
 		if (slot == EBB_SLOT_OTHER || slot >= slots)
 			continue; /* nobody may have put it there: dropped */
-		if (accounted[slot]) {
-			/* round: this one stood in it already */
+		if (slot == first)
 			return bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
-		}
-		accounted[slot] = true;
+		if (seen[slot])
+			continue;
+		if (first == EBB_SLOT_OTHER)
+			first = slot;
+		seen[slot] = true;
 		r = bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
 		if (r < 0)
 			return r;
@@ -66,19 +77,25 @@ static int mark_used(int table_fd, size_t key_size, uint32_t slots, bool *accoun
 int ebb_queue_rebuild(int queue_fd, int table_fd, size_t key_size, uint32_t slots)
 {
 	_cleanup_free_ bool *accounted = calloc(slots, sizeof(*accounted));
+	_cleanup_free_ bool *seen = calloc(slots, sizeof(*seen));
 	int r;
 
-	if (!accounted)
+	if (!accounted || !seen)
 		return -ENOMEM;
-	r = turn_over(queue_fd, slots, accounted);
-	if (r < 0)
-		return r;
-	/*
-	 * A program may have taken a slot that the table does not show yet. Wait
-	 * until every program that runs now has ended (synchronize_rcu by another name).
-	 */
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
-		return -errno;
+	for (int turn = 0; turn < TURNS; turn++) {
+		memset(seen, 0, slots * sizeof(*seen));
+		r = turn_over(queue_fd, slots, seen);
+		if (r < 0)
+			return r;
+		for (uint32_t slot = 0; slot < slots; slot++)
+			accounted[slot] |= seen[slot];
+		/*
+		 * A program may have taken a slot that neither the queue nor the table shows. Wait
+		 * until every program that runs now has ended (synchronize_rcu by another name).
+		 */
+		if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+			return -errno;
+	}
 	r = mark_used(table_fd, key_size, slots, accounted);
 	if (r < 0)
 		return r;

@@ -11,8 +11,8 @@
 #include "bpf/abi.h"
 
 enum ebb_slot_kind {
-	EBB_SLOT_KIND_DST,	/* key: struct ebb_endpoint */
-	EBB_SLOT_KIND_PAIR,	/* key: struct ebb_pair_key */
+	EBB_SLOT_KIND_DST,  /* key: struct ebb_endpoint */
+	EBB_SLOT_KIND_PAIR, /* key: struct ebb_pair_key */
 	EBB_SLOT_KIND_MAX,
 };
 

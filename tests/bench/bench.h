@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the benchmarks share. Each compares arms in alternating blocks (A B C,
+ * then B C A, ...) of one process on one processor, so that what disturbs the
+ * machine disturbs all of them; a figure is the median over rounds of the ratio
+ * of two medians of the same round. Absolute times are told, not compared.
+ */
+#ifndef EBB_BENCH_H
+#define EBB_BENCH_H
+
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "kernel/loader.h"
+#include "kernel/maps.h"
+
+/* From the command line. */
+struct bench_options {
+	const char *cgroup; /* cgroup2 directory of our own; the process moves into it */
+	const char *pin_dir;
+	uint32_t rounds;
+	uint32_t samples; /* of each block */
+	uint32_t trials;
+	uint32_t first; /* number of the first destination */
+	uint32_t threads; /* that connect at once */
+	int cpu; /* on which to measure; -1: the last one */
+	bool busy; /* with a spinning process on each processor */
+	bool agent; /* an agent is attached already */
+};
+
+/* ---------------------------------------------------------------- measure -- */
+
+static inline uint64_t bench_now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+/* What two readings of the clock with nothing between them differ by: the median of many. */
+uint64_t bench_clock_cost(void);
+
+/* Sorts @values. */
+double bench_quantile(double *values, size_t count, double q);
+
+/* {"n", "p25", "p50", "p75", "p99", "max"} of @values, which are sorted by it. */
+json_t *bench_summary(double *values, size_t count);
+
+/* One arm: every sample, and the median of each round. */
+struct bench_series {
+	double *samples;
+	double *medians;
+	uint32_t sample_count;
+	uint32_t round_count;
+};
+
+int bench_series_init(struct bench_series *series, uint32_t rounds, uint32_t samples);
+void bench_series_done(struct bench_series *series);
+
+/* The block of @count samples at the end of the series is a round. */
+void bench_series_end_round(struct bench_series *series, uint32_t count);
+
+/* Summary of a / b by rounds; b / a where the figure is a speed-up. */
+json_t *bench_ratio(const struct bench_series *a, const struct bench_series *b);
+
+/* ------------------------------------------------------------------ place -- */
+
+/* Each prints what went wrong and returns a negative errno. */
+int bench_pin_cpu(int cpu);
+int bench_enter_cgroup(const char *path);
+
+/* 127.x.y.z number @n, never 127.0.0.x. */
+struct sockaddr_in bench_address(uint32_t n, uint16_t port);
+
+/* A listener, or a port that is taken and answers every SYN with RST. */
+int bench_listen(int *ret_fd, uint16_t *ret_port);
+int bench_closed_port(int *ret_fd, uint16_t *ret_port);
+
+/* A spinning process on each processor; they end with us. */
+#define BENCH_BURNERS_MAX 64
+struct bench_burners {
+	int count;
+	int pids[BENCH_BURNERS_MAX];
+};
+
+int bench_burners_start(struct bench_burners *burners);
+void bench_burners_stop(struct bench_burners *burners);
+
+/* ------------------------------------------------------------------ hooks -- */
+
+/* What is attached to the cgroup. */
+enum bench_arm {
+	BENCH_ARM_NONE, /* nothing */
+	BENCH_ARM_EMPTY, /* programs that return 1 at every hook that we use */
+	BENCH_ARM_ARMED, /* the same, and sockops asks for the callbacks that we need */
+	BENCH_ARM_EBB,
+	BENCH_ARM_MAX,
+};
+
+#define BENCH_HOOKS 4
+
+struct bench_hooks {
+	struct ebb_loader *loader;
+	const struct ebb_view *view;
+	const char *pin_dir;
+	int cgroup_fd;
+	int programs[BENCH_ARM_MAX][BENCH_HOOKS];
+	int links[BENCH_HOOKS];
+	enum bench_arm arm;
+};
+
+extern const char *const bench_arm_names[BENCH_ARM_MAX];
+
+/*
+ * Loads everything, attaches nothing. The policy of every destination is: enforce,
+ * EHOSTUNREACH (to tell our refusal from a closed port's), count refused connects,
+ * open after @failures of them in a row (0: never). The agent's lease never ends.
+ */
+int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *options, uint32_t failures);
+void bench_hooks_close(struct bench_hooks *hooks);
+
+/* From now on this is attached, and nothing else. */
+int bench_hooks_use(struct bench_hooks *hooks, enum bench_arm arm);
+
+/* The pair slot that a connect() to @address has made, 0: none. */
+uint32_t bench_find_pair(const struct ebb_view *view, const struct sockaddr_in *address);
+
+/* ------------------------------------------------------------- benchmarks -- */
+
+/* Each fills @ret_result, or prints what went wrong and returns a negative errno. */
+int bench_refused(const struct bench_options *options, json_t *ret_result);
+int bench_allowed(const struct bench_options *options, json_t *ret_result);
+int bench_trip(const struct bench_options *options, json_t *ret_result);
+int bench_programs(const struct bench_options *options, json_t *ret_result);
+int bench_discover(const struct bench_options *options, json_t *ret_result);
+
+#endif /* EBB_BENCH_H */

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ebb-bench WHAT [options]: one measurement, its result as one JSON object. tests/bench/run.sh calls it. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "lib/units.h"
+
+static const struct {
+	const char *name;
+	int (*run)(const struct bench_options *options, json_t *ret_result);
+	struct bench_options defaults;
+	bool pinned; /* to one processor */
+} benchmarks[] = {
+	{"refused", bench_refused, {.rounds = 60, .samples = 200}, true},
+	{"allowed", bench_allowed, {.rounds = 150, .samples = 100}, true},
+	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
+	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
+	{"discover", bench_discover, {.trials = 1000}, false},
+};
+
+#define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
+
+static const struct option long_options[] = {
+	{"cgroup", required_argument, NULL, 'g'},
+	{"pin", required_argument, NULL, 'p'},
+	{"rounds", required_argument, NULL, 'r'},
+	{"samples", required_argument, NULL, 's'},
+	{"trials", required_argument, NULL, 't'},
+	{"threads", required_argument, NULL, 'n'},
+	{"first", required_argument, NULL, 'f'},
+	{"cpu", required_argument, NULL, 'c'},
+	{"busy", no_argument, NULL, 'b'},
+	{"agent", no_argument, NULL, 'a'},
+	{NULL, 0, NULL, 0},
+};
+
+static int usage(void)
+{
+	(void)fprintf(stderr,
+		      "usage: ebb-bench refused|allowed|trip|programs|discover --cgroup DIR --pin DIR\n"
+		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
+		      "       [--busy] [--agent]\n");
+	return 2;
+}
+
+static int parse(int argc, char **argv, struct bench_options *options)
+{
+	uint32_t number = 0;
+	int letter;
+
+	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (strchr("rstnfc", letter) && ebb_parse_u32(optarg, &number) < 0)
+			return -EINVAL;
+		switch (letter) {
+		case 'g':
+			options->cgroup = optarg;
+			break;
+		case 'p':
+			options->pin_dir = optarg;
+			break;
+		case 'r':
+			options->rounds = number;
+			break;
+		case 's':
+			options->samples = number;
+			break;
+		case 't':
+			options->trials = number;
+			break;
+		case 'n':
+			options->threads = number;
+			break;
+		case 'f':
+			options->first = number;
+			break;
+		case 'c':
+			options->cpu = (int)number;
+			break;
+		case 'b':
+			options->busy = true;
+			break;
+		case 'a':
+			options->agent = true;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return options->cgroup && options->pin_dir ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_options options;
+	json_t *result;
+	size_t b = 0;
+	int r;
+
+	while (b < BENCHMARKS && (argc < 2 || strcmp(argv[1], benchmarks[b].name) != 0))
+		b++;
+	if (b == BENCHMARKS)
+		return usage();
+	options = benchmarks[b].defaults;
+	options.cpu = -1;
+	if (parse(argc - 1, argv + 1, &options) < 0)
+		return usage();
+	if (benchmarks[b].pinned && bench_pin_cpu(options.cpu) < 0)
+		return 1;
+	result = json_object();
+	if (!result)
+		return 1;
+	r = benchmarks[b].run(&options, result);
+	if (r == 0 && json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(8)) == 0)
+		(void)putchar('\n');
+	json_decref(result);
+	return r == 0 ? 0 : 1;
+}

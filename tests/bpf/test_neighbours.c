@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Other programs at the same hooks: what connect decided keeps its pair, whatever
+ * they do to the address, the answer or the socket's callbacks.
+ */
+#include "fixture.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+/* generated: it casts const away */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#include "tests/bpf/others.skel.h"
+#pragma GCC diagnostic pop
+
+static struct fixture_options open_later = {.not_attached = true};
+
+static struct others_bpf *others_load(const struct address *backend)
+{
+	struct others_bpf *others = others_bpf__open();
+
+	assert_non_null(others);
+	others->rodata->backend_port = htons(port_of(backend));
+	assert_int_equal(others_bpf__load(others), 0);
+	return others;
+}
+
+/* Not pinned: it goes with the skeleton, or with the process. */
+static void attach(struct fixture *fx, struct bpf_program *program, struct bpf_link **ret_link)
+{
+	*ret_link = bpf_program__attach_cgroup(program, fx->cgroup_fd);
+	assert_non_null(*ret_link);
+}
+
+static struct address service(void)
+{
+	return address("127.0.0.2", 8080);
+}
+
+static void dial_service(struct fixture *fx, int expected)
+{
+	struct address to = service();
+	int fd = tcp_socket(AF_INET);
+
+	(void)fx;
+	assert_int_equal(dial(fd, &to), expected);
+	hang_up(&fd);
+}
+
+static void rewriter_before_us_leaves_the_backend_to_be_counted(void **state)
+{
+	struct fixture *fx = *state;
+	struct others_bpf *others;
+	struct address backend, to = service();
+
+	(void)listen_at("127.0.0.1", &backend);
+	others = others_load(&backend);
+	attach(fx, others->progs.test_rewrite, &others->links.test_rewrite);
+	fixture_open_loader(fx);
+	dial_service(fx, 0);
+	expect_pair(fx, &backend, .attempts = 1, .syn_sent = 1, .established = 1);
+	assert_int_equal(dst_slot_of(fx, &to), -1);
+	others_bpf__destroy(others);
+}
+
+static void rewriter_after_us_leaves_the_service_to_be_counted(void **state)
+{
+	struct fixture *fx = *state;
+	struct others_bpf *others;
+	struct address backend, to = service();
+	int fd, listener = listen_at("127.0.0.1", &backend);
+
+	others = others_load(&backend);
+	fixture_open_loader(fx);
+	attach(fx, others->progs.test_rewrite, &others->links.test_rewrite);
+	dial_service(fx, 0);
+	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1);
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &to), 0);
+	expect_pair(fx, &to, .attempts = 2, .syn_sent = 2, .established = 2, .active = 1);
+	hang_up(&fd);
+	hang_up(&listener);
+	dial_service(fx, -ECONNREFUSED);
+	expect_pair(fx, &to, .attempts = 3, .syn_sent = 3, .established = 2, .refused = 1);
+	assert_int_equal(dst_slot_of(fx, &backend), -1);
+	expect_other(fx, .attempts = 0);
+	others_bpf__destroy(others);
+}
+
+/* The backend is also dialled by its own address: the two are not mixed up. */
+static void service_and_backend_are_counted_apart(void **state)
+{
+	struct fixture *fx = *state;
+	struct others_bpf *others;
+	struct address backend, to = service();
+	int direct, by_service;
+
+	(void)listen_at("127.0.0.1", &backend);
+	others = others_load(&backend);
+	fixture_open_loader(fx);
+	attach(fx, others->progs.test_rewrite, &others->links.test_rewrite);
+	direct = tcp_socket(AF_INET);
+	by_service = tcp_socket(AF_INET);
+	assert_int_equal(dial(direct, &backend), 0);
+	assert_int_equal(dial(by_service, &to), 0);
+	expect_pair(fx, &backend, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+	hang_up(&by_service);
+	expect_pair(fx, &backend, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1);
+	/* the same socket can go to the one and then to the other */
+	assert_int_equal(undial(direct), 0);
+	assert_int_equal(dial(direct, &to), 0);
+	assert_int_equal(undial(direct), 0);
+	assert_int_equal(dial(direct, &backend), 0);
+	hang_up(&direct);
+	expect_pair(fx, &backend, .attempts = 2, .syn_sent = 2, .established = 2);
+	expect_pair(fx, &to, .attempts = 2, .syn_sent = 2, .established = 2);
+	others_bpf__destroy(others);
+}
+
+static void open_gate_refuses_before_the_rewriter(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct others_bpf *others;
+	struct address backend, to = service();
+
+	(void)listen_at("127.0.0.1", &backend);
+	others = others_load(&backend);
+	fixture_open_loader(fx);
+	attach(fx, others->progs.test_rewrite, &others->links.test_rewrite);
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.errno_code = EBB_ERRNO_HOSTUNREACH;
+	policy_everywhere(fx, &policy);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK));
+	dial_service(fx, -EHOSTUNREACH);
+	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 1);
+	others_bpf__destroy(others);
+}
+
+/* It holds a concurrency slot and a probe slot that no later hook hears of. */
+static void refusal_by_another_gives_slots_back_at_close(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address backend, to = address("127.0.0.3", 80);
+	struct others_bpf *others;
+	int fd;
+
+	(void)listen_at("127.0.0.1", &backend);
+	others = others_load(&backend);
+	fixture_open_loader(fx);
+	attach(fx, others->progs.test_refuse, &others->links.test_refuse);
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.concurrent = 1;
+	policy_everywhere(fx, &policy);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_HALF_OPEN, 0));
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &to), -EPERM);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	assert_int_equal(probes_held(gate_of(fx, &to)), 1);
+	/* again by the same socket: it gives back what it had, and takes anew */
+	assert_int_equal(dial(fd, &to), -EPERM);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	assert_int_equal(probes_held(gate_of(fx, &to)), 1);
+	hang_up(&fd);
+	assert_int_equal(gate_of(fx, &to)->in_use, 0);
+	assert_int_equal(probes_held(gate_of(fx, &to)), 0);
+	assert_int_equal(gate_of(fx, &to)->probe_result, 0);
+	expect_pair(fx, &to, .attempts = 2);
+	others_bpf__destroy(others);
+}
+
+static void answers_and_dials(struct fixture *fx)
+{
+	struct address at;
+	int client, served, ours, listener = listen_at("127.0.0.1", &at);
+
+	fixture_leave(fx);
+	client = tcp_socket(AF_INET);
+	fixture_join(fx);
+	assert_int_equal(dial(client, &at), 0);
+	served = accept_from(listener);
+	send_all(served, "hello");
+	receive_all(client, 5);
+	hang_up(&client);
+	assert_int_equal(receive_end(served), 0);
+	hang_up(&served);
+	expect_other(fx, .attempts = 0);
+	ours = tcp_socket(AF_INET);
+	assert_int_equal(dial(ours, &at), 0);
+	expect_pair(fx, &at, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+	hang_up(&ours);
+	expect_pair(fx, &at, .attempts = 1, .syn_sent = 1, .established = 1);
+	hang_up(&listener);
+	expect_other(fx, .attempts = 0);
+}
+
+/* Their flags make the kernel call us for sockets that never connected. */
+static void callbacks_armed_by_a_program_before_us_bring_no_foreign_socket(void **state)
+{
+	struct fixture *fx = *state;
+	struct others_bpf *others = others_load(&(struct address){0});
+
+	attach(fx, others->progs.test_arm_all, &others->links.test_arm_all);
+	fixture_open_loader(fx);
+	answers_and_dials(fx);
+	others_bpf__destroy(others);
+}
+
+static void callbacks_armed_by_a_program_after_us_bring_no_foreign_socket(void **state)
+{
+	struct fixture *fx = *state;
+	struct others_bpf *others = others_load(&(struct address){0});
+
+	fixture_open_loader(fx);
+	attach(fx, others->progs.test_arm_all, &others->links.test_arm_all);
+	answers_and_dials(fx);
+	others_bpf__destroy(others);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		bpf_test_with(rewriter_before_us_leaves_the_backend_to_be_counted, &open_later),
+		bpf_test_with(rewriter_after_us_leaves_the_service_to_be_counted, &open_later),
+		bpf_test_with(service_and_backend_are_counted_apart, &open_later),
+		bpf_test_with(open_gate_refuses_before_the_rewriter, &open_later),
+		bpf_test_with(refusal_by_another_gives_slots_back_at_close, &open_later),
+		bpf_test_with(callbacks_armed_by_a_program_before_us_bring_no_foreign_socket, &open_later),
+		bpf_test_with(callbacks_armed_by_a_program_after_us_bring_no_foreign_socket, &open_later),
+	};
+	int r = fixture_unavailable();
+
+	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+}
