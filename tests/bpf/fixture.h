@@ -33,8 +33,8 @@
 
 struct fixture_options {
 	uint32_t destinations; /* 0: 64 */
-	uint32_t pairs; /* 0: 64 */
-	uint32_t endpoints; /* 0: 128 */
+	uint32_t pairs;	       /* 0: 64 */
+	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
 	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
@@ -45,7 +45,7 @@ struct fixture {
 	char pin_dir[FIXTURE_PATH_MAX];
 	int cgroup_fd;
 	uint64_t cgroup_id;
-	int ns; /* the network namespace that the test runs in */
+	int ns;		/* the network namespace that the test runs in */
 	int outside_ns; /* and the one that the process came from */
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
