@@ -106,6 +106,7 @@ RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:
 	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
+E2E_LIB_TESTS := tests/lib/test_e2e.sh
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
 
 # The same tests with everything built by 'make asan'.
@@ -160,7 +161,7 @@ test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
-	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
@@ -172,7 +173,7 @@ test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own 
 	@$(RUN_TESTS) $(BPF_TESTS)
 
 test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespaces of their own (root)
-	@$(RUN_TESTS) $(E2E_TESTS)
+	@$(RUN_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS)
 
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
