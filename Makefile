@@ -175,12 +175,13 @@ asan: ## unit and end-to-end tests with address and undefined behaviour sanitize
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(RUN_TESTS) $(ASAN_TESTS)
 
+# Threads of a test count too: hence atomic.
 coverage: ## lines and branches that the unit tests reach
-	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE=--coverage tests-unit
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' tests-unit
 	@find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%)
-	@gcovr --root . --filter 'user/(core|lib|config|export)/' --filter 'bpf/.*\.h' --object-directory $(BUILD)/coverage \
-		--exclude-unreachable-branches --csv $(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py
+	@status=0; $(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%) || status=1; echo; \
+	gcovr --root . --filter 'user/' --filter 'bpf/.*\.h' --exclude-unreachable-branches --csv - \
+		$(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py && exit $$status
 
 bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
