@@ -43,7 +43,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
-	python3 python3-prometheus-client prometheus nodejs curl iproute2 nftables iptables procps util-linux mount
+	python3 python3-prometheus-client prometheus nodejs curl postgresql-client redis-tools iproute2 nftables iptables procps util-linux mount
 
 # ---- flags
 
@@ -175,12 +175,13 @@ asan: ## unit and end-to-end tests with address and undefined behaviour sanitize
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(RUN_TESTS) $(ASAN_TESTS)
 
+# Threads of a test count too: hence atomic.
 coverage: ## lines and branches that the unit tests reach
-	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE=--coverage tests-unit
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' tests-unit
 	@find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%)
-	@gcovr --root . --filter 'user/(core|lib|config|export)/' --filter 'bpf/.*\.h' --object-directory $(BUILD)/coverage \
-		--exclude-unreachable-branches --csv $(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py
+	@status=0; $(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%) || status=1; echo; \
+	gcovr --root . --filter 'user/' --filter 'bpf/.*\.h' --exclude-unreachable-branches --csv - \
+		$(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py && exit $$status
 
 bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
