@@ -307,7 +307,7 @@ is 'output that cannot be written is a failure, told on one line' "$rc $(wc -l <
 before=$(ebb list -o json | json '[(r["destination"], r["state"], r["attempts"], r["denied"]) for r in d["destinations"]]')
 pins_before=$(ls "$pin")
 refuses_run 1 "another agent runs on pin directory '$pin'"
-fails 1 "another agent runs on pin directory '$pin': stop it" detach --pin "$pin"
+fails 1 "the agent runs on '$pin' \\(pid $agent\\): end it first, nothing was removed" detach --pin "$pin"
 refuses_run 1 "$address.*(in use|taken)" --pin "$pin-other" --listen "$address"
 check 'a port in use: nothing is pinned' test ! -e "$pin-other"
 is 'and only the first agent is attached' "$(attached)" 4
@@ -319,7 +319,7 @@ refuses_run 1 'room for 64 destinations and 256 pairs.*detach' --pairs 1024 --de
 refuses_run 1 'room for 256 endpoints.*detach' --destinations 64 --pairs 256 --endpoints 1024
 is 'another size: what is pinned stays' "$(ls "$pin") $(attached)" "$pins_before 4"
 call status --pin "$pin"
-says 'an agent that left in order is not called running' 'agent +none: start'
+says 'an agent that left in order is not called running' 'agent +none, it ended at .*: start '
 
 # ------------------------------------------------------------------------ the agent is dead --
 
