@@ -25,11 +25,11 @@ struct bench_options {
 	uint32_t rounds;
 	uint32_t samples; /* of each block */
 	uint32_t trials;
-	uint32_t first; /* number of the first destination */
+	uint32_t first;	  /* number of the first destination */
 	uint32_t threads; /* that connect at once */
-	int cpu; /* on which to measure; -1: the last one */
-	bool busy; /* with a spinning process on each processor */
-	bool agent; /* an agent is attached already */
+	int cpu;	  /* on which to measure; -1: the last one */
+	bool busy;	  /* with a spinning process on each processor */
+	bool agent;	  /* an agent is attached already */
 };
 
 /* ---------------------------------------------------------------- measure -- */
@@ -95,7 +95,7 @@ void bench_burners_stop(struct bench_burners *burners);
 
 /* What is attached to the cgroup. */
 enum bench_arm {
-	BENCH_ARM_NONE, /* nothing */
+	BENCH_ARM_NONE,	 /* nothing */
 	BENCH_ARM_EMPTY, /* programs that return 1 at every hook that we use */
 	BENCH_ARM_ARMED, /* the same, and sockops asks for the callbacks that we need */
 	BENCH_ARM_EBB,
