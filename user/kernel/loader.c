@@ -71,6 +71,7 @@ static int is_bpffs(const char *path)
 /* Makes the pin directory, root-only; mounts a bpf file system where the usual one is missing. */
 static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 {
+	bool made;
 	int r;
 
 	if (strncmp(dir, BPFFS "/", strlen(BPFFS "/")) == 0 && is_bpffs(BPFFS) == 0 &&
@@ -81,7 +82,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 			       " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
 			       ebb_strerror(r));
 	}
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+	made = mkdir(dir, 0700) == 0;
+	if (!made && errno != EEXIST) {
 		r = -errno;
 		return ebb_why(why, r, "cannot make pin directory '%s': %s", dir, ebb_strerror(r));
 	}
@@ -89,11 +91,58 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot look at pin directory '%s': %s", dir, ebb_strerror(r));
 	if (!r) {
-		(void)rmdir(dir);
+		if (made)
+			(void)rmdir(dir);
 		return ebb_why(why, -EINVAL,
 			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
 			       dir);
 	}
+	return 0;
+}
+
+/* How many entries the pinned map @name has room for. */
+static int pinned_entries(const char *pin_dir, const char *name, uint32_t *ret_entries)
+{
+	struct bpf_map_info info = {0};
+	__u32 info_size = sizeof(info);
+	_cleanup_close_ int fd = -1;
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", name, path, sizeof(path));
+	if (r < 0)
+		return r;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	r = bpf_obj_get_info_by_fd(fd, &info, &info_size);
+	if (r < 0)
+		return r;
+	*ret_entries = info.max_entries;
+	return 0;
+}
+
+/* Is what is pinned as large as what is asked for? */
+static int check_capacity(const char *pin_dir, const struct ebb_view *view,
+			  const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	uint32_t endpoints;
+	int r;
+
+	if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1)
+		return ebb_why(why, -EPROTO,
+			       "the maps in '%s' have room for %u destinations and %u pairs, asked for are %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+			       pin_dir, view->dst_max - 1, view->pair_max - 1, o->destinations, o->pairs,
+			       pin_dir);
+	r = pinned_entries(pin_dir, "ebb_endpoint_v1", &endpoints);
+	if (r < 0)
+		return ebb_why(why, -EPROTO,
+			       "the maps in '%s' are not complete (%s): run 'ebb detach --pin %s' and start again",
+			       pin_dir, ebb_strerror(r), pin_dir);
+	if (endpoints != o->endpoints)
+		return ebb_why(why, -EPROTO,
+			       "the maps in '%s' have room for %u endpoints, asked for are %u: run 'ebb detach --pin %s' first, which forgets all counters",
+			       pin_dir, endpoints, o->endpoints, pin_dir);
 	return 0;
 }
 
@@ -119,12 +168,8 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 		return r;
 	}
 	view = ebb_maps_view(maps);
-	if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1)
-		r = ebb_why(why, -EPROTO,
-			    "the maps in '%s' have room for %u destinations and %u pairs, asked for are %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, o->destinations, o->pairs,
-			    l->pin_dir);
-	else if (view->agent->abi_version == EBB_ABI_VERSION)
+	r = check_capacity(l->pin_dir, view, o, why);
+	if (r == 0 && view->agent->abi_version == EBB_ABI_VERSION)
 		l->took_over = true;
 	ebb_maps_free(maps);
 	return r;
