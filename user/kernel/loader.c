@@ -71,6 +71,7 @@ static int is_bpffs(const char *path)
 /* Makes the pin directory, root-only; mounts a bpf file system where the usual one is missing. */
 static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 {
+	bool made;
 	int r;
 
 	if (strncmp(dir, BPFFS "/", strlen(BPFFS "/")) == 0 && is_bpffs(BPFFS) == 0 &&
@@ -81,7 +82,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 			       " and it cannot be mounted (%s): run 'mount -t bpf bpf " BPFFS "' as root",
 			       ebb_strerror(r));
 	}
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+	made = mkdir(dir, 0700) == 0;
+	if (!made && errno != EEXIST) {
 		r = -errno;
 		return ebb_why(why, r, "cannot make pin directory '%s': %s", dir, ebb_strerror(r));
 	}
@@ -89,11 +91,34 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot look at pin directory '%s': %s", dir, ebb_strerror(r));
 	if (!r) {
-		(void)rmdir(dir);
+		if (made)
+			(void)rmdir(dir);
 		return ebb_why(why, -EINVAL,
 			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
 			       dir);
 	}
+	return 0;
+}
+
+/* Entries of a pinned map that is no table. */
+static int pinned_entries(const char *dir, const char *name, uint32_t *ret_entries)
+{
+	struct bpf_map_info info = {0};
+	__u32 info_size = sizeof(info);
+	_cleanup_close_ int fd = -1;
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(dir, "", name, path, sizeof(path));
+	if (r < 0)
+		return r;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	r = bpf_obj_get_info_by_fd(fd, &info, &info_size);
+	if (r < 0)
+		return r;
+	*ret_entries = info.max_entries;
 	return 0;
 }
 
@@ -103,6 +128,7 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 	struct ebb_maps *maps = NULL;
 	const struct ebb_view *view;
 	struct ebb_pins pins;
+	uint32_t endpoints = 0;
 	int r;
 
 	r = ebb_pins_scan(l->pin_dir, &pins, why);
@@ -110,20 +136,25 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 		return r;
 	if (!pins.maps && !pins.other_layout)
 		return 0;
+	/* a new map in place of a missing one would not know what the others hold */
+	if (pins.maps && pins.maps != EBB_PINNED_MAPS)
+		return ebb_why(why, -EPROTO,
+			       "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
+			       l->pin_dir, l->pin_dir);
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &maps, why);
-	if (r < 0) {
-		if (r == -ENOENT)
-			r = ebb_why(why, -EPROTO,
-				    "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
-				    l->pin_dir, l->pin_dir);
+	if (r < 0)
 		return r;
-	}
 	view = ebb_maps_view(maps);
-	if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1)
+	r = pinned_entries(l->pin_dir, "ebb_endpoint_v1", &endpoints);
+	if (r < 0)
+		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v1' in '%s': %s", l->pin_dir,
+			    ebb_strerror(r));
+	else if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1 ||
+		 endpoints != o->endpoints)
 		r = ebb_why(why, -EPROTO,
-			    "the maps in '%s' have room for %u destinations and %u pairs, asked for are %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, o->destinations, o->pairs,
-			    l->pin_dir);
+			    "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, endpoints, o->destinations,
+			    o->pairs, o->endpoints, l->pin_dir);
 	else if (view->agent->abi_version == EBB_ABI_VERSION)
 		l->took_over = true;
 	ebb_maps_free(maps);
@@ -169,6 +200,7 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	};
 	int r;
 
+	_Static_assert(sizeof(sizes) / sizeof(sizes[0]) == EBB_PINNED_MAPS, "every pinned map is counted");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		r = pin_at(l, sizes[i].map, sizes[i].entries, why);
 		if (r < 0)
