@@ -117,6 +117,61 @@ static void observed_refusal_stays_mute_when_the_gate_closes_meanwhile(void **st
 	assert_int_equal(gate_of(fx, &to)->failed, 0);
 }
 
+/* ------------------------------------------------------------ concurrency -- */
+
+static void slot_is_given_back_when_the_connection_ends_before_the_socket(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address to, closed;
+	int fd = tcp_socket(AF_INET), server;
+	int listener = listen_at("127.0.0.1", &to);
+
+	(void)closed_port_at("127.0.0.1", &closed);
+	policy.concurrent = 1;
+	enforce(fx, &policy, 0);
+	assert_int_equal(dial(fd, &closed), -ECONNREFUSED);
+	assert_int_equal(gate_of(fx, &closed)->in_use, 0);
+	assert_int_equal(dial(fd, &to), 0);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	assert_int_equal(undial(fd), 0);
+	assert_int_equal(gate_of(fx, &to)->in_use, 0);
+	server = accept_from(listener);
+	hang_up(&server);
+	assert_int_equal(dial(fd, &to), 0);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	server = accept_from(listener);
+	hang_up_hard(&server);
+	wait_for(gate_of(fx, &to)->in_use == 0);
+	hang_up(&fd);
+	assert_int_equal(gate_of(fx, &to)->in_use, 0);
+}
+
+/* One over the limit is let through in observe, takes no slot, and says nothing about the destination. */
+static void observed_limit_counts_and_moves_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address to;
+	int held, fd;
+
+	(void)listen_at("127.0.0.1", &to);
+	policy.concurrent = 1;
+	policy_everywhere(fx, &policy);
+	held = tcp_socket(AF_INET);
+	assert_int_equal(dial(held, &to), 0);
+	assert_int_equal(gate_of(fx, &to)->ok, 1);
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &to), 0);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	assert_int_equal(gate_of(fx, &to)->ok, 1);
+	hang_up(&fd);
+	assert_int_equal(gate_of(fx, &to)->in_use, 1);
+	hang_up(&held);
+	expect_pair(fx, &to, .would_deny[EBB_CAUSE_CONCURRENCY] = 1, .attempts = 2, .syn_sent = 2,
+		    .established = 2);
+}
+
 /* ------------------------------------------------------------ lease, override -- */
 
 static void stale_lease_refuses_nothing(void **state)
@@ -695,6 +750,8 @@ int main(void)
 		bpf_test(open_gate_refuses_with_the_configured_errno),
 		bpf_test(observe_lets_through_and_counts_what_it_would_have_done),
 		bpf_test(observed_refusal_stays_mute_when_the_gate_closes_meanwhile),
+		bpf_test(slot_is_given_back_when_the_connection_ends_before_the_socket),
+		bpf_test(observed_limit_counts_and_moves_nothing),
 		bpf_test(stale_lease_refuses_nothing),
 		bpf_test(agent_that_never_ticked_has_no_lease),
 		bpf_test(hold_goes_on_refusing_without_a_lease),
