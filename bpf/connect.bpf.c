@@ -200,6 +200,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 			conn->dst_epoch = route.dst->epoch;
 			conn->gen = answer.gen;
 			conn->probe_index = answer.probe_index;
+			conn->old_errors = 0;
 			conn->flags = EBB_CONN_LIVE | (observed || answer.mute ? EBB_CONN_MUTE : 0) |
 				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);
