@@ -388,6 +388,32 @@ static void disconnecting_while_connecting_is_cancelled(void **state)
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
 }
 
+/* The ICMP error of the first attempt stays queued on the socket; it is not the second's. */
+static void error_of_an_earlier_attempt_is_not_taken_for_the_next(void **state)
+{
+	struct fixture *fx = *state;
+	struct address wall, hole;
+	int fd;
+
+	(void)listen_at("127.0.0.1", &wall);
+	(void)listen_at("127.0.0.1", &hole);
+	drop_syn(port_of(&hole));
+	shell("nft add table ip wall");
+	shell("nft 'add chain ip wall out { type filter hook output priority 0; }'");
+	shell("nft add rule ip wall out tcp dport %u reject with icmp type host-unreachable", port_of(&wall));
+	fd = tcp_socket_nonblocking(AF_INET);
+	assert_int_equal(dial_and_wait(fd, &wall), -EHOSTUNREACH);
+	assert_int_equal(undial(fd), 0);
+	expect_pair(fx, &wall, .attempts = 1, .syn_sent = 1, .unreachable = 1);
+	assert_int_equal(dial(fd, &hole), -EINPROGRESS);
+	assert_int_equal(undial(fd), 0);
+	expect_pair(fx, &hole, .attempts = 1, .syn_sent = 1, .cancelled = 1);
+	/* and a new error is still told from the old one */
+	assert_int_equal(dial_and_wait(fd, &wall), -EHOSTUNREACH);
+	hang_up(&fd);
+	expect_pair(fx, &wall, .attempts = 2, .syn_sent = 2, .unreachable = 2);
+}
+
 /* connect() on a socket that is connecting or connected asks no hook: nothing more to count. */
 static void connecting_twice_is_one_attempt(void **state)
 {
@@ -529,6 +555,7 @@ int main(void)
 		bpf_test(process_killed_while_it_connects_is_cancelled),
 		bpf_test(socket_used_again_counts_both_attempts),
 		bpf_test(disconnecting_while_connecting_is_cancelled),
+		bpf_test(error_of_an_earlier_attempt_is_not_taken_for_the_next),
 		bpf_test(connecting_twice_is_one_attempt),
 		bpf_test(self_connect_is_established_once),
 		bpf_test(unspecified_address_is_counted_as_loopback),
