@@ -180,13 +180,16 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		if (answer.cause >= EBB_CAUSE_MAX)
+		/* read once: the verifier forgets the bound of what is read again after a call */
+		__u32 cause = EBB_LOAD(answer.cause);
+
+		if (cause >= EBB_CAUSE_MAX)
 			return EBB_ALLOW;
 		if (route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx)) {
-			ebb_add(&route.pair->denied[answer.cause], 1);
+			ebb_add(&route.pair->denied[cause], 1);
 			return refuse(ctx, route.policy->errno_code, v6);
 		}
-		ebb_add(&route.pair->would_deny[answer.cause], 1);
+		ebb_add(&route.pair->would_deny[cause], 1);
 		observed = 1;
 	}
 

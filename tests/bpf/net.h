@@ -99,7 +99,10 @@ void drop_syn(uint16_t port);
 /* Writes a value to a file such as /proc/sys/net/... */
 void write_file(const char *path, const char *text);
 
-/* A child that runs @body and ends with what it returns; it dies with its parent. */
+/*
+ * A child that runs @body and ends with what it returns; it dies with its parent.
+ * It shares all descriptors, so also the loader's lock on the pins.
+ */
 pid_t spawn(int (*body)(void *argument), void *argument);
 /* Its exit code, or -signal. */
 int reap(pid_t child);

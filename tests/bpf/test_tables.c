@@ -100,10 +100,12 @@ static void full_destination_table_puts_new_endpoints_into_other(void **state)
 	for (uint32_t slot = 1; slot < fx->view->pair_max; slot++) {
 		if (fx->view->pairs[slot].state == EBB_SLOT_LIVE &&
 		    fx->view->pairs[slot].dst == EBB_SLOT_OTHER)
-			expect_pair_at(
-				fx, &fx->view->pairs[slot],
-				&(struct want){.attempts = 3, .syn_sent = 3, .established = 3, .active = 1},
-				__FILE__, __LINE__);
+			expect_pair_at(fx, &fx->view->pairs[slot],
+				       &(struct want){.attempts = 3,
+						      .syn_sent = 3,
+						      .established = 3,
+						      .active = 1},
+				       __FILE__, __LINE__);
 	}
 	hang_up(&fd);
 	assert_int_equal(error_count(fx, EBB_ERR_DST_TABLE_FULL), 3);
@@ -376,7 +378,8 @@ int main(void)
 		bpf_test(lost_slots_come_back_when_the_queues_are_filled),
 		bpf_test(slot_that_is_queued_twice_loses_its_second_place),
 	};
-	int r = fixture_unavailable();
 
-	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+	if (fixture_unavailable())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
