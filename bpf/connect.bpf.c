@@ -146,6 +146,15 @@ static __noinline int ask(const struct ebb_route *route, __u64 now_ns, struct eb
 	return 1;
 }
 
+/* Checked here and used here: the verifier does not follow a bound through memory. */
+static __noinline int count_denial(struct ebb_pair *pair, __u32 cause, int enforced)
+{
+	if (!pair || cause >= EBB_CAUSE_MAX)
+		return 0;
+	ebb_add(enforced ? &pair->denied[cause] : &pair->would_deny[cause], 1);
+	return 0;
+}
+
 static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6)
 {
 	struct ebb_answer answer = {};
@@ -154,6 +163,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	struct tcp_sock *tp;
 	__u64 word, now = 0;
 	__u32 observed = 0;
+	int enforced;
 
 	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
 	if (!tp) {
@@ -180,16 +190,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		/* read once: the verifier forgets the bound of what is read again after a call */
-		__u32 cause = EBB_LOAD(answer.cause);
-
-		if (cause >= EBB_CAUSE_MAX)
-			return EBB_ALLOW;
-		if (route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx)) {
-			ebb_add(&route.pair->denied[cause], 1);
+		enforced = route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx);
+		count_denial(route.pair, answer.cause, enforced);
+		if (enforced)
 			return refuse(ctx, route.policy->errno_code, v6);
-		}
-		ebb_add(&route.pair->would_deny[cause], 1);
 		observed = 1;
 	}
 
