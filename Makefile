@@ -19,6 +19,7 @@ endif
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/ebb
 
 # For 'make run': what the agent gets besides its defaults.
 ARGS ?=
@@ -31,6 +32,8 @@ ARCH := $(if $(filter aarch64,$(MACHINE)),arm64,x86)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Keep what is made on the way: it would be made again.
+.SECONDARY:
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 
@@ -42,7 +45,8 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
-	python3 python3-prometheus-client prometheus nodejs curl iproute2 nftables iptables procps util-linux mount
+	python3 python3-prometheus-client prometheus nodejs curl postgresql-client redis-tools \
+	iproute2 nftables iptables procps util-linux mount
 
 # ---- flags
 
@@ -81,17 +85,20 @@ LIBRARY := $(BUILD)/libebb.a
 # Documents are made from tables in the code, by a tool that links the library.
 DOCS_TOOL := $(if $(wildcard user/export/metrics.c),$(BUILD)/tools/docs)
 
-# In unit/ and bpf/ each test_*.c is a program, in e2e/ and bench/ each .c is one. The other .c of
-# unit/ and bpf/, and those of tests/lib, are linked into the programs that need them. Every .bpf.c
-# becomes a skeleton: #include "tests/bpf/NAME.skel.h".
+# Programs: test_*.c of unit/ and bpf/, every .c of e2e/, bench_*.c of bench/, and what else is in
+# bench/ together as ebb-bench. The other .c of unit/ and bpf/, and those of lib/, are linked into
+# the programs that need them. Every .bpf.c becomes a skeleton: #include "tests/bpf/NAME.skel.h".
 test_sources = $(filter-out %.bpf.c,$(sort $(wildcard $(1:%=tests/%.c))))
 UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,unit/test_*))
 BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
-HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/*))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%,$(call test_sources,bench/*)))
+BENCH_PROGRAM := $(if $(BENCH_OBJECTS),$(BUILD)/tests/bench/ebb-bench)
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/bench_*))
 TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
 	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
 TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(BPF_PROGRAMS) $(HELPER_PROGRAMS)
+TEST_OBJECTS := $(TEST_PROGRAMS:%=%.o) $(BENCH_OBJECTS) $(TEST_LIB_OBJECTS)
 TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*/*.bpf.c)))
 
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
@@ -99,6 +106,7 @@ RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:
 	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
+E2E_LIB_TESTS := tests/lib/test_e2e.sh
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
 
 # The same tests with everything built by 'make asan'.
@@ -119,14 +127,15 @@ deps-build: ## install what building needs (root)
 	@tools/deps.sh $(DEPS_BUILD)
 
 install: all ## install the program, documents and licences (DESTDIR, PREFIX=/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/doc/ebb
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DOCDIR)/docs $(DOCDIR)/LICENSES
 	install -m 755 $(BUILD)/ebb $(DESTDIR)$(PREFIX)/sbin/ebb
-	install -m 644 $(wildcard README.md docs/*.md) LICENSE $(wildcard LICENSES/*.txt) \
-		$(DESTDIR)$(PREFIX)/share/doc/ebb
+	install -m 644 $(wildcard README.md) LICENSE $(DOCDIR)
+	install -m 644 $(wildcard docs/*.md) $(DOCDIR)/docs
+	install -m 644 $(wildcard LICENSES/*) $(DOCDIR)/LICENSES
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/ebb
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/ebb
+	rm -rf $(DOCDIR)
 
 dist: ## pack the committed sources into build/ebb-VERSION.tar.gz
 	@mkdir -p $(BUILD)
@@ -145,14 +154,14 @@ run: ## install what is missing, build, start the agent: it observes (ARGS='--mo
 demo: ## a failing server, curl, the breaker that opens and heals, in under a minute (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all
-	@EBB_BUILD=$(BUILD) deploy/demo.sh
+	@EBB=$(BUILD)/ebb deploy/demo.sh
 
 ##@ Test
 test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
-	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
@@ -164,22 +173,23 @@ test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own 
 	@$(RUN_TESTS) $(BPF_TESTS)
 
 test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespaces of their own (root)
-	@$(RUN_TESTS) $(E2E_TESTS)
+	@$(RUN_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS)
 
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(RUN_TESTS) $(ASAN_TESTS)
 
+# Threads of a test count too: hence atomic.
 coverage: ## lines and branches that the unit tests reach
-	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE=--coverage tests-unit
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUILD)/coverage OPTIMIZE='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' tests-unit
 	@find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%)
-	@gcovr --root . --filter 'user/(core|lib|config|export)/' --filter 'bpf/.*\.h' --object-directory $(BUILD)/coverage \
-		--exclude-unreachable-branches --csv $(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py
+	@status=0; $(RUN_TESTS) $(UNIT_PROGRAMS:$(BUILD)/%=$(BUILD)/coverage/%) || status=1; echo; \
+	gcovr --root . --filter 'user/' --filter 'bpf/.*\.h' --exclude-unreachable-branches --csv - \
+		$(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py && exit $$status
 
 bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
-	@EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
+	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 
 ##@ Code
 lint: lint-needs ## format, clang-tidy, include directions, banned functions, layouts, scripts, documents
@@ -210,10 +220,10 @@ help: ## this list
 LINT = tests/lint/lint.py
 LINT_ENV = EBB_BUILD="$(BUILD)" CC="$(CC)" CLANG="$(CLANG)" CLANG_FORMAT="$(CLANG_FORMAT)" CLANG_TIDY="$(CLANG_TIDY)"
 
-tests: $(TEST_PROGRAMS)
+tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
 tests-unit: $(UNIT_PROGRAMS)
 tests-bpf: $(BPF_PROGRAMS)
-tests-e2e: $(HELPER_PROGRAMS)
+tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(DOCS_TOOL)
 
@@ -234,7 +244,7 @@ $(BUILD)/.compile-bpf: FORCE
 	$(call remember,$(COMPILE_BPF) $(LLVM_STRIP) $(BPFTOOL))
 
 $(BUILD)/.link: FORCE
-	$(call remember,$(LINK) $(LIBS) $(USER_OBJECTS) $(TEST_LIB_OBJECTS))
+	$(call remember,$(LINK) $(LIBS) $(USER_OBJECTS) $(TEST_LIB_OBJECTS) $(BENCH_OBJECTS))
 
 $(BUILD)/.link-bpf: FORCE
 	$(call remember,$(BPF_OBJECTS))
@@ -269,7 +279,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.compile
 
 # Only until there is a .d file, which knows who really includes a skeleton.
 $(BUILD)/user/kernel/loader.o: | $(SKELETON)
-$(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS): | $(SKELETON) $(TEST_SKELETONS)
+$(TEST_OBJECTS): | $(SKELETON) $(TEST_SKELETONS)
 
 # A member of a file that is gone must not stay in the archive.
 $(LIBRARY): $(USER_OBJECTS) $(BUILD)/.link
@@ -295,5 +305,9 @@ $(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(TEST_LIBS) $(LIBS) -o $@
 
+$(BUILD)/tests/bench/ebb-bench: $(BENCH_OBJECTS) $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
+	@echo "  LD    $@"
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
+
 -include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
-	$(BUILD)/tools/docs.o $(TEST_PROGRAMS:%=%.o) $(TEST_LIB_OBJECTS))
+	$(BUILD)/tools/docs.o $(TEST_OBJECTS))

@@ -93,8 +93,8 @@ static const struct ebb_command commands[] = {
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},
 	{"detach", NULL, "remove every program, map and pin",
-	 "The way out: afterwards no connection passes through ebb, and what it counted is gone. End the agent "
-	 "first.",
+	 "The way out: afterwards no connection passes through ebb, and what it counted is gone. An agent "
+	 "that runs must be ended first.",
 	 detach_options, ebb_cmd_detach, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -5,8 +5,8 @@
  * machine disturbs all of them; a figure is the median over rounds of the ratio
  * of two medians of the same round. Absolute times are told, not compared.
  */
-#ifndef EBB_BENCH_H
-#define EBB_BENCH_H
+#ifndef EBB_TESTS_BENCH_BENCH_H
+#define EBB_TESTS_BENCH_BENCH_H
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -25,11 +25,12 @@ struct bench_options {
 	uint32_t rounds;
 	uint32_t samples; /* of each block */
 	uint32_t trials;
-	uint32_t first; /* number of the first destination */
+	uint32_t first;	  /* number of the first destination */
 	uint32_t threads; /* that connect at once */
-	int cpu; /* on which to measure; -1: the last one */
-	bool busy; /* with a spinning process on each processor */
-	bool agent; /* an agent is attached already */
+	int cpu;	  /* on which to measure; -1: the last one */
+	bool busy;	  /* with a spinning process on each processor */
+	bool agent;	  /* an agent is attached already */
+	bool moved;	  /* the gate has been open before */
 };
 
 /* ---------------------------------------------------------------- measure -- */
@@ -95,7 +96,7 @@ void bench_burners_stop(struct bench_burners *burners);
 
 /* What is attached to the cgroup. */
 enum bench_arm {
-	BENCH_ARM_NONE, /* nothing */
+	BENCH_ARM_NONE,	 /* nothing */
 	BENCH_ARM_EMPTY, /* programs that return 1 at every hook that we use */
 	BENCH_ARM_ARMED, /* the same, and sockops asks for the callbacks that we need */
 	BENCH_ARM_EBB,
@@ -139,4 +140,4 @@ int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
 
-#endif /* EBB_BENCH_H */
+#endif /* EBB_TESTS_BENCH_BENCH_H */

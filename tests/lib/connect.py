@@ -6,14 +6,14 @@ usage: connect.py [OPTION...] ADDRESS PORT
 
 With --sum only one line: how many of each, 'OK=3 ECONNREFUSED=2', most frequent first.
 With --until the last line is the one that was waited for, or the status is 1.
-SIGTERM ends it in order, after the attempt under way.
+With --while FILE it goes on as long as the file exists.
 """
 
 import argparse
 import collections
 import errno
+import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -48,7 +48,8 @@ def attempt(options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--count', type=int, default=1, help='attempts; 0: until SIGTERM or --seconds')
+    parser.add_argument('--count', type=int, default=1, help='attempts; 0: no end')
+    parser.add_argument('--while', dest='file', help='no new attempt when this file is gone')
     parser.add_argument('--seconds', type=float, help='no new attempt after this time')
     parser.add_argument('--every', type=float, default=0, help='seconds from one attempt to the next')
     parser.add_argument('--timeout', type=float, default=5)
@@ -62,12 +63,10 @@ def main():
     parser.add_argument('port', type=int)
     options = parser.parse_args()
 
-    stopped = []
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     begin = time.monotonic()
     counts = collections.Counter()
     name = None
-    while not stopped:
+    while not options.file or os.path.exists(options.file):
         start = time.monotonic()
         if options.seconds is not None and start - begin >= options.seconds:
             break

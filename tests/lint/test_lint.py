@@ -201,7 +201,7 @@ GOOD = {
     'headers': [
         ('user', {'user/lib/a.h': APACHE + '/* What it is for. */\n#ifndef EBB_LIB_A_H\n#define EBB_LIB_A_H\n#endif\n'}),
         ('bpf', {'bpf/a.h': DUAL + '/*\n * What it is for.\n */\n#ifndef EBB_A_H\n#define EBB_A_H\n#endif\n'}),
-        ('tests', {'tests/lib/a.h': APACHE + '/* It. */\n#ifndef EBB_TESTS_A_H\n#define EBB_TESTS_A_H\n#endif\n'}),
+        ('tests', {'tests/lib/a.h': APACHE + '/* It. */\n#ifndef EBB_TESTS_LIB_A_H\n#define EBB_TESTS_LIB_A_H\n#endif\n'}),
     ],
     'whitespace': [
         ('a line', {'a.md': 'word\n'}),

@@ -261,6 +261,8 @@ static const struct enforcement_case enforcement_cases[] = {
 	 "lease         of 30.0s is over since 1.00s\n"},
 	{"a silent agent", NOW - 5 * S, EBB_MODE_ENFORCE, 1,
 	 "agent         silent, was pid 4242, last heard"},
+	{"an agent that ended in order", NOW - 5 * S, EBB_MODE_ENFORCE, 1,
+	 "agent         none, it ended at 2023-11-14 22:13:15 (5.00s ago): start 'ebb run'\n"},
 	{"no agent", 0, EBB_MODE_ENFORCE, 1, "agent         none: start 'ebb run'\n"},
 	{"a missing program", NOW, EBB_MODE_ENFORCE, 0, "programs      3 of 4 attached; missing: sockops\n"},
 	{"no errors", NOW, EBB_MODE_ENFORCE, 1, "own errors    none\n"},
@@ -274,6 +276,7 @@ static void status_says_whether_and_why_not_enforcement_is_active(void **state)
 
 		(void)state;
 		fake.agent.heartbeat_ns = c->heartbeat_ns;
+		fake.agent.pid = strstr(c->what, "in order") ? 0 : 4242;
 		fake.agent.mode = c->mode;
 		for (int d = 0; d < DSTS; d++)
 			fake.policies[d].mode = c->mode;
@@ -982,6 +985,7 @@ static const struct ebb_option options[] = {
 	{"destinations", "N", "4096", "", 0},
 	{"pairs", "N", "16384", "", 0},
 	{"endpoints", "N", "65536", "", 0},
+	{"idle", "TIME", "10m", "", 0},
 	{"seed", "N", NULL, "", 0},
 	{"no-set-retval", NULL, NULL, "", 0},
 	EBB_OPTIONS_END,
@@ -1014,6 +1018,7 @@ static void run_has_safe_defaults(void **state)
 	assert_int_equal(run_options.destinations, 4096);
 	assert_int_equal(run_options.pairs, 16384);
 	assert_int_equal(run_options.endpoints, 65536);
+	assert_int_equal(run_options.idle_ns, 600000000000ULL);
 	assert_int_equal(run_options.concurrent, 0);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);

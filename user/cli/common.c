@@ -69,17 +69,12 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-uint64_t ebb_monotonic_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
 {
 	struct ebb_look *look = &session->look;
 
 	look->link_count = ebb_maps_links(ebb_args_get(args, "pin"), look->links);
-	look->now_ns = ebb_monotonic_ns();
+	look->now_ns = clock_ns(CLOCK_MONOTONIC);
 	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
 }
 
@@ -143,7 +138,8 @@ enum ebb_agent_state ebb_agent_state(const struct ebb_agent *agent, uint64_t now
 {
 	uint64_t age;
 
-	if (agent->heartbeat_ns == 0)
+	/* an agent that ends in order takes its pid back; its last heartbeat stands */
+	if (agent->heartbeat_ns == 0 || agent->pid == 0)
 		return EBB_AGENT_NONE;
 	age = ebb_age(now_ns, agent->heartbeat_ns);
 	if (age > agent->lease_ns)

@@ -61,7 +61,6 @@ enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
 void ebb_session_close(struct ebb_session *session);
 
-uint64_t ebb_monotonic_ns(void);
 /* Columns of the terminal that standard output is; 0: it is none. */
 size_t ebb_terminal_columns(void);
 

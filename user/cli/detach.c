@@ -4,20 +4,16 @@
 
 #include "cli/common.h"
 
-/* The pid of an agent that still writes its heartbeat; 0: none. */
-static uint32_t running_agent(const char *pin_dir)
+/* Who holds the pin directory, as far as the maps tell; 0: unknown. */
+static uint32_t agent_pid(const char *pin_dir)
 {
-	struct ebb_session session = {};
-	const struct ebb_agent *agent;
-	uint32_t pid = 0;
+	struct ebb_maps *maps;
+	uint32_t pid;
 
-	/* maps of another layout are removed all the same */
-	if (ebb_maps_open(pin_dir, EBB_MAPS_READ, &session.maps, NULL) < 0)
+	if (ebb_maps_open(pin_dir, EBB_MAPS_READ, &maps, NULL) < 0)
 		return 0;
-	agent = ebb_maps_view(session.maps)->agent;
-	if (ebb_agent_state(agent, ebb_monotonic_ns()) == EBB_AGENT_RUNNING)
-		pid = agent->pid;
-	ebb_maps_free(session.maps);
+	pid = ebb_maps_view(maps)->agent->pid;
+	ebb_maps_free(maps);
 	return pid;
 }
 
@@ -27,21 +23,20 @@ enum ebb_exit ebb_cmd_detach(const struct ebb_args *args)
 	struct ebb_link_info links[EBB_LINKS_MAX];
 	size_t pins = 0, attached = 0, count;
 	struct ebb_why why = {};
-	uint32_t pid;
 	int r;
 
-	pid = running_agent(pin_dir);
 	count = ebb_maps_links(pin_dir, links);
 	for (size_t i = 0; i < count; i++)
 		attached += links[i].attached != 0;
 
 	r = ebb_maps_detach(pin_dir, &pins, &why);
+	if (r == -EBUSY)
+		return ebb_fail(args, EBB_EXIT_FAILED,
+				"the agent runs on '%s' (pid %u): end it first, nothing was removed", pin_dir,
+				agent_pid(pin_dir));
 	if (r < 0)
 		return ebb_fail(args, ebb_exit_from(r), "%s", why.text);
 	(void)printf("detached %zu program%s, removed %zu pin%s from %s\n", attached,
 		     attached == 1 ? "" : "s", pins, pins == 1 ? "" : "s", pin_dir);
-	if (pid)
-		return ebb_fail(args, EBB_EXIT_DONE,
-				"the agent still runs with nothing to govern: end it, pid %u", pid);
 	return EBB_EXIT_DONE;
 }

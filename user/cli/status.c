@@ -99,7 +99,13 @@ static void agent_line(struct ebb_table *table, const struct ebb_look *look, con
 	ebb_table_cell(table, "agent");
 	switch (status->state) {
 	case EBB_AGENT_NONE:
-		ebb_table_cell(table, "none: start 'ebb run'");
+		if (agent->heartbeat_ns == 0)
+			ebb_table_cell(table, "none: start 'ebb run'");
+		else
+			ebb_table_cell(table, "none, it ended at %s (%s ago): start 'ebb run'",
+				       ebb_format_time(ebb_look_realtime(look, agent->heartbeat_ns), false,
+						       at, sizeof(at)),
+				       ebb_format_duration(age, a, sizeof(a)));
 		break;
 	case EBB_AGENT_RUNNING:
 		ebb_table_cell(table, "running, pid %u, since %s (%s)", agent->pid,

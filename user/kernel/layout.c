@@ -128,6 +128,8 @@ int ebb_pins_lock(const char *dir, int *ret_fd, struct ebb_why *why)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		r = -errno;
+		if (r == -EACCES || r == -EPERM)
+			return ebb_why(why, r, "not permitted to open '%s': run as root", dir);
 		return ebb_why(why, r, "cannot open '%s': %s", dir, ebb_strerror(r));
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -241,10 +241,10 @@ int ebb_maps_detach(const char *pin_dir, size_t *ret_count, struct ebb_why *why)
 	int r;
 
 	r = ebb_pins_scan(pin_dir, &pins, why);
+	if (r == -ENOENT || (r == 0 && !pins.maps && !pins.links && !pins.other_layout))
+		return ebb_why(why, -ENOENT, "nothing of ebb is pinned in '%s'", pin_dir);
 	if (r < 0)
 		return r;
-	if (!pins.maps && !pins.links && !pins.other_layout)
-		return ebb_why(why, -ENOENT, "nothing of ebb is pinned in '%s'", pin_dir);
 	r = ebb_pins_lock(pin_dir, &lock, why);
 	if (r < 0)
 		return r;
