@@ -133,15 +133,37 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 	note->endpoint = *key;
 }
 
+/* Asks a gate that is not plain; out of line, since most are. 0: it could not be asked. */
+static __noinline int ask(const struct ebb_route *route, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	struct ebb_agent *agent = ebb_agent_get();
+
+	if (!agent || !route || !ret_answer)
+		return 0;
+	ebb_gate_ask(route->gate, route->verdict, route->policy, agent, now_ns, ret_answer);
+	if (ret_answer->errors)
+		ebb_count_errors(ret_answer->errors);
+	return 1;
+}
+
+/* Checked here and used here: the verifier does not follow a bound through memory. */
+static __noinline int count_denial(struct ebb_pair *pair, __u32 cause, int enforced)
+{
+	if (!pair || cause >= EBB_CAUSE_MAX)
+		return 0;
+	ebb_add(enforced ? &pair->denied[cause] : &pair->would_deny[cause], 1);
+	return 0;
+}
+
 static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6)
 {
 	struct ebb_answer answer = {};
 	struct ebb_route route = {};
-	struct ebb_agent *agent;
 	struct ebb_conn *conn;
 	struct tcp_sock *tp;
 	__u64 word, now = 0;
 	__u32 observed = 0;
+	int enforced;
 
 	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
 	if (!tp) {
@@ -158,13 +180,9 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	if (ebb_gate_is_plain(word, route.policy)) {
 		answer.gen = ebb_word_gen(word);
 	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
-		agent = ebb_agent_get();
-		if (!agent)
-			return EBB_ALLOW;
 		now = bpf_ktime_get_ns();
-		ebb_gate_ask(route.gate, route.verdict, route.policy, agent, now, &answer);
-		if (answer.errors)
-			ebb_count_errors(answer.errors);
+		if (!ask(&route, now, &answer))
+			return EBB_ALLOW;
 	} else {
 		/* nobody would give its slots back: sock_release never runs for it */
 		answer.gen = ebb_word_gen(word);
@@ -172,13 +190,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		if (answer.cause >= EBB_CAUSE_MAX)
-			return EBB_ALLOW;
-		if (route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx)) {
-			ebb_add(&route.pair->denied[answer.cause], 1);
+		enforced = route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx);
+		count_denial(route.pair, answer.cause, enforced);
+		if (enforced)
 			return refuse(ctx, route.policy->errno_code, v6);
-		}
-		ebb_add(&route.pair->would_deny[answer.cause], 1);
 		observed = 1;
 	}
 

@@ -21,12 +21,18 @@
 
 #define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
 
-/* The memory of the socket if it has a valid one, and the route either way. */
-static __always_inline int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
-				struct ebb_route *ret_route)
+/*
+ * The memory of the socket if it has a valid one, and the route either way. One copy
+ * for all callbacks: what they cost is mostly code that has left the cache meanwhile.
+ */
+static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
+			   struct ebb_route *ret_route)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	struct ebb_conn *conn;
 
+	if (!sock || !sk || !ret_conn || !ret_route)
+		return 0;
+	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		*ret_conn = conn;
 		return ebb_route_conn(conn, ret_route);
@@ -144,6 +150,14 @@ static __always_inline void result(const struct ebb_route *route, struct ebb_con
 		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
 }
 
+/* A result that is a failure; out of line, so that it does not stand in the way of a success. */
+static __noinline int failed(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome)
+{
+	if (route)
+		result(route, conn, bpf_ktime_get_ns(), 0, 0, outcome);
+	return 0;
+}
+
 static __always_inline void established(struct bpf_sock *sock, const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
@@ -187,13 +201,13 @@ static __always_inline void never_established(const struct ebb_route *route, str
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
-		result(route, conn, now, 0, 0, outcome);
+		failed(route, conn, outcome);
 	else if (conn)
 		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
 }
 
 static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
-					    const struct tcp_sock *tp, __u32 old_state, __u64 now)
+					    const struct tcp_sock *tp, __u32 old_state)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_close_facts facts = {
@@ -210,25 +224,23 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
-		result(route, conn, now, 0, 0, outcome);
+		failed(route, conn, outcome);
 }
 
 static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 old_state)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
-	__u64 now;
 
 	/* one that connected and was disconnected can listen: armed, but not connecting any more */
 	if (old_state == BPF_TCP_CLOSE || old_state == BPF_TCP_LISTEN)
 		return;
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
-	now = bpf_ktime_get_ns();
 	if (old_state == BPF_TCP_SYN_SENT || old_state == BPF_TCP_SYN_RECV)
-		never_established(&route, conn, tp, now);
+		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
-		was_established(&route, conn, tp, old_state, now);
+		was_established(&route, conn, tp, old_state);
 	if (!conn)
 		return;
 	ebb_conn_give_slot(conn, route.gate);
