@@ -267,8 +267,12 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
+		/* the handshake's is taken when it ends, then those of the first and of each 16th segment of data */
+		if (ctx->state == BPF_TCP_SYN_SENT || (ctx->data_segs_out & 15) != 1)
+			return 1;
+		break;
 	case BPF_SOCK_OPS_RTO_CB:
-		if ((ctx->op == BPF_SOCK_OPS_RTT_CB) == (ctx->state == BPF_TCP_SYN_SENT))
+		if (ctx->state != BPF_TCP_SYN_SENT)
 			return 1;
 		break;
 	default:
