@@ -19,6 +19,7 @@
  *   kernels       one: our own failures             kernel              fixed size
  *   conns         socket -> what it holds           kernel              let through, counted
  *   notes         CPU -> the last decision          kernel              overwritten
+ *   guesses       mix of endpoint, workload -> pair kernel              overwritten
  *   events        hints                             kernel              lost, counted: costs one tick
  *
  * No LRU map: it evicts others on update. Nobody writes into another's element.
@@ -115,6 +116,16 @@ struct ebb_map_notes {
 	__type(value, struct ebb_note);
 };
 
+/* Looked at by ebb_route_guess() only. Not pinned: a new load begins without guesses. */
+#define EBB_GUESS_BITS 12
+
+struct ebb_map_guesses {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << EBB_GUESS_BITS);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
 struct ebb_map_events {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EBB_RINGBUF_BYTES);
@@ -134,6 +145,7 @@ extern struct ebb_map_agents ebb_agent_v1 SEC(".maps");
 extern struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
 extern struct ebb_map_conns ebb_conn_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
+extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
