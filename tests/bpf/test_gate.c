@@ -291,7 +291,7 @@ static void end_of_open_admits_exactly_the_probes(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
-	until = now_ticks() + 50;
+	until = now_ticks() + 400;
 	enforce(fx, &policy, ebb_word(7, EBB_STATE_OPEN, until));
 	dial_once(&to, -ECONNREFUSED);
 	assert_true(now_ticks() < until);
@@ -491,7 +491,7 @@ static void without_an_agent_the_kernel_goes_once_around(void **state)
 	struct address to;
 	int port = closed_port_at("127.0.0.1", &to);
 
-	policy.arm = ebb_arm(3, 30);
+	policy.arm = ebb_arm(3, 400);
 	enforce(fx, &policy, 0);
 	agent_absent(fx, 3 * SECOND_NS, HOUR_NS);
 	for (int i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the end of a connection attempt is named, on a real kernel: every outcome
- * of design section 4 that comes before establishment, and what is not counted.
+ * that comes before establishment, and what is not counted.
  */
 #include "fixture.h"
 
