@@ -55,7 +55,10 @@ void hang_up(int *fd);
 /* Closes with SO_LINGER 0: a RST goes out. */
 void hang_up_hard(int *fd);
 
-/* A listening socket, and where it listens. */
+/*
+ * A listening socket, and where it listens. A test that wants many ports keeps them
+ * all: one that is closed may be given out again.
+ */
 int listen_at(const char *text, struct address *ret_at);
 /* A port that is taken, so that nobody else listens on it, and refuses. */
 int closed_port_at(const char *text, struct address *ret_at);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the end of a connection attempt is named, on a real kernel: every outcome
- * of design section 4 that comes before establishment, and what is not counted.
+ * that comes before establishment, and what is not counted.
  */
 #include "fixture.h"
 
@@ -190,15 +190,14 @@ static void same_node_reject_is_unreachable_for_a_program_that_reads_the_error_a
 	shell("nft 'add chain ip wall out { type filter hook output priority 0; }'");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct address to;
-		int listener = listen_at("127.0.0.1", &to);
 		int fd = tcp_socket_nonblocking(AF_INET);
 
+		(void)listen_at("127.0.0.1", &to);
 		shell("nft add rule ip wall out tcp dport %u reject with %s", port_of(&to), cases[i].with);
 		assert_int_equal(dial_and_wait(fd, &to), cases[i].err);
 		hang_up(&fd);
 		expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .refused = cases[i].refused,
 			    .unreachable = cases[i].unreachable);
-		hang_up(&listener);
 	}
 }
 
@@ -461,8 +460,9 @@ static void unspecified_address_is_counted_as_loopback(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct address at, to;
-		int fd, listener = listen_at(cases[i].listens, &at);
+		int fd;
 
+		(void)listen_at(cases[i].listens, &at);
 		to = address(cases[i].dials, port_of(&at));
 		fd = tcp_socket(to.sa.sa_family);
 		assert_int_equal(dial(fd, &to), 0);
@@ -470,7 +470,6 @@ static void unspecified_address_is_counted_as_loopback(void **state)
 		assert_int_equal(dst_of(fx, &at)->scope, EBB_SCOPE_WORKLOAD);
 		hang_up(&fd);
 		expect_pair(fx, &at, .attempts = 1, .syn_sent = 1, .established = 1);
-		hang_up(&listener);
 	}
 }
 
