@@ -386,7 +386,6 @@ static void write_policies(struct agent *a)
 		policy.override_state = place->override_state;
 		policy.override_until_ns = place->override_until_ns;
 		policy.override_uid = place->override_uid;
-		policy.override_errno = place->override_errno;
 		*place = policy;
 	}
 	/* ~other is many destinations: it is counted, never refused */
