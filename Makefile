@@ -266,7 +266,7 @@ $(SKELETON): $(BUILD)/bpf/ebb.linked.o
 
 $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
 	@echo "  SKEL  $@"
-	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@
 
 # ---- user space
 

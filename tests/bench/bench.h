@@ -30,6 +30,7 @@ struct bench_options {
 	int cpu;	  /* on which to measure; -1: the last one */
 	bool busy;	  /* with a spinning process on each processor */
 	bool agent;	  /* an agent is attached already */
+	bool moved;	  /* the gate has been open before */
 };
 
 /* ---------------------------------------------------------------- measure -- */

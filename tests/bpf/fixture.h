@@ -63,11 +63,8 @@ int fixture_down(void **state);
 #define bpf_test_with(function, options) \
 	cmocka_unit_test_prestate_setup_teardown(function, fixture_up, fixture_down, options)
 
-/*
- * What main() returns before it runs a test: 0 to go on, 77 when something is
- * missing (its name is printed), 1 when EBB_REQUIRE says that it must be there.
- */
-int fixture_unavailable(void);
+/* Is something missing that every test here needs? Then it is said, as a skip of them all. */
+bool fixture_unavailable(void);
 
 /* Loads and attaches in place of what fixture_up() did; fixture_close_loader() goes before. */
 void fixture_open_loader(struct fixture *fx);
