@@ -32,6 +32,8 @@ ARCH := $(if $(filter aarch64,$(MACHINE)),arm64,x86)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Keep what is made on the way: it would be made again.
+.SECONDARY:
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 
@@ -43,7 +45,8 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
-	python3 python3-prometheus-client prometheus nodejs curl postgresql-client redis-tools iproute2 nftables iptables procps util-linux mount
+	python3 python3-prometheus-client prometheus nodejs curl postgresql-client redis-tools \
+	iproute2 nftables iptables procps util-linux mount
 
 # ---- flags
 
@@ -103,6 +106,7 @@ RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:
 	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
+E2E_LIB_TESTS := tests/lib/test_e2e.sh
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
 
 # The same tests with everything built by 'make asan'.
@@ -157,7 +161,7 @@ test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
-	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
@@ -169,7 +173,7 @@ test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own 
 	@$(RUN_TESTS) $(BPF_TESTS)
 
 test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespaces of their own (root)
-	@$(RUN_TESTS) $(E2E_TESTS)
+	@$(RUN_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS)
 
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
@@ -262,7 +266,7 @@ $(SKELETON): $(BUILD)/bpf/ebb.linked.o
 
 $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
 	@echo "  SKEL  $@"
-	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@
 
 # ---- user space
 

@@ -433,7 +433,7 @@ struct ebb_policy {
 	__u64	override_until_ns;	/* 0: no end */
 	__u64	slow_ns;		/* 0: off */
 	__u32	override_uid;
-	__u32	override_errno;
+	__u32	pad0;
 	__u64	pad[4];
 };
 _Static_assert(sizeof(struct ebb_policy) == 112, "map value layout is ABI");

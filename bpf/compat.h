@@ -37,17 +37,17 @@ static __always_inline __u32 ebb_connect_age_ms(const struct tcp_sock *tp, __u64
 }
 
 /*
- * The errno of the first ICMP error queued on a socket, 0: none. struct
- * sock_exterr_skb lies in skb->cb; ee_errno is the first member of its @ee.
+ * The errno of the last ICMP error queued on a socket, 0: none but the @known ones.
+ * struct sock_exterr_skb lies in skb->cb; ee_errno is the first member of its @ee.
  */
-static __always_inline __u32 ebb_sock_queued_error(const struct sock *sk)
+static __always_inline __u32 ebb_sock_queued_error(const struct sock *sk, __u32 known)
 {
 	const struct sk_buff *skb;
 	__u32 at = bpf_core_field_offset(struct sock_exterr_skb, ee);
 
-	if (!sk->sk_error_queue.qlen)
+	if (sk->sk_error_queue.qlen <= known)
 		return 0;
-	skb = sk->sk_error_queue.next;
+	skb = sk->sk_error_queue.prev;
 	if (!skb || at + 1 >= sizeof(skb->cb))
 		return 0;
 	return (__u8)skb->cb[at] | (__u32)(__u8)skb->cb[at + 1] << 8;

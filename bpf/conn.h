@@ -3,8 +3,9 @@
  * What we remember of a socket, and its life. Only sockets that need it have a
  * memory, since making one costs 0.8 us: a probe, a holder of a concurrency
  * slot, one whose address another program rewrites, one of a gate that has moved
- * before, one that found no room and counts in ~other. A socket without one began
- * in generation 0, with its gate closed.
+ * before, one that found no room and counts in ~other, one in whose error queue an
+ * earlier attempt left something. A socket without one began in generation 0, with
+ * its gate closed.
  *
  *	connect hook        made where needed, LIVE
  *	CONNECT_CB          SYN: from here on STATE_CB is sure to come

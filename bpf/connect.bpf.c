@@ -146,6 +146,15 @@ static __noinline int ask(const struct ebb_route *route, __u64 now_ns, struct eb
 	return 1;
 }
 
+/* Checked here and used here: the verifier does not follow a bound through memory. */
+static __noinline int count_denial(struct ebb_pair *pair, __u32 cause, int enforced)
+{
+	if (!pair || cause >= EBB_CAUSE_MAX)
+		return 0;
+	ebb_add(enforced ? &pair->denied[cause] : &pair->would_deny[cause], 1);
+	return 0;
+}
+
 static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6)
 {
 	struct ebb_answer answer = {};
@@ -154,6 +163,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	struct tcp_sock *tp;
 	__u64 word, now = 0;
 	__u32 observed = 0;
+	int enforced;
 
 	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
 	if (!tp) {
@@ -180,13 +190,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		if (answer.cause >= EBB_CAUSE_MAX)
-			return EBB_ALLOW;
-		if (route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx)) {
-			ebb_add(&route.pair->denied[answer.cause], 1);
+		enforced = route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx);
+		count_denial(route.pair, answer.cause, enforced);
+		if (enforced)
 			return refuse(ctx, route.policy->errno_code, v6);
-		}
-		ebb_add(&route.pair->would_deny[answer.cause], 1);
 		observed = 1;
 	}
 
@@ -208,6 +215,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 			conn->dst_epoch = route.dst->epoch;
 			conn->gen = answer.gen;
 			conn->probe_index = answer.probe_index;
+			conn->old_errors = 0;
 			conn->flags = EBB_CONN_LIVE | (observed || answer.mute ? EBB_CONN_MUTE : 0) |
 				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);

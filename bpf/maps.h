@@ -43,7 +43,7 @@ struct ebb_conn {
 	__u32 dst_epoch;
 	__u32 gen; /* in which the connection began */
 	__u32 probe_index;
-	__u32 pad;
+	__u32 old_errors; /* that an earlier attempt of the socket left in its error queue */
 };
 
 #define EBB_CONN_LIVE	1U  /* the rest is valid */

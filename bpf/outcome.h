@@ -11,7 +11,7 @@
 
 struct ebb_end_facts {
 	__u32 sk_err;	  /* 0 when the program itself gave up */
-	__u32 queued_err; /* errno of the first ICMP error queued on the socket, 0: none */
+	__u32 queued_err; /* errno of the last ICMP error that this attempt queued, 0: none */
 	__u32 sk_err_soft;
 	__u32 retransmits; /* of the SYN, so far */
 	__u32 age_ms;	   /* since connect() */

@@ -59,6 +59,7 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 	conn->dst_epoch = note->dst_epoch;
 	conn->gen = 0; /* one of a later generation has its memory from the connect hook */
 	conn->probe_index = 0;
+	conn->old_errors = 0;
 	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN;
 	return conn;
 }
@@ -81,14 +82,19 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 		if (!pair)
 			return;
 		ebb_key_from_sock(&key, sk);
-		if (!ebb_key_equal(&key, &note->endpoint))
-			remember(sock, note); /* another program rewrote the address */
+		/* another program rewrote the address; or the errors of an earlier attempt are still there */
+		if (!ebb_key_equal(&key, &note->endpoint) || sk->sk_error_queue.qlen) {
+			conn = remember(sock, note);
+			if (conn)
+				conn->old_errors = sk->sk_error_queue.qlen;
+		}
 	} else {
 		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
 		if (conn && (conn->flags & EBB_CONN_DENIED))
 			return;
 		if (conn && (conn->flags & EBB_CONN_LIVE)) {
 			ebb_conn_set(conn, EBB_CONN_SYN);
+			conn->old_errors = sk->sk_error_queue.qlen;
 			if (!ebb_route_conn(conn, &route))
 				return;
 		} else {
@@ -189,7 +195,7 @@ static __always_inline void never_established(const struct ebb_route *route, str
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_end_facts facts = {
 		.sk_err = (__u32)sk->sk_err,
-		.queued_err = ebb_sock_queued_error(sk),
+		.queued_err = ebb_sock_queued_error(sk, conn ? conn->old_errors : 0),
 		.sk_err_soft = (__u32)sk->sk_err_soft,
 		.retransmits = tp->inet_conn.icsk_retransmits,
 		.age_ms = ebb_connect_age_ms(tp, now),

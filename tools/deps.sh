@@ -33,23 +33,34 @@ done
 [ -n "$missing" ] || exit 0
 
 [ "$(id -u)" -eq 0 ] || fail "missing packages: as root, run: apt-get install --no-install-recommends$missing"
-echo "deps: installing$missing"
+echo "deps: installing$missing (once; this may take a minute)"
+
+log=$(mktemp)
+policy=''
+trap 'rm -f "$log" $policy' EXIT
+trap 'exit 1' HUP INT TERM
 
 # Some packages bring a service (prometheus, for promtool). The usual way to keep apt from
 # starting services is a policy; ours is there only while apt runs, and not if there is one.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	trap 'rm -f "$policy"' EXIT
-	trap 'exit 1' HUP INT TERM
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	policy=/usr/sbin/policy-rc.d
 	printf '#!/bin/sh\nexit 101\n' >"$policy"
 	chmod 755 "$policy"
 fi
 
+# quietly COMMAND...: what it says is shown only when it fails
+quietly()
+{
+	"$@" >"$log" 2>&1 || {
+		cat "$log" >&2
+		fail "failed: $*"
+	}
+}
+
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update || fail "apt-get update failed: is there a network, and are the apt sources right?"
+quietly apt-get -q update
 # shellcheck disable=SC2086  # a list of words
-apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >&2 ||
-	fail "apt-get cannot install$missing"
+quietly apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing
 
 case " $missing " in
 *' prometheus '*)

@@ -115,6 +115,26 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	return r;
 }
 
+/* As if its breaker had opened and closed again: the sockets of a gate of a later generation have a memory. */
+static int move_gate(struct bench_hooks *hooks, const struct listener *listener)
+{
+	const struct ebb_view *view = hooks->view;
+	uint64_t connect_ns, close_ns;
+	uint32_t pair;
+	int r;
+
+	r = bench_hooks_use(hooks, BENCH_ARM_EBB);
+	if (r == 0)
+		r = connection(listener, &connect_ns, &close_ns);
+	if (r < 0)
+		return r;
+	pair = bench_find_pair(view, &listener->address);
+	if (!pair)
+		return -ENOENT;
+	view->verdicts[view->dst_max + pair].word = ebb_word(3, EBB_STATE_CLOSED, 0);
+	return 0;
+}
+
 static json_t *describe(const struct bench_series calls[CASE_MAX], const struct bench_series whole[CASE_MAX],
 			int c)
 {
@@ -147,7 +167,10 @@ int bench_allowed(const struct bench_options *options, json_t *ret_result)
 	if (r == 0)
 		r = bench_hooks_open(&hooks, options, 5);
 	if (r == 0) {
-		r = measure(options, &hooks, &listener, calls, whole);
+		if (options->moved)
+			r = move_gate(&hooks, &listener);
+		if (r == 0)
+			r = measure(options, &hooks, &listener, calls, whole);
 		bench_hooks_close(&hooks);
 	}
 	if (r == 0) {

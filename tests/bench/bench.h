@@ -5,8 +5,8 @@
  * machine disturbs all of them; a figure is the median over rounds of the ratio
  * of two medians of the same round. Absolute times are told, not compared.
  */
-#ifndef EBB_BENCH_H
-#define EBB_BENCH_H
+#ifndef EBB_TESTS_BENCH_BENCH_H
+#define EBB_TESTS_BENCH_BENCH_H
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -30,6 +30,7 @@ struct bench_options {
 	int cpu;	  /* on which to measure; -1: the last one */
 	bool busy;	  /* with a spinning process on each processor */
 	bool agent;	  /* an agent is attached already */
+	bool moved;	  /* the gate has been open before */
 };
 
 /* ---------------------------------------------------------------- measure -- */
@@ -139,4 +140,4 @@ int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
 
-#endif /* EBB_BENCH_H */
+#endif /* EBB_TESTS_BENCH_BENCH_H */

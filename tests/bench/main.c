@@ -25,17 +25,12 @@ static const struct {
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
 
 static const struct option long_options[] = {
-	{"cgroup", required_argument, NULL, 'g'},
-	{"pin", required_argument, NULL, 'p'},
-	{"rounds", required_argument, NULL, 'r'},
-	{"samples", required_argument, NULL, 's'},
-	{"trials", required_argument, NULL, 't'},
-	{"threads", required_argument, NULL, 'n'},
-	{"first", required_argument, NULL, 'f'},
-	{"cpu", required_argument, NULL, 'c'},
-	{"busy", no_argument, NULL, 'b'},
-	{"agent", no_argument, NULL, 'a'},
-	{NULL, 0, NULL, 0},
+	{"cgroup", required_argument, NULL, 'g'}, {"pin", required_argument, NULL, 'p'},
+	{"rounds", required_argument, NULL, 'r'}, {"samples", required_argument, NULL, 's'},
+	{"trials", required_argument, NULL, 't'}, {"threads", required_argument, NULL, 'n'},
+	{"first", required_argument, NULL, 'f'},  {"cpu", required_argument, NULL, 'c'},
+	{"busy", no_argument, NULL, 'b'},	  {"agent", no_argument, NULL, 'a'},
+	{"moved", no_argument, NULL, 'm'},	  {NULL, 0, NULL, 0},
 };
 
 static int usage(void)
@@ -43,7 +38,7 @@ static int usage(void)
 	(void)fprintf(stderr,
 		      "usage: ebb-bench refused|allowed|trip|programs|discover --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
-		      "       [--busy] [--agent]\n");
+		      "       [--busy] [--agent] [--moved]\n");
 	return 2;
 }
 
@@ -85,6 +80,9 @@ static int parse(int argc, char **argv, struct bench_options *options)
 			break;
 		case 'a':
 			options->agent = true;
+			break;
+		case 'm':
+			options->moved = true;
 			break;
 		default:
 			return -EINVAL;

@@ -35,8 +35,9 @@ void crowd_gather(struct crowd *crowd, const struct address *to)
 	assert_int_equal(pthread_barrier_init(&crowd->together, NULL, CONNECTORS + 1), 0);
 	for (int i = 0; i < CONNECTORS; i++) {
 		crowd->connectors[i] = (struct connector){.crowd = crowd, .index = i};
-		assert_int_equal(
-			pthread_create(&crowd->threads[i], NULL, crowd_thread, &crowd->connectors[i]), 0);
+		assert_int_equal(pthread_create(&crowd->threads[i], NULL, crowd_thread,
+						&crowd->connectors[i]),
+				 0);
 	}
 }
 

@@ -33,8 +33,8 @@
 
 struct fixture_options {
 	uint32_t destinations; /* 0: 64 */
-	uint32_t pairs; /* 0: 64 */
-	uint32_t endpoints; /* 0: 128 */
+	uint32_t pairs;	       /* 0: 64 */
+	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
 	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
@@ -45,7 +45,7 @@ struct fixture {
 	char pin_dir[FIXTURE_PATH_MAX];
 	int cgroup_fd;
 	uint64_t cgroup_id;
-	int ns; /* the network namespace that the test runs in */
+	int ns;		/* the network namespace that the test runs in */
 	int outside_ns; /* and the one that the process came from */
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
@@ -63,11 +63,8 @@ int fixture_down(void **state);
 #define bpf_test_with(function, options) \
 	cmocka_unit_test_prestate_setup_teardown(function, fixture_up, fixture_down, options)
 
-/*
- * What main() returns before it runs a test: 0 to go on, 77 when something is
- * missing (its name is printed), 1 when EBB_REQUIRE says that it must be there.
- */
-int fixture_unavailable(void);
+/* Is something missing that every test here needs? Then it is said, as a skip of them all. */
+bool fixture_unavailable(void);
 
 /* Loads and attaches in place of what fixture_up() did; fixture_close_loader() goes before. */
 void fixture_open_loader(struct fixture *fx);

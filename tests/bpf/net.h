@@ -55,7 +55,10 @@ void hang_up(int *fd);
 /* Closes with SO_LINGER 0: a RST goes out. */
 void hang_up_hard(int *fd);
 
-/* A listening socket, and where it listens. */
+/*
+ * A listening socket, and where it listens. A test that wants many ports keeps them
+ * all: one that is closed may be given out again.
+ */
 int listen_at(const char *text, struct address *ret_at);
 /* A port that is taken, so that nobody else listens on it, and refuses. */
 int closed_port_at(const char *text, struct address *ret_at);
@@ -99,7 +102,10 @@ void drop_syn(uint16_t port);
 /* Writes a value to a file such as /proc/sys/net/... */
 void write_file(const char *path, const char *text);
 
-/* A child that runs @body and ends with what it returns; it dies with its parent. */
+/*
+ * A child that runs @body and ends with what it returns; it dies with its parent.
+ * It shares all descriptors, so also the loader's lock on the pins.
+ */
 pid_t spawn(int (*body)(void *argument), void *argument);
 /* Its exit code, or -signal. */
 int reap(pid_t child);

@@ -149,6 +149,86 @@ static void probe_that_the_limit_refuses_holds_nothing(void **state)
 	crowd_dismiss(&crowd);
 }
 
+/* ------------------------------------------------------------- tight loops -- */
+
+#define GRABBERS 4
+#define GRABS	 50000
+
+/* Threads that do nothing but take slots and give them back: no route, so it is one system call each. */
+struct grab {
+	struct address to;
+	int limit;
+	int inside;
+	int most;
+	int taken;
+	int failed;
+};
+
+static void *grab_again_and_again(void *argument)
+{
+	struct grab *grab = argument;
+
+	for (int i = 0; i < GRABS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int r = fd < 0 ? -errno : dial(fd, &grab->to);
+
+		/* the slot is held from before the one to after the other */
+		if (r == -ENETUNREACH) {
+			int inside = __atomic_add_fetch(&grab->inside, 1, __ATOMIC_SEQ_CST);
+
+			if (inside > grab->limit)
+				__atomic_store_n(&grab->most, inside, __ATOMIC_SEQ_CST);
+			(void)__atomic_add_fetch(&grab->taken, 1, __ATOMIC_SEQ_CST);
+			(void)__atomic_sub_fetch(&grab->inside, 1, __ATOMIC_SEQ_CST);
+		} else if (r != -EPERM) {
+			(void)__atomic_add_fetch(&grab->failed, 1, __ATOMIC_SEQ_CST);
+		}
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	return NULL;
+}
+
+static void grab_all(struct grab *grab, int limit)
+{
+	pthread_t threads[GRABBERS];
+
+	*grab = (struct grab){.to = address("10.9.9.9", 443), .limit = limit};
+	for (int i = 0; i < GRABBERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, grab_again_and_again, grab), 0);
+	for (int i = 0; i < GRABBERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(grab->failed, 0);
+	assert_int_equal(grab->most, 0);
+	assert_true(grab->taken > GRABS / 2);
+}
+
+static void probe_slots_are_exact_in_a_tight_loop(void **state)
+{
+	struct fixture *fx = *state;
+	struct grab grab;
+
+	enforce(fx, 1, 0, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	grab_all(&grab, 1);
+	assert_int_equal(pair_of(fx, &grab.to)->attempts, grab.taken);
+	assert_int_equal(pair_of(fx, &grab.to)->denied[EBB_CAUSE_HALF_OPEN], GRABBERS * GRABS - grab.taken);
+	assert_int_equal(probes_held(gate_of(fx, &grab.to)), 0);
+	assert_int_equal(gate_of(fx, &grab.to)->probe_result, 0);
+}
+
+static void concurrency_slots_are_exact_in_a_tight_loop(void **state)
+{
+	struct fixture *fx = *state;
+	struct grab grab;
+
+	fx->errors_allowed = 1U << EBB_ERR_CAS_EXHAUSTED;
+	enforce(fx, 3, 1, 0);
+	grab_all(&grab, 1);
+	assert_int_equal(pair_of(fx, &grab.to)->attempts, grab.taken);
+	assert_int_equal(pair_of(fx, &grab.to)->denied[EBB_CAUSE_CONCURRENCY], GRABBERS * GRABS - grab.taken);
+	assert_int_equal(gate_of(fx, &grab.to)->in_use, 0);
+}
+
 /* -------------------------------------------------------------- processes -- */
 
 static int dial_in_a_loop(void *argument)
@@ -284,12 +364,15 @@ int main(void)
 		bpf_test(concurrency_limit_holds_exactly),
 		bpf_test(concurrency_slots_without_a_route_come_back),
 		bpf_test(probe_that_the_limit_refuses_holds_nothing),
+		bpf_test(probe_slots_are_exact_in_a_tight_loop),
+		bpf_test(concurrency_slots_are_exact_in_a_tight_loop),
 		bpf_test(slots_of_killed_processes_come_back),
 		bpf_test(killed_holders_of_slots_make_room_for_as_many),
 		bpf_test(failures_at_once_are_all_counted),
 		bpf_test(pull_happens_once_and_at_the_nth_failure),
 	};
-	int r = fixture_unavailable();
 
-	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+	if (fixture_unavailable())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

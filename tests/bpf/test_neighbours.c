@@ -18,13 +18,13 @@
 
 static struct fixture_options open_later = {.not_attached = true};
 
-static struct others_bpf *others_load(const struct address *backend)
+static struct others *others_load(const struct address *backend)
 {
-	struct others_bpf *others = others_bpf__open();
+	struct others *others = others__open();
 
 	assert_non_null(others);
 	others->rodata->backend_port = htons(port_of(backend));
-	assert_int_equal(others_bpf__load(others), 0);
+	assert_int_equal(others__load(others), 0);
 	return others;
 }
 
@@ -53,7 +53,7 @@ static void dial_service(struct fixture *fx, int expected)
 static void rewriter_before_us_leaves_the_backend_to_be_counted(void **state)
 {
 	struct fixture *fx = *state;
-	struct others_bpf *others;
+	struct others *others;
 	struct address backend, to = service();
 
 	(void)listen_at("127.0.0.1", &backend);
@@ -63,13 +63,13 @@ static void rewriter_before_us_leaves_the_backend_to_be_counted(void **state)
 	dial_service(fx, 0);
 	expect_pair(fx, &backend, .attempts = 1, .syn_sent = 1, .established = 1);
 	assert_int_equal(dst_slot_of(fx, &to), -1);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 static void rewriter_after_us_leaves_the_service_to_be_counted(void **state)
 {
 	struct fixture *fx = *state;
-	struct others_bpf *others;
+	struct others *others;
 	struct address backend, to = service();
 	int fd, listener = listen_at("127.0.0.1", &backend);
 
@@ -87,14 +87,14 @@ static void rewriter_after_us_leaves_the_service_to_be_counted(void **state)
 	expect_pair(fx, &to, .attempts = 3, .syn_sent = 3, .established = 2, .refused = 1);
 	assert_int_equal(dst_slot_of(fx, &backend), -1);
 	expect_other(fx, .attempts = 0);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 /* The backend is also dialled by its own address: the two are not mixed up. */
 static void service_and_backend_are_counted_apart(void **state)
 {
 	struct fixture *fx = *state;
-	struct others_bpf *others;
+	struct others *others;
 	struct address backend, to = service();
 	int direct, by_service;
 
@@ -119,14 +119,14 @@ static void service_and_backend_are_counted_apart(void **state)
 	hang_up(&direct);
 	expect_pair(fx, &backend, .attempts = 2, .syn_sent = 2, .established = 2);
 	expect_pair(fx, &to, .attempts = 2, .syn_sent = 2, .established = 2);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 static void open_gate_refuses_before_the_rewriter(void **state)
 {
 	struct fixture *fx = *state;
 	struct ebb_policy policy = policy_default();
-	struct others_bpf *others;
+	struct others *others;
 	struct address backend, to = service();
 
 	(void)listen_at("127.0.0.1", &backend);
@@ -139,7 +139,7 @@ static void open_gate_refuses_before_the_rewriter(void **state)
 	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK));
 	dial_service(fx, -EHOSTUNREACH);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 1);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 /* It holds a concurrency slot and a probe slot that no later hook hears of. */
@@ -148,7 +148,7 @@ static void refusal_by_another_gives_slots_back_at_close(void **state)
 	struct fixture *fx = *state;
 	struct ebb_policy policy = policy_default();
 	struct address backend, to = address("127.0.0.3", 80);
-	struct others_bpf *others;
+	struct others *others;
 	int fd;
 
 	(void)listen_at("127.0.0.1", &backend);
@@ -172,7 +172,7 @@ static void refusal_by_another_gives_slots_back_at_close(void **state)
 	assert_int_equal(probes_held(gate_of(fx, &to)), 0);
 	assert_int_equal(gate_of(fx, &to)->probe_result, 0);
 	expect_pair(fx, &to, .attempts = 2);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 static void answers_and_dials(struct fixture *fx)
@@ -204,23 +204,23 @@ static void answers_and_dials(struct fixture *fx)
 static void callbacks_armed_by_a_program_before_us_bring_no_foreign_socket(void **state)
 {
 	struct fixture *fx = *state;
-	struct others_bpf *others = others_load(&(struct address){0});
+	struct others *others = others_load(&(struct address){0});
 
 	attach(fx, others->progs.test_arm_all, &others->links.test_arm_all);
 	fixture_open_loader(fx);
 	answers_and_dials(fx);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 static void callbacks_armed_by_a_program_after_us_bring_no_foreign_socket(void **state)
 {
 	struct fixture *fx = *state;
-	struct others_bpf *others = others_load(&(struct address){0});
+	struct others *others = others_load(&(struct address){0});
 
 	fixture_open_loader(fx);
 	attach(fx, others->progs.test_arm_all, &others->links.test_arm_all);
 	answers_and_dials(fx);
-	others_bpf__destroy(others);
+	others__destroy(others);
 }
 
 int main(void)
@@ -234,7 +234,8 @@ int main(void)
 		bpf_test_with(callbacks_armed_by_a_program_before_us_bring_no_foreign_socket, &open_later),
 		bpf_test_with(callbacks_armed_by_a_program_after_us_bring_no_foreign_socket, &open_later),
 	};
-	int r = fixture_unavailable();
 
-	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+	if (fixture_unavailable())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

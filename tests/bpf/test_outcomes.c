@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the end of a connection attempt is named, on a real kernel: every outcome
- * of design section 4 that comes before establishment, and what is not counted.
+ * that comes before establishment, and what is not counted.
  */
 #include "fixture.h"
 
@@ -190,15 +190,14 @@ static void same_node_reject_is_unreachable_for_a_program_that_reads_the_error_a
 	shell("nft 'add chain ip wall out { type filter hook output priority 0; }'");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct address to;
-		int listener = listen_at("127.0.0.1", &to);
 		int fd = tcp_socket_nonblocking(AF_INET);
 
+		(void)listen_at("127.0.0.1", &to);
 		shell("nft add rule ip wall out tcp dport %u reject with %s", port_of(&to), cases[i].with);
 		assert_int_equal(dial_and_wait(fd, &to), cases[i].err);
 		hang_up(&fd);
 		expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .refused = cases[i].refused,
 			    .unreachable = cases[i].unreachable);
-		hang_up(&listener);
 	}
 }
 
@@ -388,6 +387,32 @@ static void disconnecting_while_connecting_is_cancelled(void **state)
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
 }
 
+/* The ICMP error of the first attempt stays queued on the socket; it is not the second's. */
+static void error_of_an_earlier_attempt_is_not_taken_for_the_next(void **state)
+{
+	struct fixture *fx = *state;
+	struct address wall, hole;
+	int fd;
+
+	(void)listen_at("127.0.0.1", &wall);
+	(void)listen_at("127.0.0.1", &hole);
+	drop_syn(port_of(&hole));
+	shell("nft add table ip wall");
+	shell("nft 'add chain ip wall out { type filter hook output priority 0; }'");
+	shell("nft add rule ip wall out tcp dport %u reject with icmp type host-unreachable", port_of(&wall));
+	fd = tcp_socket_nonblocking(AF_INET);
+	assert_int_equal(dial_and_wait(fd, &wall), -EHOSTUNREACH);
+	assert_int_equal(undial(fd), 0);
+	expect_pair(fx, &wall, .attempts = 1, .syn_sent = 1, .unreachable = 1);
+	assert_int_equal(dial(fd, &hole), -EINPROGRESS);
+	assert_int_equal(undial(fd), 0);
+	expect_pair(fx, &hole, .attempts = 1, .syn_sent = 1, .cancelled = 1);
+	/* and a new error is still told from the old one */
+	assert_int_equal(dial_and_wait(fd, &wall), -EHOSTUNREACH);
+	hang_up(&fd);
+	expect_pair(fx, &wall, .attempts = 2, .syn_sent = 2, .unreachable = 2);
+}
+
 /* connect() on a socket that is connecting or connected asks no hook: nothing more to count. */
 static void connecting_twice_is_one_attempt(void **state)
 {
@@ -435,8 +460,9 @@ static void unspecified_address_is_counted_as_loopback(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct address at, to;
-		int fd, listener = listen_at(cases[i].listens, &at);
+		int fd;
 
+		(void)listen_at(cases[i].listens, &at);
 		to = address(cases[i].dials, port_of(&at));
 		fd = tcp_socket(to.sa.sa_family);
 		assert_int_equal(dial(fd, &to), 0);
@@ -444,7 +470,6 @@ static void unspecified_address_is_counted_as_loopback(void **state)
 		assert_int_equal(dst_of(fx, &at)->scope, EBB_SCOPE_WORKLOAD);
 		hang_up(&fd);
 		expect_pair(fx, &at, .attempts = 1, .syn_sent = 1, .established = 1);
-		hang_up(&listener);
 	}
 }
 
@@ -529,6 +554,7 @@ int main(void)
 		bpf_test(process_killed_while_it_connects_is_cancelled),
 		bpf_test(socket_used_again_counts_both_attempts),
 		bpf_test(disconnecting_while_connecting_is_cancelled),
+		bpf_test(error_of_an_earlier_attempt_is_not_taken_for_the_next),
 		bpf_test(connecting_twice_is_one_attempt),
 		bpf_test(self_connect_is_established_once),
 		bpf_test(unspecified_address_is_counted_as_loopback),
@@ -536,7 +562,8 @@ int main(void)
 		bpf_test(socket_made_outside_the_cgroup_is_not_seen),
 		bpf_test(client_that_connects_to_us_is_not_counted),
 	};
-	int r = fixture_unavailable();
 
-	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+	if (fixture_unavailable())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

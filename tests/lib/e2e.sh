@@ -162,9 +162,18 @@ remove_cgroup_tree() {
 	[ ! -d "$1" ]
 }
 
+# All that is in the cgroups of the test with id $1 is its own.
+kill_in_cgroups() {
+	local file
+	for file in "$cgroup2/$1" "$cgroup2/$1"-*; do
+		[ ! -d "$file" ] || echo 1 >"$file/cgroup.kill"
+	done
+}
+
 # Everything that carries the name of the test with id $1.
 remove_traces() {
 	local id=$1 file
+	kill_in_cgroups "$id"
 	for file in "/sys/fs/bpf/$id" "/sys/fs/bpf/$id"-*; do
 		[ -d "$file" ] || continue
 		"$ebb_program" detach --pin "$file" >/dev/null 2>&1
@@ -176,8 +185,6 @@ remove_traces() {
 	done
 	for file in "$cgroup2/$id" "$cgroup2/$id"-*; do
 		[ -d "$file" ] || continue
-		# only a test that was killed leaves anything in there, and all of it is its own
-		[ "$id" = "$test_id" ] || echo 1 >"$file/cgroup.kill"
 		remove_cgroups "$file"
 	done
 	rm -rf "${TMPDIR:-/tmp}/${id:?}"
@@ -190,6 +197,7 @@ cleanup() {
 	for pid in "${started[@]}"; do
 		gone "$pid" || kill -KILL "$pid"
 	done
+	kill_in_cgroups "$test_id" # what was not started by background() would be waited for
 	wait
 	remove_traces "$test_id"
 }

@@ -45,7 +45,8 @@ DISABLED = re.compile(r'^[ \t]*#[ \t]*if[ \t]+0\b', re.MULTILINE)
 BROKEN_STRING = re.compile(r'(?P<end>..)"[ \t]*\n[ \t]*"')
 MESSAGE_CALL = re.compile(r'\b(ebb_(err|err_r|warn|info|debug|log|why|health_set)|\w*printf)\(')
 SLEEP_C = re.compile(r'\b(sleep|usleep|nanosleep|clock_nanosleep)[ \t]*\(')
-SLEEP_SHELL = re.compile(r'(?:^|[;&|(]|\b(?:do|then|else)\b)[ \t]*sleep\b(?!.*&[ \t]*$)', re.MULTILINE)
+# A process to end is no wait, and a reason beside it is one.
+SLEEP_SHELL = re.compile(r'(?:^|[;&|(]|\b(?:do|then|else)\b)[ \t]*sleep\b(?!.*(&[ \t]*$|#[ \t]\w))', re.MULTILINE)
 
 
 def product(path):
@@ -140,4 +141,4 @@ def check_sleeps(tree):
     for path in tree.matching(r'tests/(unit|bpf|e2e)/.*\.sh$'):
         text = re.sub(r'(?m)^[ \t]*#.*', '', tree.text(path))
         for match in SLEEP_SHELL.finditer(text):
-            yield Finding(path, line_of(text, match.end()), message + ' (wait_for in tests/lib/e2e.sh)')
+            yield Finding(path, line_of(text, match.end()), message + ' (wait_for in tests/lib/e2e.sh), or say beside it why not')

@@ -189,6 +189,7 @@ GOOD = {
     ],
     'sleeps': [
         ('the victim of a test', {'tests/e2e/test_a.sh': '#!/bin/sh\nsleep 1000 &\n'}),
+        ('with a reason', {'tests/e2e/test_a.sh': '#!/bin/sh\nsleep 0.3 # longer than from look to look\n'}),
         ('a word', {'tests/e2e/test_a.sh': '#!/bin/sh\n# sleep\necho no sleep\n'}),
     ],
     'spdx': [
@@ -201,7 +202,7 @@ GOOD = {
     'headers': [
         ('user', {'user/lib/a.h': APACHE + '/* What it is for. */\n#ifndef EBB_LIB_A_H\n#define EBB_LIB_A_H\n#endif\n'}),
         ('bpf', {'bpf/a.h': DUAL + '/*\n * What it is for.\n */\n#ifndef EBB_A_H\n#define EBB_A_H\n#endif\n'}),
-        ('tests', {'tests/lib/a.h': APACHE + '/* It. */\n#ifndef EBB_TESTS_A_H\n#define EBB_TESTS_A_H\n#endif\n'}),
+        ('tests', {'tests/lib/a.h': APACHE + '/* It. */\n#ifndef EBB_TESTS_LIB_A_H\n#define EBB_TESTS_LIB_A_H\n#endif\n'}),
     ],
     'whitespace': [
         ('a line', {'a.md': 'word\n'}),

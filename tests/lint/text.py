@@ -37,8 +37,8 @@ def check_spdx(tree):
 
 
 def guard_of(path):
-    """user/core/policy.h: EBB_CORE_POLICY_H, bpf/gate.h: EBB_GATE_H, tests/lib/fake.h: EBB_TESTS_FAKE_H"""
-    path = re.sub(r'^(user|bpf)/|(?<=^tests/)lib/', '', path)
+    """user/core/policy.h: EBB_CORE_POLICY_H, bpf/gate.h: EBB_GATE_H, tests/lib/fake.h: EBB_TESTS_LIB_FAKE_H"""
+    path = re.sub(r'^(user|bpf)/', '', path)
     return 'EBB_' + re.sub(r'\W', '_', path).upper()
 
 

@@ -985,6 +985,7 @@ static const struct ebb_option options[] = {
 	{"destinations", "N", "4096", "", 0},
 	{"pairs", "N", "16384", "", 0},
 	{"endpoints", "N", "65536", "", 0},
+	{"idle", "TIME", "10m", "", 0},
 	{"seed", "N", NULL, "", 0},
 	{"no-set-retval", NULL, NULL, "", 0},
 	EBB_OPTIONS_END,
@@ -1017,6 +1018,7 @@ static void run_has_safe_defaults(void **state)
 	assert_int_equal(run_options.destinations, 4096);
 	assert_int_equal(run_options.pairs, 16384);
 	assert_int_equal(run_options.endpoints, 65536);
+	assert_int_equal(run_options.idle_ns, 600000000000ULL);
 	assert_int_equal(run_options.concurrent, 0);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);

@@ -265,22 +265,35 @@ static void on_event(void *userdata, const struct ebb_event *event)
 	}
 }
 
+/*
+ * Did an event use up the kernel's one wake-up for this look? It may have been taken in
+ * the same look, and then nothing would wake us for those behind it.
+ */
+static bool woken_in_this_look(const struct ebb_view *view)
+{
+	return __atomic_load_n(&view->kernel->woken_for, __ATOMIC_SEQ_CST) ==
+	       __atomic_load_n(&view->agent->looked, __ATOMIC_SEQ_CST) + 1;
+}
+
 /* Hints: look at their gates at once, spaced out when there are too many. */
 static int handle_events(struct agent *a)
 {
-	uint64_t now = now_monotonic();
+	uint64_t now;
 	int r;
 
-	if (a->hint_tat_ns < now)
-		a->hint_tat_ns = now;
-	a->hint_waits = a->hint_tat_ns - now > HINT_BURST * HINT_SPACING_NS;
-	if (!a->hint_waits) {
-		a->hint_tat_ns += HINT_SPACING_NS;
-		ebb_tick_begin(a->view);
-	}
-	r = ebb_loader_events_take(a->loader, on_event, a);
-	if (r < 0)
-		return r;
+	do {
+		now = now_monotonic();
+		if (a->hint_tat_ns < now)
+			a->hint_tat_ns = now;
+		a->hint_waits = a->hint_tat_ns - now > HINT_BURST * HINT_SPACING_NS;
+		if (!a->hint_waits) {
+			a->hint_tat_ns += HINT_SPACING_NS;
+			ebb_tick_begin(a->view);
+		}
+		r = ebb_loader_events_take(a->loader, on_event, a);
+		if (r < 0)
+			return r;
+	} while (!a->hint_waits && woken_in_this_look(a->view));
 	if (a->hint_waits && a->tick_at_ns > now + HINT_SPACING_NS)
 		return arm_timer(a, now + HINT_SPACING_NS);
 	if (a->tick_at_ns > now + TICK_BUSY_NS)
@@ -373,7 +386,6 @@ static void write_policies(struct agent *a)
 		policy.override_state = place->override_state;
 		policy.override_until_ns = place->override_until_ns;
 		policy.override_uid = place->override_uid;
-		policy.override_errno = place->override_errno;
 		*place = policy;
 	}
 	/* ~other is many destinations: it is counted, never refused */

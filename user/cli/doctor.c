@@ -86,6 +86,16 @@ bool ebb_doctor_fit(const struct ebb_feature_result results[EBB_FEATURE_MAX])
 
 /* --------------------------------------------------------------- text -- */
 
+/* Without permission nothing was learnt about the kernel. */
+static const char *here(const struct ebb_feature_result *result)
+{
+	if (result->present)
+		return "yes";
+	if (result->error == -EPERM)
+		return "not permitted";
+	return result->required ? "NO, required" : "no";
+}
+
 static int features_text(FILE *out, const struct ebb_feature_result results[EBB_FEATURE_MAX], size_t columns)
 {
 	static const struct ebb_column headings[] = {
@@ -101,10 +111,7 @@ static int features_text(FILE *out, const struct ebb_feature_result results[EBB_
 		return r;
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		ebb_table_cell(table, "%s", results[i].name);
-		ebb_table_cell(table, "%s",
-			       results[i].present    ? "yes"
-			       : results[i].required ? "NO, required"
-						     : "no");
+		ebb_table_cell(table, "%s", here(&results[i]));
 		ebb_table_cell(table, "%s", results[i].help);
 	}
 	r = ebb_table_print(table, out, 0, columns);
@@ -148,6 +155,8 @@ static int node_text(FILE *out, const struct ebb_feature_result results[EBB_FEAT
 	ebb_table_cell(table, "%s",
 		       find(results, EBB_FEATURE_SET_RETVAL)->present
 			       ? "connect() returns the configured errno"
+		       : find(results, EBB_FEATURE_SET_RETVAL)->error == -EPERM
+			       ? "not known: needs permission to try"
 			       : "the address is rewritten to a closed port: connect() returns ECONNREFUSED, whatever is configured");
 	ebb_table_cell(table, "capabilities");
 	ebb_table_cell(table, "%s%s",

@@ -17,6 +17,7 @@
 
 #define EBB_LINK_PREFIX	 "link_"
 #define EBB_PIN_PATH_MAX 512
+#define EBB_PINNED_MAPS	 14 /* in a complete directory */
 
 /* The hooks in the order in which they are attached: connect last, so that what it starts is seen. */
 enum ebb_hook {

@@ -100,8 +100,8 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 	return 0;
 }
 
-/* How many entries the pinned map @name has room for. */
-static int pinned_entries(const char *pin_dir, const char *name, uint32_t *ret_entries)
+/* Entries of a pinned map that is no table. */
+static int pinned_entries(const char *dir, const char *name, uint32_t *ret_entries)
 {
 	struct bpf_map_info info = {0};
 	__u32 info_size = sizeof(info);
@@ -109,7 +109,7 @@ static int pinned_entries(const char *pin_dir, const char *name, uint32_t *ret_e
 	char path[EBB_PIN_PATH_MAX];
 	int r;
 
-	r = ebb_pin_path(pin_dir, "", name, path, sizeof(path));
+	r = ebb_pin_path(dir, "", name, path, sizeof(path));
 	if (r < 0)
 		return r;
 	fd = bpf_obj_get(path);
@@ -122,36 +122,13 @@ static int pinned_entries(const char *pin_dir, const char *name, uint32_t *ret_e
 	return 0;
 }
 
-/* Is what is pinned as large as what is asked for? */
-static int check_capacity(const char *pin_dir, const struct ebb_view *view,
-			  const struct ebb_loader_options *o, struct ebb_why *why)
-{
-	uint32_t endpoints;
-	int r;
-
-	if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1)
-		return ebb_why(why, -EPROTO,
-			       "the maps in '%s' have room for %u destinations and %u pairs, asked for are %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			       pin_dir, view->dst_max - 1, view->pair_max - 1, o->destinations, o->pairs,
-			       pin_dir);
-	r = pinned_entries(pin_dir, "ebb_endpoint_v1", &endpoints);
-	if (r < 0)
-		return ebb_why(why, -EPROTO,
-			       "the maps in '%s' are not complete (%s): run 'ebb detach --pin %s' and start again",
-			       pin_dir, ebb_strerror(r), pin_dir);
-	if (endpoints != o->endpoints)
-		return ebb_why(why, -EPROTO,
-			       "the maps in '%s' have room for %u endpoints, asked for are %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			       pin_dir, endpoints, o->endpoints, pin_dir);
-	return 0;
-}
-
 /* Whose maps are these? Refuses another layout and another capacity before anything is loaded. */
 static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
 {
 	struct ebb_maps *maps = NULL;
 	const struct ebb_view *view;
 	struct ebb_pins pins;
+	uint32_t endpoints = 0;
 	int r;
 
 	r = ebb_pins_scan(l->pin_dir, &pins, why);
@@ -159,17 +136,26 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 		return r;
 	if (!pins.maps && !pins.other_layout)
 		return 0;
+	/* a new map in place of a missing one would not know what the others hold */
+	if (pins.maps && pins.maps != EBB_PINNED_MAPS)
+		return ebb_why(why, -EPROTO,
+			       "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
+			       l->pin_dir, l->pin_dir);
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &maps, why);
-	if (r < 0) {
-		if (r == -ENOENT)
-			r = ebb_why(why, -EPROTO,
-				    "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
-				    l->pin_dir, l->pin_dir);
+	if (r < 0)
 		return r;
-	}
 	view = ebb_maps_view(maps);
-	r = check_capacity(l->pin_dir, view, o, why);
-	if (r == 0 && view->agent->abi_version == EBB_ABI_VERSION)
+	r = pinned_entries(l->pin_dir, "ebb_endpoint_v1", &endpoints);
+	if (r < 0)
+		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v1' in '%s': %s", l->pin_dir,
+			    ebb_strerror(r));
+	else if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1 ||
+		 endpoints != o->endpoints)
+		r = ebb_why(why, -EPROTO,
+			    "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, endpoints, o->destinations,
+			    o->pairs, o->endpoints, l->pin_dir);
+	else if (view->agent->abi_version == EBB_ABI_VERSION)
 		l->took_over = true;
 	ebb_maps_free(maps);
 	return r;
@@ -214,6 +200,7 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	};
 	int r;
 
+	_Static_assert(sizeof(sizes) / sizeof(sizes[0]) == EBB_PINNED_MAPS, "every pinned map is counted");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		r = pin_at(l, sizes[i].map, sizes[i].entries, why);
 		if (r < 0)

@@ -179,7 +179,15 @@ void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EB
 	libbpf_print_fn_t previous = libbpf_set_print(quiet);
 
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
-		int r = features[i].try(pin_dir);
+		bool needs_bpf = features[i].try != try_btf && features[i].try != try_bpffs &&
+				 features[i].try != try_cgroup2;
+		int r;
+
+		/* who may not call bpf(2) learns nothing by trying: every answer would be a no */
+		if (needs_bpf && i != EBB_FEATURE_BPF && !ret_results[EBB_FEATURE_BPF].present)
+			r = ret_results[EBB_FEATURE_BPF].error;
+		else
+			r = features[i].try(pin_dir);
 
 		ret_results[i] = (struct ebb_feature_result){
 			.name = features[i].name,

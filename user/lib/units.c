@@ -255,7 +255,7 @@ const char *ebb_format_duration(uint64_t ns, char *buffer, size_t size)
 	else if (seconds < 3600)
 		(void)snprintf(buffer, size, "%um%02us", (unsigned int)(seconds / 60),
 			       (unsigned int)(seconds % 60));
-	else if (minutes < 24 * 60)
+	else if (minutes < 24ULL * 60)
 		(void)snprintf(buffer, size, "%uh%02um", (unsigned int)(minutes / 60),
 			       (unsigned int)(minutes % 60));
 	else

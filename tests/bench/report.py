@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""One report from the results of tests/bench/run.sh: a table in Markdown, as docs/performance.md
+holds it, and all figures in one JSON file. A target that is missed is said so, and is no failure
+of the run: what a figure is worth depends on the machine."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+
+
+def cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def us(ns):
+    """Microseconds, three significant digits."""
+    return f"{ns / 1000:.3g} us"
+
+
+def row(what, figure, spread, target, met):
+    verdict = "" if met is None else "met" if met else "**missed**"
+    return f"| {what} | {figure} | {spread} | {target} | {verdict} |"
+
+
+def refused(r):
+    gate, closed, speedup = r["open_gate"], r["closed_port"], r["speedup"]
+    seen = r["closed_port_seen_ratio"]
+    yield row("refused connect(), open gate", us(gate["p50"]), f"p99 {us(gate['p99'])}", "< 1 us",
+              gate["p50"] < 1000)
+    yield row("connect() to a closed port, nothing attached", us(closed["p50"]), f"p99 {us(closed['p99'])}", "",
+              None)
+    yield row("the one to the other", f"{speedup['p50']:.1f} x faster",
+              f"{speedup['p25']:.1f} to {speedup['p75']:.1f}", ">= 10 x", speedup["p50"] >= 10)
+    yield row("connect() to a closed port that we see (a failing destination, breaker closed)",
+              f"x {seen['p50']:.3f}", f"{seen['p25']:.3f} to {seen['p75']:.3f}", "", None)
+
+
+def ratio_cells(ratio):
+    return f"x {ratio['p50']:.3f}", f"{ratio['p25']:.3f} to {ratio['p75']:.3f}"
+
+
+def allowed(r):
+    names = {
+        "none_again": "connect() + close(), nothing attached, against itself",
+        "empty": "connect() + close(), programs that return at once",
+        "armed": "connect() + close(), the same with the callbacks that we ask for",
+        "ebb": "connect() + close(), ebb",
+    }
+    yield row("connect() + close(), nothing attached", us(r["none"]["calls_ns"]["p50"]),
+              f"p99 {us(r['none']['calls_ns']['p99'])}", "", None)
+    for key, what in names.items():
+        ratio = r[key]["calls_ratio"]
+        ours = key == "ebb"
+        yield row(what, *ratio_cells(ratio), "<= 1.05, aim 1.03" if ours else "",
+                  ratio["p50"] <= 1.05 if ours else None)
+    yield row("of it, our own instructions (ebb against callbacks that return at once)",
+              *ratio_cells(r["ebb_to_armed"]), "", None)
+    yield row("the whole life of a connection: socket() to close() of both ends", *ratio_cells(
+        r["ebb"]["whole_ratio"]), "<= 1.05, aim 1.03", r["ebb"]["whole_ratio"]["p50"] <= 1.05)
+
+
+def moved(r):
+    yield row("connect() + close() through a gate that has moved before (its sockets have a memory)",
+              *ratio_cells(r["ebb"]["calls_ratio"]), "", None)
+
+
+def programs(r):
+    for name, figures in r.items():
+        net = figures["ns"]["p50"] - figures["empty_ns"]["p50"]
+        yield row(f"program {name}, {figures['runs']:g} x for each connection", f"{net:.0f} ns a run",
+                  f"{net * figures['runs']:.0f} ns for each connection", "", None)
+
+
+def trip(results, prefix, whose):
+    for suffix, when in (("_idle", "idle"), ("_busy", "both processors busy"),
+                         ("_busy_2", "both processors busy, two threads connect")):
+        r = results.get(prefix + suffix)
+        if not r:
+            continue
+        time, slipped = r["reaction_ns"], r["slipped"]
+        target, met = "", None
+        if prefix == "trip_agent":
+            target = "p50 < 200 us" if suffix == "_idle" else "p50 < 200 us, p99 < 10 ms"
+            met = time["p50"] < 200e3 and (suffix == "_idle" or time["p99"] < 10e6)
+        yield row(f"{whose}, {when}: failure to first refused connect()", us(time["p50"]),
+                  f"p99 {us(time['p99'])}, max {us(time['max'])}, n {time['n']}", target, met)
+        kernel = prefix == "trip_kernel"
+        yield row("... connects that slipped through", f"{r['slipped_total']:.0f}",
+                  f"median {slipped['p50']:.0f}, max {slipped['max']:.0f} in a trial", "0" if kernel else "",
+                  r["slipped_total"] == 0 if kernel else None)
+
+
+def idle(r, discovered):
+    yield row(f"agent, {discovered['destinations']} destinations, nothing to do", f"{r['cpu_share']:.3%} of a core",
+              f"over {r['seconds']} s", "< 0.2%", r["cpu_share"] < 0.002)
+    yield row("... anonymous memory", f"{r['anonymous_kb'] / 1024:.1f} MB", "", "< 16 MB",
+              r["anonymous_kb"] < 16 * 1024)
+    yield row("... memory of the maps", f"{discovered['map_bytes'] / 1e6:.1f} MB", "", "stated", None)
+    yield row(f"scrape of them, {r['scrape_series'] / discovered['destinations']:.1f} series each",
+              f"{r['scrape_ms']['p50']:.1f} ms", f"max {r['scrape_ms']['max']:.1f} ms, {r['scrape_bytes'] / 1e6:.1f} MB",
+              "< 50 ms", r["scrape_ms"]["p50"] < 50)
+
+
+def table(results):
+    sections = {"refused": refused, "allowed": allowed, "moved": moved, "programs": programs}
+    for name, rows in sections.items():
+        if name in results:
+            yield from rows(results[name])
+    yield from trip(results, "trip_kernel", "N failures in a row (the kernel pulls)")
+    yield from trip(results, "trip_agent", "failure rate (user space)")
+    if "idle" in results and "discovered" in results:
+        yield from idle(results["idle"], results["discovered"])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", required=True)
+    parser.add_argument("--load", nargs=2, required=True)
+    parser.add_argument("--failed", default="")
+    parser.add_argument("results", nargs="*")
+    arguments = parser.parse_args()
+
+    machine = {
+        "kernel": platform.release(),
+        "processor": cpu_model(),
+        "processors": os.cpu_count(),
+        "load_before": float(arguments.load[0]),
+        "load_after": float(arguments.load[1]),
+    }
+    results = {}
+    for path in arguments.results:
+        name = os.path.splitext(os.path.basename(path))[0]
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if text.strip():
+            results[name] = json.loads(text)
+    failed = arguments.failed.split()
+    with open(arguments.write, "w", encoding="utf-8") as file:
+        json.dump({"machine": machine, "failed": failed, **results}, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+    print(f"Linux {machine['kernel']}, {machine['processors']} x {machine['processor']}, "
+          f"load {machine['load_before']} before and {machine['load_after']} after\n")
+    print("| what | median | spread (quartiles where not said) | target | |\n|---|---|---|---|---|")
+    print("\n".join(table(results)))
+    for step in failed:
+        print(f"\nfailed: {step}")
+    print(f"\nall figures: {arguments.write}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
