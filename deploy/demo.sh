@@ -6,7 +6,7 @@
 # a pin directory of its own and on loopback; leaves nothing behind.
 set -euo pipefail
 
-ebb=${EBB_BUILD:-build}/ebb
+ebb=${EBB:-build/ebb}
 name=ebb-demo-$$
 cgroup2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
 cgroup=$cgroup2/$name

@@ -15,7 +15,7 @@ traces() {
 	ls -d "$cgroup2/ebb-demo-$1" "/sys/fs/bpf/ebb-demo-$1" 2>/dev/null
 	pgrep -a -f "ebb-demo-$1([^0-9]|$)"
 }
-demo() { EBB_BUILD=$EBB_BUILD background bash "$root/deploy/demo.sh"; }
+demo() { EBB=$ebb_program background bash "$root/deploy/demo.sh"; }
 
 demo >"$scratch/out" 2>"$scratch/err"
 demo=$!
