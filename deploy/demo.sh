@@ -19,7 +19,8 @@ show() { printf '  $ %s\n' "$*"; }
 
 cleanup() {
 	trap - EXIT INT TERM
-	[ -z "$server" ] || { kill -CONT "$server" && kill -KILL "$server"; } 2>/dev/null || true
+	# waited for, or the shell tells that it was killed
+	[ -z "$server" ] || { kill -CONT "$server" && kill -KILL "$server" && wait "$server"; } 2>/dev/null || true
 	[ -z "$agent" ] || kill -TERM "$agent" 2>/dev/null || true
 	[ -z "$agent" ] || wait "$agent" 2>/dev/null || true
 	"$ebb" detach --pin "$pin" >/dev/null 2>&1 || true
@@ -29,7 +30,9 @@ cleanup() {
 	done
 	rm -rf "$scratch"
 }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 [ "$(id -u)" = 0 ] || { echo 'demo: needs root, to load BPF programs' >&2; exit 4; }
 [ -n "$cgroup2" ] || { echo 'demo: no cgroup2 is mounted' >&2; exit 1; }

@@ -337,14 +337,13 @@ launch_agent() {
 # start_agent ARGS...: and waits until it is ready. Sets agent (pid), address and agent_log.
 start_agent() {
 	launch_agent "$@"
-	wait_for 20 agent_is_started || bail "the agent does not start: $(tail -1 "$agent_log")"
+	wait_for 20 agent_started_or_died
+	logged ' started: ' || bail "the agent does not start: $(tail -1 "$agent_log")"
 	address=$(sed -n 's/.* started: .* listen=\([^ ]*\).*/\1/p' "$agent_log")
 	wait_for 10 http_get /health/ready || bail "the agent is not ready: $(http_get /health)"
 }
 
-agent_is_started() {
-	grep -q ' started: ' "$agent_log" || { gone "$agent" && exit 1; } # the file is whole lines
-}
+agent_started_or_died() { logged ' started: ' || gone "$agent"; }
 
 # stop_agent [SIGNAL]: sets status.
 stop_agent() {

@@ -148,7 +148,7 @@ static bool has_workload(const struct ebb_look *look, const struct ebb_gate_row 
 	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
 		const struct ebb_pair *pair = &view->pairs[i];
 
-		if (pair->gate == row->gate && pair->dst == row->dst && pair->state != EBB_SLOT_FREE &&
+		if (pair->gate == row->gate && pair->dst == row->dst && pair->state == EBB_SLOT_LIVE &&
 		    matches_workload(pattern, ebb_cgroup_name(look->names, pair->workload)))
 			return true;
 	}

@@ -384,7 +384,7 @@ static int each_pair(const struct ebb_look *look, const struct ebb_gate_row *row
 		memcpy(&pair, &view->pairs[i], sizeof(pair));
 		if (pair.dst != row->dst || pair.dst_epoch != row->dst_epoch)
 			continue;
-		if (pair.state == EBB_SLOT_FREE && i != EBB_SLOT_OTHER)
+		if (pair.state != EBB_SLOT_LIVE && i != EBB_SLOT_OTHER)
 			continue;
 		r = visit(look, &pair, userdata);
 		if (r < 0)

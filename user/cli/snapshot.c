@@ -253,7 +253,7 @@ static bool is_used(uint32_t slot, const struct ebb_pair *pair)
 	uint64_t counted = pair->attempts;
 
 	if (slot != EBB_SLOT_OTHER)
-		return pair->state != EBB_SLOT_FREE;
+		return pair->state == EBB_SLOT_LIVE; /* one that is being taken back may have a successor */
 	for (int i = 0; i < EBB_CAUSE_MAX; i++)
 		counted += pair->denied[i];
 	return counted > 0;
@@ -296,7 +296,7 @@ static int take_destinations(struct taking *t)
 		met[t->snapshot.rows[i].dst] = true;
 	/* a destination that no pair counts yet still has its gate */
 	for (uint32_t d = 1; d < used; d++) {
-		if (view->dsts[d].state == EBB_SLOT_FREE)
+		if (view->dsts[d].state != EBB_SLOT_LIVE)
 			continue;
 		t->snapshot.dst_live++;
 		if (!met[d] && !row_of(t, d, d, 0)) {

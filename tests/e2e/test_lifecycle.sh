@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Start and end of the agent: what it may do, what it leaves, how fast it goes; and what
+# changes under it: its cgroup is removed, a table is full, slots are idle.
+# deadline: 90
+
+# SC2119: functions with optional arguments; SC2317: functions that are arguments
+# shellcheck disable=SC2119,SC2317
+# shellcheck source=../lib/e2e.sh
+. "$(dirname "$0")/../lib/e2e.sh"
+
+breaker=consecutive_failures=3,open_for=30s,open_max=30s,open_jitter=0
+run_agent() { start_agent --mode enforce --errno ehostunreach --breaker "$breaker" "$@"; }
+attached() { bpftool cgroup show "$cgroup" | grep -c ebb_; }
+is_status() { [ "$(http_status "$1")" = "$2" ]; }
+# stop_timed [SIGNAL]: sets status and took (ms)
+stop_timed() {
+	took=$(now_ms)
+	stop_agent "$@"
+	took=$(($(now_ms) - took))
+}
+
+start_server
+stop_server
+dead=$port
+
+# ---------------------------------------------------------------------- idle slots: the beginning --
+
+# Each slot is looked at every eight seconds, so an agent of its own works at it meanwhile.
+mkdir "$cgroup2/$test_id-idle"
+first_pin=$pin first_cgroup=$cgroup
+switch_to_idle() { pin=$first_pin-idle cgroup=$cgroup2/$test_id-idle agent=$idle_agent address=$idle_address; }
+pin=$first_pin-idle cgroup=$cgroup2/$test_id-idle
+start_agent --mode enforce --errno ehostunreach --idle 1s --breaker consecutive_failures=3,open_for=1h,open_max=1h
+idle_agent=$agent idle_address=$address
+connect --count 3 --sum 127.0.0.1 "$dead" >/dev/null
+start_server
+is 'idle: a destination is used' "$(connect --count 2 --sum 127.0.0.1 "$port")" OK=2
+idle_port=$port
+stop_server
+pin=$first_pin cgroup=$first_cgroup
+
+# ---------------------------------------------------------------------- what it may do, and who --
+
+run_agent
+# DAC_READ_SEARCH 2, NET_ADMIN 12, PERFMON 38, BPF 39
+wanted=$(printf '%016x' $((1 << 2 | 1 << 12 | 1 << 38 | 1 << 39)))
+for set in CapEff CapPrm CapBnd; do
+	is "$set is BPF, NET_ADMIN, PERFMON and DAC_READ_SEARCH" "$(awk "/^$set:/ { print \$2 }" "/proc/$agent/status")" "$wanted"
+done
+is 'CapInh and CapAmb are empty' "$(awk '/^Cap(Inh|Amb):/ { print $2 }' "/proc/$agent/status" | tr '\n' ' ')" \
+	'0000000000000000 0000000000000000 '
+is 'the pin directory is root-only' "$(stat -c '%a %u %g' "$pin")" '700 0 0'
+is 'every pin is root-only' "$(find "$pin" -type f ! -perm 600 -o -type f ! -uid 0)" ''
+is 'it listens on loopback only' "$(ss -Hltnp | grep "pid=$agent," | awk '{ print $4 }')" "$address"
+is 'it is attached where it was told to, and nowhere else' "$(attached) $(bpftool cgroup show "$cgroup2" | grep -c ebb_)" '4 0'
+
+# ------------------------------------------------------------------------------ on-exit: keep --
+
+connect --count 3 --sum 127.0.0.1 "$dead" >/dev/null
+wait_for 5 is_state "$dead" open || bail 'the breaker does not open'
+stop_timed TERM
+is 'SIGTERM: ends in order' "$status" 0
+between 'SIGTERM: at once, in ms' "$took" 0 2000
+like 'SIGTERM: the last line says what goes on, and how to end it' "$(tail -1 "$agent_log")" "go on.*ebb detach --pin $pin"
+is 'keep: the programs stay and refuse' "$(attached) $(connect 127.0.0.1 "$dead")" '4 EHOSTUNREACH'
+run_agent
+stop_timed INT
+is 'SIGINT: ends in order, at once' "$status $((took < 2000))" '0 1'
+
+run_agent
+"$python" -c 'import socket, sys, time
+host, port = sys.argv[1].rsplit(":", 1)
+s = socket.create_connection((host, int(port)))
+s.sendall(b"GET /metrics HTTP/1.1\r\n")
+print("connected", flush=True)
+s.recv(100)' "$address" >"$scratch/client" &
+client_pid=$!
+wait_for 5 test -s "$scratch/client"
+stop_timed TERM
+is 'a client that hangs does not hold it up' "$status $((took < 2000))" '0 1'
+wait "$client_pid"
+
+run_agent
+kill -STOP "$agent"
+kill -TERM "$agent"
+kill -INT "$agent"
+stop_timed CONT
+check "a second signal ends it at once: status $status" test "$took" -lt 2000 -a "$status" -ge 128
+is 'and what is pinned goes on' "$(attached) $(connect 127.0.0.1 "$dead")" '4 EHOSTUNREACH'
+
+# ------------------------------------------------------------------------------------- detach --
+
+like 'detach' "$(ebb detach)" '^detached 4 programs'
+is 'detach: no pin, no program' "$(ls -d "$pin" 2>/dev/null)$(attached)" 0
+is 'detach: nothing is refused' "$(connect 127.0.0.1 "$dead")" ECONNREFUSED
+is 'detach: no map is left' "$(bpftool map show | grep -c "pids ebb($agent)")" 0
+
+run_agent --on-exit detach
+connect --count 4 --sum 127.0.0.1 "$dead" >/dev/null
+is 'on-exit detach: refuses while it runs' "$(connect 127.0.0.1 "$dead")" EHOSTUNREACH
+stop_timed TERM
+is 'on-exit detach: ends in order' "$status" 0
+between 'on-exit detach: at once, in ms' "$took" 0 2000
+is 'on-exit detach: no pin, no program' "$(ls -d "$pin" 2>/dev/null)$(attached)" 0
+is 'on-exit detach: nothing is refused' "$(connect 127.0.0.1 "$dead")" ECONNREFUSED
+
+# ------------------------------------------------------- connections that outlive all of that --
+
+start_server --hold
+connect --hold 4 127.0.0.1 "$port" >"$scratch/held" &
+held=$!
+run_agent
+connect --hold 2 127.0.0.1 "$port" >"$scratch/held2" &
+held2=$!
+is_active() { [ "$(gate "$port" 'd["active"]')" = "$1" ]; }
+check 'a connection from before is not counted, one from now is' wait_for 5 is_active 1
+wait "$held2"
+check 'when it ends it is no longer active' wait_for 5 is_active 0
+wait "$held"
+is 'a connection from before ends without a trace' \
+	"$(gate "$port" '(d["active"], d["attempts"], d["failures"])') $(ebb status -o json | json 'sum(d["errors"].values())')" '(0, 1, 0) 0'
+stop_server
+stop_agent
+
+# ----------------------------------------------------------------- the cgroup is removed under it --
+
+mkdir "$cgroup/child"
+run_agent --pin "$pin-child" --cgroup "$cgroup/child" --listen 127.0.0.1:0
+check 'its cgroup can be removed' rmdir "$cgroup/child"
+check 'a removed cgroup: not ready' wait_for 8 is_status /health/ready 503
+like 'a removed cgroup: health says so' "$(curl -s --max-time 5 "http://$address/health" | json 'd["components"]["programs"]["why"]')" '0 of 4 programs attached'
+check 'a removed cgroup: it goes on' is_status /health/live 200
+stop_timed TERM
+is 'a removed cgroup: ends in order' "$status" 0
+mkdir "$cgroup/child"
+run_agent --pin "$pin-child" --cgroup "$cgroup/child"
+is 'a cgroup of the same name: attached again, with the maps from before' \
+	"$(bpftool cgroup show "$cgroup/child" | grep -c ebb_) $(grep -c 'maps=taken over' "$agent_log")" '4 1'
+stop_agent
+is 'detach with a removed cgroup' "$(rmdir "$cgroup/child" && "$ebb_program" detach --pin "$pin-child" >/dev/null; echo $?)" 0
+check 'leaves nothing' test ! -e "$pin-child"
+ebb detach >/dev/null
+
+# ------------------------------------------------------------------------------- a full table --
+
+start_agent --mode enforce --errno ehostunreach --destinations 2 --breaker consecutive_failures=2
+is 'tables: room is healthy' "$(http_get /health | json 'd["components"]["tables"]["state"]')" healthy
+for i in 1 2 3; do
+	start_server
+	[ "$(connect --count 2 --sum 127.0.0.1 "$port")" = OK=2 ] || not_ok "tables: destination $i is reached"
+	stop_server
+done
+# none of its failures says anything of any one destination
+is 'a full table: what found no room is never refused' "$(connect --count 5 --sum 127.0.0.1 "$port")" ECONNREFUSED=5
+is 'a full table: it is counted as ~other' "$(gate '~other:' 1 2>/dev/null; ebb list -o json |
+	json '[(r["attempts"], r["failures"], r["denied"], r["state"]) for r in d["destinations"] if r["destination"] == "~other"]')" "[[7, 5, 0, \"closed\"]]"
+is_degraded() { [ "$(http_get /health | json 'd["components"]["tables"]["state"]')" = degraded ]; }
+check 'a full table: health is degraded' wait_for 5 is_degraded
+is 'a full table: ready all the same' "$(http_status /health) $(http_status /health/ready)" '200 200'
+check 'a full table: and counted as our own' test "$(ebb status -o json | json 'd["errors"]["dst_table_full"]')" -ge 1
+stop_agent
+ebb detach >/dev/null
+
+# -------------------------------------------------------------------------- idle slots: the end --
+
+switch_to_idle
+open_one_is_left() { http_get /metrics | grep -q '^ebb_map_entries{map="pairs"} 1'; }
+check 'idle: what nobody uses is given back' wait_for 25 open_one_is_left
+is 'idle: one that is open never is' "$(connect 127.0.0.1 "$dead")" EHOSTUNREACH
+start_server --port "$idle_port"
+connect 127.0.0.1 "$idle_port" >/dev/null
+is 'idle: used again, it begins anew, once' \
+	"$(ebb list -o json | json "[(r['attempts'], r['state']) for r in d['destinations'] if r['destination'] == '127.0.0.1:$idle_port/tcp']")" '[[1, "closed"]]'
+is 'idle: no error of our own' "$(ebb status -o json | json 'sum(d["errors"].values())')" 0
+stop_agent
+ebb detach >/dev/null
+
+done_testing
