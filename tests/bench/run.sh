@@ -53,12 +53,11 @@ stop_agent() {
 }
 
 clean_up() {
-	local fd
 	stop_agent
 	[ -d "$pin" ] && "$ebb" detach --pin "$pin" >/dev/null 2>&1
 	[ -d "$pin" ] && { rm -f "$pin"/*; rmdir "$pin"; }
 	# members end with this script or before; the kernel needs a moment to let go of them
-	for fd in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		[ -d "$cgroup" ] || break
 		rmdir "$cgroup" 2>/dev/null || sleep 0.1
 	done
