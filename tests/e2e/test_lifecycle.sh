@@ -56,6 +56,9 @@ is 'every pin is root-only' "$(find "$pin" -type f ! -perm 600 -o -type f ! -uid
 is 'it listens on loopback only' "$(ss -Hltnp | grep "pid=$agent," | awk '{ print $4 }')" "$address"
 is 'it is attached where it was told to, and nowhere else' "$(attached) $(bpftool cgroup show "$cgroup2" | grep -c ebb_)" '4 0'
 
+policy_of() { chrt -p "$1" | sed -n "s/.*scheduling policy: //p"; }
+is 'while it enforces, it has real-time priority' "$(policy_of "$agent")" 'SCHED_RR|SCHED_RESET_ON_FORK'
+
 # ------------------------------------------------------------------------------ on-exit: keep --
 
 connect --count 3 --sum 127.0.0.1 "$dead" >/dev/null
@@ -97,7 +100,8 @@ is 'detach: no pin, no program' "$(ls -d "$pin" 2>/dev/null)$(attached)" 0
 is 'detach: nothing is refused' "$(connect 127.0.0.1 "$dead")" ECONNREFUSED
 is 'detach: no map is left' "$(bpftool map show | grep -c "pids ebb($agent)")" 0
 
-run_agent --on-exit detach
+run_agent --on-exit detach --scheduling other
+is '--scheduling other: ordinary priority' "$(policy_of "$agent")" SCHED_OTHER
 connect --count 4 --sum 127.0.0.1 "$dead" >/dev/null
 is 'on-exit detach: refuses while it runs' "$(connect 127.0.0.1 "$dead")" EHOSTUNREACH
 stop_timed TERM

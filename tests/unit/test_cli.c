@@ -986,6 +986,7 @@ static const struct ebb_option options[] = {
 	{"pairs", "N", "16384", "", 0},
 	{"endpoints", "N", "65536", "", 0},
 	{"idle", "TIME", "10m", "", 0},
+	{"scheduling", "POLICY", "rr", "", 0},
 	{"seed", "N", NULL, "", 0},
 	{"no-set-retval", NULL, NULL, "", 0},
 	EBB_OPTIONS_END,
@@ -1019,6 +1020,7 @@ static void run_has_safe_defaults(void **state)
 	assert_int_equal(run_options.pairs, 16384);
 	assert_int_equal(run_options.endpoints, 65536);
 	assert_int_equal(run_options.idle_ns, 600000000000ULL);
+	assert_int_equal(run_options.scheduling, EBB_SCHEDULING_RR);
 	assert_int_equal(run_options.concurrent, 0);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);

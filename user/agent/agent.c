@@ -15,6 +15,7 @@
 
 #include "agent/idle.h"
 #include "agent/privileges.h"
+#include "agent/scheduling.h"
 #include "agent/tick.h"
 #include "core/policy.h"
 #include "core/verdict.h"
@@ -227,6 +228,8 @@ static int tick(struct agent *a)
 	check_tables(a, &result);
 	report_errors(a, start);
 	collect_idle(a, start);
+	if (ebb_scheduling_was_lost())
+		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -578,6 +581,19 @@ static void greet(const struct agent *a)
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
 }
 
+/* Who only observes is in no hurry. */
+static void raise_priority(const struct agent *a)
+{
+	int r;
+
+	if (a->options->mode != EBB_MODE_ENFORCE || a->options->scheduling != EBB_SCHEDULING_RR)
+		return;
+	r = ebb_scheduling_raise();
+	if (r < 0)
+		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
+			 ebb_strerror(r));
+}
+
 static int start(struct agent *a, struct ebb_why *why)
 {
 	int r;
@@ -601,6 +617,7 @@ static int start(struct agent *a, struct ebb_why *why)
 	r = ebb_loader_attach(a->loader, why);
 	if (r < 0)
 		return r;
+	raise_priority(a);
 	r = ebb_drop_privileges();
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));

@@ -12,6 +12,11 @@
 #include "core/policy.h"
 #include "lib/why.h"
 
+enum ebb_scheduling {
+	EBB_SCHEDULING_RR,    /* real-time while it enforces, where permitted */
+	EBB_SCHEDULING_OTHER, /* ordinary */
+};
+
 struct ebb_agent_options {
 	const char *cgroup; /* a path, or "auto" */
 	const char *pin_dir;
@@ -19,6 +24,7 @@ struct ebb_agent_options {
 	uint32_t mode;		/* enum ebb_mode */
 	uint32_t errno_code;	/* enum ebb_errno: what a refused connect() returns */
 	uint32_t on_agent_loss; /* enum ebb_on_agent_loss */
+	uint32_t scheduling;	/* enum ebb_scheduling */
 	uint32_t concurrent;	/* of each destination; 0: no limit */
 	uint64_t lease_ns;
 	uint64_t shutdown_timeout_ns;

@@ -38,12 +38,15 @@ static const char *const modes[] = {"observe", "enforce", NULL}; /* enum ebb_mod
 static const char *const losses[] = {"release", "hold", NULL};	 /* enum ebb_on_agent_loss */
 static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm", NULL};
 
+static const char *const schedulings[] = {"rr", "other", NULL}; /* enum ebb_scheduling */
+
 #define OFFSET(field) offsetof(struct ebb_agent_options, field)
 
 static const struct setting settings[] = {
 	{"mode", SETTING_CHOICE, OFFSET(mode), modes, 0, 0, "observe or enforce"},
 	{"errno", SETTING_CHOICE, OFFSET(errno_code), errnos, 0, 0,
 	 "econnrefused, ehostunreach, etimedout or eperm"},
+	{"scheduling", SETTING_CHOICE, OFFSET(scheduling), schedulings, 0, 0, "rr or other"},
 	{"on-agent-loss", SETTING_CHOICE, OFFSET(on_agent_loss), losses, 0, 0, "release or hold"},
 	{"concurrent", SETTING_COUNT, OFFSET(concurrent), NULL, 0, UINT32_MAX,
 	 "a whole number, 0 for no limit"},

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user/agent/scheduling.c: real-time priority, and that a runaway loses it. In children, since it stays. */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/scheduling.h"
+
+#define NOT_PERMITTED 77
+#define SPIN_LIMIT_S  5
+
+static int run_in_child(int (*body)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(body());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NOT_PERMITTED) {
+		print_message("# needs CAP_SYS_NICE\n");
+		skip();
+	}
+	return WEXITSTATUS(status);
+}
+
+static int raised(void)
+{
+	int r = ebb_scheduling_raise();
+
+	if (r == -EPERM)
+		return NOT_PERMITTED;
+	if (r < 0 || sched_getscheduler(0) != (SCHED_RR | SCHED_RESET_ON_FORK))
+		return 1;
+	return ebb_scheduling_was_lost() ? 2 : 0;
+}
+
+static int runaway(void)
+{
+	struct timespec now, start;
+	int r = raised();
+
+	if (r)
+		return r;
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (sched_getscheduler(0) == SCHED_OTHER)
+			return ebb_scheduling_was_lost() && !ebb_scheduling_was_lost() ? 0 : 3;
+	} while (now.tv_sec - start.tv_sec < SPIN_LIMIT_S);
+	return 4;
+}
+
+/* Rests often: never 200 ms without waiting, but more than that in sum. */
+static int diligent(void)
+{
+	const struct timespec rest = {.tv_nsec = 100000};
+	struct rusage used;
+	int r = raised();
+
+	if (r)
+		return r;
+	do {
+		for (int i = 0; i < 10000; i++)
+			(void)getppid();
+		(void)nanosleep(&rest, NULL); /* sleep: the rest is what is tested */
+		(void)getrusage(RUSAGE_SELF, &used);
+	} while (used.ru_utime.tv_sec + used.ru_stime.tv_sec < 1);
+	return sched_getscheduler(0) == (SCHED_RR | SCHED_RESET_ON_FORK) ? 0 : 5;
+}
+
+static void raised_is_the_lowest_real_time_priority(void **state)
+{
+	(void)state;
+	assert_int_equal(run_in_child(raised), 0);
+}
+
+static void who_never_waits_loses_it(void **state)
+{
+	(void)state;
+	assert_int_equal(run_in_child(runaway), 0);
+}
+
+static void who_waits_keeps_it(void **state)
+{
+	(void)state;
+	assert_int_equal(run_in_child(diligent), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(raised_is_the_lowest_real_time_priority),
+		cmocka_unit_test(who_never_waits_loses_it),
+		cmocka_unit_test(who_waits_keeps_it),
+	};
+
+	return cmocka_run_group_tests_name("scheduling", tests, NULL, NULL);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/scheduling.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define SLICE_US 200000 /* of processor time without waiting */
+
+/* Signal handlers have nothing else to write to. */
+static volatile sig_atomic_t lost;
+
+/* On SIGXCPU. sched_setscheduler() is a bare system call, and giving up a priority is always permitted. */
+static void give_up(int signal_number)
+{
+	const struct sched_param ordinary = {.sched_priority = 0};
+	int saved = errno;
+
+	(void)signal_number;
+	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) == 0)
+		lost = 1;
+	errno = saved;
+}
+
+int ebb_scheduling_raise(void)
+{
+	const struct sched_param lowest = {.sched_priority = 1};
+	struct rlimit limit;
+	struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_RESTART};
+
+	/* the bound first: there is no moment without it */
+	if (sigaction(SIGXCPU, &action, NULL) < 0 || getrlimit(RLIMIT_RTTIME, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur > SLICE_US) {
+		limit.rlim_cur = SLICE_US;
+		if (setrlimit(RLIMIT_RTTIME, &limit) < 0)
+			return -errno;
+	}
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) < 0)
+		return -errno;
+	return 0;
+}
+
+bool ebb_scheduling_was_lost(void)
+{
+	bool was = lost;
+
+	lost = 0;
+	return was;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When the agent gets a processor. A verdict that waits for the scheduler is a
+ * verdict too late: on a machine whose processors are all busy, one look in a
+ * hundred waits for 20 ms and more at ordinary priority.
+ */
+#ifndef EBB_AGENT_SCHEDULING_H
+#define EBB_AGENT_SCHEDULING_H
+
+#include <stdbool.h>
+
+/*
+ * The lowest real-time priority (SCHED_RR, 1), for this process and not for what it
+ * starts. Whoever runs 200 ms without once waiting for an event loses it again, so
+ * that a fault of ours never keeps a processor from others (RLIMIT_RTTIME).
+ * 0, or a negative errno where it is not permitted.
+ */
+int ebb_scheduling_raise(void);
+
+/* Was it lost? True once for each loss. */
+bool ebb_scheduling_was_lost(void);
+
+#endif /* EBB_AGENT_SCHEDULING_H */
