@@ -314,9 +314,10 @@ is 'and only the first agent is attached' "$(attached)" 4
 check 'which goes on' http_get /health/ready -o /dev/null
 is 'as before' "$(ebb list -o json | json '[(r["destination"], r["state"], r["attempts"], r["denied"]) for r in d["destinations"]]')" "$before"
 stop_agent
-refuses_run 1 'room for 64 destinations and 256 pairs.*detach' --destinations 65
-refuses_run 1 'room for 64 destinations and 256 pairs.*detach' --pairs 1024 --destinations 64
-refuses_run 1 'room for 256 endpoints.*detach' --destinations 64 --pairs 256 --endpoints 1024
+room='room for 64 destinations, 256 pairs and 256 endpoints, asked for are'
+refuses_run 1 "$room 65, 256 and 256: run 'ebb detach --pin $pin' first" --destinations 65 --pairs 256 --endpoints 256
+refuses_run 1 "$room 64, 1024 and 256" --destinations 64 --pairs 1024 --endpoints 256
+refuses_run 1 "$room 64, 256 and 1024" --destinations 64 --pairs 256 --endpoints 1024
 is 'another size: what is pinned stays' "$(ls "$pin") $(attached)" "$pins_before 4"
 call status --pin "$pin"
 says 'an agent that left in order is not called running' 'agent +none, it ended at .*: start '
@@ -358,7 +359,7 @@ check 'another layout: nothing is left' nothing_left
 mkdir -m 700 "$pin"
 bpftool map create "$pin/ebb_agent_v1" type array key 4 value 8 entries 1 name ebb_agent_v1
 fails 1 "'ebb_agent_v1' in '$pin' has another layout than this ebb" list --pin "$pin"
-refuses_run 1 'ebb_agent_v1.* has another layout than this ebb'
+refuses_run 1 "(another layout than this ebb|are not complete): run 'ebb detach --pin $pin'"
 is 'another size of a map: it stays as it is' "$(ls "$pin") $(attached)" 'ebb_agent_v1 0'
 bpftool map create "$pin/somebody_else" type array key 4 value 8 entries 1 name somebody_else
 prints 'detach removes what is ours' detach --pin "$pin"
