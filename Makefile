@@ -260,11 +260,12 @@ $(BUILD)/%.bpf.o: %.bpf.c $(BUILD)/.compile-bpf
 $(BUILD)/bpf/ebb.linked.o: $(BPF_OBJECTS) $(BUILD)/.link-bpf
 	$(Q)$(BPFTOOL) gen object $@ $(filter %.bpf.o,$^)
 
-$(SKELETON): $(BUILD)/bpf/ebb.linked.o
+# Its name is in the recipe: hence the Makefile.
+$(SKELETON): $(BUILD)/bpf/ebb.linked.o Makefile
 	@echo "  SKEL  $@"
 	$(Q)$(BPFTOOL) gen skeleton $< name ebb_bpf >$@
 
-$(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
+$(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o Makefile
 	@echo "  SKEL  $@"
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@
 

@@ -189,6 +189,7 @@ GOOD = {
     ],
     'sleeps': [
         ('the victim of a test', {'tests/e2e/test_a.sh': '#!/bin/sh\nsleep 1000 &\n'}),
+        ('with a reason in C', {'tests/unit/test_a.c': 'void f(void)\n{\n\tusleep(10); /* the rest is what is tested */\n}\n'}),
         ('with a reason', {'tests/e2e/test_a.sh': '#!/bin/sh\nsleep 0.3 # longer than from look to look\n'}),
         ('a word', {'tests/e2e/test_a.sh': '#!/bin/sh\n# sleep\necho no sleep\n'}),
     ],
