@@ -123,6 +123,7 @@ concurrent many
 errno EFAULT
 lease 1s
 on-agent-loss panic
+scheduling fifo
 on-exit stay
 shutdown-timeout 0
 destinations 0
