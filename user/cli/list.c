@@ -365,20 +365,5 @@ static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_se
 
 enum ebb_exit ebb_cmd_list(const struct ebb_args *args)
 {
-	struct ebb_snapshot snapshot = {};
-	struct ebb_session session;
-	enum ebb_exit code;
-	int r;
-
-	code = ebb_session_open(args, &session);
-	if (code != EBB_EXIT_DONE)
-		return code;
-	r = ebb_snapshot_take(&session.look, &snapshot);
-	if (r < 0)
-		code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	else
-		code = print_list(args, &session, &snapshot);
-	ebb_snapshot_free(&snapshot);
-	ebb_session_close(&session);
-	return code;
+	return ebb_with_snapshot(args, print_list);
 }

@@ -97,4 +97,10 @@ const struct ebb_transition *ebb_memory_at(const struct ebb_memory *memory, size
 /* Share of failures in the window as of the agent's last look; negative: the window is empty. */
 double ebb_window_share(const struct ebb_gate_row *row);
 
+/* Opens the maps, takes a snapshot, has it printed, closes: what the reading commands do. */
+enum ebb_exit ebb_with_snapshot(const struct ebb_args *args,
+				enum ebb_exit (*print)(const struct ebb_args *args,
+						       const struct ebb_session *session,
+						       struct ebb_snapshot *snapshot));
+
 #endif /* EBB_CLI_SNAPSHOT_H */

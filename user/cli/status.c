@@ -313,24 +313,20 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 
 /* ------------------------------------------------------------ command -- */
 
-enum ebb_exit ebb_cmd_status(const struct ebb_args *args)
+static enum ebb_exit print_status(const struct ebb_args *args, const struct ebb_session *session,
+				  struct ebb_snapshot *snapshot)
 {
-	struct ebb_snapshot snapshot = {};
-	struct ebb_session session;
-	enum ebb_exit code;
 	int r;
 
-	code = ebb_session_open(args, &session);
-	if (code != EBB_EXIT_DONE)
-		return code;
-	r = ebb_snapshot_take(&session.look, &snapshot);
-	if (r == 0 && session.json)
-		code = ebb_print_json(args, ebb_status_json(&session.look, &snapshot));
-	else if (r == 0)
-		r = ebb_status_text(stdout, &session.look, &snapshot);
+	if (session->json)
+		return ebb_print_json(args, ebb_status_json(&session->look, snapshot));
+	r = ebb_status_text(stdout, &session->look, snapshot);
 	if (r < 0)
-		code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	ebb_snapshot_free(&snapshot);
-	ebb_session_close(&session);
-	return code;
+		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
+	return EBB_EXIT_DONE;
+}
+
+enum ebb_exit ebb_cmd_status(const struct ebb_args *args)
+{
+	return ebb_with_snapshot(args, print_status);
 }
