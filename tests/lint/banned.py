@@ -49,6 +49,11 @@ SLEEP_C = re.compile(r'\b(sleep|usleep|nanosleep|clock_nanosleep)[ \t]*\(')
 SLEEP_SHELL = re.compile(r'(?:^|[;&|(]|\b(?:do|then|else)\b)[ \t]*sleep\b(?!.*(&[ \t]*$|#[ \t]\w))', re.MULTILINE)
 
 
+FALLIBLE = re.compile(r'^(?:int|ssize_t)\s+(ebb_\w+)\(', re.MULTILINE)
+# They return what they are given, for 'return ebb_err_r(...)'.
+ECHOES = {'ebb_why', 'ebb_err_r'}
+
+
 def product(path):
     return path.startswith(('user/', 'tools/'))
 
@@ -93,6 +98,37 @@ def check_functions(tree):
         if product(path) and not ASSERT_IN.match(path):
             for line, _ in calls(code, ('assert',)):
                 yield Finding(path, line, 'assert() on data of run time: return an error (allowed in user/core and user/lib)')
+
+
+def check_results(tree):
+    """An int of ours is 0 or a negative errno: used, or cast away on purpose. (clang-tidy looks after those of libc.)"""
+    names = {name for path in tree.matching(r'user/.*\.h$') for name in FALLIBLE.findall(c_code(tree.text(path)))}
+    names -= ECHOES
+    if not names:
+        return
+    call = re.compile(r'\b(' + '|'.join(sorted(names)) + r')\s*\(')
+    for path in tree.matching(r'(user|tools)/.*\.[ch]$'):
+        code = c_code(tree.text(path))
+        for match in call.finditer(code):
+            if begins_statement(code[:match.start()].rstrip()):
+                yield Finding(path, line_of(code, match.start()),
+                              f'the result of {match[1]}() is not used: check it, or cast it to void')
+
+
+def begins_statement(before):
+    """Does a statement begin behind this code?"""
+    if before.endswith((';', '}')) or re.search(r'\b(else|do)$', before):
+        return True
+    if before.endswith('{'):  # a block, or a list of values
+        return not re.search(r'[=,({]$', before[:-1].rstrip())
+    if not before.endswith(')'):
+        return False
+    depth = 0
+    for at in range(len(before) - 1, -1, -1):
+        depth += {')': 1, '(': -1}.get(before[at], 0)
+        if depth == 0:  # a condition, else a cast
+            return bool(re.search(r'\b(if|while|for|switch)\s*$', before[:at]))
+    return False
 
 
 def check_markers(tree):

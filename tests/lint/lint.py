@@ -26,6 +26,7 @@ RULES = {
     'format': (tools.check_format, 'C files are as clang-format leaves them (make format)'),
     'includes': (includes.check, 'a file includes its own layer or a lower one'),
     'functions': (banned.check_functions, 'no function that cannot be used safely, no way to end the agent'),
+    'results': (banned.check_results, 'no result of ours goes unseen'),
     'markers': (banned.check_markers, 'no marks of unfinished work'),
     'dead-code': (banned.check_dead_code, 'no code that is commented out or switched off'),
     'strings': (banned.check_strings, 'messages stay on one line'),

@@ -60,6 +60,11 @@ BAD = {
         ('assert on what the kernel wrote', {'user/kernel/a.c': 'void f(int a)\n{\n\tassert(a);\n}\n'}),
         ('assert on what a client sent', {'user/export/a.c': 'void f(int a)\n{\n\tassert(a);\n}\n'}),
     ],
+    'results': [
+        (name, {'user/lib/b.h': 'int ebb_b(int a);\n', 'user/lib/a.c': f'void f(int a)\n{{\n{text}\n}}\n'})
+        for name, text in {'first': '\tebb_b(1);', 'second': '\ta = 1;\n\tebb_b(1);', 'after a block': '\tif (a) {\n\t}\n\tebb_b(1);',
+                           'alone under if': '\tif (a)\n\t\tebb_b(1);', 'under else': '\tif (a)\n\t\ta = 1;\n\telse\n\t\tebb_b(1);'}.items()
+    ],
     'markers': [
         ('in C', {'user/lib/a.c': f'/* {MARK}: later */\n'}),
         ('in a script', {'tests/a.sh': '#!/bin/sh\n# ' + 'FIX' + 'ME\n'}),
@@ -171,6 +176,15 @@ GOOD = {
         ('a helper ends itself', {'tests/e2e/a.c': 'void f(void)\n{\n\texit(1);\n}\n'}),
         ('assert in the core', {'user/core/a.c': 'void f(int a)\n{\n\tassert(a);\n}\n'}),
         ('assert by the compiler', {'user/kernel/a.c': '_Static_assert(1, "one");\n'}),
+    ],
+    'results': [
+        (name, {'user/lib/b.h': 'int ebb_b(int a);\nvoid ebb_c(void);\nint ebb_why(int a);\n',
+                'user/lib/a.c': f'int f(int a)\n{{\n{text}\n}}\n'})
+        for name, text in {'returned': '\treturn ebb_b(1);', 'kept': '\tint r = 0;\n\n\tr = ebb_b(1);\n\treturn r;',
+                           'judged': '\tif (ebb_b(1) < 0)\n\t\treturn 1;', 'an argument': '\treturn ebb_why(\n\t\tebb_b(1));',
+                           'cast away': '\ta = 1;\n\t(void)ebb_b(1);', 'no result': '\ta = 1;\n\tebb_c();',
+                           'cast to another type': '\treturn (long)ebb_b(1);',
+                           'an echo': '\ta = 1;\n\tebb_why(1);', 'in a comment': '\t/* first; ebb_b(1) does it */'}.items()
     ],
     'markers': [
         ('part of a word', {'user/lib/a.c': 'char a[] = "/tmp/ebb-XXXXXX";\n'}),
