@@ -141,8 +141,8 @@ is 'one connection, many requests' \
 
 # 15 that say nothing, 15 that send half a request, 15 that ask and take no answer.
 rude_clients() {
-	"$python" - "$address" <<'PY'
-import socket, sys, time
+	exec "$python" - "$address" <<'PY'
+import signal, socket, sys
 host, port = sys.argv[1].rsplit(':', 1)
 sends = [b'', b'GET /metrics HTTP/1.1\r\nHost:', b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' * 40]
 clients = []
@@ -152,28 +152,22 @@ for i in range(45):
     client.sendall(sends[i % 3])
     clients.append(client)
 print('connected', flush=True)
-begin = time.monotonic()
-for client in clients:
-    client.settimeout(15)
-    try:
-        while client.recv(65536):
-            pass
-    except ConnectionResetError:
-        pass
-    except TimeoutError:
-        print('still open'); break
-else:
-    print('all closed', round(time.monotonic() - begin))
+signal.pause()  # they never read: an answer that is not taken is part of it
 PY
 }
+# served: connections that the agent holds
+served() { ss -Htn state established "sport = :${address##*:}" | wc -l; }
+is_served() { [ "$(served)" = "$1" ]; }
 rude_clients >"$scratch/rude" 2>&1 &
 rude=$!
 check 'rude clients are connected' wait_for 10 grep -q connected "$scratch/rude"
+between 'and held' "$(served)" 30 45
 begin=$(now_ms)
 is 'meanwhile others are served' "$(http_status /metrics) $(http_status /health/live)" '200 200'
 between 'at once, in ms' $(($(now_ms) - begin)) 0 1500
-wait "$rude"
-like 'rude clients are closed after their deadline' "$(tail -1 "$scratch/rude")" '^all closed ([0-9]|1[0-2])$'
+check 'rude clients are closed after their deadline' wait_for 15 is_served 0
+kill "$rude"
+wait "$rude" 2>/dev/null
 like 'garbage is no request' "$(printf '\x16\x03\x01\x02\x00garbage\r\n\r\n' | timeout 10 "$python" -c 'import socket, sys
 host, port = sys.argv[1].rsplit(":", 1)
 s = socket.create_connection((host, int(port)), 5)
