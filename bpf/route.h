@@ -69,7 +69,7 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct eb
 	dst->endpoint = *key;
 	dst->scope = ebb_key_is_local(key) ? EBB_SCOPE_WORKLOAD : policy->scope;
 	dst->created_ns = bpf_ktime_get_ns();
-	EBB_STORE(dst->state, EBB_SLOT_LIVE);
+	__sync_lock_test_and_set(&dst->state, EBB_SLOT_LIVE); /* after all it says */
 	ref.slot = slot;
 	ref.epoch = dst->epoch;
 	err = bpf_map_update_elem(&ebb_endpoint_v1, key, &ref, BPF_NOEXIST);
@@ -117,7 +117,7 @@ static __noinline int ebb_discover_pair(const struct ebb_pair_key *key, __u32 sc
 	pair->dst_epoch = key->dst_epoch;
 	pair->gate = scope == EBB_SCOPE_WORKLOAD ? ebb_config.dst_max + slot : key->dst;
 	pair->created_ns = bpf_ktime_get_ns();
-	EBB_STORE(pair->state, EBB_SLOT_LIVE);
+	__sync_lock_test_and_set(&pair->state, EBB_SLOT_LIVE);
 	ref.slot = slot;
 	ref.epoch = pair->epoch;
 	if (!bpf_map_update_elem(&ebb_pair_v1, key, &ref, BPF_NOEXIST)) {
@@ -217,7 +217,7 @@ static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_
 	if (!pair || pair->state != EBB_SLOT_LIVE || pair->workload != workload || pair->dst != dst_slot ||
 	    pair->dst_epoch != dst->epoch)
 		return 0;
-	gate_slot = pair->gate;
+	gate_slot = dst->scope == EBB_SCOPE_NODE ? dst_slot : ebb_config.dst_max + pair_slot;
 	ret->dst = dst;
 	ret->pair = pair;
 	ret->policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);

@@ -51,6 +51,9 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return NULL;
 	}
+	/* what it holds would be lost */
+	if (conn->flags & EBB_CONN_LIVE)
+		return conn;
 	conn->probe_word = 0;
 	conn->start_ns = 0;
 	conn->pair = note->pair;
@@ -76,7 +79,8 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 	__u32 slot;
 
 	if (note && note->cookie == bpf_get_socket_cookie(ctx) && !note->has_conn) {
-		/* the common case: no memory, and the pair is at hand */
+		/* the common case: no memory, and the pair is at hand; a note speaks for one attempt */
+		note->cookie = 0;
 		slot = note->pair;
 		pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
 		if (!pair)

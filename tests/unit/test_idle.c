@@ -26,17 +26,19 @@ struct world {
 	bool key_present[EBB_SLOT_KIND_MAX];
 	uint32_t inserted_epoch[EBB_SLOT_KIND_MAX];
 	uint32_t removed[EBB_SLOT_KIND_MAX];
+	uint32_t last_removed[EBB_SLOT_KIND_MAX];
 	uint32_t released[EBB_SLOT_KIND_MAX]; /* how often */
 	uint32_t last_released[EBB_SLOT_KIND_MAX];
 	int insert_error;
 	uint64_t now;
 };
 
-static int fake_remove(void *userdata, enum ebb_slot_kind kind, const void *key)
+static int fake_remove(void *userdata, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
 	struct world *w = userdata;
 
 	(void)key;
+	w->last_removed[kind] = slot;
 	w->removed[kind]++;
 	w->key_present[kind] = false;
 	return 0;
@@ -231,7 +233,8 @@ static void until_retiring(struct world *w)
 	for (int i = 0; i < 700 && w->view.pairs[PAIR].state == EBB_SLOT_LIVE; i++)
 		run_for(w, 1);
 	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_RETIRING);
-	assert_int_equal(w->view.pairs[PAIR].epoch, 8);
+	/* who held the index goes on using it */
+	assert_int_equal(w->view.pairs[PAIR].epoch, 7);
 }
 
 static void slot_is_not_given_away_at_once(void **state)
@@ -271,10 +274,68 @@ static void key_that_found_another_slot_leaves_the_old_one_to_end(void **state)
 	w->view.pairs[PAIR].active++;
 	w->insert_error = -EEXIST;
 	run_for(w, 20);
-	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_RETIRING);
+	/* its successor's key is not its own: it takes no key out again */
+	assert_int_equal(w->removed[EBB_SLOT_KIND_PAIR], 1);
 	w->view.pairs[PAIR].active--;
-	run_for(w, 700);
+	run_for(w, 20);
 	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->removed[EBB_SLOT_KIND_PAIR], 1);
+}
+
+static void slot_without_a_key_waits_only_so_long(void **state)
+{
+	struct world *w = *state;
+
+	until_retiring(w);
+	w->view.pairs[PAIR].active++;
+	w->insert_error = -EEXIST;
+	run_for(w, 880);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_RETIRING);
+	run_for(w, 60);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+static void slots_held_in_a_gate_that_is_shared_keep_the_pair(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+	w->view.pairs[PAIR].gate = DST;
+	w->view.gates[DST].in_use = 1;
+	run_for(w, 2000);
+	assert_int_equal(w->removed[EBB_SLOT_KIND_PAIR], 0);
+	w->view.gates[DST].in_use = 0;
+	run_for(w, 30);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+static void destination_whose_workloads_found_no_pair_is_kept_while_it_is_used(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+	memset(&w->view.pairs[PAIR], 0, sizeof(w->view.pairs[PAIR]));
+	for (int i = 0; i < 10; i++) {
+		run_for(w, 400);
+		w->view.dsts[DST].connect.buckets[3]++;
+	}
+	assert_int_equal(w->removed[EBB_SLOT_KIND_DST], 0);
+	run_for(w, 700);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
+static void destination_that_is_younger_than_now_is_not_old(void **state)
+{
+	struct world *w = *state;
+
+	memset(&w->view.pairs[PAIR], 0, sizeof(w->view.pairs[PAIR]));
+	run_for(w, 2);
+	for (int i = 0; i < 700; i++) {
+		w->view.dsts[DST].created_ns = w->now + 2 * S;
+		run_for(w, 1);
+	}
+	assert_int_equal(w->removed[EBB_SLOT_KIND_DST], 0);
 }
 
 static void destination_met_again_while_it_goes_lives_on(void **state)
@@ -311,11 +372,14 @@ static void sweep_frees_what_a_dead_agent_was_taking_back(void **state)
 	w->view.pairs[PAIR].state = EBB_SLOT_RETIRING;
 	w->view.dsts[DST].state = EBB_SLOT_RETIRING;
 	w->view.gates[DSTS + PAIR].failed = 3;
-	ebb_collector_sweep(&w->view);
+	assert_int_equal(ebb_collector_sweep(w->collector), 0);
 	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
-	assert_int_equal(w->view.pairs[PAIR].epoch, 7);
+	assert_int_equal(w->view.pairs[PAIR].epoch, 8);
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
-	assert_int_equal(w->view.dsts[DST].epoch, 4);
+	assert_int_equal(w->view.dsts[DST].epoch, 5);
+	/* also where the agent was killed before it took the keys out */
+	assert_int_equal(w->last_removed[EBB_SLOT_KIND_PAIR], PAIR);
+	assert_int_equal(w->last_removed[EBB_SLOT_KIND_DST], DST);
 	assert_int_equal(w->view.gates[DSTS + PAIR].failed, 0);
 }
 
@@ -330,6 +394,10 @@ int main(void)
 		TEST(slot_is_not_given_away_at_once),
 		TEST(pair_that_was_used_at_the_last_moment_lives_on_unchanged),
 		TEST(key_that_found_another_slot_leaves_the_old_one_to_end),
+		TEST(slot_without_a_key_waits_only_so_long),
+		TEST(slots_held_in_a_gate_that_is_shared_keep_the_pair),
+		TEST(destination_whose_workloads_found_no_pair_is_kept_while_it_is_used),
+		TEST(destination_that_is_younger_than_now_is_not_old),
 		TEST(destination_met_again_while_it_goes_lives_on),
 		TEST(destination_with_a_living_pair_stays),
 		TEST(sweep_frees_what_a_dead_agent_was_taking_back),

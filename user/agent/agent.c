@@ -77,6 +77,7 @@ struct agent {
 /* One descriptor of the loop. */
 struct source {
 	int fd;
+	uint32_t events;
 	int (*handle)(struct agent *a);
 };
 
@@ -297,7 +298,8 @@ static int handle_events(struct agent *a)
 		if (r < 0)
 			return r;
 	} while (!a->hint_waits && woken_in_this_look(a->view));
-	if (a->hint_waits && a->tick_at_ns > now + HINT_SPACING_NS)
+	/* spaced out, or stopped at a hint that is still being written: look again soon */
+	if ((a->hint_waits || r == 0) && a->tick_at_ns > now + HINT_SPACING_NS)
 		return arm_timer(a, now + HINT_SPACING_NS);
 	if (a->tick_at_ns > now + TICK_BUSY_NS)
 		return arm_timer(a, now + TICK_BUSY_NS);
@@ -426,9 +428,9 @@ static int write_agent(struct agent *a, bool took_over)
 	return 0;
 }
 
-static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key)
+static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
-	return ebb_slots_remove(loader, kind, key);
+	return ebb_slots_remove(loader, kind, key, slot);
 }
 
 static int insert_key(void *loader, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
@@ -452,23 +454,33 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		.endpoints = o->endpoints,
 		.no_set_retval = o->no_set_retval,
 	};
-	struct ebb_idle_ops ops;
-	bool took_over;
 	int r;
 
 	r = ebb_loader_open(&options, &a->loader, why);
 	if (r < 0)
 		return r;
-	ops = (struct ebb_idle_ops){
+	a->view = ebb_loader_view(a->loader);
+	return 0;
+}
+
+/*
+ * From here on the maps say what we were told. Last before attaching: over pinned maps
+ * the programs of an earlier agent obey at once, and a start that fails must not have
+ * changed what they do.
+ */
+static int take_charge(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_agent_options *o = a->options;
+	const struct ebb_idle_ops ops = {
 		.userdata = a->loader,
 		.remove = remove_key,
 		.insert = insert_key,
 		.release = release_slot,
 	};
-	a->view = ebb_loader_view(a->loader);
-	took_over = ebb_loader_took_over(a->loader);
+	bool took_over = ebb_loader_took_over(a->loader);
+	int r;
+
 	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
-	write_policies(a);
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
@@ -477,8 +489,14 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		r = ebb_collector_new(a->view, o->idle_ns, &ops, &a->collector);
 	if (r < 0)
 		return ebb_why(why, r, "out of memory");
-	ebb_collector_sweep(a->view);
-	return ebb_loader_fill_queues(a->loader, why);
+	r = ebb_collector_sweep(a->collector);
+	if (r < 0)
+		return ebb_why(why, r, "cannot take back slots: %s", ebb_strerror(r));
+	r = ebb_loader_fill_queues(a->loader, why);
+	if (r < 0)
+		return r;
+	write_policies(a);
+	return 0;
 }
 
 static int open_export(struct agent *a, struct ebb_why *why)
@@ -507,7 +525,7 @@ static int open_export(struct agent *a, struct ebb_why *why)
 
 static int watch(const struct agent *a, struct source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+	struct epoll_event event = {.events = source->events, .data.ptr = source};
 
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
@@ -542,10 +560,15 @@ static void bound_shutdown(const struct agent *a)
 static int loop(struct agent *a, struct ebb_why *why)
 {
 	struct source sources[] = {
-		{a->signal_fd, handle_signal},
-		{a->timer_fd, handle_timer},
-		{ebb_loader_events_fd(a->loader), handle_events},
-		{ebb_http_fd(a->http), handle_http},
+		{a->signal_fd, EPOLLIN, handle_signal},
+		{a->timer_fd, EPOLLIN, handle_timer},
+		/*
+		 * By edge: a hint that a program has reserved and not yet written makes the ring
+		 * readable with nothing to read. At real-time priority we would spin and keep that
+		 * very program from its processor.
+		 */
+		{ebb_loader_events_fd(a->loader), EPOLLIN | EPOLLET, handle_events},
+		{ebb_http_fd(a->http), EPOLLIN, handle_http},
 	};
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;
@@ -614,6 +637,9 @@ static int start(struct agent *a, struct ebb_why *why)
 	r = open_signals(a);
 	if (r < 0)
 		return ebb_why(why, r, "cannot take signals: %s", ebb_strerror(r));
+	r = take_charge(a, why);
+	if (r < 0)
+		return r;
 	r = ebb_loader_attach(a->loader, why);
 	if (r < 0)
 		return r;

@@ -108,6 +108,15 @@ static bool is_idle(const struct ebb_collector *c, struct watched *w, uint32_t e
 	return now_ns - w->since_ns >= c->idle_ns;
 }
 
+/*
+ * Some socket of the gate holds a concurrency slot, perhaps one of this pair that never
+ * sent a SYN: it gives it back through its pair.
+ */
+static bool holds_slots(const struct ebb_view *view, const struct ebb_pair *pair)
+{
+	return pair->gate < view->gate_max && view->gates[pair->gate].in_use != 0;
+}
+
 static void clear_gate(const struct ebb_view *view, uint32_t gate)
 {
 	memset(&view->gates[gate], 0, sizeof(view->gates[gate]));
@@ -117,58 +126,86 @@ static void clear_gate(const struct ebb_view *view, uint32_t gate)
 
 /* -------------------------------------------------------------------- pairs -- */
 
+static struct ebb_pair_key key_of(const struct ebb_pair *pair)
+{
+	return (struct ebb_pair_key){.workload = pair->workload,
+				     .dst = pair->dst,
+				     .dst_epoch = pair->dst_epoch};
+}
+
+/* Retiring first, then the key: an agent that is killed between the two leaves what the sweep finds. */
 static int retire_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_pair *pair = &c->view->pairs[slot];
-	struct ebb_pair_key key = {.workload = pair->workload,
-				   .dst = pair->dst,
-				   .dst_epoch = pair->dst_epoch};
+	struct ebb_pair_key key = key_of(pair);
 	int r;
 
-	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key);
-	if (r < 0)
+	__atomic_store_n(&pair->state, EBB_SLOT_RETIRING, __ATOMIC_SEQ_CST);
+	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key, slot);
+	if (r < 0) {
+		pair->state = EBB_SLOT_LIVE;
 		return r;
-	pair->state = EBB_SLOT_RETIRING;
-	__atomic_store_n(&pair->epoch, pair->epoch + 1, __ATOMIC_RELEASE);
+	}
 	c->pairs[slot].retiring = true;
 	c->pairs[slot].since_ns = now_ns;
 	return 0;
 }
 
-/* It was used in the moment between the last look and the new epoch: as if nothing had been. */
+/*
+ * It was used after all. -EEXIST: its key has found another slot meanwhile; this one
+ * stays without a key until those who still use it are done.
+ */
 static int revive_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_pair *pair = &c->view->pairs[slot];
-	struct ebb_pair_key key = {.workload = pair->workload,
-				   .dst = pair->dst,
-				   .dst_epoch = pair->dst_epoch};
-	struct ebb_ref ref = {.slot = slot, .epoch = pair->epoch - 1};
+	struct ebb_pair_key key = key_of(pair);
+	struct ebb_ref ref = {.slot = slot, .epoch = pair->epoch};
+	struct watched *w = &c->pairs[slot];
 	int r;
 
+	if (w->activity != pair_activity(pair)) {
+		w->activity = pair_activity(pair);
+		w->since_ns = now_ns;
+	}
 	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key, &ref);
-	if (r < 0 && r != -EEXIST)
+	if (r == -EEXIST)
+		return 0;
+	if (r < 0)
 		return r;
-	/* -EEXIST: its key has another slot by now. This one ends by itself when its connections have */
-	__atomic_store_n(&pair->epoch, ref.epoch, __ATOMIC_RELEASE);
 	pair->state = EBB_SLOT_LIVE;
-	c->pairs[slot] = (struct watched){.since_ns = now_ns, .epoch = ref.epoch};
+	w->since_ns = now_ns;
+	w->retiring = false;
 	return 0;
+}
+
+/* Nobody uses it: the next owner finds it empty, and everybody else a later epoch. */
+static void clear_pair(const struct ebb_view *view, uint32_t slot)
+{
+	struct ebb_pair *pair = &view->pairs[slot];
+	uint32_t epoch = pair->epoch + 1;
+
+	__atomic_store_n(&pair->epoch, epoch, __ATOMIC_SEQ_CST);
+	clear_gate(view, view->dst_max + slot);
+	memset(pair, 0, sizeof(*pair));
+	pair->epoch = epoch;
 }
 
 static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
-	struct ebb_pair *pair = &c->view->pairs[slot];
-	uint32_t epoch = pair->epoch;
+	const struct ebb_pair *pair = &c->view->pairs[slot];
+	const struct watched *w = &c->pairs[slot];
+	uint64_t idle_ns = now_ns - w->since_ns;
+	bool moved = pair_activity(pair) != w->activity;
+	bool held = pair->active || holds_slots(c->view, pair) ||
+		    !gate_is_quiet(c->view, c->view->dst_max + slot);
 	int r;
 
-	if (now_ns - c->pairs[slot].since_ns < GRACE_NS)
+	if (idle_ns < GRACE_NS)
 		return 0;
-	if (pair_activity(pair) != c->pairs[slot].activity || pair->active)
+	/* one without a key may never see the end of a connection: it waits only so long */
+	if (moved || (held && idle_ns < CONNECTING_NS + c->idle_ns))
 		return revive_pair(c, slot, now_ns);
-	if (pair->gate >= c->view->dst_max && pair->gate < c->view->gate_max)
-		clear_gate(c->view, pair->gate);
-	memset(pair, 0, sizeof(*pair));
-	pair->epoch = epoch;
+	clear_pair(c->view, slot);
 	memset(&c->pairs[slot], 0, sizeof(c->pairs[slot]));
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_PAIR, slot);
 	return r < 0 ? r : 1;
@@ -185,7 +222,7 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (pair->state != EBB_SLOT_LIVE || pair->dst >= view->dst_max || pair->gate >= view->gate_max)
 		return 0;
 	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || pair->active ||
-	    view->policies[pair->dst].override_state)
+	    view->policies[pair->dst].override_state || holds_slots(view, pair))
 		return 0;
 	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
 		return 0;
@@ -196,19 +233,7 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 
 /* ------------------------------------------------------------- destinations -- */
 
-static bool has_pair(const struct ebb_view *view, uint32_t dst, uint32_t epoch)
-{
-	uint32_t high = view->kernel->pair_high;
-
-	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
-		if (view->pairs[p].state != EBB_SLOT_FREE && view->pairs[p].dst == dst &&
-		    view->pairs[p].dst_epoch == epoch)
-			return true;
-	}
-	return false;
-}
-
-/* The same for many destinations: one walk over the pairs for each run that needs it. */
+/* Does some pair speak of it? One walk over the pairs for each run that asks. */
 static bool is_referenced(struct ebb_collector *c, uint32_t dst)
 {
 	uint32_t high = c->view->kernel->pair_high;
@@ -225,16 +250,41 @@ static bool is_referenced(struct ebb_collector *c, uint32_t dst)
 	return c->referenced[dst];
 }
 
+/* The same for one, as of now. */
+static bool has_pair(const struct ebb_view *view, uint32_t dst, uint32_t epoch)
+{
+	uint32_t high = view->kernel->pair_high;
+
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
+		if (view->pairs[p].state != EBB_SLOT_FREE && view->pairs[p].dst == dst &&
+		    view->pairs[p].dst_epoch == epoch)
+			return true;
+	}
+	return false;
+}
+
+/* Also what workloads without a pair of their own do, when the table of pairs is full. */
+static uint64_t dst_activity(const struct ebb_view *view, uint32_t slot)
+{
+	const struct ebb_dst *dst = &view->dsts[slot];
+	uint64_t sum = view->gates[slot].ok + view->gates[slot].failed;
+
+	for (int i = 0; i < EBB_HIST_BUCKETS; i++)
+		sum += dst->connect.buckets[i];
+	return sum;
+}
+
 static int retire_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_dst *dst = &c->view->dsts[slot];
 	int r;
 
-	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint);
-	if (r < 0)
+	__atomic_store_n(&dst->state, EBB_SLOT_RETIRING, __ATOMIC_SEQ_CST);
+	r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint, slot);
+	if (r < 0) {
+		dst->state = EBB_SLOT_LIVE;
 		return r;
-	dst->state = EBB_SLOT_RETIRING;
-	__atomic_store_n(&dst->epoch, dst->epoch + 1, __ATOMIC_RELEASE);
+	}
 	c->dsts[slot].retiring = true;
 	c->dsts[slot].since_ns = now_ns;
 	return 0;
@@ -243,46 +293,64 @@ static int retire_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_dst *dst = &c->view->dsts[slot];
-	struct ebb_ref ref = {.slot = slot, .epoch = dst->epoch - 1};
+	struct ebb_ref ref = {.slot = slot, .epoch = dst->epoch};
 	int r;
 
+	c->dsts[slot].activity = dst_activity(c->view, slot);
+	c->dsts[slot].since_ns = now_ns;
 	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint, &ref);
-	if (r < 0 && r != -EEXIST)
+	if (r == -EEXIST)
+		return 0;
+	if (r < 0)
 		return r;
-	__atomic_store_n(&dst->epoch, ref.epoch, __ATOMIC_RELEASE);
 	dst->state = EBB_SLOT_LIVE;
-	c->dsts[slot] = (struct watched){.since_ns = now_ns, .epoch = ref.epoch};
+	c->dsts[slot].retiring = false;
 	return 0;
+}
+
+static void clear_dst(const struct ebb_view *view, uint32_t slot)
+{
+	struct ebb_dst *dst = &view->dsts[slot];
+	uint32_t epoch = dst->epoch + 1;
+
+	__atomic_store_n(&dst->epoch, epoch, __ATOMIC_SEQ_CST);
+	clear_gate(view, slot);
+	memset(dst, 0, sizeof(*dst));
+	dst->epoch = epoch;
 }
 
 static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
-	struct ebb_dst *dst = &c->view->dsts[slot];
-	uint32_t epoch = dst->epoch;
 	int r;
 
 	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
 		return 0;
-	if (has_pair(c->view, slot, epoch - 1))
+	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) || !gate_is_quiet(c->view, slot) ||
+	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
-	clear_gate(c->view, slot);
-	memset(dst, 0, sizeof(*dst));
-	dst->epoch = epoch;
+	clear_dst(c->view, slot);
 	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_DST, slot);
 	return r < 0 ? r : 1;
 }
 
-/* A destination is idle when its pairs have gone, and it is not just being met. */
+/* A destination is idle when its pairs have gone, nothing is counted, and it is not just being met. */
 static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	const struct ebb_view *view = c->view;
 	const struct ebb_dst *dst = &view->dsts[slot];
+	struct watched *w = &c->dsts[slot];
+	bool idle;
 
-	if (c->dsts[slot].retiring)
+	if (w->retiring)
 		return finish_dst(c, slot, now_ns);
-	if (dst->state != EBB_SLOT_LIVE || now_ns - dst->created_ns < c->idle_ns ||
-	    view->policies[slot].override_state || !gate_is_quiet(view, slot) || is_referenced(c, slot))
+	if (dst->state != EBB_SLOT_LIVE)
+		return 0;
+	idle = is_idle(c, w, dst->epoch, dst_activity(view, slot), now_ns);
+	/* signed: it may have been met after now was read */
+	if (!idle || (int64_t)(now_ns - dst->created_ns) < (int64_t)c->idle_ns ||
+	    view->policies[slot].override_state || !gate_is_quiet(view, slot) || is_referenced(c, slot) ||
+	    has_pair(view, slot, dst->epoch))
 		return 0;
 	return retire_dst(c, slot, now_ns);
 }
@@ -312,25 +380,29 @@ int ebb_collector_run(struct ebb_collector *collector, uint64_t now_ns)
 	return error ? error : freed;
 }
 
-void ebb_collector_sweep(const struct ebb_view *view)
+int ebb_collector_sweep(struct ebb_collector *collector)
 {
-	for (uint32_t p = EBB_SLOT_OTHER + 1; p < view->pair_max; p++) {
-		struct ebb_pair *pair = &view->pairs[p];
+	const struct ebb_collector *c = collector;
+	const struct ebb_view *view = c->view;
+	int r;
 
-		if (pair->state != EBB_SLOT_RETIRING)
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p < view->pair_max; p++) {
+		struct ebb_pair_key key = key_of(&view->pairs[p]);
+
+		if (view->pairs[p].state != EBB_SLOT_RETIRING)
 			continue;
-		if (pair->gate >= view->dst_max && pair->gate < view->gate_max)
-			clear_gate(view, pair->gate);
-		*pair = (struct ebb_pair){.epoch = pair->epoch};
+		r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_PAIR, &key, p);
+		if (r < 0)
+			return r;
+		clear_pair(view, p);
 	}
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d < view->dst_max; d++) {
-		struct ebb_dst *dst = &view->dsts[d];
-		uint32_t epoch = dst->epoch;
-
-		if (dst->state != EBB_SLOT_RETIRING)
+		if (view->dsts[d].state != EBB_SLOT_RETIRING)
 			continue;
-		clear_gate(view, d);
-		memset(dst, 0, sizeof(*dst));
-		dst->epoch = epoch;
+		r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &view->dsts[d].endpoint, d);
+		if (r < 0)
+			return r;
+		clear_dst(view, d);
 	}
+	return 0;
 }

@@ -3,15 +3,16 @@
  * Slots that nobody has used for long go back to the free queues, so that a node
  * that runs for months never fills its tables with what it met once.
  *
- *	live --idle--> retiring: epoch + 1, key removed
- *	                  | a second later
- *	                  +-- untouched --> cleared, free
- *	                  +-- touched ----> live again, with its old epoch
+ *	live --idle--> retiring, key removed
+ *	                  | a second later or more
+ *	                  +-- untouched --> epoch + 1, cleared, free
+ *	                  +-- touched ----> key inserted, live again
  *
  * A slot is idle when its counters did not move for the given time, no
  * connection is open, its breaker is closed and not in backoff, and no override
- * stands. Everything that holds a slot's index holds the epoch too, so what was
- * under way while the slot changed hands is counted as stale and changes nothing.
+ * stands. Who held its index before it retired goes on using it, and is seen to.
+ * Everything that holds an index holds the epoch too, so what is left when the slot
+ * changes hands is counted as stale and changes nothing.
  */
 #ifndef EBB_AGENT_IDLE_H
 #define EBB_AGENT_IDLE_H
@@ -26,7 +27,7 @@
 struct ebb_idle_ops {
 	void *userdata;
 	/* 0 or a negative errno, as in kernel/slots.h */
-	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key);
+	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 	int (*insert)(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref);
 	int (*release)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
 };
@@ -47,8 +48,8 @@ int ebb_collector_run(struct ebb_collector *collector, uint64_t now_ns);
 
 /*
  * At a start over maps of an earlier agent, before the queues are rebuilt: slots
- * that it was taking back are free.
+ * that it was taking back are free. 0 or a negative errno of an operation.
  */
-void ebb_collector_sweep(const struct ebb_view *view);
+int ebb_collector_sweep(struct ebb_collector *collector);
 
 #endif /* EBB_AGENT_IDLE_H */

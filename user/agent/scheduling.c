@@ -12,14 +12,17 @@
 /* Signal handlers have nothing else to write to. */
 static volatile sig_atomic_t lost;
 
-/* On SIGXCPU. sched_setscheduler() is a bare system call, and giving up a priority is always permitted. */
+/*
+ * On SIGXCPU. sched_setscheduler() is a bare system call. Giving up a priority is
+ * always permitted, but taking off SCHED_RESET_ON_FORK is not: it stays.
+ */
 static void give_up(int signal_number)
 {
 	const struct sched_param ordinary = {.sched_priority = 0};
 	int saved = errno;
 
 	(void)signal_number;
-	if (sched_setscheduler(0, SCHED_OTHER, &ordinary) == 0)
+	if (sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary) == 0)
 		lost = 1;
 	errno = saved;
 }

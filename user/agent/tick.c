@@ -115,8 +115,11 @@ static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
 	uint64_t key = gate_key(t, dst, pair);
+	uint64_t created_ns =
+		pair == EBB_SLOT_OTHER ? t->view->dsts[dst].created_ns : t->view->pairs[pair].created_ns;
 
-	if (t->restore && !g->known)
+	/* whoever came after our start is new, and what it counts before its first look counts */
+	if (t->restore && !g->known && created_ns <= t->view->agent->started_ns)
 		ebb_breaker_restore(&g->breaker, key, &t->view->verdicts[gate], &t->view->memories[gate],
 				    facts);
 	else

@@ -331,10 +331,14 @@ static int table_fd(const struct ebb_loader *l, enum ebb_slot_kind kind)
 						     : l->skeleton->maps.ebb_pair_v1);
 }
 
-int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key)
+int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
-	int r = bpf_map_delete_elem(table_fd(loader, kind), key);
+	struct ebb_ref ref;
+	int r;
 
+	r = bpf_map_lookup_elem(table_fd(loader, kind), key, &ref);
+	if (r == 0 && ref.slot == slot)
+		r = bpf_map_delete_elem(table_fd(loader, kind), key);
 	return r == -ENOENT ? 0 : r;
 }
 

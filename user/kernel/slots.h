@@ -18,8 +18,12 @@ enum ebb_slot_kind {
 
 struct ebb_loader;
 
-/* Takes @key out of its table: who looks it up from now on discovers a new slot. -ENOENT is no error: 0. */
-int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key);
+/*
+ * Takes @key out of its table if it stands for @slot: who looks it up from now on
+ * discovers a new slot. Nobody else takes keys out, so nothing comes between.
+ * A key that is not there, or stands for another slot, is no error: 0.
+ */
+int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 
 /* Puts @key back; -EEXIST when it has found another slot meanwhile. */
 int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key,
