@@ -161,6 +161,11 @@ def kill_group(pgid, number):
         pass
 
 
+# Signals that are to end us. The handler does no more than note them: it may arrive where
+# Popen holds a lock, so neither raising nor waiting is safe in it.
+ended = []
+
+
 class Program:
     """One run: a process group of its own, all output in one list of lines."""
 
@@ -184,13 +189,15 @@ class Program:
             self.lines.append(line)
             self.tally.read(line)
 
+    def wait(self, seconds, until=lambda: False):
+        """Is it over before the time is, and before @until says so?"""
+        over = wait_for(lambda: self.process.poll() is not None or until(), seconds)
+        return over and self.process.returncode is not None
+
     def stop(self):
         """The group gets time to clean up, then ends."""
         kill_group(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
+        self.wait(GRACE_SECONDS)
         kill_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -206,11 +213,8 @@ class Program:
         reader = threading.Thread(target=self.read_output, daemon=True)
         reader.start()
 
-        late = False
-        try:
-            self.process.wait(self.deadline)
-        except subprocess.TimeoutExpired:
-            late = True
+        late = not self.wait(self.deadline, lambda: ended)
+        if late:
             self.stop()
         left = not wait_for(children_gone, LINGER_SECONDS)
         if left:
@@ -314,23 +318,14 @@ def main():
     become_subreaper()
     programs = [Program(text, options.deadline) for text in options.commands]
     width = max(len(program.name) for program in programs)
-    running = None
-
-    def end_early(number, _frame):
-        # Ends the program, which then cleans up; the summary line still comes.
-        if running and running.process:
-            running.stop()
-            kill_children()
-        print(f'run.py: ended by {signal.Signals(number).name}', file=sys.stderr)
-        sys.exit(128 + number)
-
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end_early)
+        signal.signal(number, lambda number, _frame: ended.append(number))
 
     for index, program in enumerate(programs):
-        running = program
         program.run()
-        running = None
+        if ended:
+            print(f'run.py: ended by {signal.Signals(ended[0]).name}', file=sys.stderr)
+            return 128 + ended[0]
         if required:
             forbid_skips(program, rules)
         report(program, width)
