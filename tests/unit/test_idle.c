@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "agent/idle.h"
+#include "tests/lib/fake_view.h"
 
 #define S     1000000000ULL
 #define IDLE  (600 * S)
@@ -65,33 +66,13 @@ static int fake_release(void *userdata, enum ebb_slot_kind kind, uint32_t slot)
 	return 0;
 }
 
-static void *zeroed(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	assert_non_null(memory);
-	return memory;
-}
-
 /* One destination and one pair that met at second 1000, with one connection that came and went. */
 static int set_up(void **state)
 {
-	struct world *w = zeroed(1, sizeof(*w));
+	struct world *w = fake_zeroed(1, sizeof(*w));
 	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release};
 
-	w->view = (struct ebb_view){
-		.agent = zeroed(1, sizeof(struct ebb_agent)),
-		.kernel = zeroed(1, sizeof(struct ebb_kernel)),
-		.dsts = zeroed(DSTS, sizeof(struct ebb_dst)),
-		.pairs = zeroed(PAIRS, sizeof(struct ebb_pair)),
-		.gates = zeroed(DSTS + PAIRS, sizeof(struct ebb_gate)),
-		.verdicts = zeroed(DSTS + PAIRS, sizeof(struct ebb_verdict)),
-		.policies = zeroed(DSTS, sizeof(struct ebb_policy)),
-		.memories = zeroed(DSTS + PAIRS, sizeof(struct ebb_memory)),
-		.dst_max = DSTS,
-		.pair_max = PAIRS,
-		.gate_max = DSTS + PAIRS,
-	};
+	w->view = fake_view_new(DSTS, PAIRS);
 	w->now = 1000 * S;
 	w->view.kernel->dst_high = DST;
 	w->view.kernel->pair_high = PAIR;
@@ -120,14 +101,7 @@ static int tear_down(void **state)
 	struct world *w = *state;
 
 	ebb_collector_free(w->collector);
-	free(w->view.agent);
-	free(w->view.kernel);
-	free(w->view.dsts);
-	free(w->view.pairs);
-	free(w->view.gates);
-	free(w->view.verdicts);
-	free(w->view.policies);
-	free(w->view.memories);
+	fake_view_free(&w->view);
 	free(w);
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "agent/tick.h"
 #include "bpf/gate.h"
+#include "tests/lib/fake_view.h"
 
 #define S     1000000000ULL
 #define DSTS  8
@@ -38,14 +39,6 @@ static void on_move(void *userdata, const struct ebb_move *move)
 	w->moves[w->move_count++] = *move;
 }
 
-static void *zeroed(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	assert_non_null(memory);
-	return memory;
-}
-
 static void start_ticker(struct world *w, bool restore)
 {
 	ebb_ticker_free(w->ticker);
@@ -55,21 +48,9 @@ static void start_ticker(struct world *w, bool restore)
 
 static int set_up(void **state)
 {
-	struct world *w = zeroed(1, sizeof(*w));
+	struct world *w = fake_zeroed(1, sizeof(*w));
 
-	w->view = (struct ebb_view){
-		.agent = zeroed(1, sizeof(struct ebb_agent)),
-		.kernel = zeroed(1, sizeof(struct ebb_kernel)),
-		.dsts = zeroed(DSTS, sizeof(struct ebb_dst)),
-		.pairs = zeroed(PAIRS, sizeof(struct ebb_pair)),
-		.gates = zeroed(DSTS + PAIRS, sizeof(struct ebb_gate)),
-		.verdicts = zeroed(DSTS + PAIRS, sizeof(struct ebb_verdict)),
-		.policies = zeroed(DSTS, sizeof(struct ebb_policy)),
-		.memories = zeroed(DSTS + PAIRS, sizeof(struct ebb_memory)),
-		.dst_max = DSTS,
-		.pair_max = PAIRS,
-		.gate_max = DSTS + PAIRS,
-	};
+	w->view = fake_view_new(DSTS, PAIRS);
 	w->now = 1000 * S;
 	ebb_policy_defaults(&w->config);
 	w->config.open_jitter = 0;
@@ -87,14 +68,7 @@ static int tear_down(void **state)
 	struct world *w = *state;
 
 	ebb_ticker_free(w->ticker);
-	free(w->view.agent);
-	free(w->view.kernel);
-	free(w->view.dsts);
-	free(w->view.pairs);
-	free(w->view.gates);
-	free(w->view.verdicts);
-	free(w->view.policies);
-	free(w->view.memories);
+	fake_view_free(&w->view);
 	free(w);
 	return 0;
 }
