@@ -82,6 +82,30 @@ enum ebb_override {
 	EBB_OVERRIDE_MAX,
 };
 
+/* The limits of a gate that are token buckets; each counts in its own unit. */
+enum ebb_limit_kind {
+	EBB_LIMIT_BYTES,    /* IP bytes sent */
+	EBB_LIMIT_PACKETS,  /* packets sent, as they stand on the wire */
+	EBB_LIMIT_CONNECTS, /* connections begun */
+	EBB_LIMIT_MAX,
+};
+
+/* Why a packet is dropped. */
+enum ebb_drop {
+	EBB_DROP_BYTES,	  /* over the byte limit */
+	EBB_DROP_PACKETS, /* over the packet limit */
+	EBB_DROP_BREAKER, /* the gate is open, and established is drop */
+	EBB_DROP_MAX,
+};
+
+/* What becomes of live connections when their gate opens. */
+enum ebb_established {
+	EBB_ESTABLISHED_KEEP,
+	EBB_ESTABLISHED_DROP,  /* what they send is dropped */
+	EBB_ESTABLISHED_RESET, /* they are destroyed */
+	EBB_ESTABLISHED_MAX,
+};
+
 enum ebb_scope {
 	EBB_SCOPE_NODE,	    /* one gate for all workloads */
 	EBB_SCOPE_WORKLOAD, /* one gate for each pair */
@@ -370,9 +394,19 @@ struct ebb_pair {
 	__u64	denied[EBB_CAUSE_MAX];	/* refused */
 	__u64	would_deny[EBB_CAUSE_MAX];	/* observe: would have been refused */
 	__u64	connect_units;		/* sum of times to connect, 250 ns each */
-	__u64	pad[3];
+	__u64	sent_bytes;		/* TCP: payload without retransmissions; UDP: IP bytes */
+	__u64	received_bytes;		/* TCP: payload */
+	__u64	sent_packets;		/* UDP: datagrams */
+	__u64	retransmits;		/* TCP segments */
+	__u64	dropped_bytes[EBB_DROP_MAX];	/* IP bytes */
+	__u64	dropped_packets[EBB_DROP_MAX];
+	__u64	would_drop_bytes[EBB_DROP_MAX];	/* observe: would have been dropped */
+	__u64	would_drop_packets[EBB_DROP_MAX];
+	__u64	adopted;		/* connections that were there before the agent */
+	__u64	reset;			/* destroyed by us (established: reset) */
+	__u64	pad[1];
 };
-_Static_assert(sizeof(struct ebb_pair) == 256, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_pair) == 384, "map value layout is ABI");
 
 /* Kernel. One for each gate slot; the first cache line is the hot one. */
 struct ebb_gate {
@@ -385,8 +419,14 @@ struct ebb_gate {
 	__u64	probe_result;
 	__u64	last_failure_ns;
 	__u64	probes[EBB_PROBES_MAX];
+	__u64	full_ns[EBB_LIMIT_MAX];	/* buckets: when each is full again (bpf/bucket.h) */
+	__u64	share;			/* bytes/s that one connection may send; 0: not paced (bpf/pace.h) */
+	__u64	share_at_ns;		/* when the share was last adjusted */
+	__u64	share_debt_ns;		/* debt of the byte bucket then */
+	__u64	senders;		/* connections that sent, by epoch (bpf/pace.h) */
+	__u64	paced;			/* gauge: connections that we pace now */
 };
-_Static_assert(sizeof(struct ebb_gate) == 128, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_gate) == 192, "map value layout is ABI");
 
 /* Agent. One for each gate slot. */
 struct ebb_verdict {
@@ -415,7 +455,39 @@ static inline __u32 ebb_arm_open_ticks(__u64 arm)
 
 /* clang-format off */
 
-/* Agent and command line. One for each destination slot; free slots hold the defaults. */
+/*
+ * One token bucket. All zero: no limit. The kernel computes in time: so many units
+ * take mult * units >> shift nanoseconds of the rate (user/core/limit.c makes these).
+ */
+struct ebb_limit {
+	__u64	per_hour;		/* units an hour: 1/h to 1 TB/s are whole numbers */
+	__u64	burst;			/* units */
+	__u64	burst_ns;		/* the same in time */
+	__u64	mult;
+	__u32	shift;
+	__u32	pad;
+};
+_Static_assert(sizeof(struct ebb_limit) == 40, "map value layout is ABI");
+
+#define EBB_GIVEN_CONCURRENT (1U << EBB_LIMIT_MAX)
+
+/* A policy at one glance, kept true by whoever writes it (ebb_limits_summarize()). */
+#define EBB_ASK_CONNECT 1U /* connects or concurrent is limited */
+#define EBB_ASK_PACKET	2U /* bytes or packets are limited, or established is drop */
+
+struct ebb_limits {
+	struct ebb_limit bucket[EBB_LIMIT_MAX];
+	__u32	concurrent;		/* 0: no limit */
+	__u32	given;			/* by hand: 1 << enum ebb_limit_kind, EBB_GIVEN_CONCURRENT: which of these stand */
+};
+_Static_assert(sizeof(struct ebb_limits) == 128, "map value layout is ABI");
+
+/*
+ * Agent and command line. One for each destination slot; free slots hold the defaults.
+ *
+ * Tolerated: a packet that comes while a limit is being rewritten may be charged by
+ * half of the old and half of the new; no debt can be more than two bursts.
+ */
 struct ebb_policy {
 	__u64	arm;			/* for a gate without a verdict */
 	__u32	mode;			/* enum ebb_mode */
@@ -427,16 +499,21 @@ struct ebb_policy {
 	__u32	close_after;
 	__u32	reopen_after;
 	__u32	probe_lease_ticks;
-	__u32	concurrent;		/* 0: no limit */
+	__u32	established;		/* enum ebb_established */
 	__u32	abandon_ms;
 	__u32	override_state;		/* enum ebb_override */
 	__u64	override_until_ns;	/* 0: no end */
 	__u64	slow_ns;		/* 0: off */
 	__u32	override_uid;
+	__u32	asks;			/* EBB_ASK_* */
+	struct ebb_limits limits;	/* as configured */
+	struct ebb_limits by_hand;	/* by an operator; stronger */
+	__u64	by_hand_until_ns;	/* 0: no end */
+	__u32	by_hand_uid;
 	__u32	pad0;
 	__u64	pad[4];
 };
-_Static_assert(sizeof(struct ebb_policy) == 112, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /* Agent. The one element of its map. */
 struct ebb_agent {

@@ -22,6 +22,27 @@
 #include "bpf/maps.h"
 #include "bpf/stats.h"
 
+/* A memory begins. Its flags are written last by the caller. */
+static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,
+					   __u32 dst_epoch, __u32 gen)
+{
+	conn->probe_word = 0;
+	conn->start_ns = 0;
+	conn->pair = pair;
+	conn->pair_epoch = pair_epoch;
+	conn->dst = dst;
+	conn->dst_epoch = dst_epoch;
+	conn->gen = gen;
+	conn->probe_index = 0;
+	conn->old_errors = 0;
+	conn->own_pace = 0;
+	conn->sent_bytes = 0;
+	conn->received_bytes = 0;
+	conn->retransmits = 0;
+	conn->pace = 0;
+	conn->sender_epoch = 0;
+}
+
 /* Takes @flag off; was it on? One of two racing contexts gets the yes. */
 static __always_inline int ebb_conn_clear(struct ebb_conn *conn, __u32 flag)
 {

@@ -207,15 +207,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		if (!conn) {
 			take_back(route.gate, &answer, now);
 		} else {
+			ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot,
+				       route.dst->epoch, answer.gen);
 			conn->probe_word = answer.probe_word;
-			conn->start_ns = 0;
-			conn->pair = route.pair_slot;
-			conn->pair_epoch = route.pair->epoch;
-			conn->dst = route.dst_slot;
-			conn->dst_epoch = route.dst->epoch;
-			conn->gen = answer.gen;
 			conn->probe_index = answer.probe_index;
-			conn->old_errors = 0;
 			conn->flags = EBB_CONN_LIVE | (observed || answer.mute ? EBB_CONN_MUTE : 0) |
 				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);

@@ -14,15 +14,11 @@
 #define EBB_GATE_H
 
 #include "bpf/abi.h"
-
-#define EBB_CAS_TRIES 8
+#include "bpf/atomic.h"
+#include "bpf/limit.h"
 
 /* An agent that has not ticked for so long leaves the end of half-open to the kernel. */
 #define EBB_AGENT_ABSENT_NS 2000000000ULL
-
-#define EBB_LOAD(word)		   (*(const volatile __typeof__(word) *)&(word))
-#define EBB_STORE(word, value)	   (*(volatile __typeof__(word) *)&(word) = (value))
-#define EBB_CAS(pointer, old, new) __sync_val_compare_and_swap(pointer, old, new)
 
 enum ebb_answer_kind {
 	EBB_ANSWER_PASS,
@@ -66,7 +62,8 @@ static inline __attribute__((always_inline)) __u64 ebb_gate_word(const struct eb
 static inline __attribute__((always_inline)) int ebb_gate_is_plain(__u64 word,
 								   const struct ebb_policy *policy)
 {
-	return ebb_word_state(word) == EBB_STATE_CLOSED && !policy->override_state && !policy->concurrent;
+	return ebb_word_state(word) == EBB_STATE_CLOSED && !policy->override_state &&
+	       !(policy->asks & EBB_ASK_CONNECT);
 }
 
 /* The open time armed for the next trip, and the run that trips. */
@@ -240,8 +237,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
 		       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
 	__u32 override_state = policy->override_state;
+	__u32 state, concurrent;
 	__u64 word;
-	__u32 state;
 	int probe;
 
 	if (override_state && policy->override_until_ns && now_ns >= policy->override_until_ns)
@@ -280,8 +277,9 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
-	if (policy->concurrent && in_force) {
-		if (ebb_slot_take(gate, policy->concurrent, &ret_answer->errors)) {
+	concurrent = in_force ? ebb_concurrent_in_force(policy, now_ns) : 0;
+	if (concurrent) {
+		if (ebb_slot_take(gate, concurrent, &ret_answer->errors)) {
 			ret_answer->slot_taken = 1;
 			return;
 		}

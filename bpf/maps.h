@@ -44,14 +44,26 @@ struct ebb_conn {
 	__u32 gen; /* in which the connection began */
 	__u32 probe_index;
 	__u32 old_errors; /* that an earlier attempt of the socket left in its error queue */
+	/* of an established connection */
+	__u64 own_pace;	  /* SO_MAX_PACING_RATE of the program itself, bytes/s; ~0: none */
+	__u64 sent_bytes; /* already counted for the pair */
+	__u64 received_bytes;
+	__u32 retransmits;
+	__u32 pace;	    /* SO_MAX_PACING_RATE that we set, bytes/s; 0: none */
+	__u32 sender_epoch; /* in which it was last counted as sending (bpf/pace.h) */
+	__u32 pad;
 };
 
-#define EBB_CONN_LIVE	1U  /* the rest is valid */
-#define EBB_CONN_SYN	2U  /* a SYN was sent: the socket's state changes will be seen */
-#define EBB_CONN_PROBE	4U  /* holds a probe slot */
-#define EBB_CONN_SLOT	8U  /* holds a concurrency slot */
-#define EBB_CONN_MUTE	16U /* its result moves nothing */
-#define EBB_CONN_DENIED 32U /* refused by rewriting the address: not to be counted */
+#define EBB_CONN_LIVE	 1U   /* the rest is valid */
+#define EBB_CONN_SYN	 2U   /* a SYN was sent: the socket's state changes will be seen */
+#define EBB_CONN_PROBE	 4U   /* holds a probe slot */
+#define EBB_CONN_SLOT	 8U   /* holds a concurrency slot */
+#define EBB_CONN_MUTE	 16U  /* its result moves nothing */
+#define EBB_CONN_DENIED	 32U  /* refused by rewriting the address: not to be counted */
+#define EBB_CONN_ACTIVE	 64U  /* counts in the pair's active connections */
+#define EBB_CONN_ADOPTED 128U /* was there before us: its state changes may not be seen */
+#define EBB_CONN_PACED	 256U /* counts in the gate's paced connections */
+#define EBB_CONN_UDP	 512U /* a connected UDP socket */
 
 /* The decision of a connect hook, for the CONNECT_CB in the same system call. */
 struct ebb_note {

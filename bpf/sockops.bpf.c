@@ -54,15 +54,8 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 	/* what it holds would be lost */
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
-	conn->probe_word = 0;
-	conn->start_ns = 0;
-	conn->pair = note->pair;
-	conn->pair_epoch = note->pair_epoch;
-	conn->dst = note->dst;
-	conn->dst_epoch = note->dst_epoch;
-	conn->gen = 0; /* one of a later generation has its memory from the connect hook */
-	conn->probe_index = 0;
-	conn->old_errors = 0;
+	/* generation 0: one of a later generation has its memory from the connect hook */
+	ebb_conn_begin(conn, note->pair, note->pair_epoch, note->dst, note->dst_epoch, 0);
 	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN;
 	return conn;
 }
@@ -177,6 +170,8 @@ static __always_inline void established(struct bpf_sock *sock, const struct tcp_
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	ebb_add(&route.pair->active, 1);
+	if (conn)
+		ebb_conn_set(conn, EBB_CONN_ACTIVE);
 	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
 	/* srtt_us is in 1/8 us, a unit of the histogram is 1/4 us */
 	units = tp->srtt_us >> 1;
@@ -229,7 +224,9 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 	};
 	__u32 outcome = ebb_outcome_established(&facts);
 
-	ebb_gauge_down(&route->pair->active);
+	/* one that was adopted may have been let go already */
+	if (!conn || ebb_conn_clear(conn, EBB_CONN_ACTIVE))
+		ebb_gauge_down(&route->pair->active);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/limit.h"
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
 
@@ -144,8 +145,11 @@ struct ebb_policy policy_default(void)
 
 void policy_everywhere(struct fixture *fx, const struct ebb_policy *policy)
 {
+	struct ebb_policy summarized = *policy;
+
+	ebb_limits_summarize(&summarized);
 	for (uint32_t slot = 0; slot < fx->view->dst_max; slot++)
-		fx->view->policies[slot] = *policy;
+		fx->view->policies[slot] = summarized;
 }
 
 void verdict_everywhere(struct fixture *fx, uint64_t word)

@@ -19,7 +19,7 @@ static void enforce(struct fixture *fx, uint32_t probes, uint32_t concurrent, ui
 	policy.mode = EBB_MODE_ENFORCE;
 	policy.errno_code = EBB_ERRNO_PERM;
 	policy.probes = probes;
-	policy.concurrent = concurrent;
+	policy.limits.concurrent = concurrent;
 	policy_everywhere(fx, &policy);
 	verdict_everywhere(fx, word);
 }

@@ -128,7 +128,7 @@ static void slot_is_given_back_when_the_connection_ends_before_the_socket(void *
 	int listener = listen_at("127.0.0.1", &to);
 
 	(void)closed_port_at("127.0.0.1", &closed);
-	policy.concurrent = 1;
+	policy.limits.concurrent = 1;
 	enforce(fx, &policy, 0);
 	assert_int_equal(dial(fd, &closed), -ECONNREFUSED);
 	assert_int_equal(gate_of(fx, &closed)->in_use, 0);
@@ -156,7 +156,7 @@ static void observed_limit_counts_and_moves_nothing(void **state)
 	int held, fd;
 
 	(void)listen_at("127.0.0.1", &to);
-	policy.concurrent = 1;
+	policy.limits.concurrent = 1;
 	policy_everywhere(fx, &policy);
 	held = tcp_socket(AF_INET);
 	assert_int_equal(dial(held, &to), 0);
@@ -250,7 +250,7 @@ static void override_close_answers_for_the_breaker_alone(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	policy.override_state = EBB_OVERRIDE_CLOSE;
-	policy.concurrent = 1;
+	policy.limits.concurrent = 1;
 	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	fd = tcp_socket(AF_INET);
 	assert_int_equal(dial(fd, &to), 0);

@@ -248,7 +248,7 @@ static void slots_held_over_a_take_over_come_back(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
 	policy.mode = EBB_MODE_ENFORCE;
-	policy.concurrent = 4;
+	policy.limits.concurrent = 4;
 	policy_everywhere(fx, &policy);
 	verdict_everywhere(fx, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	fd = tcp_socket_nonblocking(AF_INET);

@@ -156,7 +156,7 @@ static void refusal_by_another_gives_slots_back_at_close(void **state)
 	fixture_open_loader(fx);
 	attach(fx, others->progs.test_refuse, &others->links.test_refuse);
 	policy.mode = EBB_MODE_ENFORCE;
-	policy.concurrent = 1;
+	policy.limits.concurrent = 1;
 	policy_everywhere(fx, &policy);
 	verdict_everywhere(fx, ebb_word(1, EBB_STATE_HALF_OPEN, 0));
 	fd = tcp_socket(AF_INET);

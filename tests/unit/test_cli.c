@@ -178,7 +178,7 @@ static void make_node(void)
 	p->outcomes[EBB_OUTCOME_ESTABLISHED] = 5;
 	p->outcomes[EBB_OUTCOME_REFUSED] = 5;
 	p->denied[EBB_CAUSE_BREAKER] = 12345;
-	fake.policies[2].concurrent = 64;
+	fake.policies[2].limits.concurrent = 64;
 	fake.gates[2].in_use = 3;
 	move(2, EBB_REASON_CONSECUTIVE_FAILURES, 3200 * MS, NOW + 1800 * MS,
 	     (struct ebb_transition){.ok = 5, .failed = 5, .run = 5});

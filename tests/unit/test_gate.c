@@ -241,7 +241,8 @@ static void override_close_answers_only_for_the_breaker(void **state)
 
 	(void)state;
 	w.policy.override_state = EBB_OVERRIDE_CLOSE;
-	w.policy.concurrent = 1;
+	w.policy.limits.concurrent = 1;
+	w.policy.asks = EBB_ASK_CONNECT;
 	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
 	assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);
 }
@@ -251,7 +252,8 @@ static void cap_refuses_over_it_and_gives_back(void **state)
 	struct world w = world_new();
 
 	(void)state;
-	w.policy.concurrent = 2;
+	w.policy.limits.concurrent = 2;
+	w.policy.asks = EBB_ASK_CONNECT;
 	assert_true(ask(&w).slot_taken);
 	assert_true(ask(&w).slot_taken);
 	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
@@ -265,7 +267,8 @@ static void probe_that_the_cap_makes_useless_is_given_back(void **state)
 	struct world w = world_new();
 
 	(void)state;
-	w.policy.concurrent = 1;
+	w.policy.limits.concurrent = 1;
+	w.policy.asks = EBB_ASK_CONNECT;
 	w.gate.in_use = 1;
 	half_open(&w);
 	assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);

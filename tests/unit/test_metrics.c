@@ -206,7 +206,7 @@ static struct fake *small_node(void)
 	fake->view.memories[1].moved[EBB_REASON_CONSECUTIVE_FAILURES] = 4;
 	fake->view.memories[1].moved[EBB_REASON_OPEN_EXPIRED] = 3;
 	fake->view.memories[1].moved[EBB_REASON_PROBES_FAILED] = 3;
-	fake->view.policies[1].concurrent = 64;
+	fake->view.policies[1].limits.concurrent = 64;
 	fake->view.gates[1].in_use = 12;
 	pair = fake_pair(fake, 1, 1, 3);
 	pair->attempts = 50;
@@ -767,7 +767,7 @@ static void a_gate_is_shown_where_it_is(void **state)
 	fake_pair(fake, 3, 2, 5);
 	fake->view.gates[8 + 2].in_use = 22;
 	fake->view.gates[8 + 3].in_use = 33;
-	fake->view.policies[2].concurrent = 64;
+	fake->view.policies[2].limits.concurrent = 64;
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_true(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"\"}"));
 	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}"));
@@ -803,7 +803,7 @@ static void causes_that_can_refuse_are_always_there(void **state)
 		};
 
 		if (step == 1)
-			fake->view.policies[1].concurrent = 2;
+			fake->view.policies[1].limits.concurrent = 2;
 		if (step == 2)
 			pair->would_deny[EBB_CAUSE_FUSE] = 1;
 		text = render(fake, EBB_METRICS_TEXT);

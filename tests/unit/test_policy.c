@@ -272,7 +272,7 @@ static void the_kernel_gets_ticks_rounded_up(void **state)
 
 	(void)state;
 	memset(&policy, 0, sizeof(policy));
-	policy.concurrent = 64;
+	policy.limits.concurrent = 64;
 	policy.override_state = EBB_OVERRIDE_OPEN;
 	ebb_policy_defaults(&config);
 	config.slow_call_ns = 123456;
@@ -288,7 +288,7 @@ static void the_kernel_gets_ticks_rounded_up(void **state)
 	assert_int_equal(policy.abandon_ms, 251);
 	assert_int_equal(policy.slow_ns, 123456);
 	/* what is not the breaker's is left alone */
-	assert_int_equal(policy.concurrent, 64);
+	assert_int_equal(policy.limits.concurrent, 64);
 	assert_int_equal(policy.override_state, EBB_OVERRIDE_OPEN);
 
 	/* a breaker that never trips by itself is still armed with something: 0 means "no verdict" */

@@ -17,6 +17,7 @@
 #include "agent/privileges.h"
 #include "agent/scheduling.h"
 #include "agent/tick.h"
+#include "core/limit.h"
 #include "core/policy.h"
 #include "core/verdict.h"
 #include "export/health.h"
@@ -379,7 +380,7 @@ static void write_policies(struct agent *a)
 		.scope = EBB_SCOPE_NODE,
 		.errno_code = o->errno_code,
 		.on_agent_loss = o->on_agent_loss,
-		.concurrent = o->concurrent,
+		.limits = {.concurrent = o->concurrent},
 	};
 	struct ebb_policy other;
 
@@ -391,14 +392,20 @@ static void write_policies(struct agent *a)
 		policy.override_state = place->override_state;
 		policy.override_until_ns = place->override_until_ns;
 		policy.override_uid = place->override_uid;
+		policy.by_hand = place->by_hand;
+		policy.by_hand_until_ns = place->by_hand_until_ns;
+		policy.by_hand_uid = place->by_hand_uid;
+		ebb_limits_summarize(&policy);
 		*place = policy;
 	}
 	/* ~other is many destinations: it is counted, never refused */
 	other = policy;
 	other.override_state = EBB_OVERRIDE_AUTO;
 	other.mode = EBB_MODE_OBSERVE;
-	other.concurrent = 0;
+	memset(&other.limits, 0, sizeof(other.limits));
+	memset(&other.by_hand, 0, sizeof(other.by_hand));
 	other.arm = ebb_arm(0, 1);
+	ebb_limits_summarize(&other);
 	a->view->policies[EBB_SLOT_OTHER] = other;
 }
 

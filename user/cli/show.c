@@ -260,8 +260,8 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 		       p->on_agent_loss == EBB_LOSS_HOLD ? "hold: verdicts go on after its lease"
 							 : "release: nothing is refused after its lease");
 	ebb_table_cell(table, "concurrent");
-	if (p->concurrent)
-		ebb_table_cell(table, "%u connections, open and opening", p->concurrent);
+	if (p->limits.concurrent)
+		ebb_table_cell(table, "%u connections, open and opening", p->limits.concurrent);
 	else
 		ebb_table_cell(table, "no limit");
 }
@@ -359,10 +359,10 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 		ebb_table_cell(table, "trips");
 		ebb_table_cell(table, "%u in a row: each opens for longer", row->memory.trips);
 	}
-	if (row->policy.concurrent) {
+	if (row->policy.limits.concurrent) {
 		ebb_table_cell(table, "in use");
 		ebb_table_cell(table, "%" PRIu64 " of %u connections", (uint64_t)row->kernel.in_use,
-			       row->policy.concurrent);
+			       row->policy.limits.concurrent);
 	}
 	(void)fputc('\n', out);
 	r = ebb_table_print(table, out, 2, 0);
@@ -520,7 +520,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 "probes", (json_int_t)p->probes, "close_after", (json_int_t)p->close_after,
 			 "reopen_after", (json_int_t)p->reopen_after, "probe_lease_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(p->probe_lease_ticks)), "concurrent",
-			 p->concurrent ? json_integer(p->concurrent) : json_null());
+			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null());
 }
 
 static json_t *transitions_json(const struct ebb_look *look, const struct ebb_gate_row *row)

@@ -155,7 +155,7 @@ static void add_denials(struct ebb_reading *r, const __u64 counts[EBB_CAUSE_MAX]
 static void read_denied(struct ebb_reading *r, const struct ebb_item *item)
 {
 	const struct ebb_pair *pair = pair_of(r, item);
-	bool limited = load_u32(&r->source->view->policies[item->dst].concurrent) > 0;
+	bool limited = load_u32(&r->source->view->policies[item->dst].limits.concurrent) > 0;
 
 	add_denials(r, pair->denied, "true", limited);
 	add_denials(r, pair->would_deny, "false", limited);
@@ -229,7 +229,7 @@ static void read_concurrent_in_use(struct ebb_reading *r, const struct ebb_item 
 
 static void read_concurrent_limit(struct ebb_reading *r, const struct ebb_item *item)
 {
-	(void)add(r, EBB_SAMPLE_NUMBER, load_u32(&r->source->view->policies[item->dst].concurrent));
+	(void)add(r, EBB_SAMPLE_NUMBER, load_u32(&r->source->view->policies[item->dst].limits.concurrent));
 }
 
 static void read_build_info(struct ebb_reading *r, const struct ebb_item *item)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Shared words: loads and stores that the compiler neither splits nor repeats, and
+ * the one compare-and-swap by which they change. The same in the kernel and in a
+ * native test.
+ */
+#ifndef EBB_ATOMIC_H
+#define EBB_ATOMIC_H
+
+#define EBB_CAS_TRIES 8
+
+#define EBB_LOAD(word)		   (*(const volatile __typeof__(word) *)&(word))
+#define EBB_STORE(word, value)	   (*(volatile __typeof__(word) *)&(word) = (value))
+#define EBB_CAS(pointer, old, new) __sync_val_compare_and_swap(pointer, old, new)
+
+#endif /* EBB_ATOMIC_H */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which limit of a policy is in force: what an operator gave by hand, while it
+ * lasts, else what is configured. Pure.
+ */
+#ifndef EBB_LIMIT_H
+#define EBB_LIMIT_H
+
+#include "bpf/abi.h"
+#include "bpf/atomic.h"
+
+/* Is the limit of @given (1 << enum ebb_limit_kind, or EBB_GIVEN_CONCURRENT) an operator's? */
+static inline __attribute__((always_inline)) int ebb_limit_by_hand(const struct ebb_policy *policy,
+								   __u32 given, __u64 now_ns)
+{
+	__u64 until_ns;
+
+	if (!(EBB_LOAD(policy->by_hand.given) & given))
+		return 0;
+	until_ns = EBB_LOAD(policy->by_hand_until_ns);
+	return !until_ns || now_ns < until_ns;
+}
+
+/* @kind is a constant below EBB_LIMIT_MAX. NULL: no limit. */
+static inline __attribute__((always_inline)) const struct ebb_limit *
+ebb_limit_in_force(const struct ebb_policy *policy, __u32 kind, __u64 now_ns)
+{
+	const struct ebb_limit *limit = ebb_limit_by_hand(policy, 1U << kind, now_ns)
+						? &policy->by_hand.bucket[kind]
+						: &policy->limits.bucket[kind];
+
+	return EBB_LOAD(limit->per_hour) ? limit : (const struct ebb_limit *)0;
+}
+
+/* 0: no limit. */
+static inline __attribute__((always_inline)) __u32 ebb_concurrent_in_force(const struct ebb_policy *policy,
+									   __u64 now_ns)
+{
+	return ebb_limit_by_hand(policy, EBB_GIVEN_CONCURRENT, now_ns) ? EBB_LOAD(policy->by_hand.concurrent)
+								       : EBB_LOAD(policy->limits.concurrent);
+}
+
+#endif /* EBB_LIMIT_H */

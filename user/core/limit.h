@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits as people write them, and as the kernel wants them. Pure.
+ */
+#ifndef EBB_CORE_LIMIT_H
+#define EBB_CORE_LIMIT_H
+
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "lib/why.h"
+
+#define EBB_LIMIT_BYTES_MAX 1000000000000ULL /* bytes/s: 1 TB/s */
+
+/*
+ * A bucket of @burst units that refills at @per_hour units an hour; @per_hour 0 is no
+ * limit. -ERANGE: the burst lasts longer than EBB_LIMIT_BURST_MAX_NS, or is 0.
+ */
+#define EBB_LIMIT_BURST_MAX_NS (7ULL * 86400 * 1000000000)
+int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limit);
+
+/* The units that are left now, as metrics show them. */
+double ebb_limit_available(const struct ebb_limit *limit, uint64_t full_ns, uint64_t now_ns);
+
+/* Units per second. */
+double ebb_limit_rate(const struct ebb_limit *limit);
+
+/* Keeps policy->asks true; to be called after each change of its limits. */
+void ebb_limits_summarize(struct ebb_policy *io_policy);
+
+#endif /* EBB_CORE_LIMIT_H */
