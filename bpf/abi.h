@@ -308,6 +308,20 @@ static inline __u64 ebb_probe_slot_deadline(__u64 slot)
 	return slot & ((1ULL << 41) - 1);
 }
 
+/*
+ * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. The upper bound matters after the
+ * rate was changed: a debt made under a longer burst is forgiven down to it.
+ */
+static inline __u64 ebb_bucket_debt(__u64 full_ns, __u64 now_ns, __u64 depth_ns)
+{
+	__u64 debt;
+
+	if ((__s64)(full_ns - now_ns) <= 0)
+		return 0;
+	debt = full_ns - now_ns;
+	return debt < 2 * depth_ns ? debt : 2 * depth_ns;
+}
+
 /* ----------------------------------------------------------- histograms -- */
 
 /*

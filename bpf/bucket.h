@@ -31,21 +31,6 @@ static inline __attribute__((always_inline)) __u64 ebb_bucket_cost(const struct 
 	return (units * limit->mult + ((1ULL << shift) >> 1)) >> shift;
 }
 
-/*
- * The debt of a bucket now, 0 to 2 @depth_ns. The upper bound matters after the
- * rate was changed: a debt made under a longer burst is forgiven down to it.
- */
-static inline __attribute__((always_inline)) __u64 ebb_bucket_debt(__u64 full_ns, __u64 now_ns,
-								   __u64 depth_ns)
-{
-	__u64 debt;
-
-	if ((__s64)(full_ns - now_ns) <= 0)
-		return 0;
-	debt = full_ns - now_ns;
-	return debt < 2 * depth_ns ? debt : 2 * depth_ns;
-}
-
 enum ebb_take {
 	EBB_TAKE_STRICT, /* admitted while the debt stays within the depth */
 	EBB_TAKE_BORROW, /* admitted while there is a token left; the debt may end above the depth */

@@ -251,7 +251,8 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 	time_cell(table, &row->connect, row->connect.p99);
 	time_cell(table, &row->rtt, row->rtt.p50);
 	if (row->policy.limits.concurrent)
-		ebb_table_cell(table, "%" PRIu64 "/%u", (uint64_t)row->kernel.in_use, row->policy.limits.concurrent);
+		ebb_table_cell(table, "%" PRIu64 "/%u", (uint64_t)row->kernel.in_use,
+			       row->policy.limits.concurrent);
 	else
 		ebb_table_cell(table, "-");
 }
@@ -307,7 +308,8 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 			 share < 0 ? json_null() : json_real(share), "connect_seconds",
 			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
 			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
-			 row->policy.limits.concurrent ? json_integer(row->policy.limits.concurrent) : json_null());
+			 row->policy.limits.concurrent ? json_integer(row->policy.limits.concurrent)
+						       : json_null());
 }
 
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)

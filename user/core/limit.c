@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bpf/bucket.h"
-
-#define NS_PER_HOUR 3600000000000ULL
+#define NS_PER_HOUR ((unsigned __int128)3600000000000ULL)
 
 int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limit)
 {
@@ -17,15 +15,14 @@ int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limi
 		memset(ret_limit, 0, sizeof(*ret_limit));
 		return 0;
 	}
-	burst_ns = (unsigned __int128)burst * NS_PER_HOUR / per_hour;
+	burst_ns = burst * NS_PER_HOUR / per_hour;
 	if (burst == 0 || burst_ns > EBB_LIMIT_BURST_MAX_NS)
 		return -ERANGE;
 	limit.burst_ns = burst_ns > 0 ? (uint64_t)burst_ns : 1;
 	/* mult / 2^shift = ns for one unit, with 32 significant bits: a cost of 2^32 units fits into 64 bits */
-	while (limit.shift < 62 &&
-	       ((unsigned __int128)NS_PER_HOUR << (limit.shift + 1)) / per_hour < (1ULL << 32))
+	while (limit.shift < 62 && (NS_PER_HOUR << (limit.shift + 1)) / per_hour < (1ULL << 32))
 		limit.shift++;
-	limit.mult = (uint64_t)((((unsigned __int128)NS_PER_HOUR << limit.shift) + per_hour / 2) / per_hour);
+	limit.mult = (uint64_t)(((NS_PER_HOUR << limit.shift) + per_hour / 2) / per_hour);
 	*ret_limit = limit;
 	return 0;
 }

@@ -12,11 +12,12 @@
 
 #define EBB_LIMIT_BYTES_MAX 1000000000000ULL /* bytes/s: 1 TB/s */
 
+#define EBB_LIMIT_BURST_MAX_NS 604800000000000ULL /* a full bucket lasts 7 days at most */
+
 /*
  * A bucket of @burst units that refills at @per_hour units an hour; @per_hour 0 is no
- * limit. -ERANGE: the burst lasts longer than EBB_LIMIT_BURST_MAX_NS, or is 0.
+ * limit. -ERANGE: the burst is 0, or lasts too long.
  */
-#define EBB_LIMIT_BURST_MAX_NS (7ULL * 86400 * 1000000000)
 int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limit);
 
 /* The units that are left now, as metrics show them. */
