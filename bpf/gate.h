@@ -199,19 +199,22 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 
 /* ------------------------------------------------------------- concurrency -- */
 
-/* Never over @limit: by compare-and-swap, after 8 lost tries by add and undo. */
+/* Never over @limit: by compare-and-swap, after 8 lost tries and one more look by add and undo. */
 static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
 							       __u32 *io_errors)
 {
-	__u64 old;
+	__u64 old = EBB_LOAD(gate->in_use), seen;
 
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		old = EBB_LOAD(gate->in_use);
 		if (old >= limit)
 			return 0;
-		if (EBB_CAS(&gate->in_use, old, old + 1) == old)
+		seen = EBB_CAS(&gate->in_use, old, old + 1);
+		if (seen == old)
 			return 1;
+		old = seen;
 	}
+	if (old >= limit)
+		return 0;
 	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
 	/* over for the moment between add and undo; nobody passes on the strength of it */
 	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
