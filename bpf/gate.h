@@ -199,6 +199,15 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 
 /* ------------------------------------------------------------- concurrency -- */
 
+/* The way of those that lose: over for the moment between add and undo; nobody passes on the strength of it. */
+static inline __attribute__((always_inline)) int ebb_slot_add(struct ebb_gate *gate, __u32 limit)
+{
+	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
+		return 1;
+	__sync_fetch_and_add(&gate->in_use, (__u64)-1);
+	return 0;
+}
+
 /* Never over @limit: by compare-and-swap, after 8 lost tries and one more look by add and undo. */
 static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
 							       __u32 *io_errors)
@@ -216,11 +225,7 @@ static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *
 	if (old >= limit)
 		return 0;
 	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
-	/* over for the moment between add and undo; nobody passes on the strength of it */
-	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
-		return 1;
-	__sync_fetch_and_add(&gate->in_use, (__u64)-1);
-	return 0;
+	return ebb_slot_add(gate, limit);
 }
 
 /* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
