@@ -138,6 +138,9 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 	payment.admitted = (took & EBB_TOOK) != 0;
 	if (payment.admitted)
 		payment.debt_ns += cost;
+	else
+		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
+				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS);
 	return payment;
 }
 
