@@ -38,6 +38,13 @@ struct ebb_answer {
 	__u32 pad;
 };
 
+/* Who asks. UDP has no results of its own, so it is never a probe. */
+enum ebb_asker {
+	EBB_ASKER_TCP,
+	EBB_ASKER_UDP_CONNECT,
+	EBB_ASKER_UDP_SEND, /* a datagram of an unconnected socket: asks for no slot, and no connection */
+};
+
 /* What became of a result. */
 #define EBB_RESULT_COUNTED   1U /* it moved the facts */
 #define EBB_RESULT_PULLED    2U /* it opened the gate */
@@ -229,9 +236,15 @@ static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate
 
 /* --------------------------------------------------------------------- ask -- */
 
+/*
+ * UDP passes a half-open gate. A gate that only UDP uses would never have the result
+ * that ends the state, and would refuse for ever; one that it shares with TCP has its
+ * time of being open behind it, and TCP's probes say what comes next.
+ */
 static inline __attribute__((always_inline)) void
-ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns, enum ebb_asker asker,
+		struct ebb_answer *ret_answer)
 {
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
@@ -260,7 +273,7 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		ret_answer->cause = EBB_CAUSE_OVERRIDE;
 		return;
 	}
-	if (state == EBB_STATE_HALF_OPEN) {
+	if (state == EBB_STATE_HALF_OPEN && asker == EBB_ASKER_TCP) {
 		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
 		if (probe >= 0) {
 			ret_answer->kind = EBB_ANSWER_PROBE;
@@ -268,8 +281,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 			ret_answer->mute = 0;
 		}
 	}
-	if (state != EBB_STATE_CLOSED && ret_answer->kind == EBB_ANSWER_PASS &&
-	    override_state != EBB_OVERRIDE_CLOSE) {
+	if (state != EBB_STATE_CLOSED && (state != EBB_STATE_HALF_OPEN || asker == EBB_ASKER_TCP) &&
+	    ret_answer->kind == EBB_ANSWER_PASS && override_state != EBB_OVERRIDE_CLOSE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
 			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
@@ -277,6 +290,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
+	if (asker == EBB_ASKER_UDP_SEND)
+		return;
 	concurrent = in_force ? ebb_concurrent_in_force(policy, now_ns) : 0;
 	if (concurrent) {
 		if (ebb_slot_take(gate, concurrent, &ret_answer->errors)) {
@@ -290,6 +305,13 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		ret_answer->kind = EBB_ANSWER_DENY;
 		ret_answer->cause = EBB_CAUSE_CONCURRENCY;
 	}
+}
+
+static inline __attribute__((always_inline)) void
+ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
 }
 
 /* ----------------------------------------------------------------- results -- */

@@ -103,7 +103,7 @@ enum bench_arm {
 	BENCH_ARM_MAX,
 };
 
-#define BENCH_HOOKS 4
+#define BENCH_HOOKS 6
 
 struct bench_hooks {
 	struct ebb_loader *loader;

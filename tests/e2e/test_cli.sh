@@ -340,7 +340,7 @@ call status --pin "$pin"
 says 'status says when it was last heard of' "agent +dead, was pid $agent.* last heard of at "
 
 prints 'detach' detach --pin "$pin"
-says 'detach: says what it did' '^detached 4 programs, removed [0-9]+ pins from '
+says 'detach: says what it did' '^detached 6 programs, removed [0-9]+ pins from '
 check 'detach: nothing is left' nothing_left
 fails 5 'nothing.* is pinned' detach --pin "$pin"
 

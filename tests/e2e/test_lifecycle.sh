@@ -95,7 +95,7 @@ is 'and what is pinned goes on' "$(attached) $(connect 127.0.0.1 "$dead")" '4 EH
 
 # ------------------------------------------------------------------------------------- detach --
 
-like 'detach' "$(ebb detach)" '^detached 4 programs'
+like 'detach' "$(ebb detach)" '^detached 6 programs'
 is 'detach: no pin, no program' "$(ls -d "$pin" 2>/dev/null)$(attached)" 0
 is 'detach: nothing is refused' "$(connect 127.0.0.1 "$dead")" ECONNREFUSED
 is 'detach: no map is left' "$(bpftool map show | grep -c "pids ebb($agent)")" 0
@@ -134,7 +134,7 @@ mkdir "$cgroup/child"
 run_agent --pin "$pin-child" --cgroup "$cgroup/child" --listen 127.0.0.1:0
 check 'its cgroup can be removed' rmdir "$cgroup/child"
 check 'a removed cgroup: not ready' wait_for 8 is_status /health/ready 503
-like 'a removed cgroup: health says so' "$(curl -s --max-time 5 "http://$address/health" | json 'd["components"]["programs"]["why"]')" '0 of 4 programs attached'
+like 'a removed cgroup: health says so' "$(curl -s --max-time 5 "http://$address/health" | json 'd["components"]["programs"]["why"]')" '0 of 6 programs attached'
 check 'a removed cgroup: it goes on' is_status /health/live 200
 stop_timed TERM
 is 'a removed cgroup: ends in order' "$status" 0

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
 
@@ -40,6 +41,7 @@ struct ebb_loader {
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
+	bool cast; /* the kernel has bpf_rdonly_cast */
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -214,6 +216,19 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
+static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	struct btf *btf = o->no_rdonly_cast ? NULL : btf__load_vmlinux_btf();
+
+	l->cast = btf && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+}
+
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -257,6 +272,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
+	choose_programs(l, o);
 	r = ebb_bpf__load(l->skeleton);
 	if (r < 0)
 		return explain_load(r, l->pin_dir, why);
@@ -363,10 +379,14 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_release;
 	case EBB_HOOK_SOCKOPS:
 		return l->skeleton->progs.ebb_sockops;
+	case EBB_HOOK_SENDMSG6:
+		return l->skeleton->progs.ebb_sendmsg6;
+	case EBB_HOOK_SENDMSG4:
+		return l->cast ? l->skeleton->progs.ebb_sendmsg4 : l->skeleton->progs.ebb_sendmsg4_b;
 	case EBB_HOOK_CONNECT6:
 		return l->skeleton->progs.ebb_connect6;
 	default:
-		return l->skeleton->progs.ebb_connect4;
+		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
 }
 
