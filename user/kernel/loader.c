@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
 
@@ -219,10 +218,7 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 /* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
 static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
 {
-	struct btf *btf = o->no_rdonly_cast ? NULL : btf__load_vmlinux_btf();
-
-	l->cast = btf && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	btf__free(btf);
+	l->cast = !o->no_rdonly_cast && ebb_probe_cast() == 0;
 	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
 	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
 	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
