@@ -41,6 +41,7 @@ struct ebb_loader {
 	bool took_over;
 	bool attached;
 	bool packets; /* the optional program is attached */
+	bool cast; /* the kernel has bpf_rdonly_cast */
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -215,6 +216,16 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
+static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	l->cast = !o->no_rdonly_cast && ebb_probe_cast() == 0;
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+}
+
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -258,6 +269,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
+	choose_programs(l, o);
 	r = ebb_bpf__load(l->skeleton);
 	if (r < 0)
 		return explain_load(r, l->pin_dir, why);
@@ -364,12 +376,16 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_release;
 	case EBB_HOOK_SOCKOPS:
 		return l->skeleton->progs.ebb_sockops;
+	case EBB_HOOK_SENDMSG6:
+		return l->skeleton->progs.ebb_sendmsg6;
+	case EBB_HOOK_SENDMSG4:
+		return l->cast ? l->skeleton->progs.ebb_sendmsg4 : l->skeleton->progs.ebb_sendmsg4_b;
 	case EBB_HOOK_CONNECT6:
 		return l->skeleton->progs.ebb_connect6;
 	case EBB_HOOK_EGRESS:
 		return l->skeleton->progs.ebb_egress;
 	default:
-		return l->skeleton->progs.ebb_connect4;
+		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
 }
 

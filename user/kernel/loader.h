@@ -19,7 +19,8 @@ struct ebb_loader_options {
 	uint32_t destinations; /* capacities, ~other not counted */
 	uint32_t pairs;
 	uint32_t endpoints;
-	bool no_set_retval; /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_set_retval;  /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_rdonly_cast; /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
 };
 
 /*
