@@ -52,7 +52,8 @@ static const struct ebb_option list_options[] = {
 	{"workload", "PATTERN", NULL,
 	 "only what this workload uses: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
 	{"sort", "KEY", "name",
-	 "name, or the greatest first: state, since, active, connects, failed, window, denied, p50, p99, rtt",
+	 "name, or the greatest first: state, since, active, connects, failed, window, denied, sent, recv, "
+	 "dropped, p50, p99, rtt",
 	 0},
 	EBB_OPTIONS_END,
 };
