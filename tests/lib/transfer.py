@@ -3,17 +3,19 @@
 """Moves a known number of bytes over TCP, both ways, and says how many.
 
     transfer.py serve [ADDRESS]                      prints its port; HTTP/1.1 with keep-alive, until it is killed
-    transfer.py send [--end HOW] ADDRESS PORT N M    sends N bytes and receives M on one connection
+    transfer.py send [OPTION...] ADDRESS PORT N M    sends N bytes and receives M on one connection
 
 The server answers PUT with the number of bytes that it took, GET /N with N bytes. 'send' speaks to it
 in a language of its own, whose first line is no HTTP. It prints as JSON what the program wrote and
 read and what TCP says it retransmitted (TCP_INFO), with the connection idle and nothing in flight.
-HOW a connection ends: close (the default), reset (by us), peer-reset.
+--end HOW says how the connection ends: close (the default), reset (by us), peer-reset. With --until FILE
+it stays idle until there is such a file.
 """
 
 import argparse
 import http.server
 import json
+import os
 import socket
 import struct
 import sys
@@ -123,6 +125,8 @@ def send(options):
         sent += len(piece)
     if not received_all.wait(60):
         sys.exit('the answer does not come')
+    while options.until and not os.path.exists(options.until):
+        time.sleep(0.01)
     sock.sendall(b'.')
     sent += 1
     settle(sock)
@@ -146,6 +150,7 @@ def main():
     command.add_argument('address', nargs='?', default='127.0.0.1')
     command = commands.add_parser('send')
     command.add_argument('--end', choices=['close', 'reset', 'peer-reset'], default='close')
+    command.add_argument('--until')
     command.add_argument('address')
     command.add_argument('port', type=int)
     command.add_argument('send', type=int)
