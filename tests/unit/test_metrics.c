@@ -35,7 +35,7 @@ static char *render_with(struct fake *fake, enum ebb_metrics_format format, size
 			 void (*meddle)(struct fake *fake))
 {
 	struct ebb_metrics_writer *writer = writer_new(fake, format);
-	_cleanup_free_ char *piece = fake_alloc(chunk, 1);
+	_cleanup_free_ char *piece = fake_zeroed(chunk, 1);
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -228,7 +228,7 @@ static struct fake *small_node(void)
 	fake->view.gates[pair->gate].pull =
 		ebb_word(2, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS - 1000000000ULL));
 
-	fake->kernel.errors[EBB_ERR_EVENT_LOST] = 11;
+	fake->view.kernel->errors[EBB_ERR_EVENT_LOST] = 11;
 	return fake;
 }
 
@@ -655,7 +655,7 @@ static void a_slot_given_away_ends_with_its_old_owner(void **state)
 {
 	struct fake *fake = fake_new(4, 4);
 	struct ebb_metrics_writer *writer;
-	_cleanup_free_ char *text = fake_alloc(1, 65536);
+	_cleanup_free_ char *text = fake_zeroed(1, 65536);
 	ssize_t n, used = 0;
 
 	(void)state;
@@ -689,8 +689,8 @@ static void indices_out_of_range_are_survived(void **state)
 	fake_pair(fake, 1, 1, 5)->gate = 4000000000U;
 	fake_pair(fake, 2, 1, 6)->dst = 4000000000U;
 	fake->view.pairs[0].dst = 3;
-	fake->kernel.dst_high = UINT32_MAX;
-	fake->kernel.pair_high = UINT32_MAX;
+	fake->view.kernel->dst_high = UINT32_MAX;
+	fake->view.kernel->pair_high = UINT32_MAX;
 	fake->view.verdicts[0].word = ebb_word(1, 7, 0);
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_true(value_of(text,
@@ -841,8 +841,8 @@ static void the_agent_tells_its_own_state(void **state)
 	assert_true(value_of(enforcing, "ebb_enforcement_active") == 1);
 
 	ebb_health_set(&fake->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, 1, "detached");
-	fake->agent.heartbeat_ns = 0;
-	fake->agent.started_ns = FAKE_NOW_NS - 3000000000ULL;
+	fake->view.agent->heartbeat_ns = 0;
+	fake->view.agent->started_ns = FAKE_NOW_NS - 3000000000ULL;
 	broken = render(fake, EBB_METRICS_TEXT);
 	assert_true(value_of(broken, "ebb_enforcement_active") == 0);
 	assert_true(value_of(broken, "ebb_lease_age_seconds") == 3);

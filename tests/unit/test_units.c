@@ -286,6 +286,29 @@ static void counts_are_shown_to_three_digits(void **state)
 		assert_string_equal(ebb_format_count(cases[i].count, buffer, sizeof(buffer)), cases[i].text);
 }
 
+static void bytes_are_shown_in_powers_of_1000(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {
+		{0, "0B"},
+		{999, "999B"},
+		{1000, "1.00kB"},
+		{12345, "12.3kB"},
+		{999499, "999kB"},
+		{999500, "1.00MB"},
+		{4560000000, "4.56GB"},
+		{1000000000000, "1.00TB"},
+		{UINT64_MAX, "18.4EB"},
+	};
+	char buffer[EBB_FORMAT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_string_equal(ebb_format_bytes(cases[i].bytes, buffer, sizeof(buffer)), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test(decimals_are_taken_exactly_up_to_what_follows),
 		cmocka_unit_test(durations_are_shown_to_three_digits),
 		cmocka_unit_test(counts_are_shown_to_three_digits),
+		cmocka_unit_test(bytes_are_shown_in_powers_of_1000),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

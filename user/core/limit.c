@@ -388,6 +388,23 @@ double ebb_limit_rate(const struct ebb_limit *limit)
 	return (double)limit->per_hour / 3600;
 }
 
+void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits)
+{
+	struct ebb_limits limits = policy->limits;
+	uint32_t given = policy->by_hand.given;
+
+	if (policy->by_hand_until_ns != 0 && now_ns >= policy->by_hand_until_ns)
+		given = 0;
+	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
+		if (given & (1U << kind))
+			limits.bucket[kind] = policy->by_hand.bucket[kind];
+	}
+	if (given & EBB_GIVEN_CONCURRENT)
+		limits.concurrent = policy->by_hand.concurrent;
+	limits.given = given;
+	*ret_limits = limits;
+}
+
 static uint32_t asks_of(const struct ebb_limits *limits)
 {
 	uint32_t asks = 0;

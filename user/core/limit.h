@@ -68,6 +68,13 @@ double ebb_limit_available(const struct ebb_limit *limit, uint64_t full_ns, uint
 /* Units per second. */
 double ebb_limit_rate(const struct ebb_limit *limit);
 
+/*
+ * What holds at a gate now, by the rule of bpf/limit.h: what an operator gave by hand, while it
+ * lasts, else what is configured. ret_limits->given: which of these are an operator's. A bucket
+ * with per_hour 0, and concurrent 0, is no limit.
+ */
+void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits);
+
 /* Keeps policy->asks true; to be called after each change of its limits. */
 void ebb_limits_summarize(struct ebb_policy *io_policy);
 

@@ -43,4 +43,7 @@ const char *ebb_format_duration(uint64_t ns, char *buffer, size_t size);
 /* "999", "12.3k", "4.56M" */
 const char *ebb_format_count(uint64_t count, char *buffer, size_t size);
 
+/* "999B", "12.3kB", "4.56MB": a kB is 1000 bytes. */
+const char *ebb_format_bytes(uint64_t bytes, char *buffer, size_t size);
+
 #endif /* EBB_LIB_UNITS_H */
