@@ -210,12 +210,9 @@ const char *ebb_limit_format(const struct ebb_limit *limit, uint32_t kind, char 
 
 const char *ebb_limit_format_units(double units, uint32_t kind, char *buffer, size_t size)
 {
-	char count[EBB_FORMAT_MAX];
-
 	assert(kind < EBB_LIMIT_MAX);
-	(void)snprintf(buffer, size, "%s%s", ebb_format_count((uint64_t)units, count, sizeof(count)),
-		       kind == EBB_LIMIT_BYTES ? "B" : "");
-	return buffer;
+	return kind == EBB_LIMIT_BYTES ? ebb_format_bytes((uint64_t)units, buffer, size)
+				       : ebb_format_count((uint64_t)units, buffer, size);
 }
 
 /* ------------------------------------------------------------ reading -- */
@@ -432,20 +429,6 @@ void ebb_limits_summarize(struct ebb_policy *io_policy)
 bool ebb_limits_by_hand(const struct ebb_policy *policy, uint64_t now_ns)
 {
 	return policy->by_hand.given && (!policy->by_hand_until_ns || now_ns < policy->by_hand_until_ns);
-}
-
-void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits)
-{
-	struct ebb_limits limits = policy->limits;
-
-	limits.given = ebb_limits_by_hand(policy, now_ns) ? policy->by_hand.given : 0;
-	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
-		if (limits.given & (1U << kind))
-			limits.bucket[kind] = policy->by_hand.bucket[kind];
-	}
-	if (limits.given & EBB_GIVEN_CONCURRENT)
-		limits.concurrent = policy->by_hand.concurrent;
-	*ret_limits = limits;
 }
 
 /*

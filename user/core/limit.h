@@ -80,9 +80,6 @@ void ebb_limits_summarize(struct ebb_policy *io_policy);
 
 /* ------------------------------------------------------------ by hand -- */
 
-/* What is in force; ret_limits->given: which of it an operator gave by hand. */
-void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits);
-
 /* Does anything stand by hand whose time is not over? */
 bool ebb_limits_by_hand(const struct ebb_policy *policy, uint64_t now_ns);
 
