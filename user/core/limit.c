@@ -369,6 +369,16 @@ int ebb_limit_parse(const char *text, uint32_t kind, struct ebb_limit *ret_limit
 	return ebb_limit_make(per_hour, burst, ret_limit);
 }
 
+int ebb_limit_parse_concurrent(const char *text, uint32_t *ret_concurrent)
+{
+	uint32_t concurrent = 0;
+
+	if (strcmp(text, "none") != 0 && strcmp(text, "off") != 0 && ebb_parse_u32(text, &concurrent) < 0)
+		return -EINVAL;
+	*ret_concurrent = concurrent;
+	return 0;
+}
+
 /* ------------------------------------------------------------ numbers -- */
 
 double ebb_limit_available(const struct ebb_limit *limit, uint64_t full_ns, uint64_t now_ns)
