@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpf/limit.h"
 #include "core/limit.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -355,7 +354,7 @@ static struct ebb_policy configured(void)
 	return policy;
 }
 
-/* As the kernel sees it (bpf/limit.h); what user space says must be the same. */
+/* That the kernel sees the same is tested in test_limit_in_force.c. */
 static void is_in_force(const struct ebb_policy *policy, uint64_t now_ns, const char *wanted)
 {
 	struct ebb_limits limits;
@@ -364,18 +363,10 @@ static void is_in_force(const struct ebb_policy *policy, uint64_t now_ns, const 
 
 	ebb_limits_in_force(policy, now_ns, &limits);
 	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
-		const struct ebb_limit *kernel = ebb_limit_in_force(policy, kind, now_ns);
-
-		assert_int_equal(kernel ? kernel->per_hour : 0, limits.bucket[kind].per_hour);
-		if (kernel)
-			assert_memory_equal(kernel, &limits.bucket[kind], sizeof(*kernel));
-		assert_int_equal(!!(limits.given & (1U << kind)),
-				 ebb_limit_by_hand(policy, 1U << kind, now_ns));
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s ",
 					 ebb_limit_format_rate(&limits.bucket[kind], kind, one, sizeof(one)),
 					 limits.given & (1U << kind) ? "*" : "");
 	}
-	assert_int_equal(ebb_concurrent_in_force(policy, now_ns), limits.concurrent);
 	(void)snprintf(text + used, sizeof(text) - used, "%u%s", limits.concurrent,
 		       limits.given & EBB_GIVEN_CONCURRENT ? "*" : "");
 	assert_string_equal(text, wanted);

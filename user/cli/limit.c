@@ -3,7 +3,7 @@
  * 'ebb limit set' and 'ebb limit clear': what an operator says by hand, written into the pinned
  * maps at once. Works with the agent dead; it keeps what stands when it comes back.
  */
-#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +15,9 @@
 #define SECOND	     1000000000ULL
 #define FOR_MAX	     (365 * 86400 * SECOND)
 #define LOCK_WAIT_NS (5 * SECOND)
+
+/* A tick comes at least once a second. */
+#define ATTACH_WAIT_NS (5 * SECOND / 2)
 
 /* ------------------------------------------------------------ options -- */
 
@@ -139,20 +142,28 @@ static bool is_attached(const struct ebb_look *look, const char *hook)
 	return false;
 }
 
-/* An agent that lives attaches what a limit needs within a second; a dead one does not. */
-static void warn_of_missing(const struct ebb_args *args, const struct ebb_look *look,
-			    const struct ebb_limits *limits)
+/*
+ * What sees packets is attached by the agent at its next tick, as soon as a policy asks for it.
+ * Says so when that does not happen; an agent that is dead is not waited for.
+ */
+static void wait_for_programs(const struct ebb_args *args, struct ebb_session *session,
+			      const struct ebb_limits *limits)
 {
 	bool packets = limits->bucket[EBB_LIMIT_BYTES].per_hour || limits->bucket[EBB_LIMIT_PACKETS].per_hour;
+	const struct ebb_look *look = &session->look;
+	uint64_t end_ns = look->now_ns + ATTACH_WAIT_NS;
 
-	if (ebb_agent_state(look->view->agent, look->now_ns) == EBB_AGENT_RUNNING)
-		return;
+	while (packets && !is_attached(look, "egress") && look->now_ns < end_ns &&
+	       ebb_agent_state(look->view->agent, look->now_ns) == EBB_AGENT_RUNNING) {
+		(void)poll(NULL, 0, 20);
+		ebb_session_look(args, session);
+	}
 	if (!is_attached(look, "connect4"))
 		(void)ebb_fail(args, EBB_EXIT_DONE,
 			       "warning: nothing is attached: limits hold as soon as 'ebb run' runs again");
 	else if (packets && !is_attached(look, "egress"))
 		(void)ebb_fail(args, EBB_EXIT_DONE,
-			       "warning: no agent runs and no program looks at packets: limits of bytes and packets hold as soon as 'ebb run' runs again");
+			       "warning: no program looks at packets and no agent attaches one: limits of bytes and packets hold as soon as 'ebb run' runs again");
 }
 
 static enum ebb_exit carry_out(const struct ebb_args *args, const struct order *order)
@@ -175,7 +186,7 @@ static enum ebb_exit carry_out(const struct ebb_args *args, const struct order *
 		if (order->change && row.policy.mode != EBB_MODE_ENFORCE)
 			(void)puts("mode is observe: nothing is refused or dropped, only counted");
 		if (order->change)
-			warn_of_missing(args, &session.look, order->change);
+			wait_for_programs(args, &session, order->change);
 	}
 	ebb_session_close(&session);
 	return code;
