@@ -117,7 +117,8 @@ const struct ebb_limit_kind_info *ebb_limit_kind_info(uint32_t kind)
 int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limit)
 {
 	struct ebb_limit limit = {.per_hour = per_hour, .burst = burst};
-	unsigned __int128 burst_ns;
+	unsigned __int128 burst_ns, singles_ns;
+	uint64_t single_ns;
 
 	if (per_hour == 0) {
 		memset(ret_limit, 0, sizeof(*ret_limit));
@@ -127,10 +128,15 @@ int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limi
 	if (burst == 0 || burst_ns > EBB_LIMIT_BURST_MAX_NS)
 		return -ERANGE;
 	limit.burst_ns = burst_ns > 0 ? (uint64_t)burst_ns : 1;
-	/* mult / 2^shift = ns for one unit, with 32 significant bits: a cost of 2^32 units fits into 64 bits */
+	/* mult / 2^shift = ns for one unit, with at least 32 significant bits and at most 42: 2^20 units fit */
 	while (limit.shift < 62 && (NS_PER_HOUR << (limit.shift + 1)) / per_hour < (1ULL << 32))
 		limit.shift++;
 	limit.mult = (uint64_t)(((NS_PER_HOUR << limit.shift) + per_hour / 2) / per_hour);
+	/* units taken one by one are rounded one by one: as many as the burst go in, not one more or less */
+	single_ns = (limit.mult + ((1ULL << limit.shift) >> 1)) >> limit.shift;
+	singles_ns = (unsigned __int128)burst * single_ns;
+	if ((singles_ns > burst_ns ? singles_ns - burst_ns : burst_ns - singles_ns) < single_ns)
+		limit.burst_ns = (uint64_t)singles_ns;
 	*ret_limit = limit;
 	return 0;
 }
@@ -387,7 +393,7 @@ double ebb_limit_available(const struct ebb_limit *limit, uint64_t full_ns, uint
 
 	if (limit->burst_ns == 0 || debt >= limit->burst_ns)
 		return 0;
-	return (double)limit->burst * (double)(limit->burst_ns - debt) / (double)limit->burst_ns;
+	return (double)limit->burst * (1 - (double)debt / (double)limit->burst_ns);
 }
 
 double ebb_limit_rate(const struct ebb_limit *limit)
