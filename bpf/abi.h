@@ -309,8 +309,8 @@ static inline __u64 ebb_probe_slot_deadline(__u64 slot)
 }
 
 /*
- * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. The upper bound matters after the
- * rate was changed: a debt made under a longer burst is forgiven down to it.
+ * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. It can be more: one packet may be
+ * larger than the bucket, and a debt stays when the limit is changed.
  */
 static inline __u64 ebb_bucket_debt(__u64 full_ns, __u64 now_ns, __u64 depth_ns)
 {
@@ -500,7 +500,7 @@ _Static_assert(sizeof(struct ebb_limits) == 128, "map value layout is ABI");
  * Agent and command line. One for each destination slot; free slots hold the defaults.
  *
  * Tolerated: a packet that comes while a limit is being rewritten may be charged by
- * half of the old and half of the new; no debt can be more than two bursts.
+ * half of the old and half of the new; a debt that cannot be is forgiven (ebb_bucket_forgive()).
  */
 struct ebb_policy {
 	__u64	arm;			/* for a gate without a verdict */

@@ -102,7 +102,10 @@ static __noinline int let_go(struct ebb_conn *conn)
 	return 0;
 }
 
-/* Gives back what an answer took, when the socket could not be made to remember it. */
+/*
+ * Gives back what an answer took, when the socket could not be made to remember it. Its
+ * token of the connection rate stays taken: it is let through, and is one connection.
+ */
 static __noinline int take_back(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
 {
 	if (!gate || !answer)

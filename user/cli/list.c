@@ -224,7 +224,7 @@ static const struct ebb_column columns[] = {
 	{"RECV", EBB_ALIGN_RIGHT, true, 7},	   {"DROPPED", EBB_ALIGN_RIGHT, true, 0},
 	{"WOULD DROP", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 9},
 	{"P95", EBB_ALIGN_RIGHT, false, 11},	   {"P99", EBB_ALIGN_RIGHT, false, 8},
-	{"RTT", EBB_ALIGN_RIGHT, false, 10},	   {"LIMIT", EBB_ALIGN_RIGHT, true, 12},
+	{"RTT", EBB_ALIGN_RIGHT, false, 10},	   {"LIMITS", EBB_ALIGN_LEFT, true, 12},
 };
 
 static void time_cell(struct ebb_table *table, const struct ebb_times *times, uint64_t ns)
@@ -246,8 +246,8 @@ static void count_cell(struct ebb_table *table, uint64_t count)
 
 static void row_cells(struct ebb_table *table, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
+	char text[EBB_FORMAT_MAX], limits[EBB_LIMITS_CELL_MAX];
 	double share = ebb_window_share(row);
-	char text[EBB_FORMAT_MAX];
 
 	ebb_table_cell(table, "%s", row->name);
 	ebb_table_cell(table, "%s", row->workload ? row->workload : "-");
@@ -276,11 +276,7 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 	time_cell(table, &row->connect, row->connect.p95);
 	time_cell(table, &row->connect, row->connect.p99);
 	time_cell(table, &row->rtt, row->rtt.p50);
-	if (row->policy.limits.concurrent)
-		ebb_table_cell(table, "%" PRIu64 "/%u", (uint64_t)row->kernel.in_use,
-			       row->policy.limits.concurrent);
-	else
-		ebb_table_cell(table, "-");
+	ebb_table_cell(table, "%s", ebb_limits_cell(look, row, limits, sizeof(limits)));
 }
 
 int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
@@ -318,9 +314,11 @@ static json_t *workload_json(const struct ebb_gate_row *row)
 static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	double share = ebb_window_share(row);
+	struct ebb_limits limits;
 
+	ebb_gate_limits(look, row, &limits);
 	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
-			 "s:{s:o, s:o}}",
+			 "s:{s:o, s:o}, s:o}",
 			 "destination", row->name, "workload", workload_json(row), "scope",
 			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->policy.mode), "state",
 			 ebb_gate_state_name(row), "refuses", ebb_gate_refuses(row), "since_timestamp",
@@ -334,8 +332,8 @@ static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row
 			 share < 0 ? json_null() : json_real(share), "connect_seconds",
 			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
 			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
-			 row->policy.limits.concurrent ? json_integer(row->policy.limits.concurrent)
-						       : json_null());
+			 limits.concurrent ? json_integer(limits.concurrent) : json_null(), "limits",
+			 ebb_limits_json(look, row));
 }
 
 json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)

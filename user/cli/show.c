@@ -260,11 +260,6 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 	ebb_table_cell(table, "%s",
 		       p->on_agent_loss == EBB_LOSS_HOLD ? "hold: verdicts go on after its lease"
 							 : "release: nothing is refused after its lease");
-	ebb_table_cell(table, "concurrent");
-	if (p->limits.concurrent)
-		ebb_table_cell(table, "%u connections, open and opening", p->limits.concurrent);
-	else
-		ebb_table_cell(table, "no limit");
 }
 
 static int settings_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
@@ -336,7 +331,7 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 
 static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
-	char sentence[SENTENCE_MAX];
+	char sentence[SENTENCE_MAX], limits[EBB_LIMITS_CELL_MAX];
 	struct ebb_table *table;
 	double share = ebb_window_share(row);
 	int r;
@@ -360,10 +355,9 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 		ebb_table_cell(table, "trips");
 		ebb_table_cell(table, "%u in a row: each opens for longer", row->memory.trips);
 	}
-	if (row->policy.limits.concurrent) {
-		ebb_table_cell(table, "in use");
-		ebb_table_cell(table, "%" PRIu64 " of %u connections", (uint64_t)row->kernel.in_use,
-			       row->policy.limits.concurrent);
+	if (strcmp(ebb_limits_cell(look, row, limits, sizeof(limits)), "-") == 0) {
+		ebb_table_cell(table, "limits");
+		ebb_table_cell(table, "none");
 	}
 	if (row->kernel.paced) {
 		ebb_table_cell(table, "paced");
@@ -372,6 +366,8 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	(void)fputc('\n', out);
 	r = ebb_table_print(table, out, 2, 0);
 	ebb_table_free(table);
+	if (r == 0)
+		r = ebb_limits_text(out, look, row);
 	return r < 0 ? r : transitions_text(out, look, row);
 }
 
@@ -494,7 +490,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 		if (p->count_mask & (1U << o))
 			count = append(count, json_string(ebb_outcome_name(o)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "mode",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "mode",
 			 ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
 			 (json_int_t)ebb_arm_failures(row->arm), "open_for_seconds",
@@ -504,7 +500,8 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 "probes", (json_int_t)p->probes, "close_after", (json_int_t)p->close_after,
 			 "reopen_after", (json_int_t)p->reopen_after, "probe_lease_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(p->probe_lease_ticks)), "concurrent",
-			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null());
+			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null(), "limits",
+			 ebb_limits_configured_json(p));
 }
 
 static json_t *transitions_json(const struct ebb_look *look, const struct ebb_gate_row *row)

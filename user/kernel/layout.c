@@ -114,6 +114,8 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 		}
 		count++;
 	}
+	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
+		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
 	*ret_count = count;

@@ -181,6 +181,36 @@ int ebb_parse_ratio(const char *text, double *ret_ratio)
 	return 0;
 }
 
+int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_divisor)
+{
+	const char *digits = *io_text;
+	size_t whole = strspn(digits, "0123456789"), used = whole, fraction = 0;
+	uint64_t number = 0, divisor = 1;
+
+	if (whole == 0)
+		return -EINVAL;
+	if (digits[whole] == '.') {
+		fraction = strspn(digits + whole + 1, "0123456789");
+		if (fraction == 0)
+			return -EINVAL;
+		used += 1 + fraction;
+		while (fraction > 0 && digits[whole + fraction] == '0')
+			fraction--;
+	}
+	if (whole + fraction > 18) /* 10^18 is the last that fits */
+		return -ERANGE;
+	for (size_t i = 0; i < whole; i++)
+		number = number * 10 + (uint64_t)(digits[i] - '0');
+	for (size_t i = 0; i < fraction; i++) {
+		number = number * 10 + (uint64_t)(digits[whole + 1 + i] - '0');
+		divisor *= 10;
+	}
+	*io_text += used;
+	*ret_number = number;
+	*ret_divisor = divisor;
+	return 0;
+}
+
 int ebb_parse_u64(const char *text, uint64_t *ret_number)
 {
 	uint64_t number;

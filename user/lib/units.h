@@ -22,6 +22,12 @@ int ebb_parse_ratio(const char *text, double *ret_ratio);
 /* A decimal number, finite, not negative. */
 int ebb_parse_number(const char *text, double *ret_number);
 
+/*
+ * The decimal number at *@io_text, exactly: "2.50MB" is 25 / 10 and leaves "MB". Up to 18
+ * digits, else -ERANGE.
+ */
+int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_divisor);
+
 /* A decimal whole number. */
 int ebb_parse_u32(const char *text, uint32_t *ret_number);
 int ebb_parse_u64(const char *text, uint64_t *ret_number);
