@@ -37,6 +37,7 @@
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
 #define COLLECT_NS	NS_PER_S
+#define LOCK_WAIT_NS	(5 * NS_PER_S) /* for a command that writes policies */
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -201,14 +202,20 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
+	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
-	r = ebb_collector_run(a->collector, now);
+	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
+	if (r == -EBUSY) /* nothing is in a hurry here */
+		return;
+	if (r == 0)
+		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
 	else if (r > 0)
@@ -403,10 +410,10 @@ static void write_policies(struct agent *a)
 	const struct ebb_agent_options *o = a->options;
 	struct ebb_policy policy = {
 		.mode = o->mode,
-		.scope = EBB_SCOPE_NODE,
+		.scope = o->scope,
 		.errno_code = o->errno_code,
 		.on_agent_loss = o->on_agent_loss,
-		.limits = {.concurrent = o->concurrent},
+		.limits = o->limits,
 	};
 	struct ebb_policy other;
 
@@ -513,8 +520,12 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		.release = release_slot,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
+	_cleanup_close_ int lock = -1;
 	int r;
 
+	r = ebb_policies_lock(o->pin_dir, LOCK_WAIT_NS, &lock, why);
+	if (r < 0)
+		return r;
 	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	r = write_agent(a, took_over);
 	if (r < 0)

@@ -115,6 +115,8 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 			return ebb_why(why, r, "cannot remove '%s': %s", path, ebb_strerror(r));
 		count++;
 	}
+	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
+		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
 	*ret_count = count;

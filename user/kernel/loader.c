@@ -243,6 +243,17 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 		       ebb_strerror(r));
 }
 
+static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
+}
+
 static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
 {
 	const struct ebb_view *view;
@@ -261,6 +272,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
+	r = make_policy_lock(l->pin_dir, why);
+	if (r < 0)
+		return r;
 	l->skeleton = ebb_bpf__open();
 	if (!l->skeleton) {
 		r = -errno;
