@@ -327,10 +327,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
-	if (!in_force)
-		return;
-	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns);
-	concurrent = ebb_concurrent_in_force(policy, now_ns);
+	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns, in_force);
+	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
 	if (!limit && !concurrent)
 		return;
 	cause = ebb_gate_admit(gate, limit, concurrent, now_ns, ret_answer);
