@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) __u64 ebb_bucket_owed(__u64 full_ns
  * never makes a debt smaller that another one made with a larger depth.
  */
 static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 owed_ns, __u64 cost_ns,
-								    __u64 depth_ns, enum ebb_take how)
+								    __u64 depth_ns, __u32 how)
 {
 	__u64 after = owed_ns + cost_ns;
 
@@ -65,6 +65,35 @@ static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 owed_n
 	if (how == EBB_TAKE_CHARGE && after > 2 * depth_ns)
 		after = owed_ns > 2 * depth_ns ? owed_ns : 2 * depth_ns;
 	return (__s64)after;
+}
+
+#define EBB_TRY_REFUSED 0
+#define EBB_TRY_TOOK	1
+#define EBB_TRY_LOST	2 /* to another processor: once more */
+
+/* One try. Returns the debt found << 2 | EBB_TRY_*. */
+EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
+{
+	__u64 old, debt;
+	__s64 after;
+
+	if (!full_ns)
+		return EBB_TRY_REFUSED;
+	old = EBB_LOAD(*full_ns);
+	debt = ebb_bucket_debt(old, now_ns, depth_ns);
+	after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
+	if (after < 0)
+		return debt << 2 | EBB_TRY_REFUSED;
+	if (EBB_CAS(full_ns, old, now_ns + (__u64)after) != old)
+		return debt << 2 | EBB_TRY_LOST;
+	return debt << 2 | EBB_TRY_TOOK;
+}
+
+/* Would it be admitted? Takes nothing. */
+static inline __attribute__((always_inline)) int
+ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, enum ebb_take how)
+{
+	return ebb_bucket_after(ebb_bucket_owed(EBB_LOAD(*full_ns), now_ns), cost_ns, depth_ns, how) >= 0;
 }
 
 /*
@@ -106,29 +135,17 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 								   __u64 cost_ns, __u64 depth_ns,
 								   enum ebb_take how, __u64 *ret_debt_ns)
 {
-	__u64 old = EBB_LOAD(*full_ns), seen;
-	__s64 after;
+	__u64 tried;
 
-	for (int i = 0; i <= EBB_CAS_TRIES; i++) {
-		*ret_debt_ns = ebb_bucket_debt(old, now_ns, depth_ns);
-		after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
-		if (after < 0)
-			return 0;
-		if (i == EBB_CAS_TRIES)
-			break;
-		seen = EBB_CAS(full_ns, old, now_ns + (__u64)after);
-		if (seen == old)
-			return EBB_TOOK;
-		old = seen;
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
+		*ret_debt_ns = tried >> 2;
+		if ((tried & 3) != EBB_TRY_LOST)
+			return (tried & 3) == EBB_TRY_TOOK ? EBB_TOOK : 0;
 	}
+	if (!ebb_bucket_admits(full_ns, now_ns, cost_ns, depth_ns, how))
+		return 0;
 	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, ret_debt_ns);
-}
-
-/* Would it be admitted? Takes nothing. */
-static inline __attribute__((always_inline)) int
-ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, enum ebb_take how)
-{
-	return ebb_bucket_after(ebb_bucket_owed(EBB_LOAD(*full_ns), now_ns), cost_ns, depth_ns, how) >= 0;
 }
 
 #define EBB_BUCKET_DEPTH_NS 1000000000ULL /* no caller asks with a depth above this and above the burst */

@@ -40,6 +40,13 @@ struct ebb_answer {
 	__u32 pad;
 };
 
+/* Who asks. UDP has no results of its own, so it is never a probe. */
+enum ebb_asker {
+	EBB_ASKER_TCP,
+	EBB_ASKER_UDP_CONNECT,
+	EBB_ASKER_UDP_SEND, /* a datagram of an unconnected socket: asks for no slot, and no connection */
+};
+
 /* What became of a result. */
 #define EBB_RESULT_COUNTED   1U /* it moved the facts */
 #define EBB_RESULT_PULLED    2U /* it opened the gate */
@@ -286,9 +293,15 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_admit(struct ebb_gat
 
 /* --------------------------------------------------------------------- ask -- */
 
+/*
+ * UDP passes a half-open gate. A gate that only UDP uses would never have the result
+ * that ends the state, and would refuse for ever; one that it shares with TCP has its
+ * time of being open behind it, and TCP's probes say what comes next.
+ */
 static inline __attribute__((always_inline)) void
-ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns, enum ebb_asker asker,
+		struct ebb_answer *ret_answer)
 {
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
@@ -318,7 +331,7 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		ret_answer->cause = EBB_CAUSE_OVERRIDE;
 		return;
 	}
-	if (state == EBB_STATE_HALF_OPEN) {
+	if (state == EBB_STATE_HALF_OPEN && asker == EBB_ASKER_TCP) {
 		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
 		if (probe >= 0) {
 			ret_answer->kind = EBB_ANSWER_PROBE;
@@ -326,8 +339,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 			ret_answer->mute = 0;
 		}
 	}
-	if (state != EBB_STATE_CLOSED && ret_answer->kind == EBB_ANSWER_PASS &&
-	    override_state != EBB_OVERRIDE_CLOSE) {
+	if (state != EBB_STATE_CLOSED && (state != EBB_STATE_HALF_OPEN || asker == EBB_ASKER_TCP) &&
+	    ret_answer->kind == EBB_ANSWER_PASS && override_state != EBB_OVERRIDE_CLOSE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
 			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
@@ -335,10 +348,10 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
-	if (!in_force)
+	if (asker == EBB_ASKER_UDP_SEND)
 		return;
-	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns);
-	concurrent = ebb_concurrent_in_force(policy, now_ns);
+	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns, in_force);
+	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
 	if (!limit && !concurrent)
 		return;
 	cause = ebb_gate_admit(gate, limit, concurrent, now_ns, ret_answer);
@@ -350,6 +363,13 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 				       EBB_PROBE_NONE);
 	ret_answer->kind = EBB_ANSWER_DENY;
 	ret_answer->cause = cause;
+}
+
+static inline __attribute__((always_inline)) void
+ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
 }
 
 /* ----------------------------------------------------------------- results -- */

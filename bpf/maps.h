@@ -19,6 +19,7 @@
  *   kernels       one: our own failures             kernel              fixed size
  *   conns         socket -> what it holds           kernel              let through, counted
  *   notes         CPU -> the last decision          kernel              overwritten
+ *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       mix of endpoint, workload -> pair kernel              overwritten
  *   events        hints                             kernel              lost, counted: costs one tick
  *
@@ -65,7 +66,11 @@ struct ebb_conn {
 #define EBB_CONN_PACED	 256U /* counts in the gate's paced connections */
 #define EBB_CONN_UDP	 512U /* a connected UDP socket */
 
-/* The decision of a connect hook, for the CONNECT_CB in the same system call. */
+/*
+ * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a
+ * sendmsg hook (without has_conn and endpoint), for the egress hook of the datagram.
+ * It speaks for one attempt or one datagram: who has read it sets the cookie to 0.
+ */
 struct ebb_note {
 	__u64 cookie;
 	__u32 pair;
@@ -157,6 +162,7 @@ extern struct ebb_map_agents ebb_agent_v1 SEC(".maps");
 extern struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
 extern struct ebb_map_conns ebb_conn_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
+extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
 

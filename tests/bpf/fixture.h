@@ -36,6 +36,7 @@ struct fixture_options {
 	uint32_t pairs;	       /* 0: 64 */
 	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
+	bool no_rdonly_cast;
 	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
 
@@ -111,6 +112,7 @@ struct want {
 	uint64_t attempts;
 	uint64_t syn_sent;
 	uint64_t active;
+	uint64_t sent_packets;
 	uint64_t established;
 	uint64_t refused;
 	uint64_t timeout;

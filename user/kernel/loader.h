@@ -19,7 +19,8 @@ struct ebb_loader_options {
 	uint32_t destinations; /* capacities, ~other not counted */
 	uint32_t pairs;
 	uint32_t endpoints;
-	bool no_set_retval; /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_set_retval;  /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_rdonly_cast; /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
 };
 
 /*
@@ -43,6 +44,12 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why);
  * one is made and pinned. On an error no new link is left behind.
  */
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
+
+/*
+ * Attaches the program that sees every packet, or takes it away: it is there only while
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ */
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);

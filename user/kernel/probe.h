@@ -22,6 +22,7 @@ enum ebb_feature {
 	EBB_FEATURE_LINK,	/* bpf_link on cgroups */
 	EBB_FEATURE_PERFMON,	/* kernel pointers may be followed: sk_err */
 	EBB_FEATURE_SET_RETVAL, /* bpf_set_retval in connect hooks (6.1) */
+	EBB_FEATURE_CAST,	/* bpf_rdonly_cast (6.2) */
 	EBB_FEATURE_MAX,
 };
 
@@ -33,6 +34,9 @@ struct ebb_feature_result {
 	bool present;
 	int error; /* negative errno of the try, 0 when present */
 };
+
+/* Whether the kernel has bpf_rdonly_cast: 0, or a negative errno. */
+int ebb_probe_cast(void);
 
 /* Tries everything; fills EBB_FEATURE_MAX results. @pin_dir: where pins would go. */
 void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EBB_FEATURE_MAX]);
