@@ -19,8 +19,6 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
-#define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
-
 /*
  * The memory of the socket if it has a valid one, and the route either way. One copy
  * for all callbacks: what they cost is mostly code that has left the cache meanwhile.
@@ -104,7 +102,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 		pair = route.pair;
 	}
 	ebb_add(&pair->syn_sent, 1);
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | CALLBACKS);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
 
 /* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
@@ -161,7 +159,8 @@ static __noinline int failed(const struct ebb_route *route, struct ebb_conn *con
 	return 0;
 }
 
-static __always_inline void established(struct bpf_sock *sock, const struct tcp_sock *tp)
+static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
+					const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
@@ -169,6 +168,16 @@ static __always_inline void established(struct bpf_sock *sock, const struct tcp_
 
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
+	/* it began before we were attached, and nobody would see its end: left for seed.bpf.c to adopt */
+	if (!conn && !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG))
+		return;
+	if (conn && (conn->flags & EBB_CONN_ADOPTED)) {
+		/* it began before us, and its attempt was not counted; from here on its end is seen */
+		ebb_conn_opened(conn, route.pair);
+		ebb_conn_set(conn, EBB_CONN_SYN);
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
+		return;
+	}
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
@@ -202,7 +211,8 @@ static __always_inline void never_established(const struct ebb_route *route, str
 	};
 	__u32 outcome = ebb_outcome_connecting(&facts);
 
-	if (outcome >= EBB_OUTCOME_MAX)
+	/* the attempt of one that was adopted was not counted either */
+	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & EBB_CONN_ADOPTED)))
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
@@ -248,10 +258,8 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
 		was_established(&route, conn, tp, old_state);
-	if (!conn)
-		return;
-	ebb_conn_give_slot(conn, route.gate);
-	conn->flags = 0;
+	if (conn)
+		ebb_conn_end(conn, route.gate);
 }
 
 SEC("sockops")
@@ -266,7 +274,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		/* both ends opened at once (a self-connect): ours only if we saw it connect */
-		if ((ctx->bpf_sock_ops_cb_flags & CALLBACKS) != CALLBACKS)
+		if ((ctx->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
@@ -296,7 +304,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		established(sock, tp);
+		established(ctx, sock, tp);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		closed(sock, tp, ctx->args[0]);

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +21,7 @@
 #include "ebb.skel.h"
 #pragma GCC diagnostic pop
 
+#include "kernel/diag.h"
 #include "kernel/events.h"
 #include "kernel/layout.h"
 #include "kernel/probe.h"
@@ -40,6 +42,9 @@ struct ebb_loader {
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
+	bool adopts;
+	enum ebb_reset_way reset_way;
+	struct ebb_adopted adopted_first;
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -214,6 +219,22 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* What the kernel refuses is not loaded, and what it is for is done without. */
+static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	int r;
+
+	l->adopts = o->adopt && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
+		l->reset_way = EBB_RESET_BPF;
+	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
+		l->reset_way = EBB_RESET_NETLINK;
+	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
+	if (r == 0)
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset, l->reset_way == EBB_RESET_BPF);
+	return r;
+}
+
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -257,6 +278,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
+	r = prepare_optional(l, o);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
 	r = ebb_bpf__load(l->skeleton);
 	if (r < 0)
 		return explain_load(r, l->pin_dir, why);
@@ -423,6 +447,184 @@ static int explain_attach(int r, const char *hook, struct ebb_why *why)
 	return ebb_why(why, r, "cannot attach %s: %s", hook, ebb_strerror(r));
 }
 
+/* ------------------------------------------------------------ open sockets -- */
+
+/* Runs an iterator from end to end. What ours do is done in the kernel: nothing is written. */
+static int iterate(const struct bpf_program *program)
+{
+	_cleanup_close_ int fd = -1;
+	struct bpf_link *link;
+	char buffer[64];
+	ssize_t n;
+
+	link = bpf_program__attach_iter(program, NULL);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	(void)bpf_link__destroy(link);
+	if (fd < 0)
+		return fd;
+	/* EAGAIN: a million objects, and nothing to say; it goes on from there */
+	do {
+		n = read(fd, buffer, sizeof(buffer));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+/* Who listened in an earlier pass may listen no more. */
+static int forget_listeners(struct ebb_loader *l)
+{
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_listener_v1);
+	__u64 key;
+	int r;
+
+	_Static_assert(sizeof(key) == 8, "struct ebb_listener");
+	while ((r = bpf_map_get_next_key(fd, NULL, &key)) == 0) {
+		r = bpf_map_delete_elem(fd, &key);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+/* A socket that changes under the program's eyes is met again. */
+#define BUSY_TURNS 4
+
+static int one_pass(struct ebb_loader *l, enum ebb_pass pass, struct ebb_adopted *sum)
+{
+	struct ebb_seeding *seeding = &l->skeleton->bss->ebb_seeding;
+	uint64_t start = monotonic_ns();
+	int r;
+
+	r = forget_listeners(l);
+	if (r < 0)
+		return r;
+	*seeding = (struct ebb_seeding){.pass = EBB_PASS_LISTEN};
+	r = iterate(l->skeleton->progs.ebb_seed);
+	for (int turn = 0; turn < BUSY_TURNS && r == 0; turn++) {
+		*seeding = (struct ebb_seeding){.pass = pass};
+		r = iterate(l->skeleton->progs.ebb_seed);
+		sum->connections += seeding->adopted;
+		sum->slots += seeding->slots;
+		sum->ended += seeding->ended;
+		sum->undecided = seeding->undecided + seeding->busy;
+		if (seeding->busy == 0)
+			break;
+	}
+	sum->took_ns = monotonic_ns() - start;
+	return r;
+}
+
+/* How many destinations have more adopted connections than @before says? */
+static uint64_t adopted_destinations(const struct ebb_view *view, const uint64_t *before, bool *seen)
+{
+	uint32_t high = view->kernel->pair_high;
+	uint64_t count = 0;
+
+	for (uint32_t p = 0; p <= high && p < view->pair_max; p++) {
+		const struct ebb_pair *pair = &view->pairs[p];
+
+		if (pair->adopted == before[p] || pair->dst >= view->dst_max || seen[pair->dst])
+			continue;
+		seen[pair->dst] = true;
+		count++;
+	}
+	return count;
+}
+
+static int run_pass(struct ebb_loader *l, enum ebb_pass pass, struct ebb_adopted *ret_adopted)
+{
+	const struct ebb_view *view = ebb_maps_view(l->maps);
+	_cleanup_free_ uint64_t *before = calloc(view->pair_max, sizeof(*before));
+	_cleanup_free_ bool *seen = calloc(view->dst_max, sizeof(*seen));
+	struct ebb_adopted sum = {0};
+	int r;
+
+	if (!before || !seen)
+		return -ENOMEM;
+	for (uint32_t p = 0; p < view->pair_max; p++)
+		before[p] = view->pairs[p].adopted;
+	r = one_pass(l, pass, &sum);
+	if (r < 0)
+		return r;
+	sum.destinations = adopted_destinations(view, before, seen);
+	*ret_adopted = sum;
+	return 0;
+}
+
+int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why)
+{
+	int r;
+
+	if (!loader->adopts)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	r = run_pass(loader, EBB_PASS_ALL, ret_adopted);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader)
+{
+	return &loader->adopted_first;
+}
+
+enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
+{
+	return loader->reset_way;
+}
+
+/*
+ * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * attached every armed socket is one of these; afterwards it is one that is counted.
+ */
+static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
+{
+	int r;
+
+	if (!l->adopts || l->took_over)
+		return 0;
+	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+{
+	uint64_t before;
+	int r;
+
+	switch (loader->reset_way) {
+	case EBB_RESET_BPF:
+		before = loader->skeleton->bss->ebb_resets;
+		r = iterate(loader->skeleton->progs.ebb_reset);
+		if (r == 0)
+			*ret_count = loader->skeleton->bss->ebb_resets - before;
+		break;
+	case EBB_RESET_NETLINK:
+		r = ebb_diag_reset(ebb_maps_view(loader->maps),
+				   bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
+				   bpf_map__fd(loader->skeleton->maps.ebb_pair_v1), monotonic_ns(),
+				   ret_count);
+		break;
+	default:
+		r = -EOPNOTSUPP;
+		break;
+	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot destroy connections: %s", ebb_strerror(r));
+	return 0;
+}
+
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
@@ -430,6 +632,10 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
+		if (h == EBB_HOOK_SOCKOPS)
+			r = adopt_first(loader, why);
+		if (r < 0)
+			break;
 		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h],
 				 sizeof(paths[h]));
 		if (r == 0)
