@@ -654,6 +654,122 @@ static void adopted_hold_slots_also_over_the_cap(void **state)
 	assert_int_equal(gate_of(fx, &l.at)->in_use, 1);
 }
 
+/* ----------------------------------------------------------------- reset -- */
+
+/* A gate that has just opened, enforces, and resets what is live. */
+static void open_everywhere(struct fixture *fx, uint32_t mode, uint32_t established)
+{
+	struct ebb_policy policy = policy_default();
+
+	policy.mode = mode;
+	policy.established = established;
+	policy_everywhere(fx, &policy);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, now_ticks() + ebb_ns_to_ticks(60000000000ULL)));
+}
+
+static uint64_t reset_open(struct fixture *fx)
+{
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+
+	if (ebb_loader_reset(fx->loader, &count, &why) < 0)
+		fail_msg("%s", why.text);
+	return count;
+}
+
+static void live_connections_of_an_open_gate_are_reset(void **state)
+{
+	struct fixture *fx = *state;
+	struct line a = connect_line(), b, c;
+
+	fixture_open_loader(fx);
+	(void)adopt_open(fx);
+	assert_int_equal(ebb_loader_reset_way(fx->loader),
+			 fx->options.no_sock_destroy ? EBB_RESET_NETLINK : EBB_RESET_BPF);
+	b = connect_line();
+	c = connect_line_at("::1");
+	exchange(&c, 1);
+	assert_int_equal(reset_open(fx), 0);
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_RESET);
+	assert_int_equal(reset_open(fx), 3);
+	assert_int_equal(receive_end(a.client), ECONNABORTED);
+	assert_int_equal(receive_end(b.client), ECONNABORTED);
+	assert_int_equal(receive_end(c.client), ECONNABORTED);
+	assert_int_equal(receive_end(a.server), ECONNRESET);
+	assert_int_equal(receive_end(b.server), ECONNRESET);
+	assert_int_equal(receive_end(c.server), ECONNRESET);
+	assert_int_equal(reset_open(fx), 0);
+	hang_up(&a.client);
+	expect_adopted(fx, &a.at, 1, 0);
+	/* what we did ourselves is no failure */
+	expect_pair(fx, &b.at, .attempts = 1, .syn_sent = 1, .established = 1);
+	expect_pair(fx, &c.at, .attempts = 1, .syn_sent = 1, .established = 1);
+	assert_int_equal(pair_of(fx, &a.at)->reset, 1);
+	assert_int_equal(pair_of(fx, &b.at)->reset, 1);
+	assert_int_equal(pair_of(fx, &c.at)->reset, 1);
+	assert_int_equal(gate_of(fx, &b.at)->failed, 0);
+}
+
+/* Both ends answer: not a byte of the connection was lost. */
+static void expect_alive(const struct line *l)
+{
+	exchange(l, 1);
+}
+
+static void nothing_else_is_reset(void **state)
+{
+	struct fixture *fx = *state;
+	struct line theirs, ours;
+
+	fixture_leave(fx);
+	theirs = connect_line();
+	fixture_join(fx);
+	fixture_open_loader(fx);
+	ours = connect_line();
+	open_everywhere(fx, EBB_MODE_OBSERVE, EBB_ESTABLISHED_RESET);
+	assert_int_equal(reset_open(fx), 0);
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_KEEP);
+	assert_int_equal(reset_open(fx), 0);
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_DROP);
+	assert_int_equal(reset_open(fx), 0);
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_RESET);
+	/* its time is over, though nobody has moved it yet */
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, now_ticks() - 1));
+	assert_int_equal(reset_open(fx), 0);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_HALF_OPEN, 0));
+	assert_int_equal(reset_open(fx), 0);
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_RESET);
+	/* an operator says that the breaker refuses nothing; the lease is over */
+	policy_of(fx, &ours.at)->override_state = EBB_OVERRIDE_CLOSE;
+	assert_int_equal(reset_open(fx), 0);
+	policy_of(fx, &ours.at)->override_state = EBB_OVERRIDE_AUTO;
+	agent_absent(fx, 60000000000ULL, 30000000000ULL);
+	assert_int_equal(reset_open(fx), 0);
+	agent_alive(fx);
+	expect_alive(&ours);
+	assert_int_equal(reset_open(fx), 1);
+	expect_alive(&theirs);
+}
+
+static void each_network_namespace_is_reset_from_within(void **state)
+{
+	struct fixture *fx = *state;
+	struct line here, there;
+	int far = namespace_new();
+
+	fixture_open_loader(fx);
+	here = connect_line();
+	namespace_enter(far);
+	there = connect_line();
+	open_everywhere(fx, EBB_MODE_ENFORCE, EBB_ESTABLISHED_RESET);
+	assert_int_equal(reset_open(fx), 1);
+	namespace_enter(fx->ns);
+	assert_int_equal(receive_end(there.client), ECONNABORTED);
+	expect_alive(&here);
+	assert_int_equal(reset_open(fx), 1);
+	assert_int_equal(receive_end(here.client), ECONNABORTED);
+}
+
 /* ----------------------------------------------------------------- churn -- */
 
 struct churn {
@@ -740,6 +856,10 @@ static void passes_amid_churn_leave_nothing(void **state)
 
 static struct fixture_options later = {.adopt = true, .not_attached = true};
 
+static struct fixture_options resets = {.adopt = true, .reset = true, .not_attached = true};
+static struct fixture_options netlink_resets = {
+	.adopt = true, .reset = true, .no_sock_destroy = true, .not_attached = true};
+
 #define seed_test(function) bpf_test_with(function, &later)
 
 int main(void)
@@ -773,6 +893,12 @@ int main(void)
 		seed_test(connecting_that_fails_leaves_nothing),
 		seed_test(cap_that_comes_counts_what_is_open),
 		seed_test(adopted_hold_slots_also_over_the_cap),
+		bpf_test_with(live_connections_of_an_open_gate_are_reset, &resets),
+		bpf_test_with(live_connections_of_an_open_gate_are_reset, &netlink_resets),
+		bpf_test_with(nothing_else_is_reset, &resets),
+		bpf_test_with(nothing_else_is_reset, &netlink_resets),
+		bpf_test_with(each_network_namespace_is_reset_from_within, &resets),
+		bpf_test_with(each_network_namespace_is_reset_from_within, &netlink_resets),
 		seed_test(passes_amid_churn_leave_nothing),
 	};
 
