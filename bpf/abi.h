@@ -597,8 +597,9 @@ struct ebb_load_config {
 	__u32 dst_max;
 	__u32 pair_max;
 	__u32 has_set_retval;	/* 0: refuse by rewriting the address (before 6.1) */
+	__u32 has_sock_destroy;	/* 0: tell user space which sockets to destroy (before 6.5) */
 };
-_Static_assert(sizeof(struct ebb_load_config) == 12, "load-time configuration is ABI");
+_Static_assert(sizeof(struct ebb_load_config) == 16, "load-time configuration is ABI");
 
 /* What a pass over the open sockets is to do, and what it met. Not in a pinned map. */
 struct ebb_seeding {
@@ -613,6 +614,19 @@ struct ebb_seeding {
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
 };
 _Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+
+/* A connection that user space is to destroy by netlink. */
+struct ebb_doomed {
+	__u64	cookie;
+	__u32	local[4];		/* network order; IPv4: the first word */
+	__u32	peer[4];
+	__be16	local_port;
+	__be16	peer_port;
+	__u32	family;
+	__u32	device;			/* that it is bound to, 0: none */
+	__u32	pair;
+};
+_Static_assert(sizeof(struct ebb_doomed) == 56, "shared with user space");
 
 /* A hint in the ring buffer. The maps are the truth. */
 struct ebb_event {

@@ -3,8 +3,12 @@
  * established: reset. Destroys the live connections of gates that are open: the
  * program sees ECONNABORTED at once, the peer a RST. Walks the sockets of one network
  * namespace, that of the task which reads the iterator; each is locked meanwhile.
+ *
+ * Without bpf_sock_destroy (before 6.5) it writes which they are, and whoever reads that
+ * destroys them by netlink.
  */
 #include "vmlinux.h"
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/compat.h"
@@ -28,6 +32,30 @@ static __always_inline int find(const struct tcp_sock *tp, struct sock *sk, stru
 	return ebb_route_find(sk, ret_route);
 }
 
+static __always_inline void tell(struct bpf_iter__tcp *ctx, struct sock *sk, const struct ebb_route *route)
+{
+	const struct sock_common *skc = &sk->__sk_common;
+	struct ebb_doomed doomed = {
+		.cookie = bpf_get_socket_cookie(sk),
+		.local_port = bpf_htons(skc->skc_num),
+		.peer_port = skc->skc_dport,
+		.family = skc->skc_family,
+		.device = skc->skc_bound_dev_if,
+		.pair = route->pair_slot,
+	};
+
+	if (skc->skc_family == EBB_AF_INET) {
+		doomed.local[0] = skc->skc_rcv_saddr;
+		doomed.peer[0] = skc->skc_daddr;
+	} else {
+		for (int i = 0; i < 4; i++) {
+			doomed.local[i] = skc->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+			doomed.peer[i] = skc->skc_v6_daddr.in6_u.u6_addr32[i];
+		}
+	}
+	bpf_seq_write(ctx->meta->seq, &doomed, sizeof(doomed));
+}
+
 SEC("iter/tcp")
 int ebb_reset(struct bpf_iter__tcp *ctx)
 {
@@ -49,6 +77,10 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 		return 0;
 	if (!ebb_gate_resets(route.gate, route.verdict, route.policy, agent, bpf_ktime_get_ns()))
 		return 0;
+	if (!ebb_config.has_sock_destroy) {
+		tell(ctx, sk, &route);
+		return 0;
+	}
 	if (bpf_sock_destroy(skc))
 		return 0;
 	ebb_add(&route.pair->reset, 1);

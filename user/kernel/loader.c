@@ -231,7 +231,9 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 		l->reset_way = EBB_RESET_NETLINK;
 	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
 	if (r == 0)
-		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset, l->reset_way == EBB_RESET_BPF);
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
+					      l->reset_way != EBB_RESET_IMPOSSIBLE);
+	l->skeleton->rodata->ebb_config.has_sock_destroy = l->reset_way == EBB_RESET_BPF;
 	return r;
 }
 
@@ -449,26 +451,41 @@ static int explain_attach(int r, const char *hook, struct ebb_why *why)
 
 /* ------------------------------------------------------------ open sockets -- */
 
-/* Runs an iterator from end to end. What ours do is done in the kernel: nothing is written. */
-static int iterate(const struct bpf_program *program)
+/* What an iterator writes; -EAGAIN does not end it: a million objects, and nothing to say. */
+static ssize_t read_iterator(int fd, void *buffer, size_t size)
 {
-	_cleanup_close_ int fd = -1;
-	struct bpf_link *link;
-	char buffer[64];
 	ssize_t n;
 
-	link = bpf_program__attach_iter(program, NULL);
+	do {
+		n = read(fd, buffer, size);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n < 0 ? -errno : n;
+}
+
+static int open_iterator(const struct bpf_program *program)
+{
+	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
+	int fd;
+
 	if (!link)
 		return -errno;
 	fd = bpf_iter_create(bpf_link__fd(link));
 	(void)bpf_link__destroy(link);
+	return fd;
+}
+
+/* Runs one that does its work in the kernel, from end to end. */
+static int iterate(const struct bpf_program *program)
+{
+	_cleanup_close_ int fd = open_iterator(program);
+	char buffer[64];
+	ssize_t n;
+
 	if (fd < 0)
 		return fd;
-	/* EAGAIN: a million objects, and nothing to say; it goes on from there */
-	do {
-		n = read(fd, buffer, sizeof(buffer));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	return n < 0 ? -errno : 0;
+	while ((n = read_iterator(fd, buffer, sizeof(buffer))) > 0)
+		;
+	return (int)n;
 }
 
 /* Who listened in an earlier pass may listen no more. */
@@ -598,6 +615,44 @@ static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
 	return 0;
 }
 
+/* Destroys what the iterator names, and counts it: no program of ours sees what is done by netlink. */
+static int reset_by_netlink(struct ebb_loader *l, uint64_t *ret_count)
+{
+	const struct ebb_view *view = ebb_maps_view(l->maps);
+	_cleanup_close_ int diag = -1, fd = open_iterator(l->skeleton->progs.ebb_reset);
+	struct ebb_doomed doomed[64];
+	uint64_t count = 0;
+	size_t have = 0;
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = ebb_diag_open(&diag);
+	if (r < 0)
+		return r;
+	/* a record may come in two pieces */
+	while ((n = read_iterator(fd, (char *)doomed + have, sizeof(doomed) - have)) > 0) {
+		size_t whole = (have + (size_t)n) / sizeof(doomed[0]);
+
+		for (size_t i = 0; i < whole; i++) {
+			r = ebb_diag_destroy(diag, &doomed[i]);
+			if (r < 0 && r != -ENOENT)
+				return r;
+			if (r < 0 || doomed[i].pair >= view->pair_max)
+				continue;
+			__atomic_fetch_add(&view->pairs[doomed[i].pair].reset, 1, __ATOMIC_RELAXED);
+			count++;
+		}
+		have = have + (size_t)n - whole * sizeof(doomed[0]);
+		memmove(doomed, &doomed[whole], have);
+	}
+	if (n < 0)
+		return (int)n;
+	*ret_count = count;
+	return 0;
+}
+
 int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
 {
 	uint64_t before;
@@ -611,10 +666,7 @@ int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_
 			*ret_count = loader->skeleton->bss->ebb_resets - before;
 		break;
 	case EBB_RESET_NETLINK:
-		r = ebb_diag_reset(ebb_maps_view(loader->maps),
-				   bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
-				   bpf_map__fd(loader->skeleton->maps.ebb_pair_v1), monotonic_ns(),
-				   ret_count);
+		r = reset_by_netlink(loader, ret_count);
 		break;
 	default:
 		r = -EOPNOTSUPP;
