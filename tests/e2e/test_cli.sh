@@ -120,6 +120,8 @@ cgroup /tmp
 listen 127.0.0.1
 breaker min_calls
 concurrent many
+established forever
+adopt orphans
 errno EFAULT
 lease 1s
 on-agent-loss panic

@@ -67,7 +67,7 @@ void ebb_collector_free(struct ebb_collector *collector)
 /* Everything that a connection, refused or not, makes grow. */
 static uint64_t pair_activity(const struct ebb_pair *pair)
 {
-	uint64_t sum = pair->attempts + pair->syn_sent;
+	uint64_t sum = pair->attempts + pair->syn_sent + pair->adopted;
 
 	for (int i = 0; i < EBB_OUTCOME_MAX; i++)
 		sum += pair->outcomes[i];

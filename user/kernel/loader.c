@@ -254,8 +254,31 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 		       ebb_strerror(r));
 }
 
+/* @optional: what of it is asked for. */
+static int load(struct ebb_loader *l, const struct ebb_loader_options *o,
+		const struct ebb_loader_options *optional, struct ebb_why *why)
+{
+	int r;
+
+	ebb_bpf__destroy(l->skeleton);
+	l->skeleton = ebb_bpf__open();
+	if (!l->skeleton) {
+		r = -errno;
+		return ebb_why(why, r, "cannot open the BPF object: %s", ebb_strerror(r));
+	}
+	r = prepare_maps(l, o, why);
+	if (r < 0)
+		return r;
+	r = prepare_optional(l, optional);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
+	r = ebb_bpf__load(l->skeleton);
+	return r < 0 ? explain_load(r, l->pin_dir, why) : 0;
+}
+
 static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
 {
+	const struct ebb_loader_options nothing_optional = {.adopt = false};
 	const struct ebb_view *view;
 	int r;
 
@@ -272,20 +295,12 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
-	l->skeleton = ebb_bpf__open();
-	if (!l->skeleton) {
-		r = -errno;
-		return ebb_why(why, r, "cannot open the BPF object: %s", ebb_strerror(r));
-	}
-	r = prepare_maps(l, o, why);
+	r = load(l, o, o, why);
+	/* the probes said yes, the kernel no: better without them than not at all */
+	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
+		r = load(l, o, &nothing_optional, why);
 	if (r < 0)
 		return r;
-	r = prepare_optional(l, o);
-	if (r < 0)
-		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
-	r = ebb_bpf__load(l->skeleton);
-	if (r < 0)
-		return explain_load(r, l->pin_dir, why);
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
 	if (r < 0)
 		return r;

@@ -2,6 +2,8 @@
 #include "kernel/probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -196,6 +198,18 @@ static int try_diag_destroy(const char *pin_dir)
 	return ebb_diag_try();
 }
 
+/* Sees another process's namespace, and enters its own: nothing changes. */
+static int try_namespaces(const char *pin_dir)
+{
+	_cleanup_close_ int theirs = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int ours = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)pin_dir;
+	if (theirs < 0)
+		return errno == EACCES ? -EPERM : -errno;
+	return ours < 0 || setns(ours, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
 static const struct {
 	const char *name, *help, *remedy;
 	bool required;
@@ -239,6 +253,10 @@ static const struct {
 		{"netlink SOCK_DESTROY", "reset live connections where bpf_sock_destroy is missing",
 		 "use a kernel with CONFIG_INET_DIAG_DESTROY=y; without either, what they send is dropped",
 		 false, try_diag_destroy},
+	[EBB_FEATURE_NAMESPACES] =
+		{"other namespaces", "reset live connections of pods",
+		 "add CAP_SYS_ADMIN and CAP_SYS_PTRACE, and the host's process namespace (hostPID); without them what live connections send to an open breaker is dropped",
+		 false, try_namespaces},
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -264,7 +282,8 @@ void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EB
 
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		bool needs_bpf = features[i].try != try_btf && features[i].try != try_bpffs &&
-				 features[i].try != try_cgroup2;
+				 features[i].try != try_cgroup2 && features[i].try != try_diag_destroy &&
+				 features[i].try != try_namespaces;
 		int r;
 
 		/* who may not call bpf(2) learns nothing by trying: every answer would be a no */

@@ -25,6 +25,7 @@ enum ebb_feature {
 	EBB_FEATURE_TASK_FILE,	  /* iterators over the open files of all processes (5.11) */
 	EBB_FEATURE_SOCK_DESTROY, /* bpf_sock_destroy in iterators (6.5) */
 	EBB_FEATURE_DIAG_DESTROY, /* the same by netlink (CONFIG_INET_DIAG_DESTROY) */
+	EBB_FEATURE_NAMESPACES,	  /* other network namespaces may be entered */
 	EBB_FEATURE_MAX,
 };
 
