@@ -98,6 +98,8 @@ static __noinline int let_go(struct ebb_conn *conn)
 	if ((conn->flags & EBB_CONN_LIVE) && ebb_route_conn(conn, &route)) {
 		ebb_conn_give_slot(conn, route.gate);
 		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+		ebb_conn_end_adopted(conn, route.pair);
+		ebb_conn_end(conn, route.gate);
 	}
 	conn->flags = 0;
 	return 0;

@@ -133,6 +133,8 @@ packets 0/s
 connects 20/s,burst=0
 concurrent many
 scope pod
+established forever
+adopt orphans
 errno EFAULT
 lease 1s
 on-agent-loss panic
