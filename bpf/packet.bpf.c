@@ -143,7 +143,7 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 		payment.debt_ns += cost;
 	else
 		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
-				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS);
+				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
 	return payment;
 }
 
