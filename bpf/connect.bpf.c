@@ -98,12 +98,17 @@ static __noinline int let_go(struct ebb_conn *conn)
 	if ((conn->flags & EBB_CONN_LIVE) && ebb_route_conn(conn, &route)) {
 		ebb_conn_give_slot(conn, route.gate);
 		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+		ebb_conn_end_adopted(conn, route.pair);
+		ebb_conn_end(conn, route.gate);
 	}
 	conn->flags = 0;
 	return 0;
 }
 
-/* Gives back what an answer took, when the socket could not be made to remember it. */
+/*
+ * Gives back what an answer took, when the socket could not be made to remember it. Its
+ * token of the connection rate stays taken: it is let through, and is one connection.
+ */
 static __noinline int take_back(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
 {
 	if (!gate || !answer)

@@ -197,6 +197,9 @@ void fixture_open_loader(struct fixture *fx)
 		.endpoints = fx->options.endpoints ? fx->options.endpoints : 128,
 		.no_set_retval = fx->options.no_set_retval,
 		.no_rdonly_cast = fx->options.no_rdonly_cast,
+		.adopt = fx->options.adopt,
+		.reset = fx->options.reset,
+		.no_sock_destroy = fx->options.no_sock_destroy,
 	};
 	struct ebb_policy policy = policy_default();
 	struct ebb_why why = {0};
@@ -221,6 +224,24 @@ void fixture_close_loader(struct fixture *fx)
 	ebb_loader_free(fx->loader);
 	fx->loader = NULL;
 	fx->view = NULL;
+}
+
+void fixture_detach(struct fixture *fx)
+{
+	size_t count;
+
+	fixture_close_loader(fx);
+	assert_int_equal(ebb_maps_detach(fx->pin_dir, &count, NULL), 0);
+}
+
+struct ebb_adopted adopt_open(struct fixture *fx)
+{
+	struct ebb_adopted adopted = {0};
+	struct ebb_why why = {0};
+
+	if (ebb_loader_adopt(fx->loader, &adopted, &why) < 0)
+		fail_msg("%s", why.text);
+	return adopted;
 }
 
 int fixture_up(void **state)
