@@ -227,6 +227,19 @@ json_t *ebb_json_count(uint64_t count)
 	return json_integer((json_int_t)count);
 }
 
+json_t *ebb_json_counts(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index))
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (json_object_set_new(object, name(i), ebb_json_count(counts[i])) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)
 {
 	/* printed with 15 digits, so that no noise of binary fractions shows: to 10 us */

@@ -103,6 +103,8 @@ uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns);
 
 json_t *ebb_json_seconds(uint64_t ns);
 json_t *ebb_json_count(uint64_t count);
+/* An object: @counts under their names. NULL: out of memory. */
+json_t *ebb_json_counts(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index));
 /* Unix time in seconds of a monotonic time; null for 0, which means never or unknown. */
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/render.h"
+#include "cli/traffic.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/units.h"
@@ -50,6 +51,22 @@ static double key_denied(const struct ebb_gate_row *row)
 	return (double)row->sums.denied + (double)row->sums.would_deny;
 }
 
+static double key_sent(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.traffic.sent_bytes;
+}
+
+static double key_recv(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.traffic.received_bytes;
+}
+
+static double key_dropped(const struct ebb_gate_row *row)
+{
+	return (double)ebb_traffic_dropped(&row->sums.traffic) +
+	       (double)ebb_traffic_would_drop(&row->sums.traffic);
+}
+
 static double key_p50(const struct ebb_gate_row *row)
 {
 	return (double)row->connect.p50;
@@ -80,6 +97,9 @@ static const struct sort_key sort_keys[] = {
 	{"failed", key_failed},
 	{"window", ebb_window_share},
 	{"denied", key_denied},
+	{"sent", key_sent},
+	{"recv", key_recv},
+	{"dropped", key_dropped},
 	{"p50", key_p50},
 	{"p99", key_p99},
 	{"rtt", key_rtt},
@@ -200,9 +220,11 @@ static const struct ebb_column columns[] = {
 	{"SINCE", EBB_ALIGN_RIGHT, false, 3},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 2},
 	{"CONNECTS", EBB_ALIGN_RIGHT, false, 1},   {"FAILED", EBB_ALIGN_RIGHT, false, 0},
 	{"WINDOW", EBB_ALIGN_RIGHT, false, 5},	   {"DENIED", EBB_ALIGN_RIGHT, false, 0},
-	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 7},
-	{"P95", EBB_ALIGN_RIGHT, false, 9},	   {"P99", EBB_ALIGN_RIGHT, false, 6},
-	{"RTT", EBB_ALIGN_RIGHT, false, 8},	   {"LIMITS", EBB_ALIGN_LEFT, true, 10},
+	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"SENT", EBB_ALIGN_RIGHT, true, 6},
+	{"RECV", EBB_ALIGN_RIGHT, true, 7},	   {"DROPPED", EBB_ALIGN_RIGHT, true, 0},
+	{"WOULD DROP", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 9},
+	{"P95", EBB_ALIGN_RIGHT, false, 11},	   {"P99", EBB_ALIGN_RIGHT, false, 8},
+	{"RTT", EBB_ALIGN_RIGHT, false, 10},	   {"LIMITS", EBB_ALIGN_LEFT, true, 12},
 };
 
 static void time_cell(struct ebb_table *table, const struct ebb_times *times, uint64_t ns)
@@ -246,6 +268,10 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 			       (uint64_t)row->memory.window_ok + row->memory.window_failed);
 	count_cell(table, row->sums.denied);
 	count_cell(table, row->sums.would_deny);
+	ebb_bytes_cell(table, row->sums.traffic.sent_bytes);
+	ebb_bytes_cell(table, row->sums.traffic.received_bytes);
+	count_cell(table, ebb_traffic_dropped(&row->sums.traffic));
+	count_cell(table, ebb_traffic_would_drop(&row->sums.traffic));
 	time_cell(table, &row->connect, row->connect.p50);
 	time_cell(table, &row->connect, row->connect.p95);
 	time_cell(table, &row->connect, row->connect.p99);
@@ -285,7 +311,7 @@ static json_t *workload_json(const struct ebb_gate_row *row)
 	return row->workload ? json_string(row->workload) : json_null();
 }
 
-json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
+static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	double share = ebb_window_share(row);
 	struct ebb_limits limits;
@@ -308,6 +334,19 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
 			 limits.concurrent ? json_integer(limits.concurrent) : json_null(), "limits",
 			 ebb_limits_json(look, row));
+}
+
+json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
+{
+	json_t *gate = state_json(look, row);
+
+	/* a failed set leaves its trace: the object is freed */
+	if (json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
+	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0) {
+		json_decref(gate);
+		return NULL;
+	}
+	return gate;
 }
 
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)
