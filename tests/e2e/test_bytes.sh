@@ -104,13 +104,45 @@ PY
 read -r s r <<<"$( (echo "$BASHPID" >"$cgroup/cgroup.procs" && killed_client) 2>/dev/null)"
 counts 'killed' "${s:-0}" "${r:-0}"
 
+# A server that takes nothing any more, and resets: what was written and never sent is not counted. Prints
+# the port, what was sent, and what waited behind it.
+stuck() {
+	exec "$python" -S - <<'PY'
+import fcntl, socket, struct, time
+SIOCOUTQNSD = 0x894b
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.setblocking(False)
+written = 0
+def unsent():
+    return struct.unpack('i', fcntl.ioctl(client, SIOCOUTQNSD, bytes(4)))[0]
+def in_flight():
+    return struct.unpack_from('I', client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0]
+deadline = time.monotonic() + 20
+while (in_flight() or not unsent()) and time.monotonic() < deadline:
+    try:
+        written += client.send(bytes(65536))
+    except BlockingIOError:
+        pass
+print(server.getsockname()[1], written - unsent(), unsent(), flush=True)
+client.close()
+peer.close()
+PY
+}
+read -r stuck_port stuck_sent unsent <<<"$( (echo "$BASHPID" >"$cgroup/cgroup.procs" && stuck) )"
+between 'a peer that reads nothing: something was not sent' "${unsent:-0}" 1 100000000
+is_stuck_counted() { is_counted "$stuck_sent 0" "$stuck_port"; }
+wait_for 5 is_stuck_counted
+is 'what was not sent is not counted' "$(counted "$stuck_port")" "$stuck_sent 0"
+
 # ----------------------------------------------------------------------- while it is alive --
 
-transfer --until "$scratch/go" 127.0.0.1 "$port" 6000000 1000 >"$scratch/living" &
+transfer --until "$scratch/go" 127.0.0.1 "$port" 60000000 1000 >"$scratch/living" &
 living=$!
-# some of it may not be acknowledged yet, and what is counted is as old as the last look at the socket
-most_is_counted() { [ "$(gate "$port" 'd["active"]')" = 1 ] && [ "$(counted | cut -d' ' -f1)" -ge $((sent + 3000000)) ]; }
-check 'a connection that lives is counted, not only when it ends' wait_for 10 most_is_counted
+# from its first MB on, about each sixteenth round trip
+much_is_counted() { [ "$(gate "$port" 'd["active"]')" = 1 ] && [ "$(counted | cut -d' ' -f1)" -ge $((sent + 3000000)) ]; }
+check 'a connection that lives is counted, not only when it ends' wait_for 10 much_is_counted
 touch "$scratch/go"
 wait "$living"
 counts_transfer 'and exactly, when it has ended' "$(cat "$scratch/living")"
