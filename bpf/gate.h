@@ -40,6 +40,13 @@ struct ebb_answer {
 	__u32 pad;
 };
 
+/* Who asks. UDP has no results of its own, so it is never a probe. */
+enum ebb_asker {
+	EBB_ASKER_TCP,
+	EBB_ASKER_UDP_CONNECT,
+	EBB_ASKER_UDP_SEND, /* a datagram of an unconnected socket: asks for no slot, and no connection */
+};
+
 /* What became of a result. */
 #define EBB_RESULT_COUNTED   1U /* it moved the facts */
 #define EBB_RESULT_PULLED    2U /* it opened the gate */
@@ -197,6 +204,26 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 	return ebb_probe_count(gate, ebb_probe_slot_gen(word), end == EBB_PROBE_OK);
 }
 
+/* Is the gate open now, and are its live connections to be destroyed? */
+static inline __attribute__((always_inline)) int ebb_gate_resets(const struct ebb_gate *gate,
+								 const struct ebb_verdict *verdict,
+								 const struct ebb_policy *policy,
+								 const struct ebb_agent *agent, __u64 now_ns)
+{
+	__u64 word = ebb_gate_word(gate, verdict);
+
+	if (policy->established != EBB_ESTABLISHED_RESET || policy->mode != EBB_MODE_ENFORCE)
+		return 0;
+	if (ebb_word_state(word) != EBB_STATE_OPEN || (now_ns >> EBB_TICK_SHIFT) >= ebb_word_until(word))
+		return 0;
+	/* the breaker refuses nothing */
+	if (policy->override_state == EBB_OVERRIDE_CLOSE &&
+	    (!policy->override_until_ns || now_ns < policy->override_until_ns))
+		return 0;
+	return policy->on_agent_loss == EBB_LOSS_HOLD ||
+	       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
+}
+
 /* ------------------------------------------------------------- concurrency -- */
 
 /* Never over @limit: by compare-and-swap, after 8 lost tries by add and undo. */
@@ -278,9 +305,15 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_admit(struct ebb_gat
 
 /* --------------------------------------------------------------------- ask -- */
 
+/*
+ * UDP passes a half-open gate. A gate that only UDP uses would never have the result
+ * that ends the state, and would refuse for ever; one that it shares with TCP has its
+ * time of being open behind it, and TCP's probes say what comes next.
+ */
 static inline __attribute__((always_inline)) void
-ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns, enum ebb_asker asker,
+		struct ebb_answer *ret_answer)
 {
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
@@ -310,7 +343,7 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		ret_answer->cause = EBB_CAUSE_OVERRIDE;
 		return;
 	}
-	if (state == EBB_STATE_HALF_OPEN) {
+	if (state == EBB_STATE_HALF_OPEN && asker == EBB_ASKER_TCP) {
 		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
 		if (probe >= 0) {
 			ret_answer->kind = EBB_ANSWER_PROBE;
@@ -318,8 +351,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 			ret_answer->mute = 0;
 		}
 	}
-	if (state != EBB_STATE_CLOSED && ret_answer->kind == EBB_ANSWER_PASS &&
-	    override_state != EBB_OVERRIDE_CLOSE) {
+	if (state != EBB_STATE_CLOSED && (state != EBB_STATE_HALF_OPEN || asker == EBB_ASKER_TCP) &&
+	    ret_answer->kind == EBB_ANSWER_PASS && override_state != EBB_OVERRIDE_CLOSE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
 			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
@@ -327,6 +360,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
+	if (asker == EBB_ASKER_UDP_SEND)
+		return;
 	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns, in_force);
 	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
 	if (!limit && !concurrent)
@@ -340,6 +375,13 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 				       EBB_PROBE_NONE);
 	ret_answer->kind = EBB_ANSWER_DENY;
 	ret_answer->cause = cause;
+}
+
+static inline __attribute__((always_inline)) void
+ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
 }
 
 /* ----------------------------------------------------------------- results -- */

@@ -20,6 +20,12 @@ static const struct ebb_option run_options[] = {
 	 "node: all workloads share the limits and the breaker of a destination; workload: each has its own; what is "
 	 "met again keeps what it had",
 	 0},
+	{"established", "WHAT", "keep",
+	 "what becomes of live connections when their breaker opens: keep; drop: what they send is dropped; reset: they "
+	 "are ended at once",
+	 0},
+	{"adopt", "WHAT", "on",
+	 "on: count connections that were open before the agent; off: only those that come after", 0},
 	{"errno", "NAME", "econnrefused",
 	 "what a refused connect() returns: econnrefused, ehostunreach, etimedout or eperm", 0},
 	{"lease", "TIME", "30s", "for how long verdicts hold when the agent no longer renews them; 2s to 1h",
@@ -42,6 +48,7 @@ static const struct ebb_option run_options[] = {
 	{"no-set-retval", NULL, NULL,
 	 "refuse the way kernels before 6.1 must, by rewriting the address: always ECONNREFUSED; for tests",
 	 0},
+	{"no-sock-destroy", NULL, NULL, "reset the way kernels before 6.5 must, by netlink; for tests", 0},
 	EBB_OPTIONS_END,
 };
 

@@ -1277,6 +1277,8 @@ static const struct ebb_option options[] = {
 	{"connects", "L", "none", "", 0},
 	{"concurrent", "N", "none", "", 0},
 	{"scope", "S", "node", "", 0},
+	{"established", "W", "keep", "", 0},
+	{"adopt", "W", "on", "", 0},
 	{"errno", "N", "econnrefused", "", 0},
 	{"lease", "T", "30s", "", 0},
 	{"on-agent-loss", "W", "release", "", 0},
@@ -1289,6 +1291,7 @@ static const struct ebb_option options[] = {
 	{"scheduling", "POLICY", "rr", "", 0},
 	{"seed", "N", NULL, "", 0},
 	{"no-set-retval", NULL, NULL, "", 0},
+	{"no-sock-destroy", NULL, NULL, "", 0},
 	EBB_OPTIONS_END,
 };
 
@@ -1325,9 +1328,12 @@ static void run_has_safe_defaults(void **state)
 	for (int kind = 0; kind < EBB_LIMIT_MAX; kind++)
 		assert_int_equal(run_options.limits.bucket[kind].per_hour, 0);
 	assert_int_equal(run_options.scope, EBB_SCOPE_NODE);
+	assert_int_equal(run_options.adopt, 1);
+	assert_int_equal(run_options.established, EBB_ESTABLISHED_KEEP);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);
 	assert_false(run_options.no_set_retval);
+	assert_false(run_options.no_sock_destroy);
 	assert_false(run_options.seed_given);
 	assert_string_equal(run_options.pin_dir, "/sys/fs/bpf/ebb");
 }
@@ -1337,6 +1343,14 @@ static void run_takes_what_it_is_given(void **state)
 	(void)state;
 	assert_int_equal(run_with("--mode=enforce"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.mode, EBB_MODE_ENFORCE);
+	assert_int_equal(run_with("--adopt=off"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.adopt, 0);
+	assert_int_equal(run_with("--established=drop"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.established, EBB_ESTABLISHED_DROP);
+	assert_int_equal(run_with("--established=reset"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.established, EBB_ESTABLISHED_RESET);
+	assert_int_equal(run_with("--no-sock-destroy"), EBB_EXIT_DONE);
+	assert_true(run_options.no_sock_destroy);
 	assert_int_equal(run_with("--errno=eperm"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.errno_code, EBB_ERRNO_PERM);
 	assert_int_equal(run_with("--on-agent-loss=hold"), EBB_EXIT_DONE);

@@ -52,6 +52,14 @@ static struct ebb_answer ask(struct world *w)
 	return answer;
 }
 
+static struct ebb_answer ask_as(struct world *w, enum ebb_asker asker)
+{
+	struct ebb_answer answer;
+
+	ebb_gate_ask_as(&w->gate, &w->verdict, &w->policy, &w->agent, w->now, asker, &answer);
+	return answer;
+}
+
 static uint32_t result(struct world *w, uint32_t gen, int ok)
 {
 	return ebb_gate_result(&w->gate, &w->verdict, &w->policy, w->now, gen, ok, 0);
@@ -105,6 +113,49 @@ static void open_gate_denies_until_its_end_and_then_probes(void **state)
 	assert_int_equal(answer.gen, 2);
 	assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_HALF_OPEN);
 	assert_int_equal(ebb_word_gen(w.gate.pull), 2);
+}
+
+static void udp_is_refused_by_an_open_gate_and_is_never_a_probe(void **state)
+{
+	static const enum ebb_asker askers[] = {EBB_ASKER_UDP_CONNECT, EBB_ASKER_UDP_SEND};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world w = world_new();
+		struct ebb_answer answer;
+
+		open_until(&w, w.now + 5 * S);
+		answer = ask_as(&w, askers[i]);
+		assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+		assert_int_equal(answer.cause, EBB_CAUSE_BREAKER);
+		/* the time of being open ends whoever asks */
+		w.now += 6 * S;
+		w.agent.heartbeat_ns = w.now;
+		for (int n = 0; n < 2 * EBB_PROBES_MAX; n++) {
+			answer = ask_as(&w, askers[i]);
+			assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+			assert_int_equal(answer.errors, 0);
+		}
+		assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_HALF_OPEN);
+		for (int p = 0; p < EBB_PROBES_MAX; p++)
+			assert_int_equal(w.gate.probes[p], 0);
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	}
+}
+
+static void datagram_takes_no_slot_and_a_udp_connect_takes_one(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.limits.concurrent = 1;
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).slot_taken, 0);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).slot_taken, 1);
+	assert_int_equal(w.gate.in_use, 1);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).cause, EBB_CAUSE_CONCURRENCY);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).kind, EBB_ANSWER_PASS);
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).cause, EBB_CAUSE_OVERRIDE);
 }
 
 static void half_open_gate_admits_no_more_than_its_probes(void **state)
@@ -922,6 +973,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_gate_passes),
 		cmocka_unit_test(open_gate_denies_until_its_end_and_then_probes),
+		cmocka_unit_test(udp_is_refused_by_an_open_gate_and_is_never_a_probe),
+		cmocka_unit_test(datagram_takes_no_slot_and_a_udp_connect_takes_one),
 		cmocka_unit_test(half_open_gate_admits_no_more_than_its_probes),
 		cmocka_unit_test(expired_probe_is_taken_over_and_counts_as_failed),
 		cmocka_unit_test(success_after_the_lease_is_a_failure),

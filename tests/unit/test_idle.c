@@ -155,6 +155,19 @@ static void a_call_now_and_then_keeps_both(void **state)
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
 }
 
+static void a_datagram_now_and_then_keeps_both(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 4; i++) {
+		w->view.pairs[PAIR].sent_packets++;
+		run_for(w, 500);
+	}
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	run_for(w, 160);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
 static void what_is_not_idle_is_kept(void **state)
 {
 	static const char *const why[] = {"open connection", "gate not closed", "in backoff", "slot in use",
@@ -418,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(idle_pair_and_then_its_destination_become_free),
 		TEST(a_call_now_and_then_keeps_both),
+		TEST(a_datagram_now_and_then_keeps_both),
 		TEST(what_is_not_idle_is_kept),
 		TEST(syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last),
 		TEST(slot_is_not_given_away_at_once),

@@ -44,6 +44,9 @@ static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout"
 
 static const char *const schedulings[] = {"rr", "other", NULL}; /* enum ebb_scheduling */
 
+static const char *const switches[] = {"off", "on", NULL};
+static const char *const fates[] = {"keep", "drop", "reset", NULL}; /* enum ebb_established */
+
 #define OFFSET(field) offsetof(struct ebb_agent_options, field)
 
 static const struct setting settings[] = {
@@ -60,6 +63,8 @@ static const struct setting settings[] = {
 	 NULL},
 	{"concurrent", SETTING_CAP, OFFSET(limits.concurrent), NULL, 0, UINT32_MAX,
 	 "a whole number, or none"},
+	{"adopt", SETTING_CHOICE, OFFSET(adopt), switches, 0, 0, "on or off"},
+	{"established", SETTING_CHOICE, OFFSET(established), fates, 0, 0, "keep, drop or reset"},
 	{"destinations", SETTING_COUNT, OFFSET(destinations), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"pairs", SETTING_COUNT, OFFSET(pairs), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"endpoints", SETTING_COUNT, OFFSET(endpoints), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
@@ -148,6 +153,7 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_o
 		.pin_dir = ebb_args_get(args, "pin"),
 		.listen = ebb_args_get(args, "listen"),
 		.no_set_retval = ebb_args_get(args, "no-set-retval") != NULL,
+		.no_sock_destroy = ebb_args_get(args, "no-sock-destroy") != NULL,
 	};
 	const char *on_exit = ebb_args_get(args, "on-exit");
 	const char *breaker = ebb_args_get(args, "breaker");
