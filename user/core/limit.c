@@ -393,9 +393,8 @@ double ebb_limit_available(const struct ebb_limit *limit, uint64_t full_ns, uint
 
 	if (limit->burst_ns == 0 || debt >= limit->burst_ns)
 		return 0;
-	if (debt == 0) /* exactly, also where the product below is rounded */
-		return (double)limit->burst;
-	return (double)limit->burst * (double)(limit->burst_ns - debt) / (double)limit->burst_ns;
+	/* in this order: all of a full bucket exactly, and whole units where whole units are missing */
+	return (double)limit->burst - (double)limit->burst * (double)debt / (double)limit->burst_ns;
 }
 
 double ebb_limit_rate(const struct ebb_limit *limit)
