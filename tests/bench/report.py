@@ -10,6 +10,11 @@ import os
 import platform
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import limits_report  # noqa: E402
+
 
 def cpu_model():
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
@@ -150,6 +155,9 @@ def main():
           f"load {machine['load_before']} before and {machine['load_after']} after\n")
     print("| what | median | spread (quartiles where not said) | target | |\n|---|---|---|---|---|")
     print("\n".join(table(results)))
+    if "limits" in results:
+        print()
+        print("\n".join(limits_report.table(results["limits"])))
     for step in failed:
         print(f"\nfailed: {step}")
     print(f"\nall figures: {arguments.write}")

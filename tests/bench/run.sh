@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved programs trip-kernel trip-agent idle)
+steps=(refused allowed moved programs trip-kernel trip-agent idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -155,6 +155,9 @@ step_idle() {
 	stop_agent
 	return $rc
 }
+
+# How well limits hold, against packet filters and tc: the short form. 'make bench-limits' is the long one.
+step_limits() { BUILD=$build "$root/tests/bench/limits.py" --quick --write "$work/limits.json" >/dev/null; }
 
 # ------------------------------------------------------------------- main --
 
