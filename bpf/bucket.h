@@ -42,7 +42,7 @@ enum ebb_take {
 
 /* What is left of the debt when @cost_ns is taken too; -1: not admitted. */
 static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 debt_ns, __u64 cost_ns,
-								    __u64 depth_ns, enum ebb_take how)
+								    __u64 depth_ns, __u32 how)
 {
 	__u64 after = debt_ns + cost_ns;
 
@@ -55,6 +55,28 @@ static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 debt_n
 	return (__s64)after;
 }
 
+#define EBB_TRY_REFUSED 0
+#define EBB_TRY_TOOK	1
+#define EBB_TRY_LOST	2 /* to another processor: once more */
+
+/* One try. Returns the debt found << 2 | EBB_TRY_*. */
+EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
+{
+	__u64 old, debt;
+	__s64 after;
+
+	if (!full_ns)
+		return EBB_TRY_REFUSED;
+	old = EBB_LOAD(*full_ns);
+	debt = ebb_bucket_debt(old, now_ns, depth_ns);
+	after = ebb_bucket_after(debt, cost_ns, depth_ns, how);
+	if (after < 0)
+		return debt << 2 | EBB_TRY_REFUSED;
+	if (EBB_CAS(full_ns, old, now_ns + (__u64)after) != old)
+		return debt << 2 | EBB_TRY_LOST;
+	return debt << 2 | EBB_TRY_TOOK;
+}
+
 /*
  * Takes @cost_ns out of a bucket of @depth_ns. Returns EBB_TOOK when it is admitted,
  * with EBB_EXHAUSTED where that took too long. *@ret_debt_ns: the debt found.
@@ -63,22 +85,16 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 								   __u64 cost_ns, __u64 depth_ns,
 								   enum ebb_take how, __u64 *ret_debt_ns)
 {
-	__u64 old, debt = 0;
-	__s64 after;
+	__u64 tried, debt;
 
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		old = EBB_LOAD(*full_ns);
-		debt = ebb_bucket_debt(old, now_ns, depth_ns);
-		after = ebb_bucket_after(debt, cost_ns, depth_ns, how);
-		*ret_debt_ns = debt;
-		if (after < 0)
-			return 0;
-		if (EBB_CAS(full_ns, old, now_ns + (__u64)after) == old)
-			return EBB_TOOK;
+		tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
+		*ret_debt_ns = tried >> 2;
+		if ((tried & 3) != EBB_TRY_LOST)
+			return (tried & 3) == EBB_TRY_TOOK ? EBB_TOOK : 0;
 	}
 	/* the contenders have just brought the word to the present: adding to it is exact */
-	old = __sync_fetch_and_add(full_ns, cost_ns);
-	debt = ebb_bucket_debt(old, now_ns, depth_ns);
+	debt = ebb_bucket_debt(__sync_fetch_and_add(full_ns, cost_ns), now_ns, depth_ns);
 	*ret_debt_ns = debt;
 	if (ebb_bucket_after(debt, cost_ns, depth_ns, how) >= 0)
 		return EBB_TOOK | EBB_EXHAUSTED;

@@ -74,4 +74,7 @@ static __always_inline __u32 ebb_conn_end_probe(struct ebb_conn *conn, struct eb
 	return ebb_probe_finish(gate, conn->probe_index, conn->probe_word, now_ns, end);
 }
 
+/* What CONNECT_CB arms on a connecting socket, and so the mark of one. */
+#define EBB_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+
 #endif /* EBB_CONN_H */

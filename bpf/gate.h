@@ -277,7 +277,7 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
-	concurrent = in_force ? ebb_concurrent_in_force(policy, now_ns) : 0;
+	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
 	if (concurrent) {
 		if (ebb_slot_take(gate, concurrent, &ret_answer->errors)) {
 			ret_answer->slot_taken = 1;

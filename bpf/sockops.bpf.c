@@ -16,10 +16,10 @@
 #include "bpf/key.h"
 #include "bpf/maps.h"
 #include "bpf/outcome.h"
+#include "bpf/pacing.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
-
-#define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+#include "bpf/traffic.h"
 
 /*
  * The memory of the socket if it has a valid one, and the route either way. One copy
@@ -104,7 +104,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 		pair = route.pair;
 	}
 	ebb_add(&pair->syn_sent, 1);
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | CALLBACKS);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
 
 /* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
@@ -161,7 +161,8 @@ static __noinline int failed(const struct ebb_route *route, struct ebb_conn *con
 	return 0;
 }
 
-static __always_inline void established(struct bpf_sock *sock, const struct tcp_sock *tp)
+static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
+					const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
@@ -172,6 +173,11 @@ static __always_inline void established(struct bpf_sock *sock, const struct tcp_
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
+	if (route.policy->asks & EBB_ASK_PACKET) {
+		if (!conn)
+			conn = ebb_conn_late(sock, &route);
+		ebb_pace_apply(ctx, tp, conn, &route, 1);
+	}
 	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
 	/* srtt_us is in 1/8 us, a unit of the histogram is 1/4 us */
 	units = tp->srtt_us >> 1;
@@ -227,6 +233,7 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 	/* one that was adopted may have been let go already */
 	if (!conn || ebb_conn_clear(conn, EBB_CONN_ACTIVE))
 		ebb_gauge_down(&route->pair->active);
+	ebb_traffic_count(conn, route->pair, tp, old_state);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
@@ -251,7 +258,40 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 	if (!conn)
 		return;
 	ebb_conn_give_slot(conn, route.gate);
+	if (ebb_conn_clear(conn, EBB_CONN_PACED))
+		ebb_gauge_down(&route.gate->paced);
 	conn->flags = 0;
+}
+
+/* A connection that has moved so much is counted as it goes, not when it closes. */
+#define LONG_TRANSFER_BYTES (1U << 20)
+
+/* About once in a round trip: the share of a limited gate, and what went over the connection. */
+static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock *sock, const struct tcp_sock *tp)
+{
+	/* of the histogram: the handshake's is taken when it ends, then those of the first and of each 16th segment */
+	int sampled = (ctx->data_segs_out & 15) == 1;
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+
+	if (!sampled && !tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		return;
+	if (!sampled) {
+		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		if (!conn || !(conn->flags & EBB_CONN_ACTIVE) || !ebb_route_conn(conn, &route))
+			return;
+	} else if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route)) {
+		return;
+	}
+	if (sampled) {
+		ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
+		if (!conn && tp->bytes_acked + tp->bytes_received > LONG_TRANSFER_BYTES)
+			conn = ebb_conn_late(sock, &route);
+		if (conn)
+			ebb_traffic_count(conn, route.pair, tp, ctx->state);
+	}
+	if (conn && (conn->pace || (route.policy->asks & EBB_ASK_PACKET)))
+		ebb_pace_apply(ctx, tp, conn, &route, 0);
 }
 
 SEC("sockops")
@@ -266,7 +306,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		/* both ends opened at once (a self-connect): ours only if we saw it connect */
-		if ((ctx->bpf_sock_ops_cb_flags & CALLBACKS) != CALLBACKS)
+		if ((ctx->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
@@ -274,8 +314,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
-		/* the handshake's is taken when it ends, then those of the first and of each 16th segment of data */
-		if (ctx->state == BPF_TCP_SYN_SENT || (ctx->data_segs_out & 15) != 1)
+		if (ctx->state == BPF_TCP_SYN_SENT)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
@@ -296,7 +335,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		established(sock, tp);
+		established(ctx, sock, tp);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		closed(sock, tp, ctx->args[0]);
@@ -304,14 +343,9 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_RTO_CB:
 		syn_retransmitted(sock, tp);
 		break;
-	case BPF_SOCK_OPS_RTT_CB: {
-		struct ebb_route route = {};
-		struct ebb_conn *conn;
-
-		if (find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
-			ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
+	case BPF_SOCK_OPS_RTT_CB:
+		round_trip(ctx, sock, tp);
 		break;
-	}
 	}
 	return 1;
 }

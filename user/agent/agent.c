@@ -66,6 +66,9 @@ struct agent {
 	int timer_fd;
 	bool stop;
 
+	uint32_t default_asks; /* EBB_ASK_* of what has no destination yet */
+	bool packets_failed;   /* told already that the packet program cannot be attached */
+
 	uint64_t tick_at_ns;  /* when the next tick is due */
 	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
 	bool hint_waits;      /* a hint came while looks were spaced out */
@@ -212,6 +215,28 @@ static void collect_idle(struct agent *a, uint64_t now)
 		ebb_debug("idle slots taken back: count=%d", r);
 }
 
+/* The program that sees every packet is attached only while some policy asks for it. */
+static void follow_policies(struct agent *a)
+{
+	uint32_t high = a->view->kernel->dst_high, asks = a->default_asks;
+	struct ebb_why why = {};
+
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
+		if (a->view->dsts[d].state == EBB_SLOT_LIVE)
+			asks |= a->view->policies[d].asks;
+	}
+	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
+		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
+		a->packets_failed = false;
+		return;
+	}
+	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(),
+		       "byte and packet limits are not in place: %s", why.text);
+	if (!a->packets_failed)
+		ebb_err("byte and packet limits are not in place, trying again each tick: %s", why.text);
+	a->packets_failed = true;
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -226,6 +251,7 @@ static int tick(struct agent *a)
 
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
+	follow_policies(a);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
@@ -385,6 +411,8 @@ static void write_policies(struct agent *a)
 	struct ebb_policy other;
 
 	ebb_policy_to_kernel(&o->breaker, &policy);
+	ebb_limits_summarize(&policy);
+	a->default_asks = policy.asks;
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
 		struct ebb_policy *place = &a->view->policies[d];
 

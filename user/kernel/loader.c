@@ -40,6 +40,7 @@ struct ebb_loader {
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
+	bool packets; /* the optional program is attached */
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -365,6 +366,8 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_sockops;
 	case EBB_HOOK_CONNECT6:
 		return l->skeleton->progs.ebb_connect6;
+	case EBB_HOOK_EGRESS:
+		return l->skeleton->progs.ebb_egress;
 	default:
 		return l->skeleton->progs.ebb_connect4;
 	}
@@ -434,7 +437,11 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 				 sizeof(paths[h]));
 		if (r == 0)
 			r = take_over_link(loader, h, paths[h]);
-		if (r == -ENOENT) {
+		if (h == EBB_HOOK_EGRESS)
+			loader->packets = r == 0;
+		if (r == -ENOENT && h >= EBB_HOOK_OPTIONAL) {
+			r = 0;
+		} else if (r == -ENOENT) {
 			r = make_link(loader, h, paths[h]);
 			made[h] = r == 0;
 		}
@@ -449,6 +456,30 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	return 0;
+}
+
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	const char *name = ebb_hook_names[EBB_HOOK_EGRESS];
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	if (wanted == loader->packets)
+		return 0;
+	r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
+	if (r < 0)
+		return explain_attach(r, name, why);
+	if (wanted) {
+		r = make_link(loader, EBB_HOOK_EGRESS, path);
+		if (r < 0)
+			return explain_attach(r, name, why);
+	} else {
+		r = ebb_pin_detach_link(path);
+		if (r < 0)
+			return ebb_why(why, r, "cannot take %s away: %s", name, ebb_strerror(r));
+	}
+	loader->packets = wanted;
 	return 0;
 }
 

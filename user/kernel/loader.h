@@ -44,6 +44,12 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why);
  */
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
+/*
+ * Attaches the program that sees every packet, or takes it away: it is there only while
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ */
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);
 

@@ -213,17 +213,22 @@ uint64_t ebb_maps_bytes(const struct ebb_maps *maps)
 size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX])
 {
 	char path[EBB_PIN_PATH_MAX];
+	size_t count = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX; h++) {
-		struct ebb_link_info *link = &ret_links[h];
+		struct ebb_link_info *link = &ret_links[count];
 		struct bpf_link_info info = {0};
 		__u32 info_size = sizeof(info);
 		_cleanup_close_ int fd = -1;
 
 		*link = (struct ebb_link_info){.name = ebb_hook_names[h]};
 		if (ebb_pin_path(pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], path, sizeof(path)) < 0)
-			continue;
+			break;
 		fd = bpf_obj_get(path);
+		/* one that nothing asks for is not missing */
+		if (fd < 0 && h >= EBB_HOOK_OPTIONAL)
+			continue;
+		count++;
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &info_size) < 0)
 			continue;
 		link->program_id = info.prog_id;
@@ -231,7 +236,7 @@ size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LI
 		/* a removed cgroup detaches its programs and leaves the pin: id 0 */
 		link->attached = info.cgroup.cgroup_id != 0;
 	}
-	return EBB_HOOK_MAX;
+	return count;
 }
 
 int ebb_maps_detach(const char *pin_dir, size_t *ret_count, struct ebb_why *why)

@@ -60,7 +60,10 @@ struct ebb_link_info {
 
 #define EBB_LINKS_MAX 8
 
-/* Fills @ret_links and returns their number (never an error: a missing link is a fact). */
+/*
+ * Fills @ret_links and returns their number (never an error: a missing link is a fact). A
+ * program that is attached only on demand is among them while it is wanted.
+ */
 size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX]);
 
 /* Bytes of kernel memory that the pinned maps take, as the kernel accounts them. */
