@@ -161,6 +161,14 @@ enum ebb_error {
 	EBB_ERR_MAX,
 };
 
+/* What a pass over the open sockets does (seed.bpf.c). */
+enum ebb_pass {
+	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
+	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_MAX,
+};
+
 /* ----------------------------------------------------------------- keys -- */
 
 struct ebb_endpoint {
@@ -309,8 +317,8 @@ static inline __u64 ebb_probe_slot_deadline(__u64 slot)
 }
 
 /*
- * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. The upper bound matters after the
- * rate was changed: a debt made under a longer burst is forgiven down to it.
+ * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. It can be more: one packet may be
+ * larger than the bucket, and a debt stays when the limit is changed.
  */
 static inline __u64 ebb_bucket_debt(__u64 full_ns, __u64 now_ns, __u64 depth_ns)
 {
@@ -402,7 +410,7 @@ struct ebb_pair {
 	__u32	pad0;
 	__u64	created_ns;
 	__u64	active;			/* gauge: established connections */
-	__u64	attempts;		/* passed by us at connect() */
+	__u64	attempts;		/* passed by us at connect(); of UDP these are established at once */
 	__u64	syn_sent;		/* of these, SYN sent; attempts - syn_sent failed locally */
 	__u64	outcomes[EBB_OUTCOME_MAX];
 	__u64	denied[EBB_CAUSE_MAX];	/* refused */
@@ -410,7 +418,7 @@ struct ebb_pair {
 	__u64	connect_units;		/* sum of times to connect, 250 ns each */
 	__u64	sent_bytes;		/* TCP: payload without retransmissions; UDP: IP bytes */
 	__u64	received_bytes;		/* TCP: payload */
-	__u64	sent_packets;		/* UDP: datagrams */
+	__u64	sent_packets;		/* UDP: datagrams; of connected sockets while egress is attached */
 	__u64	retransmits;		/* TCP segments */
 	__u64	dropped_bytes[EBB_DROP_MAX];	/* IP bytes */
 	__u64	dropped_packets[EBB_DROP_MAX];
@@ -501,7 +509,7 @@ _Static_assert(sizeof(struct ebb_limits) == 128, "map value layout is ABI");
  * Agent and command line. One for each destination slot; free slots hold the defaults.
  *
  * Tolerated: a packet that comes while a limit is being rewritten may be charged by
- * half of the old and half of the new; no debt can be more than two bursts.
+ * half of the old and half of the new; a debt that cannot be is forgiven (ebb_bucket_forgive()).
  */
 struct ebb_policy {
 	__u64	arm;			/* for a gate without a verdict */
@@ -590,8 +598,36 @@ struct ebb_load_config {
 	__u32 dst_max;
 	__u32 pair_max;
 	__u32 has_set_retval;	/* 0: refuse by rewriting the address (before 6.1) */
+	__u32 has_sock_destroy;	/* 0: tell user space which sockets to destroy (before 6.5) */
 };
-_Static_assert(sizeof(struct ebb_load_config) == 12, "load-time configuration is ABI");
+_Static_assert(sizeof(struct ebb_load_config) == 16, "load-time configuration is ABI");
+
+/* What a pass over the open sockets is to do, and what it met. Not in a pinned map. */
+struct ebb_seeding {
+	__u32	pass;			/* enum ebb_pass */
+	__u32	pad;
+	__u64	adopted;
+	__u64	known;			/* counted already */
+	__u64	accepted;		/* answers to clients: never governed; by descriptor */
+	__u64	undecided;		/* who opened it is not sure: left alone; by descriptor */
+	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
+	__u64	slots;			/* concurrency slots taken for connections that had none */
+	__u64	ended;			/* adopted ones whose end was not seen: given back */
+};
+_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+
+/* A connection that user space is to destroy by netlink. */
+struct ebb_doomed {
+	__u64	cookie;
+	__u32	local[4];		/* network order; IPv4: the first word */
+	__u32	peer[4];
+	__be16	local_port;
+	__be16	peer_port;
+	__u32	family;
+	__u32	device;			/* that it is bound to, 0: none */
+	__u32	pair;
+};
+_Static_assert(sizeof(struct ebb_doomed) == 56, "shared with user space");
 
 /* A hint in the ring buffer. The maps are the truth. */
 struct ebb_event {

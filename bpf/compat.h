@@ -53,6 +53,36 @@ static __always_inline __u32 ebb_sock_queued_error(const struct sock *sk, __u32 
 	return (__u8)skb->cb[at] | (__u32)(__u8)skb->cb[at + 1] << 8;
 }
 
+/* Is somebody changing it? A program in a system call owns it, the network holds the spin lock. */
+static __always_inline int ebb_sock_is_locked(const struct sock *sk)
+{
+	if (*(const volatile int *)&sk->sk_lock.owned)
+		return 1;
+	/* not with PREEMPT_RT, where it is a sleeping lock */
+	if (bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val.counter))
+		return *(const volatile int *)&sk->sk_lock.slock.rlock.raw_lock.val.counter != 0;
+	return 0;
+}
+
+#define EBB_CGROUP_DEPTH 64 /* deeper is not looked for */
+
+/* Is its workload the cgroup with this id, or below it? */
+static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup_id)
+{
+	const struct cgroup_subsys_state *css;
+	const struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
+
+	for (int i = 0; i < EBB_CGROUP_DEPTH && cgroup; i++) {
+		if (cgroup->kn->id == cgroup_id)
+			return 1;
+		css = cgroup->self.parent;
+		if (!css)
+			return 0;
+		cgroup = css->cgroup;
+	}
+	return 0;
+}
+
 /* A subflow of MPTCP belongs to the kernel: sock_release never runs for it. */
 static __always_inline int ebb_sock_is_kernel(const struct sock *sk)
 {

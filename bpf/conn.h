@@ -13,6 +13,9 @@
  *	STATE_CB to CLOSE   everything is given back, forgotten
  *	sock_release        the program lets go: the slot is given back; without SYN all of it
  *	connect again       what a local failure left is given back first
+ *
+ * One that was open before us (ADOPTED) gets its memory from seed.bpf.c, and gives all
+ * back at the first of: STATE_CB to CLOSE where it is armed, sock_release, connect again.
  */
 #ifndef EBB_CONN_H
 #define EBB_CONN_H
@@ -21,6 +24,9 @@
 #include "bpf/gate.h"
 #include "bpf/maps.h"
 #include "bpf/stats.h"
+
+/* What CONNECT_CB arms. A socket that has them all is ours, or the child of a listener that once connected. */
+#define EBB_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
 
 /* A memory begins. Its flags are written last by the caller. */
 static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,
@@ -63,6 +69,53 @@ static __always_inline void ebb_conn_give_slot(struct ebb_conn *conn, struct ebb
 	errors = ebb_slot_give(gate);
 	if (errors)
 		ebb_count_errors(errors);
+}
+
+/* It is paced no longer. */
+static __always_inline void ebb_conn_end_pacing(struct ebb_conn *conn, struct ebb_gate *gate)
+{
+	if (ebb_conn_clear(conn, EBB_CONN_PACED))
+		ebb_gauge_down(&gate->paced);
+}
+
+/* The memory is forgotten; a slot that is taken in the same moment is not lost. */
+static __always_inline void ebb_conn_end(struct ebb_conn *conn, struct ebb_gate *gate)
+{
+	__u32 errors;
+
+	ebb_conn_end_pacing(conn, gate);
+	if (!(__sync_lock_test_and_set(&conn->flags, 0) & EBB_CONN_SLOT))
+		return;
+	errors = ebb_slot_give(gate);
+	if (errors)
+		ebb_count_errors(errors);
+}
+
+/*
+ * One that was adopted while it connected is established now. Told by the callback and
+ * by seed.bpf.c, which may have come too late for it: one of them counts it.
+ */
+static __always_inline void ebb_conn_opened(struct ebb_conn *conn, struct ebb_pair *pair)
+{
+	__u32 old;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(conn->flags);
+		if (!(old & EBB_CONN_OPENING))
+			return;
+		ebb_add(&pair->active, 1);
+		if (EBB_CAS(&conn->flags, old, (old & ~EBB_CONN_OPENING) | EBB_CONN_ACTIVE) == old)
+			return;
+		ebb_add(&pair->active, (__u64)-1);
+	}
+	ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
+}
+
+/* An adopted connection counts no longer; whoever sees its end first says so. */
+static __always_inline void ebb_conn_end_adopted(struct ebb_conn *conn, struct ebb_pair *pair)
+{
+	if ((conn->flags & EBB_CONN_ADOPTED) && ebb_conn_clear(conn, EBB_CONN_ACTIVE))
+		ebb_gauge_down(&pair->active);
 }
 
 /* Ends the probe that the socket holds, if any. Returns EBB_RESULT_*. */

@@ -19,7 +19,9 @@
  *   kernels       one: our own failures             kernel              fixed size
  *   conns         socket -> what it holds           kernel              let through, counted
  *   notes         CPU -> the last decision          kernel              overwritten
+ *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       mix of endpoint, workload -> pair kernel              overwritten
+ *   listeners     port of a namespace -> yes        kernel, agent       a witness less
  *   events        hints                             kernel              lost, counted: costs one tick
  *
  * No LRU map: it evicts others on update. Nobody writes into another's element.
@@ -54,18 +56,23 @@ struct ebb_conn {
 	__u32 pad;
 };
 
-#define EBB_CONN_LIVE	 1U   /* the rest is valid */
-#define EBB_CONN_SYN	 2U   /* a SYN was sent: the socket's state changes will be seen */
-#define EBB_CONN_PROBE	 4U   /* holds a probe slot */
-#define EBB_CONN_SLOT	 8U   /* holds a concurrency slot */
-#define EBB_CONN_MUTE	 16U  /* its result moves nothing */
-#define EBB_CONN_DENIED	 32U  /* refused by rewriting the address: not to be counted */
-#define EBB_CONN_ACTIVE	 64U  /* counts in the pair's active connections */
-#define EBB_CONN_ADOPTED 128U /* was there before us: its state changes may not be seen */
-#define EBB_CONN_PACED	 256U /* counts in the gate's paced connections */
-#define EBB_CONN_UDP	 512U /* a connected UDP socket */
+#define EBB_CONN_LIVE	 1U    /* the rest is valid */
+#define EBB_CONN_SYN	 2U    /* a SYN was sent: the socket's state changes will be seen */
+#define EBB_CONN_PROBE	 4U    /* holds a probe slot */
+#define EBB_CONN_SLOT	 8U    /* holds a concurrency slot */
+#define EBB_CONN_MUTE	 16U   /* its result moves nothing */
+#define EBB_CONN_DENIED	 32U   /* refused by rewriting the address: not to be counted */
+#define EBB_CONN_ACTIVE	 64U   /* counts in the pair's active connections */
+#define EBB_CONN_ADOPTED 128U  /* was there before us: its state changes may not be seen */
+#define EBB_CONN_PACED	 256U  /* counts in the gate's paced connections */
+#define EBB_CONN_UDP	 512U  /* a connected UDP socket */
+#define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
 
-/* The decision of a connect hook, for the CONNECT_CB in the same system call. */
+/*
+ * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a
+ * sendmsg hook (without has_conn and endpoint), for the egress hook of the datagram.
+ * It speaks for one attempt or one datagram: who has read it sets the cookie to 0.
+ */
 struct ebb_note {
 	__u64 cookie;
 	__u32 pair;
@@ -138,6 +145,21 @@ struct ebb_map_guesses {
 	__type(value, __u64);
 };
 
+/* Who listens, as of the pass over the open sockets that runs (seed.bpf.c). Not pinned. */
+struct ebb_listener {
+	__u32 netns; /* inode number */
+	__u16 port;
+	__u16 pad;
+};
+
+struct ebb_map_listeners {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ebb_listener);
+	__type(value, __u8);
+};
+
 struct ebb_map_events {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EBB_RINGBUF_BYTES);
@@ -157,7 +179,9 @@ extern struct ebb_map_agents ebb_agent_v1 SEC(".maps");
 extern struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
 extern struct ebb_map_conns ebb_conn_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
+extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
+extern struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;

@@ -83,8 +83,7 @@ static __noinline int ebb_pace_apply(struct bpf_sock_ops *ctx, const struct tcp_
 		if (pace && present == pace)
 			ebb_pace_set(ctx, conn->own_pace);
 		conn->pace = 0;
-		if (ebb_conn_clear(conn, EBB_CONN_PACED))
-			ebb_gauge_down(&route->gate->paced);
+		ebb_conn_end_pacing(conn, route->gate);
 		return 0;
 	}
 	/* smaller changes than 1/64 would only cost */

@@ -21,6 +21,7 @@
 #include "bpf/pace.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/udp.h"
 
 #define PASS 1
 #define DROP 0
@@ -138,6 +139,9 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 	payment.admitted = (took & EBB_TOOK) != 0;
 	if (payment.admitted)
 		payment.debt_ns += cost;
+	else
+		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
+				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS);
 	return payment;
 }
 
@@ -265,9 +269,6 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
 
 /* -------------------------------------------------------------------- UDP -- */
 
-/* A port that somebody chose, and not the stack: what serves, or has a fixed source. */
-#define FIRST_EPHEMERAL_PORT 32768
-
 /* Where an unconnected socket sends: the packet's own address. NAT on this node has changed it by now. */
 static __always_inline void key_from_packet(struct ebb_endpoint *key, const struct __sk_buff *skb)
 {
@@ -330,45 +331,56 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	return PASS;
 }
 
+/* What the sendmsg hook has decided about this datagram in the same system call. */
+static __always_inline int route_by_note(struct __sk_buff *skb, struct ebb_route *ret_route)
+{
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_unote_v1, &zero);
+
+	if (!note || !note->cookie || note->cookie != bpf_get_socket_cookie(skb))
+		return 0;
+	note->cookie = 0;
+	return ebb_route_open(note->dst, note->dst_epoch, note->pair, note->pair_epoch, ret_route);
+}
+
 /*
  * 0: not a destination of ours. A connected socket goes by its peer, and its first
- * datagram makes the destination; an unconnected one by what the sendmsg hook has just
- * decided, else by the packet.
+ * datagram makes the destination; an unconnected one without a note by the packet.
  */
-static __always_inline int udp_route(struct __sk_buff *skb, struct bpf_sock *sock,
-				     struct ebb_route *ret_route)
+static __always_inline int route_by_address(struct __sk_buff *skb, struct bpf_sock *sock,
+					    struct ebb_route *ret_route)
 {
-	__u64 workload = bpf_skb_cgroup_id(skb);
 	struct ebb_endpoint key;
 
-	if (sock->dst_port) {
-		if (sock->family == EBB_AF_INET)
-			ebb_key_v4(&key, sock->dst_ip4);
-		else
-			ebb_key_v6(&key, sock->dst_ip6[0], sock->dst_ip6[1], sock->dst_ip6[2],
-				   sock->dst_ip6[3]);
-		ebb_key_port(&key, sock->dst_port, IPPROTO_UDP);
-		if (sock->src_port >= FIRST_EPHEMERAL_PORT)
-			return ebb_route_meet(&key, workload, ret_route);
-	} else {
+	if (!sock->dst_port) {
 		key_from_packet(&key, skb);
+		return ebb_route_known(&key, bpf_skb_cgroup_id(skb), ret_route);
 	}
-	return ebb_route_known(&key, workload, ret_route);
+	if (sock->family == EBB_AF_INET)
+		ebb_key_v4(&key, sock->dst_ip4);
+	else
+		ebb_key_v6(&key, sock->dst_ip6[0], sock->dst_ip6[1], sock->dst_ip6[2], sock->dst_ip6[3]);
+	ebb_key_port(&key, sock->dst_port, IPPROTO_UDP);
+	return ebb_route_join(&key, bpf_skb_cgroup_id(skb),
+			      !ebb_udp_answers(NULL, sock->src_port, bpf_ntohs(sock->dst_port)), ret_route);
 }
 
 static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
 {
 	struct ebb_route route = {};
 	struct packet packet = {};
-	int verdict = PASS;
+	int counted, verdict = PASS;
 
-	if (!udp_route(skb, sock, &route) || !read_packet(skb, IPPROTO_UDP, &packet))
+	counted = route_by_note(skb, &route);
+	if (!counted && !route_by_address(skb, sock, &route))
+		return PASS;
+	if (!read_packet(skb, IPPROTO_UDP, &packet))
 		return PASS;
 	if (route.policy->asks & EBB_ASK_PACKET)
 		verdict = udp_limited(&route, &packet);
 	if (verdict == PASS) {
 		ebb_add(&route.pair->sent_bytes, packet.wire_bytes);
-		if (sock->dst_port)
+		if (!counted && sock->dst_port)
 			ebb_add(&route.pair->sent_packets, packet.segments);
 	}
 	return verdict;

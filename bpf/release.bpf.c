@@ -20,6 +20,9 @@ int ebb_release(struct bpf_sock *ctx)
 	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !ebb_route_conn(conn, &route))
 		return 1;
 	ebb_conn_give_slot(conn, route.gate);
+	/* no state change may be seen of it; where one is, it finds this done */
+	ebb_conn_end_adopted(conn, route.pair);
+	ebb_conn_end_pacing(conn, route.gate);
 	/* with a SYN out, STATE_CB comes next and names the probe's result */
 	if (!(conn->flags & EBB_CONN_SYN))
 		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);

@@ -231,7 +231,7 @@ static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_
 	return 1;
 }
 
-static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload,
+static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
 					  struct ebb_route *ret)
 {
 	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
@@ -244,8 +244,10 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (found)
 		dst_ref = *found;
-	else
+	else if (discover)
 		ebb_discover_dst(endpoint, &dst_ref);
+	else
+		return 0;
 	key.workload = workload;
 	key.dst = dst_ref.slot;
 	key.dst_epoch = dst_ref.epoch;
@@ -262,8 +264,8 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
 }
 
-/* For a connect hook: finds or makes. */
-static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
+/* Finds or makes; without @discover it makes only a pair: 0 when the destination is not known. */
+static __always_inline int ebb_route_join(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
 					  struct ebb_route *ret)
 {
 	__u64 *guess = ebb_guess_of(endpoint, workload);
@@ -272,10 +274,17 @@ static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, _
 		return 0;
 	if (ebb_route_guess(guess, endpoint, workload, ret))
 		return 1;
-	if (!ebb_look_up_or_make(endpoint, workload, ret))
+	if (!ebb_look_up_or_make(endpoint, workload, discover, ret))
 		return 0;
 	ebb_guess_learn(guess, ret);
 	return 1;
+}
+
+/* For a connect hook: finds or makes. */
+static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
+					  struct ebb_route *ret)
+{
+	return ebb_route_join(endpoint, workload, 1, ret);
 }
 
 /* Finds and does not make; 0: there is nothing to find. */
@@ -334,7 +343,8 @@ static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, con
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
 	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
-	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE;
+	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
+	(void)EBB_CAS(&conn->flags, 0, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
 	return conn;
 }
 

@@ -170,6 +170,16 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
+	/* it began before we were attached, and nobody would see its end: left for seed.bpf.c to adopt */
+	if (!conn && !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG))
+		return;
+	if (conn && (conn->flags & EBB_CONN_ADOPTED)) {
+		/* it began before us, and its attempt was not counted; from here on its end is seen */
+		ebb_conn_opened(conn, route.pair);
+		ebb_conn_set(conn, EBB_CONN_SYN);
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
+		return;
+	}
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
@@ -208,7 +218,8 @@ static __always_inline void never_established(const struct ebb_route *route, str
 	};
 	__u32 outcome = ebb_outcome_connecting(&facts);
 
-	if (outcome >= EBB_OUTCOME_MAX)
+	/* the attempt of one that was adopted was not counted either */
+	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & EBB_CONN_ADOPTED)))
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
@@ -255,19 +266,16 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
 		was_established(&route, conn, tp, old_state);
-	if (!conn)
-		return;
-	ebb_conn_give_slot(conn, route.gate);
-	if (ebb_conn_clear(conn, EBB_CONN_PACED))
-		ebb_gauge_down(&route.gate->paced);
-	conn->flags = 0;
+	if (conn)
+		ebb_conn_end(conn, route.gate);
 }
 
 /* A connection that has moved so much is counted as it goes, not when it closes. */
 #define LONG_TRANSFER_BYTES (1U << 20)
 
 /* About once in a round trip: the share of a limited gate, and what went over the connection. */
-static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock *sock, const struct tcp_sock *tp)
+static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
+				       const struct tcp_sock *tp)
 {
 	/* of the histogram: the handshake's is taken when it ends, then those of the first and of each 16th segment */
 	int sampled = (ctx->data_segs_out & 15) == 1;

@@ -36,7 +36,11 @@ struct fixture_options {
 	uint32_t pairs;	       /* 0: 64 */
 	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
-	bool not_attached; /* the test opens the loader itself, when it wants to */
+	bool no_rdonly_cast;
+	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
+	bool reset;
+	bool no_sock_destroy; /* reset by netlink */
+	bool not_attached;    /* the test opens the loader itself, when it wants to */
 };
 
 struct fixture {
@@ -69,6 +73,11 @@ bool fixture_unavailable(void);
 /* Loads and attaches in place of what fixture_up() did; fixture_close_loader() goes before. */
 void fixture_open_loader(struct fixture *fx);
 void fixture_close_loader(struct fixture *fx);
+
+/* A pass over the open sockets; fails the test where it cannot be made. */
+struct ebb_adopted adopt_open(struct fixture *fx);
+/* Removes links, maps and pins, as 'ebb detach' does; fixture_open_loader() makes new ones. */
+void fixture_detach(struct fixture *fx);
 
 /* Moves the calling process into the cgroup, and out again to where it came from. */
 void fixture_join(const struct fixture *fx);
@@ -111,6 +120,7 @@ struct want {
 	uint64_t attempts;
 	uint64_t syn_sent;
 	uint64_t active;
+	uint64_t sent_packets;
 	uint64_t established;
 	uint64_t refused;
 	uint64_t timeout;

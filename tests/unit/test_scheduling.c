@@ -55,7 +55,7 @@ static int runaway(void)
 	if (r)
 		return r;
 	/* as in the agent: nothing is left that would permit more than giving up */
-	if (ebb_drop_privileges() < 0)
+	if (ebb_drop_privileges(false) < 0)
 		return 6;
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
 	do {

@@ -16,6 +16,7 @@
 #include "agent/idle.h"
 #include "agent/privileges.h"
 #include "agent/scheduling.h"
+#include "agent/sockets.h"
 #include "agent/tick.h"
 #include "core/limit.h"
 #include "core/policy.h"
@@ -25,10 +26,12 @@
 #include "export/name.h"
 #include "export/source.h"
 #include "kernel/loader.h"
+#include "kernel/probe.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/units.h"
 #include "node/cgroup.h"
+#include "node/netns.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -37,6 +40,9 @@
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
 #define COLLECT_NS	NS_PER_S
+#define LOCK_WAIT_NS	(5 * NS_PER_S) /* for a command that writes policies */
+#define ADOPT_NS	(300 * NS_PER_S)
+#define RESET_AGAIN_NS	NS_PER_S /* what was connecting when its breaker opened may be established since */
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -58,6 +64,7 @@ struct agent {
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
+	struct ebb_sockets *sockets;
 	struct ebb_health health;
 	struct ebb_source source;
 
@@ -74,6 +81,11 @@ struct agent {
 	bool hint_waits;      /* a hint came while looks were spaced out */
 	uint64_t links_at_ns;
 	uint64_t collect_at_ns;
+	uint64_t adopt_at_ns;
+	uint64_t reset_at_ns;
+	uint32_t established; /* enum ebb_established: what can really be done */
+	bool *capped;	      /* see ebb_sockets_cap_came() */
+	uint32_t capped_high;
 	uint64_t errors_at_ns;
 	uint64_t errors_told[EBB_ERR_MAX];
 };
@@ -120,6 +132,9 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
 		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
 		 ebb_mode_name(a->view->policies[move->dst].mode));
+	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->sockets &&
+	    a->view->policies[move->dst].established == EBB_ESTABLISHED_RESET)
+		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
 
 /* ------------------------------------------------------------------- tick -- */
@@ -201,14 +216,20 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
+	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
-	r = ebb_collector_run(a->collector, now);
+	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
+	if (r == -EBUSY) /* nothing is in a hurry here */
+		return;
+	if (r == 0)
+		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
 	else if (r > 0)
@@ -237,6 +258,27 @@ static void follow_policies(struct agent *a)
 	a->packets_failed = true;
 }
 
+/* Asks for walks over the open sockets, which are done beside the loop. */
+static void watch_sockets(struct agent *a, uint64_t now)
+{
+	uint32_t what = 0;
+
+	if (!a->sockets)
+		return;
+	if (a->options->adopt &&
+	    (now >= a->adopt_at_ns || ebb_sockets_cap_came(a->view, now, a->capped, &a->capped_high))) {
+		a->adopt_at_ns = now + ADOPT_NS;
+		what |= EBB_SOCKETS_ADOPT;
+	}
+	if (a->established == EBB_ESTABLISHED_RESET && now >= a->reset_at_ns &&
+	    ebb_sockets_reset_is_due(a->view, now)) {
+		a->reset_at_ns = now + RESET_AGAIN_NS;
+		what |= EBB_SOCKETS_RESET;
+	}
+	if (what)
+		ebb_sockets_want(a->sockets, what);
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -256,6 +298,7 @@ static int tick(struct agent *a)
 	check_tables(a, &result);
 	report_errors(a, start);
 	collect_idle(a, start);
+	watch_sockets(a, start);
 	if (ebb_scheduling_was_lost())
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
 
@@ -403,10 +446,11 @@ static void write_policies(struct agent *a)
 	const struct ebb_agent_options *o = a->options;
 	struct ebb_policy policy = {
 		.mode = o->mode,
-		.scope = EBB_SCOPE_NODE,
+		.scope = o->scope,
 		.errno_code = o->errno_code,
 		.on_agent_loss = o->on_agent_loss,
-		.limits = {.concurrent = o->concurrent},
+		.established = a->established,
+		.limits = o->limits,
 	};
 	struct ebb_policy other;
 
@@ -432,6 +476,7 @@ static void write_policies(struct agent *a)
 	other.mode = EBB_MODE_OBSERVE;
 	memset(&other.limits, 0, sizeof(other.limits));
 	memset(&other.by_hand, 0, sizeof(other.by_hand));
+	other.established = EBB_ESTABLISHED_KEEP;
 	other.arm = ebb_arm(0, 1);
 	ebb_limits_summarize(&other);
 	a->view->policies[EBB_SLOT_OTHER] = other;
@@ -488,6 +533,9 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		.pairs = o->pairs,
 		.endpoints = o->endpoints,
 		.no_set_retval = o->no_set_retval,
+		.adopt = o->adopt != 0,
+		.reset = o->established == EBB_ESTABLISHED_RESET,
+		.no_sock_destroy = o->no_sock_destroy,
 	};
 	int r;
 
@@ -496,6 +544,43 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 		return r;
 	a->view = ebb_loader_view(a->loader);
 	return 0;
+}
+
+/* Some processes of the cgroup run where we cannot see or enter; and how many. */
+static size_t out_of_reach(const struct agent *a)
+{
+	struct ebb_netns_list list;
+	size_t count;
+
+	if (ebb_netns_below(a->cgroup, &list) < 0)
+		return 0;
+	count = list.hidden + list.refused;
+	ebb_netns_list_done(&list);
+	return count;
+}
+
+/* What can be done of what is asked for when a breaker opens. */
+static void decide_established(struct agent *a)
+{
+	const char *missing = NULL;
+
+	a->established = a->options->established;
+	if (a->established != EBB_ESTABLISHED_RESET)
+		return;
+	if (ebb_loader_reset_way(a->loader) == EBB_RESET_IMPOSSIBLE)
+		missing = "this kernel destroys no sockets for us";
+	else if (ebb_probe_one(EBB_FEATURE_NAMESPACES) < 0)
+		missing = "CAP_SYS_ADMIN or CAP_SYS_PTRACE is missing";
+	else if (out_of_reach(a))
+		missing = "processes of the cgroup are in another process namespace";
+	if (!missing) {
+		ebb_info("live connections are reset when their breaker opens: by=%s",
+			 ebb_loader_reset_way(a->loader) == EBB_RESET_BPF ? "bpf_sock_destroy" : "netlink");
+		return;
+	}
+	a->established = EBB_ESTABLISHED_DROP;
+	ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
+		 missing);
 }
 
 /*
@@ -513,8 +598,12 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		.release = release_slot,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
+	_cleanup_close_ int lock = -1;
 	int r;
 
+	r = ebb_policies_lock(o->pin_dir, LOCK_WAIT_NS, &lock, why);
+	if (r < 0)
+		return r;
 	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	r = write_agent(a, took_over);
 	if (r < 0)
@@ -530,6 +619,7 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = ebb_loader_fill_queues(a->loader, why);
 	if (r < 0)
 		return r;
+	decide_established(a);
 	write_policies(a);
 	return 0;
 }
@@ -652,6 +742,45 @@ static void raise_priority(const struct agent *a)
 			 ebb_strerror(r));
 }
 
+/*
+ * Connections that were there before, before anybody looks at what is counted. Without
+ * them the agent is as good for all that come after.
+ */
+static void adopt_open(const struct agent *a)
+{
+	const struct ebb_adopted *first = ebb_loader_adopted_first(a->loader);
+	struct ebb_adopted adopted;
+	struct ebb_why why = {0};
+
+	if (!a->options->adopt)
+		return;
+	if (ebb_loader_adopt(a->loader, &adopted, &why) < 0) {
+		ebb_warn("%s: connections that were there before are not counted", why.text);
+		return;
+	}
+	adopted.connections += first->connections;
+	adopted.destinations += first->destinations;
+	adopted.slots += first->slots;
+	adopted.took_ns += first->took_ns;
+	ebb_sockets_log_adopted(&adopted, true);
+}
+
+/* The thread gets what rights are left to us. */
+static int open_sockets(struct agent *a, struct ebb_why *why)
+{
+	int r;
+
+	a->capped = calloc(a->view->dst_max, sizeof(*a->capped));
+	if (!a->capped)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);
+	a->adopt_at_ns = now_monotonic() + ADOPT_NS;
+	if (!a->options->adopt && a->established != EBB_ESTABLISHED_RESET)
+		return 0;
+	r = ebb_sockets_new(a->loader, a->cgroup, a->established == EBB_ESTABLISHED_RESET, &a->sockets);
+	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
+}
+
 static int start(struct agent *a, struct ebb_why *why)
 {
 	int r;
@@ -678,10 +807,14 @@ static int start(struct agent *a, struct ebb_why *why)
 	r = ebb_loader_attach(a->loader, why);
 	if (r < 0)
 		return r;
+	adopt_open(a);
 	raise_priority(a);
-	r = ebb_drop_privileges();
+	r = ebb_drop_privileges(a->established == EBB_ESTABLISHED_RESET);
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
+	r = open_sockets(a, why);
+	if (r < 0)
+		return r;
 	r = tick(a);
 	if (r < 0)
 		return ebb_why(why, r, "the first tick failed: %s", ebb_strerror(r));
@@ -691,11 +824,13 @@ static int start(struct agent *a, struct ebb_why *why)
 
 static void close_all(struct agent *a)
 {
+	ebb_sockets_free(a->sockets);
 	ebb_http_free(a->http);
 	ebb_ticker_free(a->ticker);
 	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
 	free(a->source.local_floor);
+	free(a->capped);
 	ebb_loader_free(a->loader);
 	if (a->timer_fd >= 0)
 		(void)close(a->timer_fd);

@@ -21,11 +21,14 @@ struct ebb_agent_options {
 	const char *cgroup; /* a path, or "auto" */
 	const char *pin_dir;
 	const char *listen;
-	uint32_t mode;		/* enum ebb_mode */
-	uint32_t errno_code;	/* enum ebb_errno: what a refused connect() returns */
-	uint32_t on_agent_loss; /* enum ebb_on_agent_loss */
-	uint32_t scheduling;	/* enum ebb_scheduling */
-	uint32_t concurrent;	/* of each destination; 0: no limit */
+	uint32_t mode;		  /* enum ebb_mode */
+	uint32_t errno_code;	  /* enum ebb_errno: what a refused connect() returns */
+	uint32_t on_agent_loss;	  /* enum ebb_on_agent_loss */
+	uint32_t scheduling;	  /* enum ebb_scheduling */
+	uint32_t scope;		  /* enum ebb_scope: of destinations that are met from now on */
+	struct ebb_limits limits; /* of each destination */
+	uint32_t adopt;		  /* 0: connections that were there before are not counted */
+	uint32_t established; /* enum ebb_established: what becomes of live ones when their breaker opens */
 	uint64_t lease_ns;
 	uint64_t shutdown_timeout_ns;
 	uint32_t destinations; /* capacities */
@@ -33,7 +36,8 @@ struct ebb_agent_options {
 	uint32_t endpoints;
 	uint64_t idle_ns; /* slots unused for so long are given back */
 	bool detach_on_exit;
-	bool no_set_retval; /* refuse as on a kernel before 6.1 */
+	bool no_set_retval;   /* refuse as on a kernel before 6.1 */
+	bool no_sock_destroy; /* reset as on a kernel before 6.5 */
 	bool seed_given;
 	uint64_t seed; /* of the jitter */
 	struct ebb_breaker_config breaker;

@@ -6,11 +6,13 @@
 
 #include <cap-ng.h>
 
-int ebb_drop_privileges(void)
+int ebb_drop_privileges(bool enters_namespaces)
 {
-	static const unsigned int kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_DAC_READ_SEARCH};
+	/* the last two are for namespaces: CAP_SYS_PTRACE to see those of others, CAP_SYS_ADMIN to enter */
+	static const unsigned int kept[] = {CAP_BPF,	    CAP_NET_ADMIN, CAP_PERFMON, CAP_DAC_READ_SEARCH,
+					    CAP_SYS_PTRACE, CAP_SYS_ADMIN};
 	int have[sizeof(kept) / sizeof(kept[0])];
-	size_t count = sizeof(kept) / sizeof(kept[0]);
+	size_t count = sizeof(kept) / sizeof(kept[0]) - (enters_namespaces ? 0 : 2);
 
 	if (capng_get_caps_process() < 0)
 		return -EPERM;

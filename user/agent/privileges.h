@@ -3,11 +3,14 @@
 #ifndef EBB_AGENT_PRIVILEGES_H
 #define EBB_AGENT_PRIVILEGES_H
 
+#include <stdbool.h>
+
 /*
  * Keeps of the capabilities that we have: CAP_BPF (maps), CAP_NET_ADMIN (links),
  * CAP_PERFMON (programs that follow kernel pointers), CAP_DAC_READ_SEARCH (cgroup
- * id -> path). Everything else goes for good. 0 or a negative errno.
+ * id -> path); to enter the network namespaces of others also CAP_SYS_PTRACE and
+ * CAP_SYS_ADMIN. Everything else goes for good. 0 or a negative errno.
  */
-int ebb_drop_privileges(void);
+int ebb_drop_privileges(bool enters_namespaces);
 
 #endif /* EBB_AGENT_PRIVILEGES_H */

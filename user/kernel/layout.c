@@ -15,10 +15,8 @@
 #include "lib/cleanup.h"
 
 const char *const ebb_hook_names[EBB_HOOK_MAX] = {
-	[EBB_HOOK_RELEASE] = "release",
-	[EBB_HOOK_SOCKOPS] = "sockops",
-	[EBB_HOOK_CONNECT6] = "connect6",
-	[EBB_HOOK_CONNECT4] = "connect4",
+	[EBB_HOOK_RELEASE] = "release",	  [EBB_HOOK_SOCKOPS] = "sockops",   [EBB_HOOK_SENDMSG6] = "sendmsg6",
+	[EBB_HOOK_SENDMSG4] = "sendmsg4", [EBB_HOOK_CONNECT6] = "connect6", [EBB_HOOK_CONNECT4] = "connect4",
 	[EBB_HOOK_EGRESS] = "egress",
 };
 
@@ -117,6 +115,8 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 			return ebb_why(why, r, "cannot remove '%s': %s", path, ebb_strerror(r));
 		count++;
 	}
+	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
+		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
 	*ret_count = count;

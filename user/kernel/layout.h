@@ -5,6 +5,7 @@
  *
  *	DIR/ebb_<noun>_v<layout>	maps
  *	DIR/link_<hook>			links
+ *	DIR/lock_policy/		an empty directory: the lock of those who write policies
  */
 #ifndef EBB_KERNEL_LAYOUT_H
 #define EBB_KERNEL_LAYOUT_H
@@ -16,6 +17,7 @@
 #include "lib/why.h"
 
 #define EBB_LINK_PREFIX	 "link_"
+#define EBB_POLICY_LOCK	 "lock_policy"
 #define EBB_PIN_PATH_MAX 512
 #define EBB_PINNED_MAPS	 14 /* in a complete directory */
 
@@ -26,6 +28,8 @@
 enum ebb_hook {
 	EBB_HOOK_RELEASE,
 	EBB_HOOK_SOCKOPS,
+	EBB_HOOK_SENDMSG6,
+	EBB_HOOK_SENDMSG4,
 	EBB_HOOK_CONNECT6,
 	EBB_HOOK_CONNECT4,
 	EBB_HOOK_OPTIONAL,

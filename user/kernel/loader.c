@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +21,7 @@
 #include "ebb.skel.h"
 #pragma GCC diagnostic pop
 
+#include "kernel/diag.h"
 #include "kernel/events.h"
 #include "kernel/layout.h"
 #include "kernel/probe.h"
@@ -41,6 +43,10 @@ struct ebb_loader {
 	bool took_over;
 	bool attached;
 	bool packets; /* the optional program is attached */
+	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool adopts;
+	enum ebb_reset_way reset_way;
+	struct ebb_adopted adopted_first;
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -215,6 +221,34 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
+static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	l->cast = !o->no_rdonly_cast && ebb_probe_one(EBB_FEATURE_CAST) == 0;
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+}
+
+/* What the kernel refuses is not loaded, and what it is for is done without. */
+static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	int r;
+
+	l->adopts = o->adopt && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
+		l->reset_way = EBB_RESET_BPF;
+	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
+		l->reset_way = EBB_RESET_NETLINK;
+	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
+	if (r == 0)
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
+					      l->reset_way != EBB_RESET_IMPOSSIBLE);
+	l->skeleton->rodata->ebb_config.has_sock_destroy = l->reset_way == EBB_RESET_BPF;
+	return r;
+}
+
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -232,8 +266,43 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 		       ebb_strerror(r));
 }
 
+static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
+}
+
+/* @optional: what of it is asked for. */
+static int load(struct ebb_loader *l, const struct ebb_loader_options *o,
+		const struct ebb_loader_options *optional, struct ebb_why *why)
+{
+	int r;
+
+	ebb_bpf__destroy(l->skeleton);
+	l->skeleton = ebb_bpf__open();
+	if (!l->skeleton) {
+		r = -errno;
+		return ebb_why(why, r, "cannot open the BPF object: %s", ebb_strerror(r));
+	}
+	r = prepare_maps(l, o, why);
+	if (r < 0)
+		return r;
+	choose_programs(l, o);
+	r = prepare_optional(l, optional);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
+	r = ebb_bpf__load(l->skeleton);
+	return r < 0 ? explain_load(r, l->pin_dir, why) : 0;
+}
+
 static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
 {
+	const struct ebb_loader_options nothing_optional = {.adopt = false};
 	const struct ebb_view *view;
 	int r;
 
@@ -250,17 +319,15 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
-	l->skeleton = ebb_bpf__open();
-	if (!l->skeleton) {
-		r = -errno;
-		return ebb_why(why, r, "cannot open the BPF object: %s", ebb_strerror(r));
-	}
-	r = prepare_maps(l, o, why);
+	r = make_policy_lock(l->pin_dir, why);
 	if (r < 0)
 		return r;
-	r = ebb_bpf__load(l->skeleton);
+	r = load(l, o, o, why);
+	/* the probes said yes, the kernel no: better without them than not at all */
+	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
+		r = load(l, o, &nothing_optional, why);
 	if (r < 0)
-		return explain_load(r, l->pin_dir, why);
+		return r;
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
 	if (r < 0)
 		return r;
@@ -364,12 +431,16 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_release;
 	case EBB_HOOK_SOCKOPS:
 		return l->skeleton->progs.ebb_sockops;
+	case EBB_HOOK_SENDMSG6:
+		return l->skeleton->progs.ebb_sendmsg6;
+	case EBB_HOOK_SENDMSG4:
+		return l->cast ? l->skeleton->progs.ebb_sendmsg4 : l->skeleton->progs.ebb_sendmsg4_b;
 	case EBB_HOOK_CONNECT6:
 		return l->skeleton->progs.ebb_connect6;
 	case EBB_HOOK_EGRESS:
 		return l->skeleton->progs.ebb_egress;
 	default:
-		return l->skeleton->progs.ebb_connect4;
+		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
 }
 
@@ -426,6 +497,234 @@ static int explain_attach(int r, const char *hook, struct ebb_why *why)
 	return ebb_why(why, r, "cannot attach %s: %s", hook, ebb_strerror(r));
 }
 
+/* ------------------------------------------------------------ open sockets -- */
+
+/* What an iterator writes; -EAGAIN does not end it: a million objects, and nothing to say. */
+static ssize_t read_iterator(int fd, void *buffer, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = read(fd, buffer, size);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n < 0 ? -errno : n;
+}
+
+static int open_iterator(const struct bpf_program *program)
+{
+	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
+	int fd;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	(void)bpf_link__destroy(link);
+	return fd;
+}
+
+/* Runs one that does its work in the kernel, from end to end. */
+static int iterate(const struct bpf_program *program)
+{
+	_cleanup_close_ int fd = open_iterator(program);
+	char buffer[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	while ((n = read_iterator(fd, buffer, sizeof(buffer))) > 0)
+		;
+	return (int)n;
+}
+
+/* Who listened in an earlier pass may listen no more. */
+static int forget_listeners(struct ebb_loader *l)
+{
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_listener_v1);
+	__u64 key;
+	int r;
+
+	_Static_assert(sizeof(key) == 8, "struct ebb_listener");
+	while ((r = bpf_map_get_next_key(fd, NULL, &key)) == 0) {
+		r = bpf_map_delete_elem(fd, &key);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+/* A socket that changes under the program's eyes is met again. */
+#define BUSY_TURNS 4
+
+static int one_pass(struct ebb_loader *l, enum ebb_pass pass, struct ebb_adopted *sum)
+{
+	struct ebb_seeding *seeding = &l->skeleton->bss->ebb_seeding;
+	uint64_t start = monotonic_ns();
+	int r;
+
+	r = forget_listeners(l);
+	if (r < 0)
+		return r;
+	*seeding = (struct ebb_seeding){.pass = EBB_PASS_LISTEN};
+	r = iterate(l->skeleton->progs.ebb_seed);
+	for (int turn = 0; turn < BUSY_TURNS && r == 0; turn++) {
+		*seeding = (struct ebb_seeding){.pass = pass};
+		r = iterate(l->skeleton->progs.ebb_seed);
+		sum->connections += seeding->adopted;
+		sum->slots += seeding->slots;
+		sum->ended += seeding->ended;
+		sum->undecided = seeding->undecided + seeding->busy;
+		if (seeding->busy == 0)
+			break;
+	}
+	sum->took_ns = monotonic_ns() - start;
+	return r;
+}
+
+/* How many destinations have more adopted connections than @before says? */
+static uint64_t adopted_destinations(const struct ebb_view *view, const uint64_t *before, bool *seen)
+{
+	uint32_t high = view->kernel->pair_high;
+	uint64_t count = 0;
+
+	for (uint32_t p = 0; p <= high && p < view->pair_max; p++) {
+		const struct ebb_pair *pair = &view->pairs[p];
+
+		if (pair->adopted == before[p] || pair->dst >= view->dst_max || seen[pair->dst])
+			continue;
+		seen[pair->dst] = true;
+		count++;
+	}
+	return count;
+}
+
+static int run_pass(struct ebb_loader *l, enum ebb_pass pass, struct ebb_adopted *ret_adopted)
+{
+	const struct ebb_view *view = ebb_maps_view(l->maps);
+	_cleanup_free_ uint64_t *before = calloc(view->pair_max, sizeof(*before));
+	_cleanup_free_ bool *seen = calloc(view->dst_max, sizeof(*seen));
+	struct ebb_adopted sum = {0};
+	int r;
+
+	if (!before || !seen)
+		return -ENOMEM;
+	for (uint32_t p = 0; p < view->pair_max; p++)
+		before[p] = view->pairs[p].adopted;
+	r = one_pass(l, pass, &sum);
+	if (r < 0)
+		return r;
+	sum.destinations = adopted_destinations(view, before, seen);
+	*ret_adopted = sum;
+	return 0;
+}
+
+int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why)
+{
+	int r;
+
+	if (!loader->adopts)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	r = run_pass(loader, EBB_PASS_ALL, ret_adopted);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader)
+{
+	return &loader->adopted_first;
+}
+
+enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
+{
+	return loader->reset_way;
+}
+
+/*
+ * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * attached every armed socket is one of these; afterwards it is one that is counted.
+ */
+static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
+{
+	int r;
+
+	if (!l->adopts || l->took_over)
+		return 0;
+	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+/* Destroys what the iterator names, and counts it: no program of ours sees what is done by netlink. */
+static int reset_by_netlink(struct ebb_loader *l, uint64_t *ret_count)
+{
+	const struct ebb_view *view = ebb_maps_view(l->maps);
+	_cleanup_close_ int diag = -1, fd = open_iterator(l->skeleton->progs.ebb_reset);
+	struct ebb_doomed doomed[64];
+	uint64_t count = 0;
+	size_t have = 0;
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = ebb_diag_open(&diag);
+	if (r < 0)
+		return r;
+	/* a record may come in two pieces */
+	while ((n = read_iterator(fd, (char *)doomed + have, sizeof(doomed) - have)) > 0) {
+		size_t whole = (have + (size_t)n) / sizeof(doomed[0]);
+
+		for (size_t i = 0; i < whole; i++) {
+			r = ebb_diag_destroy(diag, &doomed[i]);
+			if (r < 0 && r != -ENOENT)
+				return r;
+			if (r < 0 || doomed[i].pair >= view->pair_max)
+				continue;
+			__atomic_fetch_add(&view->pairs[doomed[i].pair].reset, 1, __ATOMIC_RELAXED);
+			count++;
+		}
+		have = have + (size_t)n - whole * sizeof(doomed[0]);
+		memmove(doomed, &doomed[whole], have);
+	}
+	if (n < 0)
+		return (int)n;
+	*ret_count = count;
+	return 0;
+}
+
+int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+{
+	uint64_t before;
+	int r;
+
+	switch (loader->reset_way) {
+	case EBB_RESET_BPF:
+		before = loader->skeleton->bss->ebb_resets;
+		r = iterate(loader->skeleton->progs.ebb_reset);
+		if (r == 0)
+			*ret_count = loader->skeleton->bss->ebb_resets - before;
+		break;
+	case EBB_RESET_NETLINK:
+		r = reset_by_netlink(loader, ret_count);
+		break;
+	default:
+		r = -EOPNOTSUPP;
+		break;
+	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot destroy connections: %s", ebb_strerror(r));
+	return 0;
+}
+
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
@@ -433,6 +732,10 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
+		if (h == EBB_HOOK_SOCKOPS)
+			r = adopt_first(loader, why);
+		if (r < 0)
+			break;
 		r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], paths[h],
 				 sizeof(paths[h]));
 		if (r == 0)

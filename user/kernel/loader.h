@@ -19,7 +19,27 @@ struct ebb_loader_options {
 	uint32_t destinations; /* capacities, ~other not counted */
 	uint32_t pairs;
 	uint32_t endpoints;
-	bool no_set_retval; /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_rdonly_cast;  /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
+	bool adopt;	      /* connections that are open already */
+	bool reset;	      /* ebb_loader_reset() will be asked for */
+	bool no_sock_destroy; /* destroy by netlink, as on kernels before 6.5 */
+};
+
+/* What passes over the open sockets met. */
+struct ebb_adopted {
+	uint64_t connections;  /* adopted */
+	uint64_t destinations; /* that these go to */
+	uint64_t slots;	       /* concurrency slots that open connections took */
+	uint64_t undecided;    /* whose side opened them is not sure, or changing too fast: left alone */
+	uint64_t ended;	       /* adopted earlier, and ended unseen: given back */
+	uint64_t took_ns;
+};
+
+enum ebb_reset_way {
+	EBB_RESET_IMPOSSIBLE,
+	EBB_RESET_BPF,	   /* bpf_sock_destroy */
+	EBB_RESET_NETLINK, /* SOCK_DESTROY */
 };
 
 /*
@@ -49,6 +69,24 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
  * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
  */
 int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/*
+ * A pass over the open sockets of every process that can be seen, in all network
+ * namespaces: adopts what nobody counts, gives slots where a cap has come. -EOPNOTSUPP: the
+ * kernel has no such iterator, or options said no. May run beside the loop, one at a time.
+ */
+int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why);
+
+/* What the pass between the links did (new maps only). All zero: there was none. */
+const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader);
+
+enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader);
+
+/*
+ * Destroys the live connections of open gates whose policy says reset, in the network
+ * namespace of the calling thread. May run beside the loop, one at a time.
+ */
+int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);

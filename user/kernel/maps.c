@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -208,6 +211,52 @@ const struct ebb_view *ebb_maps_view(const struct ebb_maps *maps)
 uint64_t ebb_maps_bytes(const struct ebb_maps *maps)
 {
 	return maps->bytes;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * flock(2) dies with its holder, which a word in a map would not. It needs something to open: a
+ * bpf file system has no files of ours (a pinned map cannot be opened, EIO), but directories, and
+ * the pin directory itself is taken by the agent for as long as it lives. So the loader makes
+ * an empty one beside the pins.
+ */
+int ebb_policies_lock(const char *pin_dir, uint64_t wait_ns, int *ret_fd, struct ebb_why *why)
+{
+	uint64_t end_ns = monotonic_ns() + wait_ns;
+	_cleanup_close_ int fd = -1;
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r < 0)
+		return ebb_why(why, r, "--pin: '%s' is too long", pin_dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		r = -errno;
+		if (r == -ENOENT)
+			return ebb_why(why, r, "nothing is pinned in '%s': start the agent with 'ebb run'",
+				       pin_dir);
+		return ebb_why(why, r, "cannot open '%s': %s", path, ebb_strerror(r));
+	}
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		if (r != -EWOULDBLOCK)
+			return ebb_why(why, r, "cannot lock '%s': %s", path, ebb_strerror(r));
+		if (monotonic_ns() >= end_ns)
+			return ebb_why(why, -EBUSY,
+				       "another ebb has been writing policies in '%s' for too long: 'lsof %s' tells which",
+				       pin_dir, path);
+		(void)poll(NULL, 0, 1);
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
 }
 
 size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX])

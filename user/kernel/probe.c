@@ -2,6 +2,8 @@
 #include "kernel/probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,9 +11,11 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
 
+#include "kernel/diag.h"
 #include "lib/cleanup.h"
 
 /* libbpf answers 1 (yes), 0 (no) or a negative errno. */
@@ -132,6 +136,96 @@ static int try_set_retval(const char *pin_dir)
 	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, NULL));
 }
 
+/* A kernel function is named in the kernel's own types. */
+static int try_cast(const char *pin_dir)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int r;
+
+	(void)pin_dir;
+	if (!btf)
+		return -errno;
+	r = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	btf__free(btf);
+	if (r == -ENOENT)
+		return -EOPNOTSUPP;
+	return r < 0 ? r : 0;
+}
+
+/*
+ * An iterator that takes the pointer at @offset of its context, and if there is one calls
+ * @call with it.
+ */
+static int try_iterator(const char *target, __s16 offset, struct bpf_insn call)
+{
+	const struct bpf_insn program[] = {
+		{.code = BPF_LDX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_REG_1,
+		 .off = offset},
+		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_1, .off = 1, .imm = 0},
+		call,
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
+	_cleanup_close_ int fd = -1;
+	int id;
+
+	id = libbpf_find_vmlinux_btf_id(target, BPF_TRACE_ITER);
+	if (id < 0)
+		return id;
+	opts.attach_btf_id = (__u32)id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "ebb_probe", "GPL", program,
+			   sizeof(program) / sizeof(program[0]), &opts);
+	return fd < 0 ? fd : 0;
+}
+
+/* struct bpf_iter__task_file: meta, task, fd, file */
+static int try_task_file(const char *pin_dir)
+{
+	(void)pin_dir;
+	return try_iterator("task_file", 24,
+			    (struct bpf_insn){.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sock_from_file});
+}
+
+/* struct bpf_iter__tcp: meta, sk_common */
+static int try_sock_destroy(const char *pin_dir)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id;
+
+	(void)pin_dir;
+	if (!btf)
+		return -errno;
+	id = btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC);
+	btf__free(btf);
+	if (id < 0)
+		return id;
+	return try_iterator("tcp", 8,
+			    (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
+					      .src_reg = BPF_PSEUDO_KFUNC_CALL,
+					      .imm = id});
+}
+
+static int try_diag_destroy(const char *pin_dir)
+{
+	(void)pin_dir;
+	return ebb_diag_try();
+}
+
+/* Sees another process's namespace, and enters its own: nothing changes. */
+static int try_namespaces(const char *pin_dir)
+{
+	_cleanup_close_ int theirs = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int ours = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)pin_dir;
+	if (theirs < 0)
+		return errno == EACCES ? -EPERM : -errno;
+	return ours < 0 || setns(ours, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
 static const struct {
 	const char *name, *help, *remedy;
 	bool required;
@@ -162,8 +256,27 @@ static const struct {
 				 "add CAP_PERFMON, or use kernel 5.9 or later", true, try_perfmon},
 	[EBB_FEATURE_SET_RETVAL] =
 		{"bpf_set_retval", "refuse with a chosen errno",
-		 "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED)",
+		 "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED), UDP with EPERM",
 		 false, try_set_retval},
+	[EBB_FEATURE_CAST] =
+		{"bpf_rdonly_cast", "count UDP of an IPv4 socket for the cgroup that made it",
+		 "kernel 6.2 or later; until then such a socket counts for the cgroup of the task that uses it",
+		 false, try_cast},
+	[EBB_FEATURE_TASK_FILE] =
+		{"iterator over open files", "adopt connections that were there before",
+		 "use kernel 5.11 or later; until then ebb counts only what connects after it", false,
+		 try_task_file},
+	[EBB_FEATURE_SOCK_DESTROY] = {"bpf_sock_destroy", "reset live connections when a breaker opens",
+				      "kernel 6.5 or later; until then ebb does it by netlink, where it may",
+				      false, try_sock_destroy},
+	[EBB_FEATURE_DIAG_DESTROY] =
+		{"netlink SOCK_DESTROY", "reset live connections where bpf_sock_destroy is missing",
+		 "use a kernel with CONFIG_INET_DIAG_DESTROY=y; without either, what they send is dropped",
+		 false, try_diag_destroy},
+	[EBB_FEATURE_NAMESPACES] =
+		{"other namespaces", "reset live connections of pods",
+		 "add CAP_SYS_ADMIN and CAP_SYS_PTRACE, and the host's process namespace (hostPID); without them what live connections send to an open breaker is dropped",
+		 false, try_namespaces},
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -174,13 +287,23 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 	return 0;
 }
 
+int ebb_probe_one(enum ebb_feature feature)
+{
+	libbpf_print_fn_t previous = libbpf_set_print(quiet);
+	int r = features[feature].try("");
+
+	(void)libbpf_set_print(previous);
+	return r;
+}
+
 void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EBB_FEATURE_MAX])
 {
 	libbpf_print_fn_t previous = libbpf_set_print(quiet);
 
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		bool needs_bpf = features[i].try != try_btf && features[i].try != try_bpffs &&
-				 features[i].try != try_cgroup2;
+				 features[i].try != try_cgroup2 && features[i].try != try_cast &&
+				 features[i].try != try_diag_destroy && features[i].try != try_namespaces;
 		int r;
 
 		/* who may not call bpf(2) learns nothing by trying: every answer would be a no */

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/units.h"
+#include "node/netns.h"
+
+#define NS_PER_S     1000000000ULL
+#define COMPLAINT_NS (60 * NS_PER_S) /* one line about what does not work */
+
+struct ebb_sockets {
+	struct ebb_loader *loader;
+	const char *cgroup;
+	bool others;
+	int own_ns;
+	pthread_t thread;
+	bool started;
+
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t changed;
+	uint32_t wanted;
+	bool stop;
+
+	uint64_t complained_ns; /* of the thread */
+};
+
+static uint64_t now_monotonic(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static bool may_complain(struct ebb_sockets *s)
+{
+	uint64_t now = now_monotonic();
+
+	if (s->complained_ns && now - s->complained_ns < COMPLAINT_NS)
+		return false;
+	s->complained_ns = now;
+	return true;
+}
+
+/* ------------------------------------------------------------------ adopt -- */
+
+void ebb_sockets_log_adopted(const struct ebb_adopted *adopted, bool first)
+{
+	char took[EBB_FORMAT_MAX];
+
+	(void)ebb_format_duration(adopted->took_ns, took, sizeof(took));
+	if (first || adopted->connections || adopted->slots || adopted->ended)
+		ebb_info("adopted connections: count=%" PRIu64 " destinations=%" PRIu64 " slots=%" PRIu64
+			 " ended=%" PRIu64 " undecided=%" PRIu64 " took=%s",
+			 adopted->connections, adopted->destinations, adopted->slots, adopted->ended,
+			 adopted->undecided, took);
+	else
+		ebb_debug("looked for connections to adopt: count=0 undecided=%" PRIu64 " took=%s",
+			  adopted->undecided, took);
+}
+
+static void adopt(struct ebb_sockets *s)
+{
+	struct ebb_adopted adopted;
+	struct ebb_why why = {0};
+
+	if (ebb_loader_adopt(s->loader, &adopted, &why) == 0)
+		ebb_sockets_log_adopted(&adopted, false);
+	else if (may_complain(s))
+		ebb_warn("%s: connections that were there before are not counted", why.text);
+}
+
+/* ------------------------------------------------------------------ reset -- */
+
+static uint64_t reset_here(struct ebb_sockets *s)
+{
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+
+	if (ebb_loader_reset(s->loader, &count, &why) < 0 && may_complain(s))
+		ebb_warn("%s: they wait for their own timeouts", why.text);
+	return count;
+}
+
+static uint64_t reset_others(struct ebb_sockets *s, size_t *ret_visited)
+{
+	struct ebb_netns_list list = {0};
+	uint64_t count = 0;
+	int r;
+
+	r = ebb_netns_below(s->cgroup, &list);
+	if (r < 0 && may_complain(s))
+		ebb_warn("cannot find network namespaces (%s): live connections there are not reset",
+			 ebb_strerror(r));
+	for (size_t i = 0; i < list.count; i++) {
+		/* this thread's alone */
+		if (setns(list.namespaces[i].fd, CLONE_NEWNET) < 0) {
+			list.refused++;
+			continue;
+		}
+		count += reset_here(s);
+	}
+	if (list.count && setns(s->own_ns, CLONE_NEWNET) < 0 && may_complain(s))
+		ebb_warn("cannot return to our network namespace (%s): going on from another",
+			 ebb_strerror(-errno));
+	if ((list.refused || list.hidden) && may_complain(s))
+		ebb_warn("network namespaces of %zu processes cannot be entered: live connections there are not reset; 'ebb doctor' says what is missing",
+			 list.refused + list.hidden);
+	*ret_visited = list.count;
+	ebb_netns_list_done(&list);
+	return count;
+}
+
+static void reset(struct ebb_sockets *s)
+{
+	uint64_t start = now_monotonic(), count;
+	char took[EBB_FORMAT_MAX];
+	size_t visited = 0;
+
+	count = reset_here(s);
+	if (s->others)
+		count += reset_others(s, &visited);
+	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
+	if (count)
+		ebb_info("live connections reset: count=%" PRIu64 " namespaces=%zu took=%s", count,
+			 visited + 1, took);
+	else
+		ebb_debug("no live connections to reset: namespaces=%zu took=%s", visited + 1, took);
+}
+
+/* ----------------------------------------------------------------- thread -- */
+
+static uint32_t next_work(struct ebb_sockets *s)
+{
+	uint32_t what = 0;
+
+	(void)pthread_mutex_lock(&s->lock);
+	while (!s->wanted && !s->stop)
+		(void)pthread_cond_wait(&s->changed, &s->lock);
+	/* who waits for a reset waits for a dead peer */
+	if (!s->stop) {
+		what = s->wanted & EBB_SOCKETS_RESET ? EBB_SOCKETS_RESET : EBB_SOCKETS_ADOPT;
+		s->wanted &= ~what;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return what;
+}
+
+static void *work(void *argument)
+{
+	struct ebb_sockets *s = argument;
+	uint32_t what;
+
+	while ((what = next_work(s))) {
+		if (what == EBB_SOCKETS_RESET)
+			reset(s);
+		else
+			adopt(s);
+	}
+	return NULL;
+}
+
+int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
+		    struct ebb_sockets **ret_sockets)
+{
+	struct ebb_sockets *s = calloc(1, sizeof(*s));
+	sigset_t all, before;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->loader = loader;
+	s->cgroup = cgroup;
+	s->others = others;
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_cond_init(&s->changed, NULL);
+	s->own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (s->own_ns < 0) {
+		r = -errno;
+		ebb_sockets_free(s);
+		return r;
+	}
+	/* signals are the loop's */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&s->thread, NULL, work, s);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0) {
+		ebb_sockets_free(s);
+		return r;
+	}
+	s->started = true;
+	*ret_sockets = s;
+	return 0;
+}
+
+void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what)
+{
+	(void)pthread_mutex_lock(&sockets->lock);
+	sockets->wanted |= what;
+	(void)pthread_cond_signal(&sockets->changed);
+	(void)pthread_mutex_unlock(&sockets->lock);
+}
+
+void ebb_sockets_free(struct ebb_sockets *sockets)
+{
+	if (!sockets)
+		return;
+	if (sockets->started) {
+		(void)pthread_mutex_lock(&sockets->lock);
+		sockets->stop = true;
+		(void)pthread_cond_signal(&sockets->changed);
+		(void)pthread_mutex_unlock(&sockets->lock);
+		(void)pthread_join(sockets->thread, NULL);
+	}
+	(void)pthread_cond_destroy(&sockets->changed);
+	(void)pthread_mutex_destroy(&sockets->lock);
+	if (sockets->own_ns >= 0)
+		(void)close(sockets->own_ns);
+	free(sockets);
+}
+
+/* ------------------------------------------------------------ when to walk -- */
+
+bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)
+{
+	uint32_t high = view->kernel->pair_high;
+
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
+		const struct ebb_pair *pair = &view->pairs[p];
+		const struct ebb_policy *policy;
+		uint64_t word;
+
+		if (pair->state != EBB_SLOT_LIVE || !pair->active || pair->dst >= view->dst_max ||
+		    pair->gate >= view->gate_max)
+			continue;
+		policy = &view->policies[pair->dst];
+		word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
+		if (policy->established == EBB_ESTABLISHED_RESET && policy->mode == EBB_MODE_ENFORCE &&
+		    ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT)
+			return true;
+	}
+	return false;
+}
+
+static bool has_cap(const struct ebb_policy *policy, uint64_t now_ns)
+{
+	bool by_hand = (policy->by_hand.given & EBB_GIVEN_CONCURRENT) &&
+		       (!policy->by_hand_until_ns || now_ns < policy->by_hand_until_ns);
+
+	return by_hand ? policy->by_hand.concurrent != 0 : policy->limits.concurrent != 0;
+}
+
+bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high)
+{
+	uint32_t high = view->kernel->dst_high;
+	bool came = false;
+
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < view->dst_max; d++) {
+		bool cap = has_cap(&view->policies[d], now_ns);
+
+		/* a destination that is new had its cap from its first connection on */
+		if (cap && !capped[d] && d <= *io_high)
+			came = true;
+		capped[d] = cap;
+	}
+	*io_high = high;
+	return came;
+}
