@@ -84,6 +84,16 @@ def jain(shares):
     return sum(shares)**2 / (len(shares) * squares) if squares else None
 
 
+def by_second(points, rate):
+    """The error of each whole second of (seconds, bytes)."""
+    found = []
+    while points and points[-1][0] - points[0][0] > 0.95:
+        end = points[0][0] + 1.01
+        found.append(slope([p for p in points if p[0] <= end]) / rate - 1)
+        points = [p for p in points if p[0] > end - 0.035]
+    return found
+
+
 def flow_shares(before, after, flows):
     """What each of @flows got between two edges. Connections that were closed or idle are not
     among them; one that was to send and got nothing is."""
@@ -120,6 +130,7 @@ def step(result, number, rate, headers, nominal=0.05):
     }
     if rate and figures["ip_rate"] is not None:
         figures["error"] = figures["ip_rate"] / rate - 1
+        figures["errors_by_second"] = by_second(counted, rate)
         figures["stalled"] = stalled(rates, rate)
         figures["settled_s"] = settled_after(rates, rate, nominal)
     return figures

@@ -19,11 +19,13 @@ def summarize(case):
         if not runs:
             continue
         steps = [r['steps'][0] for r in runs]
+        seconds = [second for s in steps for second in s.get('errors_by_second', [])]
         rates = [rate for s in steps for rate in s['rates']]
         added = [r['echo_us']['p50'] - c['echo_us']['p50'] for r, c in zip(runs, control)
                  if r['echo_us']['p50'] is not None and c['echo_us']['p50'] is not None]
         found[method] = {
-            'error': figures.spread([s.get('error') for s in steps]),
+            'error': figures.median([s['error'] for s in steps]),
+            'by_second': figures.spread(seconds),
             'goodput': figures.median([s['payload_rate'] for s in steps]),
             'variation': figures.median([s['variation'] for s in steps if s['variation'] is not None]),
             'stalled': figures.stalled(rates, case['rate']),
@@ -45,7 +47,7 @@ def missed(case, f):
     """Which of the figures to reach this one does not; in the words of the table's columns."""
     flows = case.get('flows')
     allowed = 0.001 if case['kind'] == 'udp' else 0.03 if flows == 64 else 0.01
-    if f['error'] and abs(f['error']['p50']) > allowed:
+    if abs(f['error']) > allowed:
         yield 'IP bytes'
     if case['kind'] == 'udp':
         return
@@ -69,11 +71,8 @@ def milliseconds(us):
     return '' if us is None else f'{us / 1000:+.2f} ms'
 
 
-def error_cells(error):
-    if not error:
-        return '', ''
-    low, high = percent(error['min']), percent(error['max'])
-    return percent(error['p50']), low if low == high else f'{low} to {high}'
+def span(spread):
+    return f'{percent(spread["min"])} to {percent(spread["max"])}' if spread else ''
 
 
 def verdict(case, method, f):
@@ -84,29 +83,27 @@ def verdict(case, method, f):
 
 
 def tcp_rows(cases):
-    yield '| limit, path, flows | limiter | IP bytes against the limit | of rounds | CoV | stalled | sent again | RTT | Jain | |'
+    yield '| limit, path, flows | limiter | IP bytes against the limit | second by second | CoV | stalled | sent again | RTT | Jain | |'
     yield '|---|---|---|---|---|---|---|---|---|---|'
     for case in cases:
         what = f'{case["rate"] // 1000000} MB/s, {PATHS[case["path"]]}, {case["flows"]} {case["control"]}'
         for method, f in summarize(case).items():
-            error, spread = error_cells(f['error'])
-            yield (f'| {what} | {TITLES[method]} | {error} | {spread} | {f["variation"]:.3f} | {f["stalled"]:.0%} | '
+            yield (f'| {what} | {TITLES[method]} | {percent(f["error"])} | {span(f["by_second"])} | {f["variation"]:.3f} | {f["stalled"]:.0%} | '
                    f'{f["retransmits"]} | {milliseconds(f["added_us"])} | {f["jain"]:.3f} | {verdict(case, method, f)} |')
             what = ''
 
 
 def udp_rows(cases):
-    yield '| UDP: limit, datagrams | limiter | IP bytes against the limit | of rounds | CoV | offered | |'
+    yield '| UDP: limit, datagrams | limiter | IP bytes against the limit | second by second | CoV | offered | |'
     yield '|---|---|---|---|---|---|---|'
     for case in cases:
         what = f'{case["rate"] // 1000000} MB/s, {case["size"]} bytes'
         if case['segment'] > 1:
             what += f', {case["segment"]} at once (UDP_SEGMENT)'
         for method, f in summarize(case).items():
-            error, spread = error_cells(f['error'])
             short = ' (below the limit)' if f['offered'] < case['rate'] else ''
             lost = f', {f["overflow"]} lost at the receiver' if f['overflow'] else ''
-            yield (f'| {what} | {TITLES[method]} | {error} | {spread} | {f["variation"]:.3f} | '
+            yield (f'| {what} | {TITLES[method]} | {percent(f["error"])} | {span(f["by_second"])} | {f["variation"]:.3f} | '
                    f'{f["offered"] / 1e6:.0f} MB/s{short}{lost} | {verdict(case, method, f)} |')
             what = ''
 
@@ -136,7 +133,7 @@ def quality(report):
         return
     others = [max(0, r['machine']['busy'] - r['machine']['own']) for r in every]
     control = [r['steps'][0]['error'] for r in every if r['method'] == 'self' and 'error' in r['steps'][0]]
-    yield (f'{len(every)} runs of {report["seconds_each"]:g} s after warm-up, {report["rounds"]} rounds, '
+    yield (f'{len(every)} runs of {report["seconds_each"]:g} s (UDP at most 3) after {report["warm_up_s"]:g} s, rounds: {report["rounds"]}, '
            f'{report["took_s"]:.0f} s in all. Busy with other than the two ends of the traffic: median '
            f'{figures.median(others):.0%} of the processors, at most {max(others):.0%}; stolen by the host: at most '
            f'{max(r["machine"]["steal"] for r in every):.1%}. A sample was late by at most '
@@ -188,12 +185,12 @@ def line_of(rates, rate, top, seconds):
 def svg(report):
     """The traces of the methods, one below the other: each 50 ms window of one run."""
     case = next(c for c in report['cases'] if isinstance(c.get('flows'), str))
-    first = {}
+    first = {}  # of each method
     for r in case['runs']:
         if 'failed' not in r:
             first.setdefault(r['method'], r)
     flows = case['flows'].split(',')
-    seconds = report['seconds_each'] * len(flows)
+    seconds = next(iter(first.values()))['step_s'] * len(flows)
     height = TOP + len(first) * (HEIGHT + GAP) + 24
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 20} {height}" '
            'font-family="sans-serif" font-size="13">',

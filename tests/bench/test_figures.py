@@ -84,6 +84,15 @@ class Rates(unittest.TestCase):
         self.assertEqual(figures.settled_after([100] * 4, 100, 0.05), 0)
 
 
+    def test_each_second_has_its_own_error(self):
+        points = [(t, p + max(0, t - 1) * 500) for t, p, _ in steady(1000, 3)]
+        found = figures.by_second(points, 1000)
+        self.assertEqual(len(found), 3)
+        for seen, real in zip(found, (0, 0.5, 0.5)):
+            self.assertAlmostEqual(seen, real, delta=0.03)
+        self.assertEqual(figures.by_second(points[:10], 1000), [])
+
+
 class Fairness(unittest.TestCase):
     def test_equal_shares(self):
         self.assertEqual(figures.jain([3, 3, 3, 3]), 1)
