@@ -21,6 +21,7 @@ static const struct {
 	{"send", bench_send, {.rounds = 150, .samples = 200}, true},
 	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
+	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
 };
 
@@ -48,7 +49,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|discover --cgroup DIR --pin DIR\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|packets|discover --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"
 		      "       ebb-bench tcp|udp|delay ...\n");

@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send programs trip-kernel trip-agent idle limits)
+steps=(refused allowed moved send packets programs trip-kernel trip-agent idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -103,6 +103,7 @@ step_refused() { measure refused refused; }
 step_allowed() { measure allowed allowed; }
 step_moved() { measure moved allowed --moved; }
 step_send() { measure send send; }
+step_packets() { measure packets packets; }
 step_programs() { measure programs programs; }
 
 step_trip_kernel() {
