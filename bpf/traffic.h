@@ -37,7 +37,10 @@ static __noinline __attribute__((unused)) int ebb_traffic_count(struct ebb_conn 
 	if (!pair || !tp)
 		return 0;
 	sent = ebb_tcp_sent(tp, state);
+	/* the peer's FIN takes a number too */
 	received = tp->bytes_received;
+	if (received && (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE)))
+		received--;
 	retransmits = tp->total_retrans;
 	if (conn) {
 		/* two processors may count at once: each adds what it took on */

@@ -23,6 +23,7 @@ static const struct {
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
 	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
+	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
 };
 
 /* These have options of their own. */
@@ -49,7 +50,8 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|packets|discover --cgroup DIR --pin DIR\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|packets|discover|bulkhead\n"
+		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"
 		      "       ebb-bench tcp|udp|delay ...\n");
