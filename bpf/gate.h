@@ -281,7 +281,7 @@ ebb_token_take(struct ebb_gate *gate, const struct ebb_limit *limit, __u64 now_n
 		*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
 	if (took & EBB_TOOK)
 		return 1;
-	ebb_bucket_forgive(full_ns, now_ns, limit, EBB_MOST_CONNECTS);
+	ebb_bucket_forgive(full_ns, now_ns, limit, EBB_MOST_CONNECTS, 1);
 	return 0;
 }
 

@@ -30,7 +30,7 @@ int test_hammer(struct hammer_run *run)
 SEC("syscall")
 int test_forgive(struct hammer_run *run)
 {
-	ebb_bucket_forgive(&word, run->now_ns, &run->limit, (__u32)run->units);
+	ebb_bucket_forgive(&word, run->now_ns, &run->limit, (__u32)run->units, 1);
 	return 0;
 }
 
