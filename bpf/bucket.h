@@ -67,28 +67,6 @@ static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 owed_n
 	return (__s64)after;
 }
 
-#define EBB_TRY_REFUSED 0
-#define EBB_TRY_TOOK	1
-#define EBB_TRY_LOST	2 /* to another processor: once more */
-
-/* One try. Returns the debt found << 2 | EBB_TRY_*. */
-EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
-{
-	__u64 old, debt;
-	__s64 after;
-
-	if (!full_ns)
-		return EBB_TRY_REFUSED;
-	old = EBB_LOAD(*full_ns);
-	debt = ebb_bucket_debt(old, now_ns, depth_ns);
-	after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
-	if (after < 0)
-		return debt << 2 | EBB_TRY_REFUSED;
-	if (EBB_CAS(full_ns, old, now_ns + (__u64)after) != old)
-		return debt << 2 | EBB_TRY_LOST;
-	return debt << 2 | EBB_TRY_TOOK;
-}
-
 /* Would it be admitted? Takes nothing. */
 static inline __attribute__((always_inline)) int
 ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, enum ebb_take how)
@@ -125,6 +103,35 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_add(__u64 *full_ns
 }
 
 /*
+ * ebb_bucket_take() as the verifier looks at it, once for all callers. Returns the debt
+ * found << 2, with EBB_TOOK and EBB_EXHAUSTED.
+ */
+EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
+{
+	__u64 old, seen, debt;
+	__s64 after;
+	__u32 took;
+
+	if (!full_ns)
+		return 0;
+	old = EBB_LOAD(*full_ns);
+	for (int i = 0; i <= EBB_CAS_TRIES; i++) {
+		debt = ebb_bucket_debt(old, now_ns, depth_ns);
+		after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
+		if (after < 0)
+			return debt << 2;
+		if (i == EBB_CAS_TRIES)
+			break;
+		seen = EBB_CAS(full_ns, old, now_ns + (__u64)after);
+		if (seen == old)
+			return debt << 2 | EBB_TOOK;
+		old = seen;
+	}
+	took = ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, &debt);
+	return debt << 2 | took;
+}
+
+/*
  * Takes @cost_ns out of a bucket of @depth_ns, which is above 0. Returns EBB_TOOK when
  * it is admitted, with EBB_EXHAUSTED where that took too long; a refusal leaves the word
  * as it is. *@ret_debt_ns: the debt found.
@@ -135,17 +142,10 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 								   __u64 cost_ns, __u64 depth_ns,
 								   enum ebb_take how, __u64 *ret_debt_ns)
 {
-	__u64 tried;
+	__u64 tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
 
-	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
-		*ret_debt_ns = tried >> 2;
-		if ((tried & 3) != EBB_TRY_LOST)
-			return (tried & 3) == EBB_TRY_TOOK ? EBB_TOOK : 0;
-	}
-	if (!ebb_bucket_admits(full_ns, now_ns, cost_ns, depth_ns, how))
-		return 0;
-	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, ret_debt_ns);
+	*ret_debt_ns = tried >> 2;
+	return (__u32)tried & (EBB_TOOK | EBB_EXHAUSTED);
 }
 
 /* The most that is taken at once: of bytes and packets what one segmentation offload makes. */
