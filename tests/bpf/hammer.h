@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one run of the program of hammer.bpf.c is told, and what it says. Both sides include it. */
 #ifndef EBB_TESTS_BPF_HAMMER_H
 #define EBB_TESTS_BPF_HAMMER_H

@@ -64,6 +64,9 @@ static void *call_again_and_again(void *argument)
 		} else {
 			(void)__atomic_add_fetch(r == -EPERM ? &run->refused : &run->failed, 1,
 						 __ATOMIC_SEQ_CST);
+			/* to one that holds a slot */
+			if (i % 8 == 0)
+				(void)sched_yield();
 		}
 		if (fd >= 0)
 			close_hard(fd);

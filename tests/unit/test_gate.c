@@ -623,6 +623,22 @@ static void limit_by_hand_is_stronger_while_it_lasts(void **state)
 	assert_int_equal(w.gate.in_use, 50);
 }
 
+/* As an override: the agent has no say in it, so its absence neither. */
+static void limit_by_hand_does_not_ask_for_the_lease(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_concurrent(&w, 1);
+	limit_by_hand(&w, 1U << EBB_LIMIT_CONNECTS, 5, 0);
+	w.now += 31 * S;
+	assert_int_equal(pass_until(&w, &cause), 5);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+	assert_int_equal(w.gate.in_use, 0);
+}
+
 static void limit_by_hand_without_an_end_stands(void **state)
 {
 	struct world w = world_new();
@@ -1065,6 +1081,7 @@ int main(void)
 		cmocka_unit_test(rate_without_a_lease_takes_and_refuses_nothing_unless_told_to_hold),
 		cmocka_unit_test(rate_that_was_raised_soon_admits),
 		cmocka_unit_test(limit_by_hand_is_stronger_while_it_lasts),
+		cmocka_unit_test(limit_by_hand_does_not_ask_for_the_lease),
 		cmocka_unit_test(limit_by_hand_without_an_end_stands),
 		cmocka_unit_test(by_hand_none_takes_a_configured_limit_away),
 		cmocka_unit_test(what_is_not_given_by_hand_stays_as_configured),
