@@ -21,10 +21,20 @@ static __always_inline __u64 ebb_tcp_sent(const struct tcp_sock *tp, __u32 state
 	__u64 sent = tp->bytes_acked + (__u32)(tp->snd_nxt - tp->snd_una);
 	__u64 flags = 1;
 
-	if (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING ||
-	    state == BPF_TCP_LAST_ACK)
+	/* a FIN is the last of what is queued: it went when all of it did */
+	if ((state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING ||
+	     state == BPF_TCP_LAST_ACK) &&
+	    tp->snd_nxt == tp->write_seq)
 		flags++;
 	return sent > flags ? sent - flags : 0;
+}
+
+/* Payload without the FIN, which takes a number here, too; the kernel then says that the peer is done. */
+static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
+{
+	__u64 fin = (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE) & 1;
+
+	return tp->bytes_received - fin;
 }
 
 /* @state: the socket's, or the one that it leaves. */
@@ -37,7 +47,7 @@ static __noinline __attribute__((unused)) int ebb_traffic_count(struct ebb_conn 
 	if (!pair || !tp)
 		return 0;
 	sent = ebb_tcp_sent(tp, state);
-	received = tp->bytes_received;
+	received = ebb_tcp_received(tp);
 	retransmits = tp->total_retrans;
 	if (conn) {
 		/* two processors may count at once: each adds what it took on */

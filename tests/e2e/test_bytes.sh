@@ -104,13 +104,45 @@ PY
 read -r s r <<<"$( (echo "$BASHPID" >"$cgroup/cgroup.procs" && killed_client) 2>/dev/null)"
 counts 'killed' "${s:-0}" "${r:-0}"
 
+# A server that takes nothing any more, and resets: what was written and never sent is not counted. Prints
+# the port, what was sent, and what waited behind it.
+stuck() {
+	exec "$python" -S - <<'PY'
+import fcntl, socket, struct, time
+SIOCOUTQNSD = 0x894b
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.setblocking(False)
+written = 0
+def unsent():
+    return struct.unpack('i', fcntl.ioctl(client, SIOCOUTQNSD, bytes(4)))[0]
+def in_flight():
+    return struct.unpack_from('I', client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0]
+deadline = time.monotonic() + 20
+while (in_flight() or not unsent()) and time.monotonic() < deadline:
+    try:
+        written += client.send(bytes(65536))
+    except BlockingIOError:
+        pass
+print(server.getsockname()[1], written - unsent(), unsent(), flush=True)
+client.close()
+peer.close()
+PY
+}
+read -r stuck_port stuck_sent unsent <<<"$( (echo "$BASHPID" >"$cgroup/cgroup.procs" && stuck) )"
+between 'a peer that reads nothing: something was not sent' "${unsent:-0}" 1 100000000
+is_stuck_counted() { is_counted "$stuck_sent 0" "$stuck_port"; }
+wait_for 5 is_stuck_counted
+is 'what was not sent is not counted' "$(counted "$stuck_port")" "$stuck_sent 0"
+
 # ----------------------------------------------------------------------- while it is alive --
 
-transfer --until "$scratch/go" 127.0.0.1 "$port" 6000000 1000 >"$scratch/living" &
+transfer --until "$scratch/go" 127.0.0.1 "$port" 60000000 1000 >"$scratch/living" &
 living=$!
-# some of it may not be acknowledged yet, and what is counted is as old as the last look at the socket
-most_is_counted() { [ "$(gate "$port" 'd["active"]')" = 1 ] && [ "$(counted | cut -d' ' -f1)" -ge $((sent + 3000000)) ]; }
-check 'a connection that lives is counted, not only when it ends' wait_for 10 most_is_counted
+# from its first MB on, about each sixteenth round trip
+much_is_counted() { [ "$(gate "$port" 'd["active"]')" = 1 ] && [ "$(counted | cut -d' ' -f1)" -ge $((sent + 3000000)) ]; }
+check 'a connection that lives is counted, not only when it ends' wait_for 10 much_is_counted
 touch "$scratch/go"
 wait "$living"
 counts_transfer 'and exactly, when it has ended' "$(cat "$scratch/living")"
@@ -142,6 +174,95 @@ serve "$peer" fd09::2
 sent=0 received=0
 counts_transfer 'IPv6' "$(transfer --netns "$client" fd09::2 "$port" 123456 654321)" "[fd09::2]:$port/tcp"
 
+# ------------------------------------------------------------------------ what a limit drops --
+
+# Receives on a port of its own, which it prints, and never answers.
+sink() { exec "$python" -S -c 'import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 0))
+print(sock.getsockname()[1], flush=True)
+while True: sock.recv(65536)'; }
+sink >"$scratch/sink" &
+started+=("$!")
+wait_for 10 test -s "$scratch/sink" || bail 'the UDP server does not start'
+udp=127.0.0.1:$(cat "$scratch/sink")/udp
+# flood COUNT SIZE: datagrams of a connected socket; prints how many went and how many got EPERM
+flood() {
+	in_cgroup "$python" -S - "${udp%/udp}" "$1" "$2" <<'PY'
+import socket, sys
+host, port = sys.argv[1].split(':')
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.connect((host, int(port)))
+went = dropped = 0
+for i in range(int(sys.argv[2])):
+    try:
+        sock.send(bytes(int(sys.argv[3])))
+        went += 1
+    except PermissionError:
+        dropped += 1
+print(went, dropped)
+PY
+}
+# traffic EXPRESSION: over the traffic (t) of the UDP destination
+traffic() { gate "$udp" "(lambda t: $1)(d['traffic'])"; }
+# limit DESTINATION OPTION...
+limit() { timeout 20 "$ebb_program" limit set --pin "$pin" "$@" >/dev/null || bail "no limit can be set: $*"; }
+# metric FAMILY LABELS...: of the UDP destination, from a scrape
+metric() {
+	local label
+	http_get /metrics >"$scratch/metrics"
+	grep -F "$1{" "$scratch/metrics" | grep -F "destination=\"$udp\"" >"$scratch/lines"
+	shift
+	for label; do
+		grep -F "$label" "$scratch/lines" >"$scratch/lines.less"
+		mv "$scratch/lines.less" "$scratch/lines"
+	done
+	awk '{ sum += $NF } END { print NR == 0 ? "none" : sum }' "$scratch/lines"
+}
+
+# A datagram of an unconnected socket makes the destination, a connected one is seen once packets are.
+in_cgroup "$python" -S -c 'import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", int(sys.argv[1])))' "$(cat "$scratch/sink")"
+is 'a datagram without a limit is counted' "$(traffic 't["sent_datagrams"]')" 1
+is 'no limit: no series of limits, none of drops' "$(metric ebb_limit_packets_rate) $(metric ebb_dropped_packets_total)" 'none none'
+limit "$udp" --packets 1/min,burst=10
+is 'a limit by hand: its rate, and the whole burst' "$(metric ebb_limit_packets_rate) $(metric ebb_limit_packets_available)" '0.0166667 10'
+is 'its drops are there before the first' "$(metric ebb_dropped_packets_total 'cause="packets"' 'enforced="true"')" 0
+read -r went dropped <<<"$(flood 100 100)"
+is 'packets: the burst goes' "${went:-} ${dropped:-}" '10 90'
+# a datagram of 100 bytes is a packet of 128
+is 'packets: counted as the client saw it' \
+	"$(traffic '(t["dropped_packets"]["packets"], t["dropped_bytes"]["packets"], t["sent_datagrams"], t["sent_bytes"])')" \
+	"(90, $((90 * 128)), 11, $((10 * 128)))"
+is 'packets: nothing is available' "$(metric ebb_limit_packets_available)" 0
+limit "$udp" --packets none --bytes 1kB/h,burst=1500B
+read -r went dropped <<<"$(flood 10 472)"
+is 'bytes: three packets of 500 bytes go' "${went:-} ${dropped:-}" '3 7'
+is 'bytes: counted by their own cause' "$(traffic '(t["dropped_packets"], t["dropped_bytes"]["bytes"])')" \
+	"({'bytes': 7, 'packets': 90, 'breaker': 0}, 3500)"
+is 'bytes: none is left' "$(metric ebb_limit_bytes_available)" 0
+is 'what an operator lifted has no series' "$(metric ebb_limit_packets_rate)" none
+like 'list tells drops' "$(ebb list)" 'SENT +RECV +DROPPED'
+like 'show tells drops by cause' "$(ebb show "$udp")" 'dropped, by cause.*bytes +7 +3.50kB.*packets +90 +11.5kB'
+like 'status tells drops' "$(ebb status)" '; 97 packets dropped, 0 would have been dropped'
+
+# ------------------------------------------------------------------------------ what is paced --
+
+serve
+connect 127.0.0.1 "$port" >/dev/null # makes the destination
+limit "127.0.0.1:$port" --bytes 2MB/s
+sent=0 received=0
+transfer 127.0.0.1 "$port" 4000000 0 >"$scratch/paced" &
+pacing=$!
+is_paced() { [ "$(gate "$port" 'd["paced"]')" = 1 ]; }
+check 'a connection is paced' wait_for 10 is_paced
+is 'the metric tells it' "$(http_get /metrics | sed -n "s/^ebb_paced_connections{destination=\"127.0.0.1:$port.tcp\".*} //p")" 1
+like 'so does show' "$(ebb show "127.0.0.1:$port")" 'paced +1 connection now'
+wait "$pacing"
+counts_transfer 'its bytes are counted as ever' "$(cat "$scratch/paced")"
+is_not_paced() { [ "$(gate "$port" 'd["paced"]')" = 0 ]; }
+check 'none is paced when it has ended' wait_for 5 is_not_paced
+
 # -------------------------------------------------------------------------- they all agree --
 
 agree() {
@@ -164,6 +285,16 @@ before=$(counted "127.0.0.1:$address_before/tcp")
 stop_agent
 start_agent --mode enforce
 is 'all of it outlives the agent' "$(counted "127.0.0.1:$address_before/tcp")" "$before"
+stop_agent
+ebb detach >/dev/null
+
+start_agent --packets 1/min,burst=10
+read -r went dropped <<<"$(flood 100 100)"
+is 'observe: all of it goes' "${went:-} ${dropped:-}" '100 0'
+is 'observe: and is counted as what would have been dropped' \
+	"$(traffic '(t["would_drop_packets"]["packets"], t["would_drop_bytes"]["packets"], t["dropped_packets"]["packets"], t["sent_datagrams"])')" \
+	"(90, $((90 * 128)), 0, 100)"
+is 'observe: the metric says so' "$(metric ebb_dropped_packets_total 'enforced="false"') $(metric ebb_dropped_packets_total 'enforced="true"')" '90 0'
 stop_agent
 
 done_testing

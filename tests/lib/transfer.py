@@ -9,7 +9,7 @@ The server answers PUT with the number of bytes that it took, GET /N with N byte
 in a language of its own, whose first line is no HTTP. It prints as JSON what the program wrote and
 read and what TCP says it retransmitted (TCP_INFO), with the connection idle and nothing in flight.
 --end HOW says how the connection ends: close (the default), reset (by us), peer-reset. With --until FILE
-it stays idle until there is such a file.
+it sends slowly as long as there is no such file, and ends only then.
 """
 
 import argparse
@@ -120,9 +120,14 @@ def send(options):
         received_all.set()
 
     threading.Thread(target=receive, daemon=True).start()
-    for piece in (head, bytes(options.send)):
+    sock.sendall(head)
+    sent += len(head)
+    for start in range(0, options.send, len(CHUNK)):
+        piece = CHUNK[:options.send - start]
         sock.sendall(piece)
         sent += len(piece)
+        if options.until and not os.path.exists(options.until):
+            time.sleep(0.01)
     if not received_all.wait(60):
         sys.exit('the answer does not come')
     while options.until and not os.path.exists(options.until):

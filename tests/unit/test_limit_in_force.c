@@ -43,7 +43,7 @@ static void check(const struct ebb_policy *policy, uint32_t configured, uint32_t
 
 	ebb_limits_in_force(policy, NOW, &limits);
 	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
-		const struct ebb_limit *kernels = ebb_limit_in_force(policy, kind, NOW);
+		const struct ebb_limit *kernels = ebb_limit_in_force(policy, kind, NOW, 1);
 		uint64_t rate = expected(kind, configured, by_hand, given, lasts);
 
 		assert_int_equal(limits.bucket[kind].per_hour, rate);
@@ -52,7 +52,7 @@ static void check(const struct ebb_policy *policy, uint32_t configured, uint32_t
 			assert_memory_equal(&limits.bucket[kind], kernels, sizeof(*kernels));
 	}
 	assert_int_equal(limits.concurrent, expected(EBB_LIMIT_MAX, configured, by_hand, given, lasts));
-	assert_int_equal(limits.concurrent, ebb_concurrent_in_force(policy, NOW));
+	assert_int_equal(limits.concurrent, ebb_concurrent_in_force(policy, NOW, 1));
 	assert_int_equal(limits.given, lasts ? given : 0);
 }
 

@@ -361,7 +361,8 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	}
 	if (row->kernel.paced) {
 		ebb_table_cell(table, "paced");
-		ebb_table_cell(table, "%" PRIu64 " connections now", (uint64_t)row->kernel.paced);
+		ebb_table_cell(table, "%" PRIu64 " connection%s now", (uint64_t)row->kernel.paced,
+			       row->kernel.paced == 1 ? "" : "s");
 	}
 	(void)fputc('\n', out);
 	r = ebb_table_print(table, out, 2, 0);
