@@ -148,26 +148,29 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, ret_debt_ns);
 }
 
-#define EBB_BUCKET_DEPTH_NS 1000000000ULL /* no caller asks with a depth above this and above the burst */
-
 /* The most that is taken at once: of bytes and packets what one segmentation offload makes. */
-#define EBB_MOST_BYTES	  (1U << 20)
-#define EBB_MOST_PACKETS  (1U << 14)
+#define EBB_MOST_BYTES	  (1U << 18)
+#define EBB_MOST_PACKETS  (1U << 9)
 #define EBB_MOST_CONNECTS 1U
+
+#define EBB_BUCKET_DEPTH_NS 1000000000ULL /* no caller asks with a depth above this and above the burst */
+#define EBB_BUCKET_LATE_NS  1000000000ULL /* no clock was read so long before its use */
 
 /*
  * For who was refused. The word is time, so a debt stays when the limit is changed: an
  * hour of it is one token of 1/h, and 360,000 of 100/s. One that the limit in force
- * cannot have made, by far, with @most_units at once, is of another limit (or of one read
- * while it was written): what is left of it is an empty bucket.
+ * cannot have made is of another limit (or of one read while it was written): what is
+ * left of it is an empty bucket. @most_units are taken at once; @strict: by EBB_TAKE_STRICT only.
  */
 static inline __attribute__((always_inline)) void
-ebb_bucket_forgive(__u64 *full_ns, __u64 now_ns, const struct ebb_limit *limit, __u32 most_units)
+ebb_bucket_forgive(__u64 *full_ns, __u64 now_ns, const struct ebb_limit *limit, __u32 most_units, int strict)
 {
-	__u64 old = EBB_LOAD(*full_ns), burst_ns = EBB_LOAD(limit->burst_ns);
-	__u64 deepest = burst_ns > EBB_BUCKET_DEPTH_NS ? burst_ns : EBB_BUCKET_DEPTH_NS;
+	__u64 old = EBB_LOAD(*full_ns), burst_ns = EBB_LOAD(limit->burst_ns), most = burst_ns;
 
-	if (ebb_bucket_owed(old, now_ns) <= 4 * deepest + ebb_bucket_cost(limit, most_units))
+	/* a charge goes to two depths */
+	if (!strict)
+		most = 2 * (burst_ns > EBB_BUCKET_DEPTH_NS ? burst_ns : EBB_BUCKET_DEPTH_NS);
+	if (ebb_bucket_owed(old, now_ns) <= most + ebb_bucket_cost(limit, most_units) + EBB_BUCKET_LATE_NS)
 		return;
 	/* lost: another one did it, or the next that is refused will */
 	(void)EBB_CAS(full_ns, old, now_ns + burst_ns);

@@ -226,25 +226,33 @@ static inline __attribute__((always_inline)) int ebb_gate_resets(const struct eb
 
 /* ------------------------------------------------------------- concurrency -- */
 
-/* Never over @limit: by compare-and-swap, after 8 lost tries by add and undo. */
-static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
-							       __u32 *io_errors)
+/* The way of those that lose: over for the moment between add and undo; nobody passes on the strength of it. */
+static inline __attribute__((always_inline)) int ebb_slot_add(struct ebb_gate *gate, __u32 limit)
 {
-	__u64 old;
-
-	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		old = EBB_LOAD(gate->in_use);
-		if (old >= limit)
-			return 0;
-		if (EBB_CAS(&gate->in_use, old, old + 1) == old)
-			return 1;
-	}
-	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
-	/* over for the moment between add and undo; nobody passes on the strength of it */
 	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
 		return 1;
 	__sync_fetch_and_add(&gate->in_use, (__u64)-1);
 	return 0;
+}
+
+/* Never over @limit: by compare-and-swap, after 8 lost tries and one more look by add and undo. */
+static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
+							       __u32 *io_errors)
+{
+	__u64 old = EBB_LOAD(gate->in_use), seen;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		if (old >= limit)
+			return 0;
+		seen = EBB_CAS(&gate->in_use, old, old + 1);
+		if (seen == old)
+			return 1;
+		old = seen;
+	}
+	if (old >= limit)
+		return 0;
+	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
+	return ebb_slot_add(gate, limit);
 }
 
 /* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
@@ -273,7 +281,7 @@ ebb_token_take(struct ebb_gate *gate, const struct ebb_limit *limit, __u64 now_n
 		*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
 	if (took & EBB_TOOK)
 		return 1;
-	ebb_bucket_forgive(full_ns, now_ns, limit, EBB_MOST_CONNECTS);
+	ebb_bucket_forgive(full_ns, now_ns, limit, EBB_MOST_CONNECTS, 1);
 	return 0;
 }
 

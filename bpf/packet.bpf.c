@@ -50,12 +50,14 @@ static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto,
 	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
 	__u32 at, next, headers, segments = skb->gso_segs;
 
-	if (data + 40 > end)
+	if (data + 20 > end)
 		return 0;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		at = (data[0] & 15) * 4U;
 		next = data[9];
 	} else {
+		if (data + 40 > end)
+			return 0;
 		at = 40;
 		next = data[6];
 		if (next != proto) {
@@ -141,7 +143,7 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 		payment.debt_ns += cost;
 	else
 		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
-				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS);
+				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
 	return payment;
 }
 
@@ -278,13 +280,15 @@ static __always_inline void key_from_packet(struct ebb_endpoint *key, const stru
 
 	ebb_key_words(key, 0, 0, 0, 0);
 	ebb_key_port(key, 0, IPPROTO_UDP);
-	if (data + 48 > end)
+	if (data + 20 > end)
 		return;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		words = (const __u32 *)(data + 16);
 		ebb_key_v4(key, words[0]);
 		at = (data[0] & 15) * 4U;
 	} else {
+		if (data + 40 > end)
+			return;
 		words = (const __u32 *)(data + 24);
 		ebb_key_v6(key, words[0], words[1], words[2], words[3]);
 	}

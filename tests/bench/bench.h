@@ -140,5 +140,6 @@ int bench_send(const struct bench_options *options, json_t *ret_result);
 int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
+int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 
 #endif /* EBB_TESTS_BENCH_BENCH_H */

@@ -21,6 +21,7 @@ static const struct {
 	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
+	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -37,7 +38,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|discover --cgroup DIR --pin DIR\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|discover|bulkhead --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n");
 	return 2;

@@ -111,6 +111,15 @@ def trip(results, prefix, whose):
                   r["slipped_total"] == 0 if kernel else None)
 
 
+def bulkhead(r):
+    calls, refused = r["calls"], r["refused"]
+    yield row(f"bulkhead of {r['cap']}, {calls} connects of {r['threads']} threads: most connections at once",
+              f"{r['most_held']}", f"{refused / calls:.0%} refused, {r['in_use_at_end']} in use at the end",
+              "never over, 0", r["most_held"] <= r["cap"] and r["in_use_at_end"] == 0)
+    yield row("... refused although a slot was free, of all refusals", f"{r['false_certain'] / refused:.2%} for certain",
+              f"{r['false_possible'] / refused:.2%} at most", "stated", None)
+
+
 def idle(r, discovered):
     yield row(f"agent, {discovered['destinations']} destinations, nothing to do", f"{r['cpu_share']:.3%} of a core",
               f"over {r['seconds']} s", "< 0.2%", r["cpu_share"] < 0.002)
@@ -123,7 +132,8 @@ def idle(r, discovered):
 
 
 def table(results):
-    sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "programs": programs}
+    sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "programs": programs,
+                "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])

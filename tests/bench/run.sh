@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send programs trip-kernel trip-agent idle)
+steps=(refused allowed moved send programs trip-kernel trip-agent bulkhead idle)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -120,6 +120,8 @@ step_trip_agent() {
 	stop_agent
 	return $rc
 }
+
+step_bulkhead() { measure bulkhead bulkhead; }
 
 run_time_ns() { cut -d' ' -f1 "/proc/$agent_pid/schedstat"; }
 anonymous_kb() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$agent_pid/status"; }

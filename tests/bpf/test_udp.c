@@ -368,6 +368,7 @@ static void half_open_gate_lets_udp_through_without_a_probe(void **state)
 
 	(void)udp_bound_at("127.0.0.1", &to);
 	policy.probes = 1;
+	policy.limits.concurrent = 10;
 	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	for (int i = 0; i < 10; i++) {
 		fds[i] = udp_socket(AF_INET);
@@ -375,6 +376,8 @@ static void half_open_gate_lets_udp_through_without_a_probe(void **state)
 		assert_int_equal(dial(fds[i], &to), 0);
 	}
 	assert_int_equal(probes_held(gate_of(fx, &to)), 0);
+	/* the slots are those of the connections alone */
+	assert_int_equal(gate_of(fx, &to)->in_use, 10);
 	for (int i = 0; i < 10; i++)
 		hang_up(&fds[i]);
 	expect_pair(fx, &to, .sent_packets = 10, .attempts = 10, .syn_sent = 10, .established = 10);

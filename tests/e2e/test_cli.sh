@@ -247,7 +247,7 @@ check 'a breaker is open' wait_for 5 is_state "$port" open
 
 prints 'status' status --pin "$pin"
 says 'status: the agent' "agent +running, pid $agent"
-says 'status: programs, breakers, connections' 'programs +4 attached.*breakers +1 closed, 1 open.*connections .* 3 failed, 2 refused'
+says 'status: programs, breakers, connections' 'programs +6 attached.*breakers +1 closed, 1 open.*connections .* 3 failed, 2 refused'
 prints 'status -o json' status -o json --pin "$pin"
 is 'status -o json: agent, mode, enforcement' \
 	"$(json '(d["agent"]["state"], d["agent"]["pid"], d["mode"], d["enforcement"]["active"], d["breakers"]["open"])' <"$scratch/out")" \

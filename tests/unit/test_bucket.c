@@ -280,11 +280,11 @@ static void debt_stays_in_time_when_the_rate_changes(void **state)
 	(void)state;
 	/* one second of debt, at 10/s as at 1000/s; up and down again */
 	assert_int_equal(fill(&b, ebb_bucket_cost(&slow, 1), slow.burst_ns), 10);
-	ebb_bucket_forgive((__u64 *)&b.word, b.now, &fast, 1);
+	ebb_bucket_forgive((__u64 *)&b.word, b.now, &fast, 1, 1);
 	assert_int_equal(fill(&b, ebb_bucket_cost(&fast, 1), fast.burst_ns), 0);
 	b.now += S / 2;
 	assert_int_equal(fill(&b, ebb_bucket_cost(&fast, 1), fast.burst_ns), 500);
-	ebb_bucket_forgive((__u64 *)&b.word, b.now, &slow, 1);
+	ebb_bucket_forgive((__u64 *)&b.word, b.now, &slow, 1, 1);
 	assert_int_equal(fill(&b, ebb_bucket_cost(&slow, 1), slow.burst_ns), 0);
 	b.now += S / 2;
 	assert_int_equal(fill(&b, ebb_bucket_cost(&slow, 1), slow.burst_ns), 5);
@@ -300,7 +300,7 @@ static void debt_that_the_new_limit_cannot_have_made_is_forgiven(void **state)
 	assert_int_equal(fill(&b, ebb_bucket_cost(&slow, 1), slow.burst_ns), 100);
 	assert_int_equal(b.word, b.now + 100 * HOUR_NS);
 	assert_int_equal(take(&b, ebb_bucket_cost(&fast, 1), fast.burst_ns), 0);
-	ebb_bucket_forgive((__u64 *)&b.word, b.now, &fast, EBB_MOST_CONNECTS);
+	ebb_bucket_forgive((__u64 *)&b.word, b.now, &fast, EBB_MOST_CONNECTS, 1);
 	/* empty, and so 10 ms later there is one */
 	assert_int_equal(fill(&b, ebb_bucket_cost(&fast, 1), fast.burst_ns), 0);
 	b.now += 10 * MS;
@@ -331,7 +331,7 @@ static void debt_that_the_limit_made_itself_is_never_forgiven(void **state)
 				      depth, random_next(&seed) % 3);
 			word = b.word;
 			/* as from a processor whose clock was read a second ago */
-			ebb_bucket_forgive((__u64 *)&b.word, b.now - S, &limit, EBB_MOST_BYTES);
+			ebb_bucket_forgive((__u64 *)&b.word, b.now - S, &limit, EBB_MOST_BYTES, 0);
 			assert_int_equal(b.word, word);
 		}
 	}

@@ -13,6 +13,21 @@
 
 #include <cmocka.h>
 
+#include "bpf/atomic.h"
+
+/* In front of each compare-and-swap a contender may come; what it does is for the test to say. */
+static _Thread_local void (*contender)(uint64_t *word);
+
+static uint64_t contended_cas(uint64_t *word, uint64_t old, uint64_t new)
+{
+	if (contender)
+		contender(word);
+	return __sync_val_compare_and_swap(word, old, new);
+}
+
+#undef EBB_CAS
+#define EBB_CAS(pointer, old, new) contended_cas((uint64_t *)(pointer), old, new)
+
 #include "bpf/gate.h"
 #include "core/limit.h"
 
@@ -312,6 +327,57 @@ static void cap_refuses_over_it_and_gives_back(void **state)
 	assert_int_equal(w.gate.in_use, 2);
 	assert_int_equal(ebb_slot_give(&w.gate), 0);
 	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+}
+
+/* Others take a slot and give it back, in front of each try. */
+static void takes_and_gives(uint64_t *word)
+{
+	*word ^= 1;
+}
+
+static void takes_for_good(uint64_t *word)
+{
+	(*word)++;
+}
+
+static void cap_is_exact_for_who_loses_every_race(void **state)
+{
+	struct world w = world_new();
+	uint32_t errors = 0;
+
+	(void)state;
+	contender = takes_and_gives;
+	assert_true(ebb_slot_take(&w.gate, 2, &errors));
+	assert_int_equal(errors, 1U << EBB_ERR_CAS_EXHAUSTED);
+	assert_int_equal(w.gate.in_use, 1);
+	/* full when it looks for the last time: nothing was wrong, and nothing moves */
+	contender = takes_for_good;
+	errors = 0;
+	w.gate.in_use = 0;
+	assert_false(ebb_slot_take(&w.gate, EBB_CAS_TRIES, &errors));
+	assert_int_equal(errors, 0);
+	assert_int_equal(w.gate.in_use, EBB_CAS_TRIES);
+	contender = NULL;
+	/* full in the moment after */
+	assert_false(ebb_slot_add(&w.gate, EBB_CAS_TRIES));
+	assert_int_equal(w.gate.in_use, EBB_CAS_TRIES);
+	assert_true(ebb_slot_add(&w.gate, EBB_CAS_TRIES + 1));
+}
+
+static void rate_is_exact_for_who_loses_every_race(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	assert_int_equal(ebb_limit_make(1, 100, &w.policy.limits.bucket[EBB_LIMIT_CONNECTS]), 0);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	contender = takes_for_good;
+	answer = ask(&w);
+	contender = NULL;
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_int_equal(answer.errors, 1U << EBB_ERR_CAS_EXHAUSTED);
+	assert_int_equal(w.gate.full_ns[EBB_LIMIT_CONNECTS], w.now + 7200 * S + EBB_CAS_TRIES);
 }
 
 static void probe_that_the_cap_makes_useless_is_given_back(void **state)
@@ -985,6 +1051,8 @@ int main(void)
 		cmocka_unit_test(override_ends_by_itself),
 		cmocka_unit_test(override_close_answers_only_for_the_breaker),
 		cmocka_unit_test(cap_refuses_over_it_and_gives_back),
+		cmocka_unit_test(cap_is_exact_for_who_loses_every_race),
+		cmocka_unit_test(rate_is_exact_for_who_loses_every_race),
 		cmocka_unit_test(probe_that_the_cap_makes_useless_is_given_back),
 		cmocka_unit_test(slot_given_back_twice_stays_at_zero_and_is_counted),
 		cmocka_unit_test(rate_admits_its_burst_and_then_as_time_goes),
