@@ -104,7 +104,8 @@ TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
-UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py
+UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py \
+	tests/bench/test_figures.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
 E2E_LIB_TESTS := tests/lib/test_e2e.sh
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
@@ -191,6 +192,10 @@ bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 
+bench-limits: ## measure how well limits hold, against nftables, iptables, tc (root, quiet, 10 minutes)
+	@$(MAKE) --no-print-directory $(JOBS) all tests
+	@BUILD=$(BUILD) tests/bench/limits.py --write $(BUILD)/limits.json $(ARGS)
+
 ##@ Code
 lint: lint-needs ## format, clang-tidy, include directions, banned functions, layouts, scripts, documents
 	@$(LINT_ENV) $(LINT)
@@ -213,7 +218,7 @@ help: ## this list
 	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere\n'
 
 .PHONY: all deps deps-build install uninstall dist clean run demo test check unit test-bpf test-e2e asan \
-	coverage bench lint format docs vmlinux help
+	coverage bench bench-limits lint format docs vmlinux help
 
 # ---- targets between them
 

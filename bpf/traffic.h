@@ -29,6 +29,14 @@ static __always_inline __u64 ebb_tcp_sent(const struct tcp_sock *tp, __u32 state
 	return sent > flags ? sent - flags : 0;
 }
 
+/* Payload without the FIN, which takes a number here, too; the kernel then says that the peer is done. */
+static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
+{
+	__u64 fin = (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE) & 1;
+
+	return tp->bytes_received - fin;
+}
+
 /* @state: the socket's, or the one that it leaves. */
 static __noinline __attribute__((unused)) int ebb_traffic_count(struct ebb_conn *conn, struct ebb_pair *pair,
 								const struct tcp_sock *tp, __u32 state)
@@ -39,10 +47,7 @@ static __noinline __attribute__((unused)) int ebb_traffic_count(struct ebb_conn 
 	if (!pair || !tp)
 		return 0;
 	sent = ebb_tcp_sent(tp, state);
-	/* the peer's FIN takes a number too */
-	received = tp->bytes_received;
-	if (received && (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE)))
-		received--;
+	received = ebb_tcp_received(tp);
 	retransmits = tp->total_retrans;
 	if (conn) {
 		/* two processors may count at once: each adds what it took on */

@@ -105,6 +105,14 @@ enum bench_arm {
 
 #define BENCH_HOOKS 6
 
+/* What is attached at cgroup_skb/egress: a hook of its own, since ebb is there on demand. */
+enum bench_packets {
+	BENCH_PACKETS_NONE,
+	BENCH_PACKETS_EMPTY,
+	BENCH_PACKETS_EBB,
+	BENCH_PACKETS_MAX,
+};
+
 struct bench_hooks {
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
@@ -113,6 +121,9 @@ struct bench_hooks {
 	int programs[BENCH_ARM_MAX][BENCH_HOOKS];
 	int links[BENCH_HOOKS];
 	enum bench_arm arm;
+	int packet_programs[BENCH_PACKETS_MAX];
+	int packet_link;
+	enum bench_packets packets;
 };
 
 extern const char *const bench_arm_names[BENCH_ARM_MAX];
@@ -127,6 +138,7 @@ void bench_hooks_close(struct bench_hooks *hooks);
 
 /* From now on this is attached, and nothing else. */
 int bench_hooks_use(struct bench_hooks *hooks, enum bench_arm arm);
+int bench_hooks_use_packets(struct bench_hooks *hooks, enum bench_packets packets);
 
 /* The pair slot that a connect() to @address has made, 0: none. */
 uint32_t bench_find_pair(const struct ebb_view *view, const struct sockaddr_in *address);
@@ -139,6 +151,7 @@ int bench_allowed(const struct bench_options *options, json_t *ret_result);
 int bench_send(const struct bench_options *options, json_t *ret_result);
 int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
+int bench_packets(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 

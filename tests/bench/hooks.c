@@ -102,6 +102,31 @@ static int take_programs(struct bench_hooks *hooks)
 	return 0;
 }
 
+/* Egress is attached on demand. */
+static int take_packet_programs(struct bench_hooks *hooks, struct ebb_why *why)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
+	struct ebb_link_info infos[EBB_LINKS_MAX];
+	int r = ebb_loader_want_packets(hooks->loader, true, why);
+	size_t count = r == 0 ? ebb_maps_links(hooks->pin_dir, infos) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(infos[i].name, "egress") == 0)
+			hooks->packet_programs[BENCH_PACKETS_EBB] =
+				bpf_prog_get_fd_by_id(infos[i].program_id);
+	}
+	if (r == 0)
+		r = ebb_loader_want_packets(hooks->loader, false, why);
+	if (r < 0)
+		return r;
+	hooks->packet_programs[BENCH_PACKETS_EMPTY] =
+		bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "bench", "Dual BSD/GPL", empty_program,
+			      sizeof(empty_program) / sizeof(empty_program[0]), &opts);
+	if (hooks->packet_programs[BENCH_PACKETS_EBB] < 0 || hooks->packet_programs[BENCH_PACKETS_EMPTY] < 0)
+		return fail(-ENOENT, "egress");
+	return 0;
+}
+
 static void write_policy(const struct bench_hooks *hooks, uint32_t failures)
 {
 	struct ebb_breaker_config config;
@@ -135,6 +160,8 @@ int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *opti
 	memset(hooks, 0, sizeof(*hooks));
 	memset(hooks->programs, -1, sizeof(hooks->programs));
 	memset(hooks->links, -1, sizeof(hooks->links));
+	memset(hooks->packet_programs, -1, sizeof(hooks->packet_programs));
+	hooks->packet_link = -1;
 	hooks->pin_dir = options->pin_dir;
 	hooks->cgroup_fd = open(options->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (hooks->cgroup_fd < 0)
@@ -148,7 +175,9 @@ int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *opti
 	}
 	if (r == 0)
 		r = ebb_loader_attach(hooks->loader, &why);
-	if (r < 0)
+	if (r == 0)
+		r = take_packet_programs(hooks, &why);
+	if (r < 0 && why.text[0])
 		(void)fprintf(stderr, "ebb-bench: %s\n", why.text);
 	if (r == 0)
 		r = take_programs(hooks);
@@ -165,7 +194,12 @@ void bench_hooks_close(struct bench_hooks *hooks)
 {
 	size_t removed;
 
+	(void)bench_hooks_use_packets(hooks, BENCH_PACKETS_NONE);
 	(void)bench_hooks_use(hooks, BENCH_ARM_NONE);
+	for (int p = 0; p < BENCH_PACKETS_MAX; p++) {
+		if (hooks->packet_programs[p] >= 0)
+			(void)close(hooks->packet_programs[p]);
+	}
 	for (int arm = 0; arm < BENCH_ARM_MAX; arm++) {
 		for (int h = 0; h < BENCH_HOOKS; h++) {
 			if (hooks->programs[arm][h] >= 0)
@@ -199,6 +233,21 @@ int bench_hooks_use(struct bench_hooks *hooks, enum bench_arm arm)
 			return fail(hooks->links[h], "cannot attach");
 	}
 	return 0;
+}
+
+int bench_hooks_use_packets(struct bench_hooks *hooks, enum bench_packets packets)
+{
+	if (packets == hooks->packets)
+		return 0;
+	if (hooks->packet_link >= 0)
+		(void)close(hooks->packet_link);
+	hooks->packet_link = -1;
+	hooks->packets = packets;
+	if (packets == BENCH_PACKETS_NONE)
+		return 0;
+	hooks->packet_link = bpf_link_create(hooks->packet_programs[packets], hooks->cgroup_fd,
+					     BPF_CGROUP_INET_EGRESS, NULL);
+	return hooks->packet_link < 0 ? fail(hooks->packet_link, "cannot attach") : 0;
 }
 
 uint32_t bench_find_pair(const struct ebb_view *view, const struct sockaddr_in *address)

@@ -8,6 +8,7 @@
 
 #include "bench.h"
 #include "lib/units.h"
+#include "traffic.h"
 
 static const struct {
 	const char *name;
@@ -20,8 +21,19 @@ static const struct {
 	{"send", bench_send, {.rounds = 150, .samples = 200}, true},
 	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
+	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
+};
+
+/* These have options of their own. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"tcp", traffic_tcp_main},
+	{"udp", traffic_udp_main},
+	{"delay", traffic_delay_main},
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -38,9 +50,11 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|discover|bulkhead --cgroup DIR --pin DIR\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|packets|discover|bulkhead\n"
+		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
-		      "       [--busy] [--agent] [--moved]\n");
+		      "       [--busy] [--agent] [--moved]\n"
+		      "       ebb-bench tcp|udp|delay ...\n");
 	return 2;
 }
 
@@ -100,6 +114,10 @@ int main(int argc, char **argv)
 	size_t b = 0;
 	int r;
 
+	for (size_t c = 0; argc > 1 && c < sizeof(commands) / sizeof(commands[0]); c++) {
+		if (strcmp(argv[1], commands[c].name) == 0)
+			return commands[c].run(argc - 1, argv + 1);
+	}
 	while (b < BENCHMARKS && (argc < 2 || strcmp(argv[1], benchmarks[b].name) != 0))
 		b++;
 	if (b == BENCHMARKS)

@@ -10,6 +10,11 @@ import os
 import platform
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import limits_report  # noqa: E402
+
 
 def cpu_model():
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
@@ -85,6 +90,35 @@ def send(r):
     yield row("program sendmsg4, once for each datagram of an unconnected socket", f"{net:.0f} ns a run", "", "", None)
 
 
+def packets(r):
+    kinds = {
+        "udp": ("a datagram of 100 bytes, sent and received", lambda ns: f"{ns:.0f} ns", 1.05),
+        "tcp": ("a TCP stream", lambda ns: f"{1024 / ns:.2f} GB/s of processor time", 1.03),
+    }
+    names = {
+        "none_again": "nothing attached, against itself",
+        "no_limit": "ebb, no limit anywhere",
+        "empty": "ebb, and an empty program at egress",
+        "other": "ebb, limits elsewhere",
+        "limited": "ebb, a limit that is not reached",
+    }
+    for kind, (what, absolute, target) in kinds.items():
+        f = r[kind]
+        yield row(f"{what}: nothing attached", absolute(f["none"]["ns"]["p50"]), "", "", None)
+        for key, when in names.items():
+            ratio = f[key]["to_none"]
+            ours = key == "limited"
+            yield row(f"... {when}", *ratio_cells(ratio), f"<= {target}" if ours else "",
+                      ratio["p50"] <= target if ours else None)
+        empty = f["program_ns"]["empty"]["p50"]
+        for key, target_ns in (("other", 40), ("limited", None)):
+            net = f["program_ns"][key]["p50"] - empty
+            yield row(f"... program egress, {names[key][5:]}", f"{net:.0f} ns a packet on top of an empty one",
+                      f"end to end {(f[key]['to_empty']['p50'] - 1) * f['empty']['ns']['p50']:.0f} ns"
+                      if kind == "udp" else "",
+                      "< 40 ns" if target_ns else "", net < target_ns if target_ns else None)
+
+
 def programs(r):
     for name, figures in r.items():
         net = figures["ns"]["p50"] - figures["empty_ns"]["p50"]
@@ -132,8 +166,8 @@ def idle(r, discovered):
 
 
 def table(results):
-    sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "programs": programs,
-                "bulkhead": bulkhead}
+    sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
+                "programs": programs, "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])
@@ -174,6 +208,9 @@ def main():
           f"load {machine['load_before']} before and {machine['load_after']} after\n")
     print("| what | median | spread (quartiles where not said) | target | |\n|---|---|---|---|---|")
     print("\n".join(table(results)))
+    if "limits" in results:
+        print()
+        print("\n".join(limits_report.table(results["limits"])))
     for step in failed:
         print(f"\nfailed: {step}")
     print(f"\nall figures: {arguments.write}")

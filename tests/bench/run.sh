@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send programs trip-kernel trip-agent bulkhead idle)
+steps=(refused allowed moved send packets programs bulkhead trip-kernel trip-agent idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -103,6 +103,7 @@ step_refused() { measure refused refused; }
 step_allowed() { measure allowed allowed; }
 step_moved() { measure moved allowed --moved; }
 step_send() { measure send send; }
+step_packets() { measure packets packets; }
 step_programs() { measure programs programs; }
 
 step_trip_kernel() {
@@ -158,6 +159,9 @@ step_idle() {
 	stop_agent
 	return $rc
 }
+
+# How well limits hold, against packet filters and tc: the short form. 'make bench-limits' is the long one.
+step_limits() { BUILD=$build "$root/tests/bench/limits.py" --quick --write "$work/limits.json" >/dev/null; }
 
 # ------------------------------------------------------------------- main --
 

@@ -94,7 +94,7 @@ static void kernel_answers_as_user_space_does(void **state)
 			hammer->bss->word = word;
 			run.units = i % 200 ? 1 : EBB_MOST_BYTES;
 			assert_int_equal(run_program(hammer->progs.test_forgive, &run), 0);
-			ebb_bucket_forgive(&word, run.now_ns, &run.limit, (uint32_t)run.units);
+			ebb_bucket_forgive(&word, run.now_ns, &run.limit, (uint32_t)run.units, 1);
 			assert_int_equal(hammer->bss->word, word);
 		}
 	}

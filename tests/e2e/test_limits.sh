@@ -30,16 +30,16 @@ holders=()
 hold() {
 	local i
 	for ((i = 0; i < $1; i++)); do
-		in_cgroup "$python" -S "$root/tests/lib/connect.py" --hold 50 127.0.0.1 "$port" >/dev/null &
+		# the shell tells of every program that a signal ends
+		connect --hold 50 127.0.0.1 "$port" >/dev/null 2>&1 &
 		started+=("$!")
 		holders+=("$!")
 	done
 }
 let_go() {
 	local pid
-	for pid in "${holders[@]}"; do end "$pid" KILL; done
-	# in_cgroup is a shell: what it became may be another process
-	for pid in $(cat "$cgroup/cgroup.procs"); do kill -KILL "$pid"; done
+	while read -r pid; do kill -KILL "$pid"; done < <(cat "$cgroup"/cgroup.procs "$cgroup"/*/cgroup.procs 2>/dev/null)
+	wait "${holders[@]}"
 	holders=()
 }
 
@@ -230,10 +230,21 @@ check 'two operators: afterwards a limit holds' wait_for 10 in_use 1
 is 'two operators: as it should' "$(connect --count 3 --sum 127.0.0.1 "$port")" EHOSTUNREACH=3
 let_go
 
+# The agent attaches what sees packets as soon as it is asked for; nobody pays for it afterwards.
+looks_at_packets() { bpftool cgroup show "$cgroup" | grep -q ebb_egress; }
+refute 'bytes: without such a limit no program looks at packets' looks_at_packets
+limit set "127.0.0.1:$port" --bytes 10MB/s
+is 'bytes: a limit by hand' "$rc $(cat "$scratch/err")" '0 '
+check 'bytes: in place when the command has ended' looks_at_packets
+is 'bytes: listed' "$(listed)" 'bytes=10MB/s* concurrent=0/1*'
+limit set "127.0.0.1:$port" --bytes none
+check 'bytes: lifted, the program goes' wait_for 5 eval '! looks_at_packets'
+
 # A lock that somebody sits on is told, and the agent goes on.
-flock "$pin/lock_policy" sleep 30 & # a process to end
+background "$python" -S -c 'import fcntl, os, sys, time
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
+time.sleep(60)' "$pin/lock_policy"
 sitter=$!
-started+=("$sitter")
 locked() { ! flock -n "$pin/lock_policy" true; }
 check 'a lock that is held' wait_for 5 locked
 limit set "127.0.0.1:$port" --concurrent 9
@@ -241,7 +252,6 @@ is 'is told after a while' "$rc $(cat "$scratch/err")" \
 	"1 ebb limit set: another ebb has been writing policies in '$pin' for too long: 'lsof $pin/lock_policy' tells which"
 check 'and the agent goes on' http_get /health/ready -o /dev/null
 is 'with the limit as it was' "$(limits 'd["concurrent"]["limit"]')" 1
-pkill -KILL -P "$sitter"
 end "$sitter" KILL
 limit set "127.0.0.1:$port" --concurrent 9
 is 'it ends with its holder' "$rc" 0
@@ -255,19 +265,18 @@ make_network
 start_server --netns "$peer" --address 10.9.8.2
 # holds NAME: a connection of workload NAME that stays
 holds() {
-	in_cgroup -c "$1" nsenter --net="/run/netns/$client" "$python" -S "$root/tests/lib/connect.py" --hold 50 10.9.8.2 "$port" >/dev/null &
+	in_cgroup -c "$1" nsenter --net="/run/netns/$client" "$python" -S "$root/tests/lib/connect.py" --hold 50 10.9.8.2 "$port" >/dev/null 2>&1 &
 	started+=("$!")
+	holders+=("$!")
 	wait_for 10 active "$1"
 }
 active() { [ "$(ebb show -o json "10.9.8.2:$port" | json "sum(w['active'] for w in d['workloads'] if w['workload'].endswith('/$1'))")" = 1 ]; }
 as() { in_cgroup -c "$1" nsenter --net="/run/netns/$client" "$python" -S "$root/tests/lib/connect.py" 10.9.8.2 "$port"; }
-release() { local pid; for pid in $(cat "$cgroup"/{one,two}/cgroup.procs 2>/dev/null); do kill -KILL "$pid"; done; }
-
 start_agent --mode enforce --errno ehostunreach --concurrent 1 --scope node
 check 'node: one workload takes the slot' holds one
 is 'node: there is none for another' "$(as two)" EHOSTUNREACH
 stop_agent
-release
+let_go
 ebb detach >/dev/null
 
 start_agent --mode enforce --errno ehostunreach --concurrent 1 --scope workload
@@ -276,7 +285,7 @@ check 'workload: another has its own' holds two
 is 'workload: and no second one' "$(as one) $(as two)" 'EHOSTUNREACH EHOSTUNREACH'
 timeout 20 "$ebb_program" limit set --pin "$pin" "10.9.8.2:$port" --concurrent 2 >/dev/null
 is 'workload: a limit by hand is for each of them' "$(as one) $(as two)" 'OK OK'
-release
+let_go
 stop_agent
 
 done_testing

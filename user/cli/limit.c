@@ -13,7 +13,7 @@
 #include "lib/units.h"
 
 #define SECOND	     1000000000ULL
-#define FOR_MAX	     (365 * 86400 * SECOND)
+#define FOR_MAX	     (365ULL * 86400 * SECOND)
 #define LOCK_WAIT_NS (5 * SECOND)
 
 /* A tick comes at least once a second. */

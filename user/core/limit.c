@@ -280,7 +280,7 @@ static int take_rate(const char **io_text, const struct kind *kind, uint64_t *re
 {
 	unsigned __int128 per_hour;
 	char most[EBB_FORMAT_MAX];
-	struct amount amount;
+	struct amount amount = {.divisor = 1, .unit = kind->units};
 	uint64_t seconds = 0;
 	size_t length;
 	int r;
@@ -325,7 +325,7 @@ static int take_burst(const char *text, const struct kind *kind, uint64_t per_ho
 	static const char *const words[] = {",burst=", " burst "};
 	unsigned __int128 burst = default_burst(kind, per_hour);
 	char most[EBB_FORMAT_MAX];
-	struct amount amount;
+	struct amount amount = {.divisor = 1, .unit = kind->units};
 	int r;
 
 	if (*text == '\0') {

@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The arithmetic of the limiter benchmark, on counters whose figures are known."""
+
+import os
+import sys
+import unittest
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [here, os.path.join(here, '..', 'lib')]
+sys.dont_write_bytecode = True
+
+import figures  # noqa: E402
+import tap  # noqa: E402
+
+
+def steady(rate, seconds, window=0.05, mss=1000):
+    return [[i * window, int(rate * i * window), int(rate * i * window) // mss]
+            for i in range(round(seconds / window) + 1)]
+
+
+class Percentiles(unittest.TestCase):
+    def test_percentile_is_a_value_that_was_seen(self):
+        self.assertEqual(figures.percentile([4, 1, 3, 2], 0.5), 2)
+        self.assertEqual(figures.percentile([1, 2, 3, 4], 0.99), 4)
+        self.assertEqual(figures.percentile([7], 0), 7)
+        self.assertIsNone(figures.percentile([], 0.5))
+
+    def test_median_of_an_even_count_is_in_the_middle(self):
+        self.assertEqual(figures.median([1, 9, 3, 5]), 4)
+        self.assertEqual(figures.median([9, 1, 5]), 5)
+
+    def test_spread_leaves_out_what_is_missing(self):
+        self.assertEqual(figures.spread([3, None, 1, 2]), {"p50": 2, "min": 1, "max": 3, "n": 3})
+        self.assertIsNone(figures.spread([None]))
+
+    def test_worst_is_farthest_from_zero_with_its_sign(self):
+        self.assertEqual(figures.worst([0.01, -0.03, None, 0.02]), -0.03)
+
+
+class Bytes(unittest.TestCase):
+    def test_headers_of_every_segment_are_counted(self):
+        self.assertEqual(figures.ip_bytes(14480, 10, 1448, 52), 14480 + 520)
+
+    def test_segments_that_arrived_as_one_are_as_large_as_they_can_be(self):
+        self.assertEqual(figures.ip_bytes(14481, 1, 1448, 52), 14481 + 11 * 52)
+
+    def test_small_segments_are_counted_as_they_are(self):
+        self.assertEqual(figures.ip_bytes(100, 100, 1448, 52), 100 + 5200)
+
+
+class Rates(unittest.TestCase):
+    def test_slope_of_a_line(self):
+        self.assertAlmostEqual(figures.slope([(0, 5), (1, 8), (2, 11)]), 3)
+        self.assertIsNone(figures.slope([(1, 1)]))
+
+    def test_slope_of_a_staircase_does_not_hang_on_its_last_step(self):
+        stairs = [(i * 0.05, (i // 8) * 40) for i in range(101)]  # 100 a second, in steps of 40
+        ends = stairs[-1][1] / stairs[-1][0]
+        self.assertGreater(abs(ends - 100), 3.5)
+        self.assertLess(abs(figures.slope(stairs) - 100), 0.5)
+
+    def test_late_sample_makes_one_long_window_and_no_short_one(self):
+        samples = [[0, 0, 0], [0.09, 90, 9], [0.1, 100, 10], [0.15, 150, 15]]
+        found = figures.windows(samples, 0.05)
+        self.assertEqual([(round(s, 3), p) for s, p, _ in found], [(0.09, 90), (0.06, 60)])
+
+    def test_between_keeps_the_edges(self):
+        samples = steady(1000, 1)
+        self.assertEqual(len(figures.between(samples, 0.5, 1.0)), 11)
+
+    def test_variation(self):
+        self.assertEqual(figures.variation([5, 5, 5]), 0)
+        self.assertAlmostEqual(figures.variation([0, 2]), 1)
+        self.assertIsNone(figures.variation([0, 0]))
+
+    def test_stalled_counts_windows_below_a_twentieth(self):
+        self.assertEqual(figures.stalled([0, 4.9, 5, 100], 100), 0.5)
+
+    def test_settled_needs_several_windows_in_a_row(self):
+        rates = [300, 100, 150, 95, 105, 91, 109, 100]
+        self.assertAlmostEqual(figures.settled_after(rates, 100, 0.05), 0.15)
+        self.assertIsNone(figures.settled_after([100, 100, 89, 100, 100], 100, 0.05))
+        self.assertEqual(figures.settled_after([100] * 4, 100, 0.05), 0)
+
+
+    def test_each_second_has_its_own_error(self):
+        points = [(t, p + max(0, t - 1) * 500) for t, p, _ in steady(1000, 3)]
+        found = figures.by_second(points, 1000)
+        self.assertEqual(len(found), 3)
+        for seen, real in zip(found, (0, 0.5, 0.5)):
+            self.assertAlmostEqual(seen, real, delta=0.03)
+        self.assertEqual(figures.by_second(points[:10], 1000), [])
+
+
+class Fairness(unittest.TestCase):
+    def test_equal_shares(self):
+        self.assertEqual(figures.jain([3, 3, 3, 3]), 1)
+
+    def test_one_has_all(self):
+        self.assertEqual(figures.jain([8, 0, 0, 0]), 0.25)
+        self.assertIsNone(figures.jain([0, 0]))
+
+    def test_flow_that_got_nothing_counts_and_an_idle_connection_does_not(self):
+        self.assertEqual(figures.flow_shares([0, 5, 0], [8, 5, 8], 2), [8, 8])
+        self.assertEqual(figures.flow_shares([0, 5], [8, 5], 2), [8, 0])
+        self.assertEqual(figures.flow_shares([], [], 0), [])
+
+    def test_in_between(self):
+        self.assertAlmostEqual(figures.jain([1, 2, 3]), 36 / 42)
+
+
+class Steps(unittest.TestCase):
+    def result(self, samples, flow_bytes):
+        return {"warm_up_s": 1.0, "step_s": 2.0, "samples": samples, "mss": 1000, "flow_bytes": flow_bytes,
+                "flows": [2, 2]}
+
+    def test_warm_up_is_not_in_the_figures(self):
+        burst = [[t, payload + 5_000_000 * (t > 0.1), segments] for t, payload, segments in steady(1e6, 3)]
+        found = figures.step(self.result(burst, [[0, 0], [10, 10]]), 0, 1e6 * 1.052, 52)
+        self.assertLess(abs(found["error"]), 1e-3)
+        self.assertAlmostEqual(found["payload_rate"], 1e6, delta=10)
+        self.assertEqual(found["stalled"], 0)
+        self.assertEqual(found["settled_s"], 0)
+        self.assertEqual(found["jain"], 1)
+
+    def test_second_step_has_its_own_flows_and_time(self):
+        samples = steady(1e6, 3) + [[3 + i * 0.05, 3_000_000, 3000] for i in range(1, 41)]
+        found = figures.step(self.result(samples, [[0, 0], [5, 0], [6, 3]]), 1, 1e6, 52)
+        self.assertEqual(found["stalled"], 1)
+        self.assertIsNone(found["settled_s"])
+        self.assertAlmostEqual(found["jain"], 16 / 20)
+
+    def test_unlimited_run_has_no_error(self):
+        found = figures.step(self.result(steady(1e6, 3), [[0], [1]]), 0, None, 52)
+        self.assertNotIn("error", found)
+
+
+if __name__ == '__main__':
+    tap.main()
