@@ -317,8 +317,8 @@ static inline __u64 ebb_probe_slot_deadline(__u64 slot)
 }
 
 /*
- * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. The upper bound matters after the
- * rate was changed: a debt made under a longer burst is forgiven down to it.
+ * The debt, in ns, of a bucket that will be full at @full_ns (bpf/bucket.h), 0 to 2 @depth_ns. It can be more: one packet may be
+ * larger than the bucket, and a debt stays when the limit is changed.
  */
 static inline __u64 ebb_bucket_debt(__u64 full_ns, __u64 now_ns, __u64 depth_ns)
 {
@@ -410,7 +410,7 @@ struct ebb_pair {
 	__u32	pad0;
 	__u64	created_ns;
 	__u64	active;			/* gauge: established connections */
-	__u64	attempts;		/* passed by us at connect() */
+	__u64	attempts;		/* passed by us at connect(); of UDP these are established at once */
 	__u64	syn_sent;		/* of these, SYN sent; attempts - syn_sent failed locally */
 	__u64	outcomes[EBB_OUTCOME_MAX];
 	__u64	denied[EBB_CAUSE_MAX];	/* refused */
@@ -418,7 +418,7 @@ struct ebb_pair {
 	__u64	connect_units;		/* sum of times to connect, 250 ns each */
 	__u64	sent_bytes;		/* TCP: payload without retransmissions; UDP: IP bytes */
 	__u64	received_bytes;		/* TCP: payload */
-	__u64	sent_packets;		/* UDP: datagrams */
+	__u64	sent_packets;		/* UDP: datagrams; of connected sockets while egress is attached */
 	__u64	retransmits;		/* TCP segments */
 	__u64	dropped_bytes[EBB_DROP_MAX];	/* IP bytes */
 	__u64	dropped_packets[EBB_DROP_MAX];
@@ -444,7 +444,8 @@ struct ebb_gate {
 	__u64	full_ns[EBB_LIMIT_MAX];	/* buckets: when each is full again (bpf/bucket.h) */
 	__u64	share;			/* bytes/s that one connection may send; 0: not paced (bpf/pace.h) */
 	__u64	share_at_ns;		/* when the share was last adjusted */
-	__u64	share_debt_ns;		/* debt of the byte bucket then */
+	__u32	share_debt_us;		/* debt of the bucket then */
+	__u32	share_lost_us;		/* time since then in which the bucket was full: capacity that nobody used */
 	__u64	senders;		/* connections that sent, by epoch (bpf/pace.h) */
 	__u64	paced;			/* gauge: connections that we pace now */
 };
@@ -508,7 +509,7 @@ _Static_assert(sizeof(struct ebb_limits) == 128, "map value layout is ABI");
  * Agent and command line. One for each destination slot; free slots hold the defaults.
  *
  * Tolerated: a packet that comes while a limit is being rewritten may be charged by
- * half of the old and half of the new; no debt can be more than two bursts.
+ * half of the old and half of the new; a debt that cannot be is forgiven (ebb_bucket_forgive()).
  */
 struct ebb_policy {
 	__u64	arm;			/* for a gate without a verdict */

@@ -23,7 +23,10 @@
 #include "bpf/abi.h"
 #include "bpf/atomic.h"
 
-/* What @units cost, in ns of the rate, to the nearest. @units below 2^32. */
+/*
+ * What @units cost, in ns of the rate, to the nearest. @units up to 2^20, whatever the
+ * rate: no packet is larger.
+ */
 static inline __attribute__((always_inline)) __u64 ebb_bucket_cost(const struct ebb_limit *limit, __u64 units)
 {
 	__u32 shift = limit->shift & 63;
@@ -34,59 +37,146 @@ static inline __attribute__((always_inline)) __u64 ebb_bucket_cost(const struct 
 enum ebb_take {
 	EBB_TAKE_STRICT, /* admitted while the debt stays within the depth */
 	EBB_TAKE_BORROW, /* admitted while there is a token left; the debt may end above the depth */
-	EBB_TAKE_CHARGE, /* always admitted, the debt bounded by two depths */
+	EBB_TAKE_CHARGE, /* always admitted; does not bring the debt above two depths */
 };
 
 #define EBB_TOOK      1U /* admitted and charged */
-#define EBB_EXHAUSTED 2U /* compare-and-swap lost too often; done by add and undo */
+#define EBB_EXHAUSTED 2U /* compare-and-swap lost too often; done by an add */
 
-/* What is left of the debt when @cost_ns is taken too; -1: not admitted. */
-static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 debt_ns, __u64 cost_ns,
-								    __u64 depth_ns, enum ebb_take how)
+/* The debt, in ns, without the bound of ebb_bucket_debt(). */
+static inline __attribute__((always_inline)) __u64 ebb_bucket_owed(__u64 full_ns, __u64 now_ns)
 {
-	__u64 after = debt_ns + cost_ns;
-
-	if (how == EBB_TAKE_STRICT && after > depth_ns && debt_ns)
-		return -1;
-	if (how == EBB_TAKE_BORROW && debt_ns >= depth_ns)
-		return -1;
-	if (how == EBB_TAKE_CHARGE && after > 2 * depth_ns)
-		after = 2 * depth_ns;
-	return (__s64)after;
+	return (__s64)(full_ns - now_ns) > 0 ? full_ns - now_ns : 0;
 }
 
 /*
- * Takes @cost_ns out of a bucket of @depth_ns. Returns EBB_TOOK when it is admitted,
- * with EBB_EXHAUSTED where that took too long. *@ret_debt_ns: the debt found.
+ * The debt after @cost_ns is taken too; -1: not admitted. Who asks with a small depth
+ * never makes a debt smaller that another one made with a larger depth.
+ */
+static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 owed_ns, __u64 cost_ns,
+								    __u64 depth_ns, __u32 how)
+{
+	__u64 after = owed_ns + cost_ns;
+
+	if (how == EBB_TAKE_STRICT && after > depth_ns && owed_ns)
+		return -1;
+	if (how == EBB_TAKE_BORROW && owed_ns >= depth_ns)
+		return -1;
+	if (how == EBB_TAKE_CHARGE && after > 2 * depth_ns)
+		after = owed_ns > 2 * depth_ns ? owed_ns : 2 * depth_ns;
+	return (__s64)after;
+}
+
+#define EBB_TRY_REFUSED 0
+#define EBB_TRY_TOOK	1
+#define EBB_TRY_LOST	2 /* to another processor: once more */
+
+/* One try. Returns the debt found << 2 | EBB_TRY_*. */
+EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
+{
+	__u64 old, debt;
+	__s64 after;
+
+	if (!full_ns)
+		return EBB_TRY_REFUSED;
+	old = EBB_LOAD(*full_ns);
+	debt = ebb_bucket_debt(old, now_ns, depth_ns);
+	after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
+	if (after < 0)
+		return debt << 2 | EBB_TRY_REFUSED;
+	if (EBB_CAS(full_ns, old, now_ns + (__u64)after) != old)
+		return debt << 2 | EBB_TRY_LOST;
+	return debt << 2 | EBB_TRY_TOOK;
+}
+
+/* Would it be admitted? Takes nothing. */
+static inline __attribute__((always_inline)) int
+ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, enum ebb_take how)
+{
+	return ebb_bucket_after(ebb_bucket_owed(EBB_LOAD(*full_ns), now_ns), cost_ns, depth_ns, how) >= 0;
+}
+
+/*
+ * The way of those that lose every compare-and-swap: adds, and takes off again what is
+ * not to stay. The word is at the present, since those that they lost to brought it
+ * there; one that is still a little behind our clock counts us as if we had come when
+ * it says, in the middle of the calls that were under way together.
+ *
+ * Tolerated: one that is held up between its add and its undo for as long as a full
+ * bucket lasts takes off what time has taken off already, and one cost too much is
+ * admitted. It takes a lost race for that, after one more look at the word.
+ */
+static inline __attribute__((always_inline)) __u32 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
+								  __u64 depth_ns, enum ebb_take how,
+								  __u64 *ret_debt_ns)
+{
+	__u64 old = __sync_fetch_and_add(full_ns, cost_ns);
+	__u64 owed = ebb_bucket_owed(old, now_ns);
+	__s64 after = ebb_bucket_after(owed, cost_ns, depth_ns, how);
+
+	*ret_debt_ns = ebb_bucket_debt(old, now_ns, depth_ns);
+	if (after < 0) {
+		__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
+		return EBB_EXHAUSTED;
+	}
+	if ((__u64)after < owed + cost_ns)
+		__sync_fetch_and_add(full_ns, (__u64)after - owed - cost_ns);
+	return EBB_TOOK | EBB_EXHAUSTED;
+}
+
+/*
+ * Takes @cost_ns out of a bucket of @depth_ns, which is above 0. Returns EBB_TOOK when
+ * it is admitted, with EBB_EXHAUSTED where that took too long; a refusal leaves the word
+ * as it is. *@ret_debt_ns: the debt found.
+ *
+ * A clock that was read before another one's take is no mistake: the word never goes back.
  */
 static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_ns, __u64 now_ns,
 								   __u64 cost_ns, __u64 depth_ns,
 								   enum ebb_take how, __u64 *ret_debt_ns)
 {
-	__u64 old, debt = 0;
-	__s64 after;
+	__u64 tried;
 
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		old = EBB_LOAD(*full_ns);
-		debt = ebb_bucket_debt(old, now_ns, depth_ns);
-		after = ebb_bucket_after(debt, cost_ns, depth_ns, how);
-		*ret_debt_ns = debt;
-		if (after < 0)
-			return 0;
-		if (EBB_CAS(full_ns, old, now_ns + (__u64)after) == old)
-			return EBB_TOOK;
+		tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
+		*ret_debt_ns = tried >> 2;
+		if ((tried & 3) != EBB_TRY_LOST)
+			return (tried & 3) == EBB_TRY_TOOK ? EBB_TOOK : 0;
 	}
-	/* the contenders have just brought the word to the present: adding to it is exact */
-	old = __sync_fetch_and_add(full_ns, cost_ns);
-	debt = ebb_bucket_debt(old, now_ns, depth_ns);
-	*ret_debt_ns = debt;
-	if (ebb_bucket_after(debt, cost_ns, depth_ns, how) >= 0)
-		return EBB_TOOK | EBB_EXHAUSTED;
-	__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
-	return EBB_EXHAUSTED;
+	if (!ebb_bucket_admits(full_ns, now_ns, cost_ns, depth_ns, how))
+		return 0;
+	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, ret_debt_ns);
 }
 
-/* Gives back what was taken, where a later rule made it useless. */
+#define EBB_BUCKET_DEPTH_NS 1000000000ULL /* no caller asks with a depth above this and above the burst */
+
+/* The most that is taken at once: of bytes and packets what one segmentation offload makes. */
+#define EBB_MOST_BYTES	  (1U << 20)
+#define EBB_MOST_PACKETS  (1U << 14)
+#define EBB_MOST_CONNECTS 1U
+
+/*
+ * For who was refused. The word is time, so a debt stays when the limit is changed: an
+ * hour of it is one token of 1/h, and 360,000 of 100/s. One that the limit in force
+ * cannot have made, by far, with @most_units at once, is of another limit (or of one read
+ * while it was written): what is left of it is an empty bucket.
+ */
+static inline __attribute__((always_inline)) void
+ebb_bucket_forgive(__u64 *full_ns, __u64 now_ns, const struct ebb_limit *limit, __u32 most_units)
+{
+	__u64 old = EBB_LOAD(*full_ns), burst_ns = EBB_LOAD(limit->burst_ns);
+	__u64 deepest = burst_ns > EBB_BUCKET_DEPTH_NS ? burst_ns : EBB_BUCKET_DEPTH_NS;
+
+	if (ebb_bucket_owed(old, now_ns) <= 4 * deepest + ebb_bucket_cost(limit, most_units))
+		return;
+	/* lost: another one did it, or the next that is refused will */
+	(void)EBB_CAS(full_ns, old, now_ns + burst_ns);
+}
+
+/*
+ * Gives back what was taken, where a later rule made it useless; at once, since what time
+ * has brought back meanwhile must not come back twice.
+ */
 static inline __attribute__((always_inline)) void ebb_bucket_refund(__u64 *full_ns, __u64 cost_ns)
 {
 	__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * connect(): endpoint -> destination -> pair and gate; asks the gate; takes
- * probe and concurrency slots; counts. Whatever is unknown, missing or full is
- * let through, and why is counted.
+ * connect(), and sendto() of UDP: endpoint -> destination -> pair and gate; asks the
+ * gate; takes probe and concurrency slots; counts. Whatever is unknown, missing or full
+ * is let through, and why is counted.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -16,6 +16,7 @@
 #include "bpf/maps.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/udp.h"
 
 #define EBB_ALLOW  1
 #define EBB_REFUSE 0
@@ -104,7 +105,10 @@ static __noinline int let_go(struct ebb_conn *conn)
 	return 0;
 }
 
-/* Gives back what an answer took, when the socket could not be made to remember it. */
+/*
+ * Gives back what an answer took, when the socket could not be made to remember it. Its
+ * token of the connection rate stays taken: it is let through, and is one connection.
+ */
 static __noinline int take_back(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
 {
 	if (!gate || !answer)
@@ -136,13 +140,14 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 }
 
 /* Asks a gate that is not plain; out of line, since most are. 0: it could not be asked. */
-static __noinline int ask(const struct ebb_route *route, __u64 now_ns, struct ebb_answer *ret_answer)
+static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_asker asker,
+			  struct ebb_answer *ret_answer)
 {
 	struct ebb_agent *agent = ebb_agent_get();
 
 	if (!agent || !route || !ret_answer)
 		return 0;
-	ebb_gate_ask(route->gate, route->verdict, route->policy, agent, now_ns, ret_answer);
+	ebb_gate_ask_as(route->gate, route->verdict, route->policy, agent, now_ns, asker, ret_answer);
 	if (ret_answer->errors)
 		ebb_count_errors(ret_answer->errors);
 	return 1;
@@ -183,7 +188,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		answer.gen = ebb_word_gen(word);
 	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
 		now = bpf_ktime_get_ns();
-		if (!ask(&route, now, &answer))
+		if (!ask(&route, now, EBB_ASKER_TCP, &answer))
 			return EBB_ALLOW;
 	} else {
 		/* nobody would give its slots back: sock_release never runs for it */
@@ -222,15 +227,135 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	return EBB_ALLOW;
 }
 
-SEC("cgroup/connect4")
-int ebb_connect4(struct bpf_sock_addr *ctx)
+/* -------------------------------------------------------------------- UDP -- */
+
+/* Without bpf_set_retval it is EPERM: a datagram that goes elsewhere would be no refusal. */
+static __always_inline int udp_refuse(__u32 errno_code)
+{
+	if (ebb_config.has_set_retval)
+		set_errno(errno_code);
+	return EBB_REFUSE;
+}
+
+/*
+ * connect() of a UDP socket sends nothing: resolvers do it only to learn their own
+ * address. So it makes no destination, and where there is none it is not counted. Its
+ * connection is established at once, since no hook says that it was not.
+ */
+static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int cast)
+{
+	struct ebb_answer answer = {};
+	struct ebb_route route = {};
+	const struct sock *sk;
+	struct ebb_conn *conn;
+	__u64 now;
+	int enforced;
+
+	if (!ctx->sk)
+		return EBB_ALLOW;
+	sk = ebb_udp_sock(ctx->sk, cast);
+	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
+	if (conn && conn->flags)
+		let_go(conn);
+	if (!ebb_route_join(key, ebb_udp_workload(sk), 0, &route))
+		return EBB_ALLOW;
+
+	/* the kernel's own sockets would not give their slots back */
+	if (!ebb_gate_is_plain(ebb_gate_word(route.gate, route.verdict), route.policy) &&
+	    !(sk && ebb_sock_is_kernel(sk))) {
+		now = bpf_ktime_get_ns();
+		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
+			return EBB_ALLOW;
+		if (answer.kind == EBB_ANSWER_DENY) {
+			enforced = route.policy->mode == EBB_MODE_ENFORCE;
+			count_denial(route.pair, answer.cause, enforced);
+			if (enforced)
+				return udp_refuse(route.policy->errno_code);
+		}
+	}
+
+	ebb_add(&route.pair->attempts, 1);
+	ebb_add(&route.pair->syn_sent, 1);
+	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
+	if (!answer.slot_taken)
+		return EBB_ALLOW;
+	if (!conn)
+		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		take_back(route.gate, &answer, 0);
+		return EBB_ALLOW;
+	}
+	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
+		       answer.gen);
+	conn->flags = EBB_CONN_LIVE | EBB_CONN_UDP | EBB_CONN_SLOT;
+	return EBB_ALLOW;
+}
+
+/*
+ * sendto() and sendmsg() with an address, also on a connected socket; and every datagram
+ * of one that is connected to an IPv4-mapped address, since the stack puts the address
+ * there itself. The datagram passes the egress hook in the same system call: the note
+ * tells that hook what it is, and that it is counted.
+ */
+static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int cast)
+{
+	struct ebb_answer answer = {};
+	struct ebb_route route = {};
+	const struct sock *sk;
+	struct ebb_note *note;
+	__u32 zero = 0;
+	int enforced;
+
+	/* no address: a connected socket whose datagram has control messages comes here with none */
+	if (!ctx->sk || !key->port)
+		return EBB_ALLOW;
+	sk = ebb_udp_sock(ctx->sk, cast);
+	if (!ebb_route_join(key, ebb_udp_workload(sk),
+			    !ebb_udp_answers(sk, ctx->sk->src_port, bpf_ntohs(key->port)), &route))
+		return EBB_ALLOW;
+
+	if (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
+	    route.policy->override_state) {
+		if (!ask(&route, bpf_ktime_get_ns(), EBB_ASKER_UDP_SEND, &answer))
+			return EBB_ALLOW;
+		if (answer.kind == EBB_ANSWER_DENY) {
+			enforced = route.policy->mode == EBB_MODE_ENFORCE;
+			count_denial(route.pair, answer.cause, enforced);
+			if (enforced)
+				return udp_refuse(route.policy->errno_code);
+		}
+	}
+
+	ebb_add(&route.pair->sent_packets, 1);
+	note = bpf_map_lookup_elem(&ebb_unote_v1, &zero);
+	if (!note)
+		return EBB_ALLOW;
+	note->cookie = bpf_get_socket_cookie(ctx);
+	note->pair = route.pair_slot;
+	note->pair_epoch = route.pair->epoch;
+	note->dst = route.dst_slot;
+	note->dst_epoch = route.dst->epoch;
+	return EBB_ALLOW;
+}
+
+/* ------------------------------------------------------------------ hooks -- */
+
+static __always_inline int connect4(struct bpf_sock_addr *ctx, int cast)
 {
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP)
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
+	if (ctx->protocol == IPPROTO_UDP)
+		return udp_connect(ctx, &key, cast);
 	return decide(ctx, &key, 0);
+}
+
+SEC("cgroup/connect4")
+int ebb_connect4(struct bpf_sock_addr *ctx)
+{
+	return connect4(ctx, 1);
 }
 
 SEC("cgroup/connect6")
@@ -238,8 +363,52 @@ int ebb_connect6(struct bpf_sock_addr *ctx)
 {
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP)
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
+	if (ctx->protocol == IPPROTO_UDP)
+		return udp_connect(ctx, &key, 0);
 	return decide(ctx, &key, 1);
+}
+
+/* An IPv4-mapped address on an AF_INET6 socket comes here too. */
+static __always_inline int send4(struct bpf_sock_addr *ctx, int cast)
+{
+	struct ebb_endpoint key;
+
+	if (ctx->protocol != IPPROTO_UDP)
+		return EBB_ALLOW;
+	ebb_key_from_connect4(&key, ctx);
+	return udp_send(ctx, &key, cast);
+}
+
+SEC("cgroup/sendmsg4")
+int ebb_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return send4(ctx, 1);
+}
+
+SEC("cgroup/sendmsg6")
+int ebb_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct ebb_endpoint key;
+
+	if (ctx->protocol != IPPROTO_UDP)
+		return EBB_ALLOW;
+	ebb_key_from_connect6(&key, ctx);
+	return udp_send(ctx, &key, 0);
+}
+
+/* The same for a kernel without bpf_rdonly_cast (before 6.2). */
+
+SEC("cgroup/connect4")
+int ebb_connect4_b(struct bpf_sock_addr *ctx)
+{
+	return connect4(ctx, 0);
+}
+
+SEC("cgroup/sendmsg4")
+int ebb_sendmsg4_b(struct bpf_sock_addr *ctx)
+{
+	return send4(ctx, 0);
 }

@@ -5,7 +5,8 @@
  * runs the very code that the kernel runs.
  *
  * A gate is asked in the order of enum ebb_cause: override, breaker verdict
- * (with a probe slot when half-open), concurrency. A refusal ends the list.
+ * (with a probe slot when half-open), connection rate, concurrency. A refusal ends
+ * the list, and what was refused holds nothing: no probe, no token, no slot.
  *
  * Shared words change by one compare-and-swap. Where a race is tolerated, the
  * function says where and by how much.
@@ -15,6 +16,7 @@
 
 #include "bpf/abi.h"
 #include "bpf/atomic.h"
+#include "bpf/bucket.h"
 #include "bpf/limit.h"
 
 /* An agent that has not ticked for so long leaves the end of half-open to the kernel. */
@@ -38,6 +40,13 @@ struct ebb_answer {
 	__u32 pad;
 };
 
+/* Who asks. UDP has no results of its own, so it is never a probe. */
+enum ebb_asker {
+	EBB_ASKER_TCP,
+	EBB_ASKER_UDP_CONNECT,
+	EBB_ASKER_UDP_SEND, /* a datagram of an unconnected socket: asks for no slot, and no connection */
+};
+
 /* What became of a result. */
 #define EBB_RESULT_COUNTED   1U /* it moved the facts */
 #define EBB_RESULT_PULLED    2U /* it opened the gate */
@@ -58,7 +67,7 @@ static inline __attribute__((always_inline)) __u64 ebb_gate_word(const struct eb
 	return ebb_word_in_force(EBB_LOAD(verdict->word), EBB_LOAD(gate->pull));
 }
 
-/* Nothing to decide: closed, no override, no cap. The common case needs no clock. */
+/* Nothing to decide: closed, no override, no limit. The common case needs no clock. */
 static inline __attribute__((always_inline)) int ebb_gate_is_plain(__u64 word,
 								   const struct ebb_policy *policy)
 {
@@ -247,17 +256,71 @@ static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate
 	return 1U << EBB_ERR_GAUGE_UNDERFLOW;
 }
 
+/* --------------------------------------------------------- connection rate -- */
+
+/* One connection costs one token; @take 0: only asks. 1: admitted. */
+static inline __attribute__((always_inline)) int
+ebb_token_take(struct ebb_gate *gate, const struct ebb_limit *limit, __u64 now_ns, int take, __u32 *io_errors)
+{
+	__u64 *full_ns = &gate->full_ns[EBB_LIMIT_CONNECTS];
+	__u64 cost_ns = ebb_bucket_cost(limit, 1), burst_ns = EBB_LOAD(limit->burst_ns), debt_ns;
+	__u32 took;
+
+	if (!take)
+		return ebb_bucket_admits(full_ns, now_ns, cost_ns, burst_ns, EBB_TAKE_STRICT);
+	took = ebb_bucket_take(full_ns, now_ns, cost_ns, burst_ns, EBB_TAKE_STRICT, &debt_ns);
+	if (took & EBB_EXHAUSTED)
+		*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
+	if (took & EBB_TOOK)
+		return 1;
+	ebb_bucket_forgive(full_ns, now_ns, limit, EBB_MOST_CONNECTS);
+	return 0;
+}
+
+/*
+ * Both limits at once: which one refuses, the rate before the cap; EBB_CAUSE_MAX: none.
+ *
+ * The slot is taken before the token, since a slot goes back without a trace, a token
+ * only while time has not brought it back already. So who finds no slot takes no token.
+ *
+ * Tolerated: a slot that goes back since there is no token may meanwhile refuse another
+ * one, which would then have found no token either, unless one came back in that moment.
+ */
+static inline __attribute__((always_inline)) __u32 ebb_gate_admit(struct ebb_gate *gate,
+								  const struct ebb_limit *limit,
+								  __u32 concurrent, __u64 now_ns,
+								  struct ebb_answer *io_answer)
+{
+	int slot = concurrent ? ebb_slot_take(gate, concurrent, &io_answer->errors) : 0;
+	int has_room = slot || !concurrent;
+
+	if (!limit || ebb_token_take(gate, limit, now_ns, has_room, &io_answer->errors)) {
+		io_answer->slot_taken = (__u32)slot;
+		return has_room ? EBB_CAUSE_MAX : EBB_CAUSE_CONCURRENCY;
+	}
+	if (slot)
+		io_answer->errors |= ebb_slot_give(gate);
+	return EBB_CAUSE_RATE;
+}
+
 /* --------------------------------------------------------------------- ask -- */
 
+/*
+ * UDP passes a half-open gate. A gate that only UDP uses would never have the result
+ * that ends the state, and would refuse for ever; one that it shares with TCP has its
+ * time of being open behind it, and TCP's probes say what comes next.
+ */
 static inline __attribute__((always_inline)) void
-ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		const struct ebb_agent *agent, __u64 now_ns, enum ebb_asker asker,
+		struct ebb_answer *ret_answer)
 {
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
 		       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
 	__u32 override_state = policy->override_state;
-	__u32 state, concurrent;
+	const struct ebb_limit *limit;
+	__u32 state, concurrent, cause;
 	__u64 word;
 	int probe;
 
@@ -280,7 +343,7 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		ret_answer->cause = EBB_CAUSE_OVERRIDE;
 		return;
 	}
-	if (state == EBB_STATE_HALF_OPEN) {
+	if (state == EBB_STATE_HALF_OPEN && asker == EBB_ASKER_TCP) {
 		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
 		if (probe >= 0) {
 			ret_answer->kind = EBB_ANSWER_PROBE;
@@ -288,8 +351,8 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 			ret_answer->mute = 0;
 		}
 	}
-	if (state != EBB_STATE_CLOSED && ret_answer->kind == EBB_ANSWER_PASS &&
-	    override_state != EBB_OVERRIDE_CLOSE) {
+	if (state != EBB_STATE_CLOSED && (state != EBB_STATE_HALF_OPEN || asker == EBB_ASKER_TCP) &&
+	    ret_answer->kind == EBB_ANSWER_PASS && override_state != EBB_OVERRIDE_CLOSE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
 			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
@@ -297,19 +360,28 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
 	}
-	concurrent = in_force ? ebb_concurrent_in_force(policy, now_ns) : 0;
-	if (concurrent) {
-		if (ebb_slot_take(gate, concurrent, &ret_answer->errors)) {
-			ret_answer->slot_taken = 1;
-			return;
-		}
-		/* a probe slot that a later rule makes useless is given back at once */
-		if (ret_answer->kind == EBB_ANSWER_PROBE)
-			(void)ebb_probe_finish(gate, ret_answer->probe_index, ret_answer->probe_word, now_ns,
-					       EBB_PROBE_NONE);
-		ret_answer->kind = EBB_ANSWER_DENY;
-		ret_answer->cause = EBB_CAUSE_CONCURRENCY;
-	}
+	if (asker == EBB_ASKER_UDP_SEND)
+		return;
+	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns, in_force);
+	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
+	if (!limit && !concurrent)
+		return;
+	cause = ebb_gate_admit(gate, limit, concurrent, now_ns, ret_answer);
+	if (cause == EBB_CAUSE_MAX)
+		return;
+	/* a probe slot that a later rule makes useless is given back at once */
+	if (ret_answer->kind == EBB_ANSWER_PROBE)
+		(void)ebb_probe_finish(gate, ret_answer->probe_index, ret_answer->probe_word, now_ns,
+				       EBB_PROBE_NONE);
+	ret_answer->kind = EBB_ANSWER_DENY;
+	ret_answer->cause = cause;
+}
+
+static inline __attribute__((always_inline)) void
+ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
+{
+	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
 }
 
 /* ----------------------------------------------------------------- results -- */

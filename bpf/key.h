@@ -42,26 +42,26 @@ static __always_inline void ebb_key_v6(struct ebb_endpoint *key, __u32 a, __u32 
 	ebb_key_words(key, a, b, c, d);
 }
 
-static __always_inline void ebb_key_port(struct ebb_endpoint *key, __be16 port)
+static __always_inline void ebb_key_port(struct ebb_endpoint *key, __be16 port, __u8 proto)
 {
 	key->port = port;
-	key->proto = IPPROTO_TCP;
+	key->proto = proto;
 	key->pad = 0;
 }
 
 static __always_inline void ebb_key_from_connect4(struct ebb_endpoint *key, struct bpf_sock_addr *ctx)
 {
 	ebb_key_v4(key, ctx->user_ip4);
-	ebb_key_port(key, (__be16)ctx->user_port);
+	ebb_key_port(key, (__be16)ctx->user_port, (__u8)ctx->protocol);
 }
 
 static __always_inline void ebb_key_from_connect6(struct ebb_endpoint *key, struct bpf_sock_addr *ctx)
 {
 	ebb_key_v6(key, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
-	ebb_key_port(key, (__be16)ctx->user_port);
+	ebb_key_port(key, (__be16)ctx->user_port, (__u8)ctx->protocol);
 }
 
-/* From a socket that is connecting or connected. */
+/* From a TCP socket that is connecting or connected. */
 static __always_inline void ebb_key_from_sock(struct ebb_endpoint *key, const struct sock *sk)
 {
 	const struct in6_addr *v6 = &sk->__sk_common.skc_v6_daddr;
@@ -71,7 +71,7 @@ static __always_inline void ebb_key_from_sock(struct ebb_endpoint *key, const st
 	else
 		ebb_key_v6(key, v6->in6_u.u6_addr32[0], v6->in6_u.u6_addr32[1], v6->in6_u.u6_addr32[2],
 			   v6->in6_u.u6_addr32[3]);
-	ebb_key_port(key, sk->__sk_common.skc_dport);
+	ebb_key_port(key, sk->__sk_common.skc_dport, IPPROTO_TCP);
 }
 
 static __always_inline int ebb_key_equal(const struct ebb_endpoint *a, const struct ebb_endpoint *b)

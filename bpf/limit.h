@@ -21,23 +21,29 @@ static inline __attribute__((always_inline)) int ebb_limit_by_hand(const struct 
 	return !until_ns || now_ns < until_ns;
 }
 
-/* @kind is a constant below EBB_LIMIT_MAX. NULL: no limit. */
+/*
+ * @kind is a constant below EBB_LIMIT_MAX. @leased: what the agent said is in force, as
+ * it is while it lives; what is given by hand does not ask for that. NULL: no limit.
+ */
 static inline __attribute__((always_inline)) const struct ebb_limit *
-ebb_limit_in_force(const struct ebb_policy *policy, __u32 kind, __u64 now_ns)
+ebb_limit_in_force(const struct ebb_policy *policy, __u32 kind, __u64 now_ns, int leased)
 {
-	const struct ebb_limit *limit = ebb_limit_by_hand(policy, 1U << kind, now_ns)
-						? &policy->by_hand.bucket[kind]
-						: &policy->limits.bucket[kind];
+	const struct ebb_limit *limit = &policy->limits.bucket[kind];
 
+	if (ebb_limit_by_hand(policy, 1U << kind, now_ns))
+		limit = &policy->by_hand.bucket[kind];
+	else if (!leased)
+		return (const struct ebb_limit *)0;
 	return EBB_LOAD(limit->per_hour) ? limit : (const struct ebb_limit *)0;
 }
 
-/* 0: no limit. */
+/* The same for the cap; 0: no limit. */
 static inline __attribute__((always_inline)) __u32 ebb_concurrent_in_force(const struct ebb_policy *policy,
-									   __u64 now_ns)
+									   __u64 now_ns, int leased)
 {
-	return ebb_limit_by_hand(policy, EBB_GIVEN_CONCURRENT, now_ns) ? EBB_LOAD(policy->by_hand.concurrent)
-								       : EBB_LOAD(policy->limits.concurrent);
+	if (ebb_limit_by_hand(policy, EBB_GIVEN_CONCURRENT, now_ns))
+		return EBB_LOAD(policy->by_hand.concurrent);
+	return leased ? EBB_LOAD(policy->limits.concurrent) : 0;
 }
 
 #endif /* EBB_LIMIT_H */

@@ -16,6 +16,7 @@ struct ebb_map_agents ebb_agent_v1 SEC(".maps");
 struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
 struct ebb_map_conns ebb_conn_v1 SEC(".maps");
 struct ebb_map_notes ebb_note_v1 SEC(".maps");
+struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
 struct ebb_map_events ebb_event_v1 SEC(".maps");

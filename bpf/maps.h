@@ -19,6 +19,7 @@
  *   kernels       one: our own failures             kernel              fixed size
  *   conns         socket -> what it holds           kernel              let through, counted
  *   notes         CPU -> the last decision          kernel              overwritten
+ *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       mix of endpoint, workload -> pair kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
  *   events        hints                             kernel              lost, counted: costs one tick
@@ -67,7 +68,11 @@ struct ebb_conn {
 #define EBB_CONN_UDP	 512U  /* a connected UDP socket */
 #define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
 
-/* The decision of a connect hook, for the CONNECT_CB in the same system call. */
+/*
+ * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a
+ * sendmsg hook (without has_conn and endpoint), for the egress hook of the datagram.
+ * It speaks for one attempt or one datagram: who has read it sets the cookie to 0.
+ */
 struct ebb_note {
 	__u64 cookie;
 	__u32 pair;
@@ -174,6 +179,7 @@ extern struct ebb_map_agents ebb_agent_v1 SEC(".maps");
 extern struct ebb_map_kernels ebb_kernel_v1 SEC(".maps");
 extern struct ebb_map_conns ebb_conn_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
+extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");

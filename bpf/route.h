@@ -231,7 +231,7 @@ static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_
 	return 1;
 }
 
-static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload,
+static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
 					  struct ebb_route *ret)
 {
 	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
@@ -244,8 +244,10 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (found)
 		dst_ref = *found;
-	else
+	else if (discover)
 		ebb_discover_dst(endpoint, &dst_ref);
+	else
+		return 0;
 	key.workload = workload;
 	key.dst = dst_ref.slot;
 	key.dst_epoch = dst_ref.epoch;
@@ -262,8 +264,8 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
 }
 
-/* For a connect hook: finds or makes. */
-static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
+/* Finds or makes; without @discover it makes only a pair: 0 when the destination is not known. */
+static __always_inline int ebb_route_join(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
 					  struct ebb_route *ret)
 {
 	__u64 *guess = ebb_guess_of(endpoint, workload);
@@ -272,30 +274,30 @@ static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, _
 		return 0;
 	if (ebb_route_guess(guess, endpoint, workload, ret))
 		return 1;
-	if (!ebb_look_up_or_make(endpoint, workload, ret))
+	if (!ebb_look_up_or_make(endpoint, workload, discover, ret))
 		return 0;
 	ebb_guess_learn(guess, ret);
 	return 1;
 }
 
-/*
- * For a socket without a memory: what connect decided is found again by its address.
- * 0 also when there is nothing to find: then it is not ours, since what connect
- * put to ~other has a memory. Other programs can have us called for such sockets.
- */
-static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_route *ret)
+/* For a connect hook: finds or makes. */
+static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
+					  struct ebb_route *ret)
 {
-	struct ebb_endpoint endpoint;
-	struct ebb_pair_key key;
-	struct ebb_ref *dst_ref, *pair_ref;
-	__u64 *guess;
+	return ebb_route_join(endpoint, workload, 1, ret);
+}
 
-	ebb_key_from_sock(&endpoint, sk);
-	key.workload = ebb_sock_workload(sk);
-	guess = ebb_guess_of(&endpoint, key.workload);
-	if (guess && ebb_route_guess(guess, &endpoint, key.workload, ret))
+/* Finds and does not make; 0: there is nothing to find. */
+static __always_inline int ebb_route_known(const struct ebb_endpoint *endpoint, __u64 workload,
+					   struct ebb_route *ret)
+{
+	__u64 *guess = ebb_guess_of(endpoint, workload);
+	struct ebb_pair_key key = {.workload = workload};
+	struct ebb_ref *dst_ref, *pair_ref;
+
+	if (guess && ebb_route_guess(guess, endpoint, workload, ret))
 		return 1;
-	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, &endpoint);
+	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (!dst_ref)
 		return 0;
 	key.dst = dst_ref->slot;
@@ -306,10 +308,43 @@ static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_rout
 	return ebb_route_open(key.dst, key.dst_epoch, pair_ref->slot, pair_ref->epoch, ret);
 }
 
+/*
+ * For a socket without a memory: what connect decided is found again by its address.
+ * 0 also when there is nothing to find: then it is not ours, since what connect
+ * put to ~other has a memory. Other programs can have us called for such sockets.
+ */
+static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_route *ret)
+{
+	struct ebb_endpoint endpoint;
+
+	ebb_key_from_sock(&endpoint, sk);
+	return ebb_route_known(&endpoint, ebb_sock_workload(sk), ret);
+}
+
 /* For a socket with a memory. */
 static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
 {
 	return ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret);
+}
+
+/*
+ * An established connection that had no memory gets one, since it has to remember its
+ * pace or what is counted of it. Without one it began in generation 0. NULL: it cannot be had.
+ */
+static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, const struct ebb_route *route)
+{
+	struct ebb_conn *conn;
+
+	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+		return NULL;
+	}
+	if (conn->flags & EBB_CONN_LIVE)
+		return conn;
+	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
+	ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
+	return conn;
 }
 
 #endif /* EBB_ROUTE_H */

@@ -25,6 +25,7 @@
 #include "bpf/maps.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/traffic.h"
 
 struct ebb_seeding ebb_seeding = {};
 
@@ -136,7 +137,8 @@ static __always_inline int is_capped(const struct ebb_route *route)
 {
 	if (!(route->policy->asks & EBB_ASK_CONNECT))
 		return 0;
-	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns()) != 0;
+	/* whoever makes this pass is the agent: what it said is in force */
+	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns(), 1) != 0;
 }
 
 /* An adopted connection ended where we could not see it. */
@@ -180,7 +182,10 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 		return 0;
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
 		       ebb_word_gen(ebb_gate_word(route.gate, route.verdict)));
-	conn->sent_bytes = facts->sent.bytes_sent - facts->sent.bytes_retrans;
+	/* as ebb_tcp_sent() counts, which takes off the SYN */
+	conn->sent_bytes = facts->sent.bytes_acked + (__u32)(facts->sent.snd_nxt - facts->sent.snd_una);
+	if (conn->sent_bytes)
+		conn->sent_bytes--;
 	conn->received_bytes = facts->received;
 	conn->retransmits = facts->retransmits;
 	if (is_armed(facts))
@@ -189,7 +194,6 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	if (is_capped(&route)) {
 		ebb_add(&route.gate->in_use, 1);
 		flags |= EBB_CONN_SLOT;
-		__sync_fetch_and_add(&ebb_seeding.slots, 1);
 	}
 	if (is_established(facts->state)) {
 		ebb_add(&route.pair->active, 1);
@@ -197,10 +201,18 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	} else {
 		flags |= EBB_CONN_OPENING;
 	}
+	if (!ebb_conn_speak(conn, flags)) {
+		if (flags & EBB_CONN_SLOT)
+			ebb_count_errors(ebb_slot_give(route.gate));
+		if (flags & EBB_CONN_ACTIVE)
+			ebb_gauge_down(&route.pair->active);
+		return 0;
+	}
 	ebb_add(&route.pair->adopted, 1);
-	__sync_lock_test_and_set(&conn->flags, flags);
 	settle(sk, conn, &route);
 	__sync_fetch_and_add(&ebb_seeding.adopted, 1);
+	if (flags & EBB_CONN_SLOT)
+		__sync_fetch_and_add(&ebb_seeding.slots, 1);
 	return 0;
 }
 
@@ -229,8 +241,11 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 	/* generation 0: one of a later has its memory from the connect hook */
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch, 0);
 	ebb_add(&route.gate->in_use, 1);
-	__sync_lock_test_and_set(&conn->flags, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT |
-						       (is_established(facts->state) ? EBB_CONN_ACTIVE : 0));
+	if (!ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT |
+					  (is_established(facts->state) ? EBB_CONN_ACTIVE : 0))) {
+		ebb_count_errors(ebb_slot_give(route.gate));
+		return 0;
+	}
 	state = EBB_LOAD(sk->__sk_common.skc_state);
 	/* established() has counted it, or will: the flag says only that somebody has to take it off */
 	if (is_established(state))
@@ -242,8 +257,9 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 }
 
 /* It has a memory. */
-static __noinline int look_again(const struct sock *sk, struct ebb_conn *conn, const struct facts *facts)
+static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *conn, const struct facts *facts)
 {
+	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_route route = {};
 	__u32 flags;
 
@@ -262,8 +278,11 @@ static __noinline int look_again(const struct sock *sk, struct ebb_conn *conn, c
 	}
 	if (facts->state != BPF_TCP_SYN_SENT && !is_established(facts->state))
 		return 0;
-	if (flags & EBB_CONN_ADOPTED)
+	if (flags & EBB_CONN_ADOPTED) {
 		settle(sk, conn, &route);
+		/* no callback may come that counts */
+		ebb_traffic_count(conn, route.pair, tp, facts->state);
+	}
 	if ((flags & EBB_CONN_SLOT) || !is_capped(&route))
 		return 0;
 	/* taken before it says so: who gives it back must find one */
@@ -287,7 +306,7 @@ static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 	}
 	if (conn && conn->flags) {
 		__sync_fetch_and_add(&ebb_seeding.known, 1);
-		look_again(sk, conn, &facts);
+		look_again(tp, conn, &facts);
 		return;
 	}
 	if (facts.state != BPF_TCP_SYN_SENT && !is_established(facts.state))

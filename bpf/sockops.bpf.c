@@ -16,8 +16,10 @@
 #include "bpf/key.h"
 #include "bpf/maps.h"
 #include "bpf/outcome.h"
+#include "bpf/pacing.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/traffic.h"
 
 /*
  * The memory of the socket if it has a valid one, and the route either way. One copy
@@ -54,7 +56,7 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 		return conn;
 	/* generation 0: one of a later generation has its memory from the connect hook */
 	ebb_conn_begin(conn, note->pair, note->pair_epoch, note->dst, note->dst_epoch, 0);
-	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN;
+	ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
 	return conn;
 }
 
@@ -181,6 +183,11 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
+	if (route.policy->asks & EBB_ASK_PACKET) {
+		if (!conn)
+			conn = ebb_conn_late(sock, &route);
+		ebb_pace_apply(ctx, tp, conn, &route, 1);
+	}
 	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
 	/* srtt_us is in 1/8 us, a unit of the histogram is 1/4 us */
 	units = tp->srtt_us >> 1;
@@ -237,6 +244,7 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 	/* one that was adopted may have been let go already */
 	if (!conn || ebb_conn_clear(conn, EBB_CONN_ACTIVE))
 		ebb_gauge_down(&route->pair->active);
+	ebb_traffic_count(conn, route->pair, tp, old_state);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
@@ -258,8 +266,43 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
 		was_established(&route, conn, tp, old_state);
-	if (conn)
-		ebb_conn_end(conn, route.gate);
+	if (!conn)
+		return;
+	if (ebb_conn_clear(conn, EBB_CONN_PACED))
+		ebb_gauge_down(&route.gate->paced);
+	ebb_conn_end(conn, route.gate);
+}
+
+/* A connection that has moved so much is counted as it goes, not when it closes. */
+#define LONG_TRANSFER_BYTES (1U << 20)
+
+/* About once in a round trip: the share of a limited gate, and what went over the connection. */
+static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
+				       const struct tcp_sock *tp)
+{
+	/* of the histogram: the handshake's is taken when it ends, then those of the first and of each 16th segment */
+	int sampled = (ctx->data_segs_out & 15) == 1;
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+
+	if (!sampled && !tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		return;
+	if (!sampled) {
+		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		if (!conn || !(conn->flags & EBB_CONN_ACTIVE) || !ebb_route_conn(conn, &route))
+			return;
+	} else if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route)) {
+		return;
+	}
+	if (sampled) {
+		ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
+		if (!conn && tp->bytes_acked + tp->bytes_received > LONG_TRANSFER_BYTES)
+			conn = ebb_conn_late(sock, &route);
+		if (conn)
+			ebb_traffic_count(conn, route.pair, tp, ctx->state);
+	}
+	if (conn && (conn->pace || (route.policy->asks & EBB_ASK_PACKET)))
+		ebb_pace_apply(ctx, tp, conn, &route, 0);
 }
 
 SEC("sockops")
@@ -282,8 +325,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
-		/* the handshake's is taken when it ends, then those of the first and of each 16th segment of data */
-		if (ctx->state == BPF_TCP_SYN_SENT || (ctx->data_segs_out & 15) != 1)
+		if (ctx->state == BPF_TCP_SYN_SENT)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
@@ -312,14 +354,9 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_RTO_CB:
 		syn_retransmitted(sock, tp);
 		break;
-	case BPF_SOCK_OPS_RTT_CB: {
-		struct ebb_route route = {};
-		struct ebb_conn *conn;
-
-		if (find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
-			ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
+	case BPF_SOCK_OPS_RTT_CB:
+		round_trip(ctx, sock, tp);
 		break;
-	}
 	}
 	return 1;
 }

@@ -29,6 +29,17 @@ static __always_inline struct ebb_agent *ebb_agent_get(void)
 	return bpf_map_lookup_elem(&ebb_agent_v1, &zero);
 }
 
+/* Does what the agent said about a destination still hold? */
+static __always_inline int ebb_is_leased(const struct ebb_policy *policy, __u64 now_ns)
+{
+	struct ebb_agent *agent;
+
+	if (policy->on_agent_loss == EBB_LOSS_HOLD)
+		return 1;
+	agent = ebb_agent_get();
+	return agent && ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
+}
+
 static __noinline int ebb_count_error(__u32 error)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();

@@ -12,7 +12,13 @@ static const struct ebb_option run_options[] = {
 	{"listen", "ADDRESS", "127.0.0.1:9478",
 	 "where metrics and health are served, read-only; port 0 takes a free one", 0},
 	{"breaker", "KEY=VALUE,...", NULL, "settings of every breaker; the keys are listed below", 0},
-	{"concurrent", "N", "0", "open and opening connections that a destination may have; 0 is no limit",
+	{"bytes", "LIMIT", "none", "what may be sent to a destination, such as 10MB/s; see below", 0},
+	{"packets", "LIMIT", "none", "the same in packets, such as 1000/s", 0},
+	{"connects", "LIMIT", "none", "new connections to a destination, such as 20/s", 0},
+	{"concurrent", "N", "none", "open and opening connections that a destination may have", 0},
+	{"scope", "SCOPE", "node",
+	 "node: all workloads share the limits and the breaker of a destination; workload: each has its own; what is "
+	 "met again keeps what it had",
 	 0},
 	{"established", "WHAT", "keep",
 	 "what becomes of live connections when their breaker opens: keep; drop: what they send is dropped; reset: they "
@@ -59,7 +65,8 @@ static const struct ebb_option list_options[] = {
 	{"workload", "PATTERN", NULL,
 	 "only what this workload uses: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
 	{"sort", "KEY", "name",
-	 "name, or the greatest first: state, since, active, connects, failed, window, denied, p50, p99, rtt",
+	 "name, or the greatest first: state, since, active, connects, failed, window, denied, sent, recv, "
+	 "dropped, p50, p99, rtt",
 	 0},
 	EBB_OPTIONS_END,
 };
@@ -68,6 +75,24 @@ static const struct ebb_option watch_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTION_OUTPUT,
 	{"for", "TIME", NULL, "end after this time, such as 10s, instead of at Ctrl-C", 0},
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option limit_set_options[] = {
+	EBB_OPTION_PIN,
+	{"bytes", "LIMIT", NULL, "what may be sent, such as 10MB/s", 0},
+	{"packets", "LIMIT", NULL, "the same in packets, such as 1000/s", 0},
+	{"connects", "LIMIT", NULL, "new connections, such as 20/s", 0},
+	{"concurrent", "N", NULL, "open and opening connections", 0},
+	{"for", "TIME", NULL,
+	 "all that stands by hand for this destination ends by itself after this time, such as 10m; without, it stands "
+	 "until it is cleared",
+	 0},
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option limit_clear_options[] = {
+	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
 };
 
@@ -83,14 +108,14 @@ static const struct ebb_command commands[] = {
 	 "at once.\n\n"
 	 "  ebb run\n"
 	 "  ebb run --mode enforce --breaker consecutive_failures=3,open_for=10s",
-	 run_options, ebb_cmd_run, ebb_help_breaker_keys},
+	 run_options, ebb_cmd_run, ebb_help_run},
 	{"status", NULL, "the node at a glance: agent, programs, breakers, errors of our own", NULL,
 	 reading_options, ebb_cmd_status, NULL},
 	{"list", NULL, "destinations with their state, counts and times",
 	 "A row for each gate: a destination, or a destination and a workload. FAILED counts since the destination "
 	 "was first seen, WINDOW is the share of failures that the breaker judges by. P50, P95 and P99 are times "
-	 "to connect to the whole destination, RTT is the median round trip. LIMIT is connections in use and "
-	 "allowed. A narrow terminal leaves columns out, a pipe or a file none.",
+	 "to connect to the whole destination, RTT is the median round trip. LIMITS are those in force, a star "
+	 "marks one that was given by hand. A narrow terminal leaves columns out, a pipe or a file none.",
 	 list_options, ebb_cmd_list, NULL},
 	{"show", "DEST", "one destination in full: settings, state and why, workloads, times",
 	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
@@ -100,6 +125,16 @@ static const struct ebb_command commands[] = {
 	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
 	 "object.",
 	 watch_options, ebb_cmd_watch, NULL},
+	{"limit set", "DEST", "limit a destination by hand, at once",
+	 "Replaces the limits that are given and leaves the others; none lifts a configured one. Holds at the next "
+	 "connection or packet, with the agent alive or dead, and outlives its restart. In mode observe nothing is "
+	 "refused or dropped.\n\n"
+	 "  ebb limit set 10.0.0.5:443 --connects 20/s --concurrent 64 --for 10m\n"
+	 "  ebb limit set 10.0.0.5:443 --bytes 10MB/s,burst=2MB",
+	 limit_set_options, ebb_cmd_limit_set, ebb_help_limits},
+	{"limit clear", "DEST", "take back what was given by hand",
+	 "Afterwards the destination has the limits that are configured.", limit_clear_options,
+	 ebb_cmd_limit_clear, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},

@@ -103,7 +103,7 @@ enum bench_arm {
 	BENCH_ARM_MAX,
 };
 
-#define BENCH_HOOKS 4
+#define BENCH_HOOKS 6
 
 struct bench_hooks {
 	struct ebb_loader *loader;
@@ -136,6 +136,7 @@ uint32_t bench_find_pair(const struct ebb_view *view, const struct sockaddr_in *
 /* Each fills @ret_result, or prints what went wrong and returns a negative errno. */
 int bench_refused(const struct bench_options *options, json_t *ret_result);
 int bench_allowed(const struct bench_options *options, json_t *ret_result);
+int bench_send(const struct bench_options *options, json_t *ret_result);
 int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);

@@ -17,6 +17,7 @@ static const struct {
 } benchmarks[] = {
 	{"refused", bench_refused, {.rounds = 60, .samples = 200}, true},
 	{"allowed", bench_allowed, {.rounds = 150, .samples = 100}, true},
+	{"send", bench_send, {.rounds = 150, .samples = 200}, true},
 	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
@@ -36,7 +37,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|trip|programs|discover --cgroup DIR --pin DIR\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|discover --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n");
 	return 2;

@@ -15,7 +15,7 @@
 
 #define HOOK_RELEASE  0
 #define HOOK_SOCKOPS  1
-#define HOOK_CONNECT4 3
+#define HOOK_CONNECT4 5
 
 static const struct {
 	const char *name;

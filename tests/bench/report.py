@@ -71,6 +71,20 @@ def moved(r):
               *ratio_cells(r["ebb"]["calls_ratio"]), "", None)
 
 
+def send(r):
+    names = {
+        "none_again": "sendto() of UDP, nothing attached, against itself",
+        "empty": "sendto() of UDP, programs that return at once",
+        "ebb": "sendto() of UDP, ebb",
+    }
+    yield row("sendto() of UDP, nothing attached", us(r["none"]["ns"]["p50"]), f"p99 {us(r['none']['ns']['p99'])}", "",
+              None)
+    for key, what in names.items():
+        yield row(what, *ratio_cells(r[key]["ratio"]), "", None)
+    net = r["program"]["ns"]["p50"] - r["program"]["empty_ns"]["p50"]
+    yield row("program sendmsg4, once for each datagram of an unconnected socket", f"{net:.0f} ns a run", "", "", None)
+
+
 def programs(r):
     for name, figures in r.items():
         net = figures["ns"]["p50"] - figures["empty_ns"]["p50"]
@@ -109,7 +123,7 @@ def idle(r, discovered):
 
 
 def table(results):
-    sections = {"refused": refused, "allowed": allowed, "moved": moved, "programs": programs}
+    sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "programs": programs}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])

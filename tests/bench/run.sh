@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved programs trip-kernel trip-agent idle)
+steps=(refused allowed moved send programs trip-kernel trip-agent idle)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -102,6 +102,7 @@ load() { cut -d' ' -f1 /proc/loadavg; }
 step_refused() { measure refused refused; }
 step_allowed() { measure allowed allowed; }
 step_moved() { measure moved allowed --moved; }
+step_send() { measure send send; }
 step_programs() { measure programs programs; }
 
 step_trip_kernel() {

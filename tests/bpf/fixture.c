@@ -199,6 +199,7 @@ void fixture_open_loader(struct fixture *fx)
 		.adopt = fx->options.adopt,
 		.reset = fx->options.reset,
 		.no_sock_destroy = fx->options.no_sock_destroy,
+		.no_rdonly_cast = fx->options.no_rdonly_cast,
 	};
 	struct ebb_policy policy = policy_default();
 	struct ebb_why why = {0};
@@ -347,7 +348,7 @@ int fixture_down(void **state)
 
 static struct ebb_endpoint endpoint_of(const struct address *a)
 {
-	struct ebb_endpoint e = {.proto = IPPROTO_TCP, .port = htons(port_of(a))};
+	struct ebb_endpoint e = {.proto = a->udp ? IPPROTO_UDP : IPPROTO_TCP, .port = htons(port_of(a))};
 
 	if (a->sa.sa_family == AF_INET) {
 		e.addr[10] = 0xff;
@@ -454,6 +455,7 @@ static struct want counted(const struct ebb_pair *pair)
 		.attempts = pair->attempts,
 		.syn_sent = pair->syn_sent,
 		.active = pair->active,
+		.sent_packets = pair->sent_packets,
 		.established = pair->outcomes[EBB_OUTCOME_ESTABLISHED],
 		.refused = pair->outcomes[EBB_OUTCOME_REFUSED],
 		.timeout = pair->outcomes[EBB_OUTCOME_TIMEOUT],
@@ -471,11 +473,11 @@ static struct want counted(const struct ebb_pair *pair)
 
 static void print_want(const char *what, const struct want *w)
 {
-	print_error("%s: attempts %" PRIu64 " syn_sent %" PRIu64 " active %" PRIu64 " established %" PRIu64
-		    " refused %" PRIu64 " timeout %" PRIu64 " unreachable %" PRIu64 " abandoned %" PRIu64
-		    " cancelled %" PRIu64 " reset %" PRIu64 " unanswered %" PRIu64,
-		    what, w->attempts, w->syn_sent, w->active, w->established, w->refused, w->timeout,
-		    w->unreachable, w->abandoned, w->cancelled, w->reset, w->unanswered);
+	print_error("%s: attempts %" PRIu64 " syn_sent %" PRIu64 " active %" PRIu64 " sent_packets %" PRIu64
+		    " established %" PRIu64 " refused %" PRIu64 " timeout %" PRIu64 " unreachable %" PRIu64
+		    " abandoned %" PRIu64 " cancelled %" PRIu64 " reset %" PRIu64 " unanswered %" PRIu64,
+		    what, w->attempts, w->syn_sent, w->active, w->sent_packets, w->established, w->refused,
+		    w->timeout, w->unreachable, w->abandoned, w->cancelled, w->reset, w->unanswered);
 	for (int c = 0; c < EBB_CAUSE_MAX; c++) {
 		if (w->denied[c] || w->would_deny[c])
 			print_error(" denied[%d] %" PRIu64 " would_deny[%d] %" PRIu64, c, w->denied[c], c,

@@ -39,7 +39,8 @@ struct fixture_options {
 	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
-	bool not_attached;    /* the test opens the loader itself, when it wants to */
+	bool no_rdonly_cast;
+	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
 
 struct fixture {
@@ -119,6 +120,7 @@ struct want {
 	uint64_t attempts;
 	uint64_t syn_sent;
 	uint64_t active;
+	uint64_t sent_packets;
 	uint64_t established;
 	uint64_t refused;
 	uint64_t timeout;

@@ -59,6 +59,14 @@ struct address address(const char *text, uint16_t port)
 	return a;
 }
 
+struct address udp_address(const char *text, uint16_t port)
+{
+	struct address a = address(text, port);
+
+	a.udp = true;
+	return a;
+}
+
 uint16_t port_of(const struct address *a)
 {
 	return ntohs(a->sa.sa_family == AF_INET ? a->v4.sin_port : a->v6.sin6_port);
@@ -183,6 +191,42 @@ int receive_end(int fd)
 	n = recv(fd, &byte, 1, 0);
 	assert_true(n <= 0);
 	return n < 0 ? errno : 0;
+}
+
+int udp_socket(int family)
+{
+	return keep(socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+int udp_bound_at(const char *text, struct address *ret_at)
+{
+	struct address at = udp_address(text, 0);
+	int fd = udp_socket(at.sa.sa_family);
+
+	assert_int_equal(bind(fd, &at.sa, at.length), 0);
+	assert_int_equal(getsockname(fd, &at.sa, &at.length), 0);
+	*ret_at = at;
+	return fd;
+}
+
+int udp_send(int fd)
+{
+	return send(fd, "x", 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int udp_send_to(int fd, const struct address *to)
+{
+	return sendto(fd, "x", 1, MSG_NOSIGNAL, &to->sa, to->length) < 0 ? -errno : 0;
+}
+
+void udp_receive(int fd, struct address *ret_from)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	*ret_from = (struct address){.length = sizeof(ret_from->v6), .udp = true};
+	assert_int_equal(poll(&poller, 1, DEADLINE_NS / 1000000), 1);
+	assert_int_equal(recvfrom(fd, &byte, 1, 0, &ret_from->sa, &ret_from->length), 1);
 }
 
 static struct tcp_info info_of(int fd)

@@ -41,10 +41,12 @@ struct address {
 		struct sockaddr_in6 v6;
 	};
 	socklen_t length;
+	bool udp; /* else TCP */
 };
 
 /* "127.0.0.1", "::1", "::ffff:127.0.0.1" */
 struct address address(const char *text, uint16_t port);
+struct address udp_address(const char *text, uint16_t port);
 uint16_t port_of(const struct address *a);
 
 int tcp_socket(int family);
@@ -75,6 +77,15 @@ void send_all(int fd, const char *text);
 void receive_all(int fd, size_t count);
 /* The error that recv() gives at the end of the connection: 0 for a FIN. */
 int receive_end(int fd);
+
+int udp_socket(int family);
+/* A socket that is bound, and where: it receives, and can answer. */
+int udp_bound_at(const char *text, struct address *ret_at);
+/* One byte. 0 or a negative errno. */
+int udp_send(int fd);
+int udp_send_to(int fd, const struct address *to);
+/* Waits for a datagram. */
+void udp_receive(int fd, struct address *ret_from);
 
 /* Of TCP_INFO. */
 uint32_t syn_retransmits(int fd);

@@ -49,6 +49,9 @@ static int entries_in(const char *dir)
 	return count - 2;
 }
 
+/* Programs at so many hooks. */
+#define LINKS 6
+
 static int links_attached(const struct fixture *fx)
 {
 	struct ebb_link_info links[EBB_LINKS_MAX];
@@ -99,7 +102,7 @@ static void second_agent_on_the_same_pins_is_refused(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	dial_once(&to, 0);
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1);
-	assert_int_equal(links_attached(fx), 4);
+	assert_int_equal(links_attached(fx), LINKS);
 }
 
 static void open_without_attach_leaves_no_pin(void **state)
@@ -216,13 +219,13 @@ static void programs_go_on_without_the_agent_and_are_taken_over(void **state)
 	fixture_close_loader(fx);
 	/* nobody is there, and everything is counted */
 	dial_once(&to, 0);
-	assert_int_equal(links_attached(fx), 4);
+	assert_int_equal(links_attached(fx), LINKS);
 	fixture_open_loader(fx);
 	assert_true(ebb_loader_took_over(fx->loader));
 	expect_pair(fx, &to, .attempts = 3, .syn_sent = 3, .established = 3, .active = 1);
 	assert_int_equal(verdict_of(fx, &to)->word, ebb_word(4, EBB_STATE_CLOSED, 0));
 	(void)ebb_maps_links(fx->pin_dir, after);
-	for (int h = 0; h < 4; h++) {
+	for (int h = 0; h < LINKS; h++) {
 		assert_true(after[h].attached);
 		assert_int_not_equal(before[h].program_id, after[h].program_id);
 	}
@@ -236,6 +239,26 @@ static void programs_go_on_without_the_agent_and_are_taken_over(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	dial_once(&to, 0);
 	assert_true(dst_slot_of(fx, &to) > 1);
+}
+
+/* Pins of an ebb that did not know the hook. */
+static void hook_that_was_not_there_is_attached_at_a_take_over(void **state)
+{
+	struct fixture *fx = *state;
+	struct address to = udp_address("127.0.0.1", 9);
+	char path[FIXTURE_PATH_MAX + 32];
+	int fd = udp_socket(AF_INET);
+
+	fixture_close_loader(fx);
+	(void)snprintf(path, sizeof(path), "%s/link_sendmsg4", fx->pin_dir);
+	assert_int_equal(unlink(path), 0);
+	wait_for(programs_at(fx, BPF_CGROUP_UDP4_SENDMSG) == 0);
+	fixture_open_loader(fx);
+	assert_true(ebb_loader_took_over(fx->loader));
+	assert_int_equal(links_attached(fx), LINKS);
+	assert_int_equal(udp_send_to(fd, &to), 0);
+	expect_pair(fx, &to, .sent_packets = 1);
+	hang_up(&fd);
 }
 
 static void slots_held_over_a_take_over_come_back(void **state)
@@ -354,7 +377,7 @@ static void another_capacity_is_refused_and_changes_nothing(void **state)
 	assert_int_equal(ebb_loader_open(&options, &loader, &why), -EPROTO);
 	assert_clear(&why, fx->pin_dir);
 	assert_null(loader);
-	assert_int_equal(links_attached(fx), 4);
+	assert_int_equal(links_attached(fx), LINKS);
 	fixture_open_loader(fx);
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1);
 }
@@ -424,7 +447,7 @@ static void replace_cgroup(struct fixture *fx, bool sockets_live)
 	fixture_join(fx);
 	fixture_open_loader(fx);
 	assert_true(ebb_loader_took_over(fx->loader));
-	assert_int_equal(links_attached(fx), 4);
+	assert_int_equal(links_attached(fx), LINKS);
 	/* another workload, the same destination */
 	dial_once(&to, 0);
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .established = 1);
@@ -459,11 +482,13 @@ static void detach_removes_everything_at_once(void **state)
 	assert_int_equal(ebb_maps_open(fx->pin_dir, EBB_MAPS_READ, &maps, &why), 0);
 	assert_int_equal(ebb_maps_view(maps)->pairs[1].attempts, 1);
 	assert_int_equal(ebb_maps_detach(fx->pin_dir, &count, &why), 0);
-	assert_int_equal(count, 14 + 4);
+	assert_int_equal(count, 14 + LINKS);
 	assert_int_equal(entries_in(fx->pin_dir), -ENOENT);
 	assert_int_equal(programs_at(fx, BPF_CGROUP_INET4_CONNECT), 0);
 	assert_int_equal(programs_at(fx, BPF_CGROUP_INET6_CONNECT), 0);
 	assert_int_equal(programs_at(fx, BPF_CGROUP_SOCK_OPS), 0);
+	assert_int_equal(programs_at(fx, BPF_CGROUP_UDP4_SENDMSG), 0);
+	assert_int_equal(programs_at(fx, BPF_CGROUP_UDP6_SENDMSG), 0);
 	assert_int_equal(programs_at(fx, BPF_CGROUP_INET_SOCK_RELEASE), 0);
 	dial_once(&to, 0);
 	assert_int_equal(ebb_maps_view(maps)->pairs[1].attempts, 1);
@@ -504,6 +529,7 @@ int main(void)
 		bpf_test_with(directory_that_is_no_cgroup_is_refused_and_leaves_nothing, &by_hand),
 		bpf_test_with(attach_that_fails_leaves_no_link, &by_hand),
 		bpf_test(programs_go_on_without_the_agent_and_are_taken_over),
+		bpf_test(hook_that_was_not_there_is_attached_at_a_take_over),
 		bpf_test(slots_held_over_a_take_over_come_back),
 		bpf_test(take_over_loses_no_connection),
 		bpf_test(another_capacity_is_refused_and_changes_nothing),

@@ -12,7 +12,7 @@
 . "$(dirname "$0")/../lib/e2e.sh"
 
 reading='status list watch doctor' # and show, which takes a name
-commands='run status list show watch doctor detach'
+commands=(run status list show 'limit set' 'limit clear' watch doctor detach)
 
 # call ARGS...: sets rc; output in $scratch/out and $scratch/err
 call() {
@@ -77,12 +77,14 @@ for form in -h help; do
 	call "$form"
 	is "$form says the same" "$rc $(cat "$scratch/out")" "0 $overview"
 done
-for command in $commands; do
+for command in "${commands[@]}"; do
 	like "--help knows $command" "$overview" "(^|"$'\n'")  $command( |$)"
-	prints "help $command" help "$command"
+	# shellcheck disable=SC2086 # one word or two
+	prints "help $command" help $command
 	about=$(cat "$scratch/out")
 	for form in --help -h; do
-		call "$command" "$form"
+		# shellcheck disable=SC2086
+		call $command "$form"
 		is "$command $form says the same" "$rc $(cat "$scratch/out")" "0 $about"
 	done
 	like "help $command: has its options" "$about" '--pin DIR'
@@ -97,11 +99,18 @@ fails 2 "no command 'lst': did you mean 'ebb list'" lst
 fails 2 "no command 'frobnicate': see 'ebb --help'" frobnicate
 fails 2 "no command 'frobnicate'" help frobnicate
 fails 2 'a command comes first' --pin "$pin" list
-for command in $commands; do
-	fails 2 "no option --frobnicate: see 'ebb $command --help'" "$command" --frobnicate
-	fails 2 'no option -z' "$command" -z
-	fails 2 'pin needs a value' "$command" --pin
+for command in "${commands[@]}"; do
+	# shellcheck disable=SC2086 # one word or two
+	{
+		fails 2 "no option --frobnicate: see 'ebb $command --help'" $command --frobnicate
+		fails 2 'no option -z' $command -z
+		fails 2 'pin needs a value' $command --pin
+	}
 done
+fails 2 "^ebb limit: a command is missing: 'ebb limit set', 'ebb limit clear'$" limit
+fails 2 "^ebb limit: there is no 'sett': 'ebb limit set', 'ebb limit clear'$" limit sett 1.2.3.4:5
+fails 2 "no command 'limits': did you mean 'ebb limit'" limits set 1.2.3.4:5
+prints 'limit --help' limit --help
 fails 2 'no option --statte: did you mean --state\?' list --statte open
 fails 2 'pin is given twice' list --pin a --pin b
 fails 2 "'extra' is too much" list extra
@@ -119,9 +128,13 @@ mode sometimes
 cgroup /tmp
 listen 127.0.0.1
 breaker min_calls
+bytes 20/s
+packets 0/s
+connects 20/s,burst=0
 concurrent many
 established forever
 adopt orphans
+scope pod
 errno EFAULT
 lease 1s
 on-agent-loss panic
@@ -153,6 +166,9 @@ refuses_run 2 'count=refused\+luck' --breaker count=refused+luck
 refuses_run 2 'probes is given twice' --breaker probes=1,probes=2
 refuses_run 2 'open_max \(1.00s\) is below open_for \(2.00s\)' --breaker open_for=2s,open_max=1s
 refuses_run 2 'key=value' --breaker ''
+refuses_run 2 "bytes: '2TB/s' is not possible: a rate is at most 1TB/s" --bytes 2TB/s
+refuses_run 2 "packets: '1MB/s' is not possible: packets have no unit" --packets 1MB/s
+refuses_run 2 "connects: '-1/s' is not possible: it cannot be negative; none is no limit" --connects=-1/s
 refuses_run 2 "listen: '::1:80' is not possible" --listen ::1:80
 refuses_run 2 'listen: ' --listen 127.0.0.1:65536
 refuses_run 2 'listen: ' --listen localhost:9478
@@ -169,6 +185,8 @@ for command in $reading detach; do
 done
 fails 5 "nothing is pinned in '$pin': start the agent with 'ebb run'" show --pin "$pin" 1.2.3.4:5
 fails 5 'nothing is pinned' list -o json --pin "$pin"
+fails 5 "nothing is pinned in '$pin': start the agent with 'ebb run'" limit set --pin "$pin" 1.2.3.4:5 --concurrent 1
+fails 5 'nothing is pinned' limit clear --pin "$pin" 1.2.3.4:5
 fails 5 "^ebb detach: nothing of ebb is pinned in '/nowhere'$" detach --pin /nowhere
 mkdir "$pin"
 fails 5 "nothing of ebb is pinned in '$pin'" detach --pin "$pin"
@@ -206,7 +224,7 @@ program=$ebb_program
 start_agent --mode enforce --lease 2s --breaker consecutive_failures=3,open_for=40s,open_max=40s
 prefix=(setpriv --reuid 65534 --regid 65534 --clear-groups --)
 program=$scratch/ebb
-for command in status list 'show 1.2.3.4:5' watch detach; do
+for command in status list 'show 1.2.3.4:5' 'limit set 1.2.3.4:5 --concurrent 1' 'limit clear 1.2.3.4:5' watch detach; do
 	# shellcheck disable=SC2086 # two words
 	fails 4 'not permitted' $command --pin "$pin"
 done
@@ -313,7 +331,7 @@ refuses_run 1 "another agent runs on pin directory '$pin'"
 fails 1 "the agent runs on '$pin' \\(pid $agent\\): end it first, nothing was removed" detach --pin "$pin"
 refuses_run 1 "$address.*(in use|taken)" --pin "$pin-other" --listen "$address"
 check 'a port in use: nothing is pinned' test ! -e "$pin-other"
-is 'and only the first agent is attached' "$(attached)" 4
+is 'and only the first agent is attached' "$(attached)" 6
 check 'which goes on' http_get /health/ready -o /dev/null
 is 'as before' "$(ebb list -o json | json '[(r["destination"], r["state"], r["attempts"], r["denied"]) for r in d["destinations"]]')" "$before"
 stop_agent
@@ -321,7 +339,7 @@ room='room for 64 destinations, 256 pairs and 256 endpoints, asked for are'
 refuses_run 1 "$room 65, 256 and 256: run 'ebb detach --pin $pin' first" --destinations 65 --pairs 256 --endpoints 256
 refuses_run 1 "$room 64, 1024 and 256" --destinations 64 --pairs 1024 --endpoints 256
 refuses_run 1 "$room 64, 256 and 1024" --destinations 64 --pairs 256 --endpoints 1024
-is 'another size: what is pinned stays' "$(ls "$pin") $(attached)" "$pins_before 4"
+is 'another size: what is pinned stays' "$(ls "$pin") $(attached)" "$pins_before 6"
 call status --pin "$pin"
 says 'an agent that left in order is not called running' 'agent +none, it ended at .*: start '
 
@@ -342,7 +360,7 @@ call status --pin "$pin"
 says 'status says when it was last heard of' "agent +dead, was pid $agent.* last heard of at "
 
 prints 'detach' detach --pin "$pin"
-says 'detach: says what it did' '^detached 4 programs, removed [0-9]+ pins from '
+says 'detach: says what it did' '^detached 6 programs, removed [0-9]+ pins from '
 check 'detach: nothing is left' nothing_left
 fails 5 'nothing.* is pinned' detach --pin "$pin"
 
@@ -350,7 +368,7 @@ fails 5 'nothing.* is pinned' detach --pin "$pin"
 
 mkdir -m 700 "$pin"
 bpftool map create "$pin/ebb_gate_v2" type array key 4 value 8 entries 1 name ebb_gate_v2
-for command in status list 'show 1.2.3.4:5' 'watch --for 1s'; do
+for command in status list 'show 1.2.3.4:5' 'limit set 1.2.3.4:5 --concurrent 1' 'watch --for 1s'; do
 	# shellcheck disable=SC2086 # two words
 	fails 1 "holds maps of layout v2, this ebb speaks v1: .*'ebb detach --pin $pin'" $command --pin "$pin"
 done

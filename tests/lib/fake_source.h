@@ -15,13 +15,12 @@
 #include <string.h>
 
 #include "export/source.h"
+#include "tests/lib/fake_view.h"
 
 #define FAKE_NOW_NS	 (1000 * 1000000000ULL)
 #define FAKE_REALTIME_NS (1700000000 * 1000000000LL)
 
 struct fake {
-	struct ebb_agent agent;
-	struct ebb_kernel kernel;
 	struct ebb_health health;
 	struct ebb_view view;
 	struct ebb_source source;
@@ -52,48 +51,26 @@ static inline int fake_resolve(void *userdata, uint64_t id, char *ret_path, size
 	return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
-static inline void *fake_alloc(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory) {
-		perror("calloc");
-		exit(99);
-	}
-	return memory;
-}
-
 static inline struct fake *fake_new(uint32_t dst_max, uint32_t pair_max)
 {
-	struct fake *fake = fake_alloc(1, sizeof(*fake));
-	struct ebb_view *view = &fake->view;
+	struct fake *fake = fake_zeroed(1, sizeof(*fake));
+	struct ebb_agent *agent;
 
 	fake_now_ns = FAKE_NOW_NS;
-	*view = (struct ebb_view){
-		.agent = &fake->agent,
-		.kernel = &fake->kernel,
-		.dsts = fake_alloc(dst_max, sizeof(struct ebb_dst)),
-		.pairs = fake_alloc(pair_max, sizeof(struct ebb_pair)),
-		.gates = fake_alloc(dst_max + pair_max, sizeof(struct ebb_gate)),
-		.verdicts = fake_alloc(dst_max + pair_max, sizeof(struct ebb_verdict)),
-		.policies = fake_alloc(dst_max, sizeof(struct ebb_policy)),
-		.memories = fake_alloc(dst_max + pair_max, sizeof(struct ebb_memory)),
-		.dst_max = dst_max,
-		.pair_max = pair_max,
-		.gate_max = dst_max + pair_max,
-	};
-	fake->agent.heartbeat_ns = FAKE_NOW_NS - 250000000;
-	fake->agent.started_realtime_s = 1699999000;
-	fake->agent.generation = 1;
+	fake->view = fake_view_new(dst_max, pair_max);
+	agent = fake->view.agent;
+	agent->heartbeat_ns = FAKE_NOW_NS - 250000000;
+	agent->started_realtime_s = 1699999000;
+	agent->generation = 1;
 	ebb_health_init(&fake->health, FAKE_REALTIME_NS);
 	fake->source = (struct ebb_source){
-		.view = view,
+		.view = &fake->view,
 		.health = &fake->health,
 		.now_ns = fake_now,
 		.realtime_ns = fake_realtime,
 		.version = "0.1.0",
 		.map_bytes = 123456,
-		.local_floor = fake_alloc(pair_max, sizeof(uint64_t)),
+		.local_floor = fake_zeroed(pair_max, sizeof(uint64_t)),
 	};
 	if (ebb_cgroup_names_new_from(fake_resolve, fake, 20000, &fake->source.workloads) < 0)
 		exit(99);
@@ -104,12 +81,7 @@ static inline void fake_free(struct fake *fake)
 {
 	ebb_cgroup_names_free(fake->source.workloads);
 	free(fake->source.local_floor);
-	free(fake->view.dsts);
-	free(fake->view.pairs);
-	free(fake->view.gates);
-	free(fake->view.verdicts);
-	free(fake->view.policies);
-	free(fake->view.memories);
+	fake_view_free(&fake->view);
 	free(fake);
 }
 
@@ -129,8 +101,8 @@ static inline struct ebb_dst *fake_dst(struct fake *fake, uint32_t slot, const c
 	dst->endpoint.proto = IPPROTO_TCP;
 	dst->state = EBB_SLOT_LIVE;
 	dst->scope = EBB_SCOPE_NODE;
-	if (slot > fake->kernel.dst_high)
-		fake->kernel.dst_high = slot;
+	if (slot > fake->view.kernel->dst_high)
+		fake->view.kernel->dst_high = slot;
 	return dst;
 }
 
@@ -143,8 +115,8 @@ static inline struct ebb_pair *fake_pair(struct fake *fake, uint32_t slot, uint3
 	pair->dst_epoch = fake->view.dsts[dst].epoch;
 	pair->gate = fake->view.dsts[dst].scope == EBB_SCOPE_NODE ? dst : fake->view.dst_max + slot;
 	pair->state = EBB_SLOT_LIVE;
-	if (slot > fake->kernel.pair_high)
-		fake->kernel.pair_high = slot;
+	if (slot > fake->view.kernel->pair_high)
+		fake->view.kernel->pair_high = slot;
 	return pair;
 }
 

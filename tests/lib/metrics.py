@@ -100,6 +100,16 @@ def agree(metrics_path, list_path, status_path):
         compare(f'{name} failures', total(found, 'ebb_connection_failures_total', name),
                 sum(row['failures'] for row in gates))
         compare(f'{name} active', total(found, 'ebb_active_connections', name), sum(row['active'] for row in gates))
+        for metric, key in (('sent_bytes', 'sent_bytes'), ('received_bytes', 'received_bytes'), ('retransmits', 'retransmits'),
+                            ('sent_datagrams', 'sent_datagrams'), ('adopted_connections', 'adopted'), ('reset_connections', 'reset')):
+            compare(f'{name} {key}', total(found, f'ebb_{metric}_total', name), sum(row['traffic'][key] for row in gates))
+        for unit in ('bytes', 'packets'):
+            for enforced, key in (('true', f'dropped_{unit}'), ('false', f'would_drop_{unit}')):
+                for cause in ('bytes', 'packets', 'breaker'):
+                    compare(f'{name} {key} {cause}',
+                            total(found, f'ebb_dropped_{unit}_total', name, cause=cause, enforced=enforced),
+                            sum(row['traffic'][key][cause] for row in gates))
+        compare(f'{name} paced', total(found, 'ebb_paced_connections', name), sum(row['paced'] for row in gates))
         compare(f'{name} connect times', total(found, 'ebb_connect_duration_seconds_count', name),
                 gates[0]['connect_seconds']['count'])
         for row in gates:

@@ -44,6 +44,8 @@ static const struct ebb_command commands[] = {
 	 "reached.\n\n  kept as it is\nAnother.",
 	 options, fake_run, NULL},
 	{"status", NULL, "the node", NULL, NULL, fake_run, NULL},
+	{"limit set", "DEST", "give limits", NULL, options, fake_run, NULL},
+	{"limit clear", "DEST", "take them back", NULL, options, fake_run, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -220,6 +222,33 @@ static const struct program_case program_cases[] = {
 	{"--pin /x list", EBB_EXIT_USAGE, "", "ebb: a command comes first"},
 	{"show", EBB_EXIT_USAGE, "", "ebb show: DEST is missing"},
 	{"status", EBB_EXIT_DONE, "ran status\n", ""},
+
+	{"limit set x", EBB_EXIT_DONE, "ran limit set\n", ""},
+	{"limit clear x -a", EBB_EXIT_DONE, "ran limit clear\n", ""},
+	{"limit set", EBB_EXIT_USAGE, "", "ebb limit set: DEST is missing: ebb limit set DEST\n"},
+	{"limit set x --sotr y", EBB_EXIT_USAGE, "",
+	 "ebb limit set: there is no option --sotr: did you mean --sort?\n"},
+	{"limit set --help", EBB_EXIT_DONE,
+	 "ebb limit set: give limits\n\nUsage: ebb limit set DEST [OPTION...]\n", ""},
+	{"help limit clear", EBB_EXIT_DONE, "ebb limit clear: take them back\n", ""},
+	{"--help limit set", EBB_EXIT_DONE, "ebb limit set: give limits\n", ""},
+	{"limit", EBB_EXIT_USAGE, "",
+	 "ebb limit: a command is missing: 'ebb limit set', 'ebb limit clear'\n"},
+	{"limit --pin /x set", EBB_EXIT_USAGE, "",
+	 "ebb limit: a command is missing: 'ebb limit set', 'ebb limit clear'\n"},
+	{"limit st x", EBB_EXIT_USAGE, "",
+	 "ebb limit: there is no 'st': 'ebb limit set', 'ebb limit clear'\n"},
+	{"limit \x1b[2J", EBB_EXIT_USAGE, "", "ebb limit: there is no '\\x1b[2J': "},
+	{"help limit st", EBB_EXIT_USAGE, "", "ebb limit: there is no 'st': "},
+	{"limit --help", EBB_EXIT_DONE,
+	 "Usage: ebb limit COMMAND [OPTION...]\n\nCommands:\n  limit set     give limits\n  limit clear   take them "
+	 "back\n",
+	 ""},
+	{"help limit", EBB_EXIT_DONE, "Usage: ebb limit COMMAND", ""},
+	{"lmit set x", EBB_EXIT_USAGE, "", "ebb: there is no command 'lmit': did you mean 'ebb limit'?\n"},
+	{"limi", EBB_EXIT_USAGE, "", "ebb: there is no command 'limi': did you mean 'ebb limit'?\n"},
+	{"limits", EBB_EXIT_USAGE, "", "ebb: there is no command 'limits': did you mean 'ebb limit'?\n"},
+	{"set x", EBB_EXIT_USAGE, "", "ebb: there is no command 'set': see 'ebb --help'\n"},
 };
 
 static void the_program_says_where_and_with_which_code(void **state)
@@ -271,7 +300,8 @@ static void output_that_cannot_be_written_is_a_failure(void **state)
 
 static void help_fits_eighty_columns(void **state)
 {
-	static const char *const lines[] = {"--help", "list --help", "show --help", "status --help"};
+	static const char *const lines[] = {"--help",	     "list --help",  "show --help",
+					    "status --help", "limit --help", "limit set --help"};
 	char *rest = NULL;
 
 	(void)state;

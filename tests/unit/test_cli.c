@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cli/render.h"
+#include "core/limit.h"
 #include "core/policy.h"
 
 #define DSTS	     8
@@ -167,6 +168,10 @@ static void make_node(void)
 	p->attempts = p->syn_sent = 1234;
 	p->outcomes[EBB_OUTCOME_ESTABLISHED] = 1230;
 	p->outcomes[EBB_OUTCOME_CANCELLED] = 4;
+	p->sent_bytes = 1234567;
+	p->received_bytes = 45600000000;
+	p->retransmits = 3;
+	p->adopted = 2;
 	fake.memories[DSTS + 1].window_ok = 20;
 	p = add_pair(2, 1, DSTS + 2, 22);
 	p->attempts = 7;
@@ -178,6 +183,8 @@ static void make_node(void)
 	p->outcomes[EBB_OUTCOME_ESTABLISHED] = 5;
 	p->outcomes[EBB_OUTCOME_REFUSED] = 5;
 	p->denied[EBB_CAUSE_BREAKER] = 12345;
+	p->sent_bytes = 800;
+	p->received_bytes = 0;
 	fake.policies[2].limits.concurrent = 64;
 	fake.gates[2].in_use = 3;
 	move(2, EBB_REASON_CONSECUTIVE_FAILURES, 3200 * MS, NOW + 1800 * MS,
@@ -235,6 +242,7 @@ static void status_tells_the_node_at_a_glance(void **state)
 			    "pairs         3 of 15\n"
 			    "breakers      2 closed, 1 open\n"
 			    "connections   3 active; 1.25k let through, 5 failed, 12.3k refused, 0 would have been refused\n"
+			    "traffic       1.24MB sent, 45.6GB received, 3 retransmits; 0 packets dropped, 0 would have been dropped\n"
 			    "own errors    event_lost 7\n");
 }
 
@@ -329,10 +337,10 @@ static void list_has_a_row_for_each_gate(void **state)
 	make_node();
 	/* numbers by value: .9 comes before .10; what a cgroup is called reaches no terminal unescaped */
 	assert_string_equal(list_text(&(struct ebb_list_filter){}),
-			    "DESTINATION        WORKLOAD                MODE     STATE   SINCE  ACTIVE  CONNECTS  FAILED    WINDOW  DENIED    P50     P95     P99    RTT  LIMIT\n"
-			    "10.0.0.9:443/tcp   -                       enforce  open    3.20s       0        10       5         -   12.3k      -       -       -      -   3/64\n"
-			    "10.0.0.10:443/tcp  /work.slice/w21\\x1b[2J  enforce  closed  1m00s       3     1.23k       0  0% of 20       0  210us  4.61ms  5.02ms  104us      -\n"
-			    "10.0.0.10:443/tcp  /work.slice/w22\\x1b[2J  enforce  closed  1m00s       0         7       0         -       0  210us  4.61ms  5.02ms  104us      -\n");
+			    "DESTINATION        WORKLOAD                MODE     STATE   SINCE  ACTIVE  CONNECTS  FAILED    WINDOW  DENIED    SENT    RECV    P50     P95     P99    RTT  LIMITS\n"
+			    "10.0.0.9:443/tcp   -                       enforce  open    3.20s       0        10       5         -   12.3k    800B       0      -       -       -      -  concurrent=3/64\n"
+			    "10.0.0.10:443/tcp  /work.slice/w21\\x1b[2J  enforce  closed  1m00s       3     1.23k       0  0% of 20       0  1.23MB  45.6GB  210us  4.61ms  5.02ms  104us  -\n"
+			    "10.0.0.10:443/tcp  /work.slice/w22\\x1b[2J  enforce  closed  1m00s       0         7       0         -       0       0       0  210us  4.61ms  5.02ms  104us  -\n");
 }
 
 static void list_fits_a_narrow_terminal(void **state)
@@ -348,18 +356,41 @@ static void list_fits_a_narrow_terminal(void **state)
 	assert_non_null(strstr(text, "STATE"));
 }
 
+/* Two columns more than before, and what matters most still fits: a node scope, real figures. */
+static void list_keeps_bytes_before_quantiles(void **state)
+{
+	(void)state;
+	make_node();
+	fake.dsts[1].state = EBB_SLOT_FREE;
+	fake.dsts[1].epoch++;
+	fake.pairs[3].sent_bytes = 12300000;
+	fake.pairs[3].received_bytes = 456000000000;
+	fake.look.columns = 110;
+	assert_string_equal(list_text(&(struct ebb_list_filter){}),
+			    "DESTINATION       MODE     STATE  SINCE  ACTIVE  CONNECTS  FAILED  WINDOW  DENIED    SENT   RECV  P50  P99\n"
+			    "10.0.0.9:443/tcp  enforce  open   3.20s       0        10       5       -   12.3k  12.3MB  456GB    -    -\n");
+	fake.pairs[3].dropped_packets[EBB_DROP_BYTES] = 1500;
+	fake.pairs[3].would_drop_packets[EBB_DROP_PACKETS] = 7;
+	assert_string_equal(list_text(&(struct ebb_list_filter){}),
+			    "DESTINATION       MODE     STATE  SINCE  ACTIVE  CONNECTS  FAILED  WINDOW  DENIED    SENT  DROPPED  WOULD DROP\n"
+			    "10.0.0.9:443/tcp  enforce  open   3.20s       0        10       5       -   12.3k  12.3MB    1.50k           7\n");
+}
+
 static void list_sorts_and_keeps_the_order_of_equals(void **state)
 {
 	static const struct {
 		const char *sort, *order; /* last part of the address, 2 workloads of .10 */
 	} cases[] = {
-		{NULL, "9 a b"},     {"name", "9 a b"},	  {"state", "9 a b"},  {"connects", "a 9 b"},
-		{"active", "a 9 b"}, {"failed", "9 a b"}, {"denied", "9 a b"}, {"p99", "a b 9"},
-		{"window", "a 9 b"}, {"since", "9 a b"},
+		{NULL, "9 a b"},      {"name", "9 a b"},   {"state", "9 a b"},	{"connects", "a 9 b"},
+		{"active", "a 9 b"},  {"failed", "9 a b"}, {"denied", "9 a b"}, {"p99", "a b 9"},
+		{"window", "a 9 b"},  {"since", "9 a b"},  {"sent", "a 9 b"},	{"recv", "a 9 b"},
+		{"dropped", "b 9 a"},
 	};
 
 	(void)state;
 	make_node();
+	fake.pairs[2].would_drop_packets[EBB_DROP_PACKETS] = 2;
+	fake.pairs[3].dropped_packets[EBB_DROP_BREAKER] = 1;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ebb_snapshot snapshot = take();
 		struct ebb_why why = {};
@@ -406,7 +437,7 @@ static void list_filters(void **state)
 		 "--state: 'opne' is not possible: closed, open, half_open, forced_open or forced_closed"},
 		{"bad sort", NULL, NULL, "size", -EINVAL, 3,
 		 "--sort: 'size' is not possible: one of name, state, since, active, connects, failed, window, denied, "
-		 "p50, p99, rtt"},
+		 "sent, recv, dropped, p50, p99, rtt"},
 	};
 
 	(void)state;
@@ -485,9 +516,16 @@ static void the_overflow_shows_once_it_counts(void **state)
 	snapshot = take();
 	assert_int_equal(snapshot.count, 0);
 	ebb_snapshot_free(&snapshot);
-	fake.pairs[0].attempts = 1;
+	/* whatever it is that it counts: an attempt, an adopted connection, a datagram */
+	for (int i = 0; i < 3; i++) {
+		fake.pairs[0].attempts = i == 0;
+		fake.pairs[0].adopted = i == 1;
+		fake.pairs[0].sent_packets = i == 2;
+		snapshot = take();
+		assert_int_equal(snapshot.count, 1);
+		ebb_snapshot_free(&snapshot);
+	}
 	snapshot = take();
-	assert_int_equal(snapshot.count, 1);
 	assert_string_equal(snapshot.rows[0].name, "~other");
 	assert_int_equal(snapshot.pair_live, 0);
 	ebb_snapshot_free(&snapshot);
@@ -600,7 +638,10 @@ static void show_tells_a_destination_in_full(void **state)
 			    "\n"
 			    "  state   open since 3.20s: 5 failures in a row; probes begin in 1.80s\n"
 			    "  window  empty\n"
-			    "  in use  3 of 64 connections\n"
+			    "\n"
+			    "  limits\n"
+			    "    LIMIT       IN FORCE  AVAILABLE      FROM\n"
+			    "    concurrent  64        61 (3 in use)  configured\n"
 			    "\n"
 			    "  transitions\n"
 			    "    AT                         AGO  FROM    TO    BECAUSE\n"
@@ -609,6 +650,14 @@ static void show_tells_a_destination_in_full(void **state)
 			    "  workloads\n"
 			    "    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  REFUSED  DENIED\n"
 			    "    /work.slice/w21\\x1b[2J       0        10            5        5   12345\n"
+			    "\n"
+			    "  traffic\n"
+			    "    WORKLOAD                SENT  RECEIVED  RETRANSMITS\n"
+			    "    /work.slice/w21\\x1b[2J  800B         0            0\n"
+			    "\n"
+			    "  denied, by cause\n"
+			    "    WORKLOAD                CAUSE    DENIED\n"
+			    "    /work.slice/w21\\x1b[2J  breaker   12345\n"
 			    "\n"
 			    "  times\n"
 			    "    TIME        COUNT  MEAN  P50  P90  P95  P99  MAX\n"
@@ -621,7 +670,6 @@ static void show_tells_a_destination_in_full(void **state)
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
-			    "    concurrent  64 connections, open and opening\n"
 			    "    scope       node: one gate for all workloads\n"
 			    "    slot        2, epoch 1\n"
 			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
@@ -637,15 +685,22 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "  workload  /work.slice/w21\\x1b[2J\n"
 			    "  state     closed since it was first seen 1m00s ago\n"
 			    "  window    20 succeeded, 0 failed (0%), 0 slow\n"
+			    "  limits    none\n"
 			    "\n"
 			    "  workload  /work.slice/w22\\x1b[2J\n"
 			    "  state     closed since it was first seen 1m00s ago\n"
 			    "  window    empty\n"
+			    "  limits    none\n"
 			    "\n"
 			    "  workloads\n"
 			    "    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  CANCELLED  LOCAL  DENIED\n"
 			    "    /work.slice/w21\\x1b[2J       3      1234         1230          4      0       0\n"
 			    "    /work.slice/w22\\x1b[2J       0         7            0          0      1       0\n"
+			    "\n"
+			    "  traffic\n"
+			    "    WORKLOAD                  SENT  RECEIVED  RETRANSMITS  ADOPTED\n"
+			    "    /work.slice/w21\\x1b[2J  1.23MB    45.6GB            3        2\n"
+			    "    /work.slice/w22\\x1b[2J       0         0            0        0\n"
 			    "\n"
 			    "  times\n"
 			    "    TIME        COUNT   MEAN    P50    P90     P95     P99     MAX\n"
@@ -658,7 +713,6 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
-			    "    concurrent  no limit\n"
 			    "    scope       workload: a gate for each\n"
 			    "    slot        1, epoch 1\n"
 			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
@@ -719,6 +773,106 @@ static void show_in_json_has_gates_and_workloads(void **state)
 	ebb_snapshot_free(&snapshot);
 }
 
+static void show_tells_drops_by_cause_and_what_udp_sends(void **state)
+{
+	struct ebb_pair *p;
+
+	(void)state;
+	make_node();
+	fake.dsts[2].endpoint.proto = IPPROTO_UDP;
+	fake.gates[2].paced = 5;
+	p = &fake.pairs[3];
+	p->sent_packets = 1234567;
+	p->reset = 4;
+	p->would_deny[EBB_CAUSE_CONCURRENCY] = 6;
+	p->dropped_packets[EBB_DROP_BYTES] = 1500;
+	p->dropped_bytes[EBB_DROP_BYTES] = 2250000;
+	p->would_drop_packets[EBB_DROP_BREAKER] = 7;
+	p->would_drop_bytes[EBB_DROP_BREAKER] = 420;
+	(void)show_text("10.0.0.9:443/udp");
+	assert_non_null(strstr(text, "  window  empty\n"
+				     "  paced   5 connections now\n"));
+	assert_non_null(strstr(text,
+			       "  traffic\n"
+			       "    WORKLOAD                SENT  RECEIVED  RETRANSMITS  DATAGRAMS  RESET BY EBB\n"
+			       "    /work.slice/w21\\x1b[2J  800B         -            -    1234567             4\n"
+			       "\n"
+			       "  denied, by cause\n"
+			       "    WORKLOAD                CAUSE        DENIED  WOULD DENY\n"
+			       "    /work.slice/w21\\x1b[2J  breaker       12345           0\n"
+			       "    /work.slice/w21\\x1b[2J  concurrency       0           6\n"
+			       "\n"
+			       "  dropped, by cause\n"
+			       "    WORKLOAD                CAUSE    DROPPED   BYTES  WOULD DROP  WOULD DROP BYTES\n"
+			       "    /work.slice/w21\\x1b[2J  bytes       1500  2.25MB           0                 0\n"
+			       "    /work.slice/w21\\x1b[2J  breaker        0       0           7              420B\n"
+			       "\n"
+			       "  times\n"));
+}
+
+/* A number in the object @key of @root, or in @root itself. */
+static int64_t number_in(const json_t *root, const char *object, const char *key)
+{
+	const json_t *value = json_object_get(object ? json_object_get(root, object) : root, key);
+
+	assert_true(json_is_integer(value));
+	return json_integer_value(value);
+}
+
+/* Each field has a value of its own, beginning at @first. */
+static void assert_traffic(const json_t *t, int64_t first)
+{
+	static const char *const causes[] = {"bytes", "packets", "breaker"};
+	static const char *const drops[] = {"dropped_bytes", "dropped_packets", "would_drop_bytes",
+					    "would_drop_packets"};
+
+	assert_int_equal(number_in(t, NULL, "sent_bytes"), first);
+	assert_int_equal(number_in(t, NULL, "received_bytes"), first + 1);
+	assert_int_equal(number_in(t, NULL, "sent_datagrams"), first + 2);
+	assert_int_equal(number_in(t, NULL, "retransmits"), first + 3);
+	assert_int_equal(number_in(t, NULL, "adopted"), first + 4);
+	assert_int_equal(number_in(t, NULL, "reset"), first + 5);
+	for (int i = 0; i < 4 * EBB_DROP_MAX; i++)
+		assert_int_equal(number_in(t, drops[i / EBB_DROP_MAX], causes[i % EBB_DROP_MAX]),
+				 first + 6 + i);
+}
+
+static void traffic_in_json_is_complete(void **state)
+{
+	struct ebb_pair *p = &fake.pairs[3];
+	struct ebb_snapshot snapshot;
+	json_t *root;
+
+	(void)state;
+	make_node();
+	memset(fake.pairs + 1, 0, 2 * sizeof(*p));
+	fake.gates[2].paced = 5;
+	p->sent_bytes = 100;
+	p->received_bytes = 101;
+	p->sent_packets = 102;
+	p->retransmits = 103;
+	p->adopted = 104;
+	p->reset = 105;
+	for (uint64_t d = 0; d < EBB_DROP_MAX; d++) {
+		p->dropped_bytes[d] = 106 + d;
+		p->dropped_packets[d] = 109 + d;
+		p->would_drop_bytes[d] = 112 + d;
+		p->would_drop_packets[d] = 115 + d;
+	}
+	snapshot = take();
+	root = ebb_status_json(&fake.look, &snapshot);
+	assert_traffic(json_object_get(root, "traffic"), 100);
+	json_decref(root);
+
+	root = ebb_show_json(&fake.look, &snapshot.rows[0], 1);
+	assert_traffic(json_object_get(json_array_get(json_object_get(root, "workloads"), 0), "traffic"),
+		       100);
+	assert_traffic(json_object_get(json_array_get(json_object_get(root, "gates"), 0), "traffic"), 100);
+	assert_int_equal(number_in(json_array_get(json_object_get(root, "gates"), 0), NULL, "paced"), 5);
+	json_decref(root);
+	ebb_snapshot_free(&snapshot);
+}
+
 static void only_the_last_transitions_are_kept_in_their_order(void **state)
 {
 	(void)state;
@@ -737,6 +891,148 @@ static void only_the_last_transitions_are_kept_in_their_order(void **state)
 			       "    2023-11-14 22:12:40.000  40.0s  half_open  open       2 probes failed\n"
 			       "    2023-11-14 22:12:50.000  30.0s  open       half_open  its time was over\n"
 			       "    2023-11-14 22:13:00.000  20.0s  half_open  closed     2 probes succeeded\n"));
+}
+
+/* ------------------------------------------------------------- limits -- */
+
+static struct ebb_limit read_limit(uint32_t kind, const char *limit_text)
+{
+	struct ebb_limit limit;
+
+	assert_int_equal(ebb_limit_parse(limit_text, kind, &limit, NULL), 0);
+	return limit;
+}
+
+/* Configured: 5 MB/s, 20 connections a second, 64 at once. By hand for another 10 min: 10 MB/s, and no cap. */
+static void make_limits(void)
+{
+	struct ebb_limits change = {.given = (1U << EBB_LIMIT_BYTES) | EBB_GIVEN_CONCURRENT};
+	struct ebb_policy *policy = &fake.policies[2];
+
+	make_node();
+	policy->limits.bucket[EBB_LIMIT_BYTES] = read_limit(EBB_LIMIT_BYTES, "5MB/s");
+	policy->limits.bucket[EBB_LIMIT_CONNECTS] = read_limit(EBB_LIMIT_CONNECTS, "20/s,burst=40");
+	change.bucket[EBB_LIMIT_BYTES] = read_limit(EBB_LIMIT_BYTES, "10MB/s,burst=2MB");
+	ebb_limits_give(policy, &change, NOW + 600 * S, 1000, NOW);
+	fake.gates[2].full_ns[EBB_LIMIT_BYTES] = NOW + 50 * MS; /* 500 kB are missing */
+	fake.gates[2].full_ns[EBB_LIMIT_CONNECTS] = NOW + S;	/* 20 of 40 */
+}
+
+static const char *limits_cell(void)
+{
+	static char cell[EBB_LIMITS_CELL_MAX];
+	struct ebb_gate_row row;
+
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	return ebb_limits_cell(&fake.look, &row, cell, sizeof(cell));
+}
+
+static void limits_are_listed_with_a_star_where_given_by_hand(void **state)
+{
+	(void)state;
+	make_limits();
+	assert_string_equal(limits_cell(), "bytes=10MB/s* connects=20/s concurrent=none*");
+	fake.look.now_ns = NOW + 600 * S;
+	fake.agent.heartbeat_ns = fake.look.now_ns;
+	assert_string_equal(limits_cell(), "bytes=5MB/s connects=20/s concurrent=3/64");
+	memset(&fake.policies[2].limits, 0, sizeof(fake.policies[2].limits));
+	assert_string_equal(limits_cell(), "-");
+}
+
+/* What is configured is refused by nobody after the lease; what was given by hand goes on. */
+static void limits_go_with_the_lease_unless_given_by_hand(void **state)
+{
+	(void)state;
+	make_limits();
+	fake.agent.heartbeat_ns = NOW - 31 * S;
+	assert_string_equal(limits_cell(), "bytes=10MB/s* concurrent=none*");
+	fake.policies[2].on_agent_loss = EBB_LOSS_HOLD;
+	assert_string_equal(limits_cell(), "bytes=10MB/s* connects=20/s concurrent=none*");
+}
+
+static void show_tells_limits_where_from_and_what_is_left(void **state)
+{
+	(void)state;
+	make_limits();
+	(void)show_text("10.0.0.9:443/tcp");
+	assert_non_null(strstr(text,
+			       "  limits\n"
+			       "    LIMIT       IN FORCE          AVAILABLE  FROM\n"
+			       "    bytes       10MB/s burst 2MB  1.50MB     by hand by uid 1000, for another 10m00s; "
+			       "configured: 5MB/s burst 1.25MB\n"
+			       "    connects    20/s burst 40     20         configured\n"
+			       "    concurrent  none              -          by hand by uid 1000, for another 10m00s; "
+			       "configured: 64\n"
+			       "\n"));
+	fake.policies[2].by_hand_until_ns = 0;
+	fake.policies[2].mode = EBB_MODE_OBSERVE;
+	(void)show_text("10.0.0.9:443/tcp");
+	assert_non_null(strstr(text, "\n  limits (observe: nothing is refused or dropped, only counted)\n"));
+	assert_non_null(strstr(text, "by hand by uid 1000, until it is cleared; configured: 64\n"));
+}
+
+static void limits_in_json_have_numbers(void **state)
+{
+	struct ebb_snapshot snapshot;
+	json_t *root, *limits, *wanted;
+
+	(void)state;
+	make_limits();
+	snapshot = take();
+	root = ebb_show_json(&fake.look, &snapshot.rows[0], 1);
+	assert_non_null(root);
+	limits = json_object_get(json_array_get(json_object_get(root, "gates"), 0), "limits");
+	wanted =
+		json_pack("{s:{s:f, s:i, s:f, s:b, s:i, s:f}, s:{s:n, s:n, s:n, s:b, s:n, s:n}, s:{s:f, s:i, s:f, s:b, s:n, "
+			  "s:n}, s:{s:n, s:i, s:n, s:b, s:i, s:f}}",
+			  "bytes", "rate_per_second", 1e7, "burst", 2000000, "available", 1500000.0,
+			  "by_hand", 1, "uid", 1000, "until_timestamp", 1700000600.0, "packets",
+			  "rate_per_second", "burst", "available", "by_hand", 0, "uid", "until_timestamp",
+			  "connects", "rate_per_second", 20.0, "burst", 40, "available", 20.0, "by_hand", 0,
+			  "uid", "until_timestamp", "concurrent", "limit", "in_use", 3, "available",
+			  "by_hand", 1, "uid", 1000, "until_timestamp", 1700000600.0);
+	assert_non_null(wanted);
+	assert_true(json_equal(limits, wanted));
+	json_decref(wanted);
+	limits = json_object_get(json_object_get(root, "policy"), "limits");
+	wanted = json_pack("{s:{s:f, s:i}, s:n, s:{s:f, s:i}, s:i}", "bytes", "rate_per_second", 5e6, "burst",
+			   1250000, "packets", "connects", "rate_per_second", 20.0, "burst", 40, "concurrent",
+			   64);
+	assert_non_null(wanted);
+	assert_true(json_equal(limits, wanted));
+	json_decref(wanted);
+	json_decref(root);
+	ebb_snapshot_free(&snapshot);
+}
+
+static const char *said_after_a_change(void)
+{
+	struct ebb_gate_row row;
+	FILE *out = open_text();
+
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	ebb_limits_say(out, &fake.look, &row);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void a_change_is_answered_with_what_is_in_force(void **state)
+{
+	(void)state;
+	make_limits();
+	assert_string_equal(said_after_a_change(),
+			    "10.0.0.9:443/tcp: bytes 10MB/s burst 2MB (by hand), connects 20/s burst 40 "
+			    "(configured), concurrent none (by hand); by hand until 2023-11-14 22:23:20 (10m00s)\n");
+	fake.policies[2].by_hand_until_ns = 0;
+	assert_string_equal(said_after_a_change(),
+			    "10.0.0.9:443/tcp: bytes 10MB/s burst 2MB (by hand), connects 20/s burst 40 "
+			    "(configured), concurrent none (by hand); by hand until it is cleared\n");
+	ebb_limits_take_back(&fake.policies[2]);
+	assert_string_equal(said_after_a_change(),
+			    "10.0.0.9:443/tcp: bytes 5MB/s burst 1.25MB (configured), connects 20/s burst 40 "
+			    "(configured), concurrent 64 (configured); nothing by hand\n");
+	memset(&fake.policies[2].limits, 0, sizeof(fake.policies[2].limits));
+	assert_string_equal(said_after_a_change(), "10.0.0.9:443/tcp: no limit; nothing by hand\n");
 }
 
 /* -------------------------------------------------------------- watch -- */
@@ -976,9 +1272,13 @@ static const struct ebb_option options[] = {
 	{"cgroup", "P", "auto", "", 0},
 	{"listen", "A", "127.0.0.1:9478", "", 0},
 	{"breaker", "K", NULL, "", 0},
-	{"concurrent", "N", "0", "", 0},
 	{"established", "W", "keep", "", 0},
 	{"adopt", "W", "on", "", 0},
+	{"bytes", "L", "none", "", 0},
+	{"packets", "L", "none", "", 0},
+	{"connects", "L", "none", "", 0},
+	{"concurrent", "N", "none", "", 0},
+	{"scope", "S", "node", "", 0},
 	{"errno", "N", "econnrefused", "", 0},
 	{"lease", "T", "30s", "", 0},
 	{"on-agent-loss", "W", "release", "", 0},
@@ -1024,9 +1324,12 @@ static void run_has_safe_defaults(void **state)
 	assert_int_equal(run_options.endpoints, 65536);
 	assert_int_equal(run_options.idle_ns, 600000000000ULL);
 	assert_int_equal(run_options.scheduling, EBB_SCHEDULING_RR);
-	assert_int_equal(run_options.concurrent, 0);
 	assert_int_equal(run_options.adopt, 1);
 	assert_int_equal(run_options.established, EBB_ESTABLISHED_KEEP);
+	assert_int_equal(run_options.limits.concurrent, 0);
+	for (int kind = 0; kind < EBB_LIMIT_MAX; kind++)
+		assert_int_equal(run_options.limits.bucket[kind].per_hour, 0);
+	assert_int_equal(run_options.scope, EBB_SCOPE_NODE);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);
 	assert_false(run_options.no_set_retval);
@@ -1064,6 +1367,21 @@ static void run_takes_what_it_is_given(void **state)
 	assert_int_equal(run_options.breaker.consecutive_failures, 3);
 	assert_int_equal(run_with("--listen=[::1]:0"), EBB_EXIT_DONE);
 	assert_int_equal(run_with("--listen=:9478"), EBB_EXIT_DONE);
+	assert_int_equal(run_with("--bytes=10MB/s,burst=2MB"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_BYTES].per_hour, 36000000000);
+	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_BYTES].burst, 2000000);
+	assert_int_equal(run_with("--packets=1000/s"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_PACKETS].per_hour, 3600000);
+	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_BYTES].per_hour, 0);
+	assert_int_equal(run_with("--connects=20/s"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_CONNECTS].burst, 20);
+	assert_int_equal(run_with("--concurrent=64"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.limits.concurrent, 64);
+	assert_int_equal(run_with("--concurrent=0"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.limits.concurrent, 0);
+	assert_int_equal(run_options.limits.given, 0);
+	assert_int_equal(run_with("--scope=workload"), EBB_EXIT_DONE);
+	assert_int_equal(run_options.scope, EBB_SCOPE_WORKLOAD);
 	assert_int_equal(run_with("--destinations=1"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.destinations, 1);
 }
@@ -1082,7 +1400,13 @@ static void run_refuses_what_is_not_possible(void **state)
 		{"--shutdown-timeout=", "--shutdown-timeout: '' is not possible: 1s to 1h"},
 		{"--destinations=0", "--destinations: '0' is not possible: 1 to 1048576"},
 		{"--pairs=1048577", "--pairs: '1048577' is not possible: 1 to 1048576"},
-		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number, 0 for no limit"},
+		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number, or none"},
+		{"--bytes=20/s", "--bytes: '20/s' is not possible: bytes need a unit, as in 20B/s or 20MB/s"},
+		{"--packets=0/s",
+		 "--packets: '0/s' is not possible: a rate must be above 0; none is no limit"},
+		{"--connects=20/s,burst=0",
+		 "--connects: '20/s,burst=0' is not possible: a burst must hold at least one connection"},
+		{"--scope=pod", "--scope: 'pod' is not possible: node or workload"},
 		{"--on-exit=stop", "--on-exit: 'stop' is not possible: keep or detach"},
 		{"--seed=x", "--seed: 'x' is not possible: a whole number"},
 		{"--pin=ebb", "--pin: 'ebb' is not possible: an absolute path on a bpf file system"},
@@ -1122,6 +1446,7 @@ int main(void)
 		WITH_FAKE(status_in_json_says_the_same),
 		WITH_FAKE(list_has_a_row_for_each_gate),
 		WITH_FAKE(list_fits_a_narrow_terminal),
+		WITH_FAKE(list_keeps_bytes_before_quantiles),
 		WITH_FAKE(list_sorts_and_keeps_the_order_of_equals),
 		WITH_FAKE(list_filters),
 		WITH_FAKE(list_in_json_has_base_units),
@@ -1133,7 +1458,14 @@ int main(void)
 		WITH_FAKE(show_tells_each_gate_of_a_destination),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
+		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),
+		WITH_FAKE(traffic_in_json_is_complete),
 		WITH_FAKE(only_the_last_transitions_are_kept_in_their_order),
+		WITH_FAKE(limits_are_listed_with_a_star_where_given_by_hand),
+		WITH_FAKE(limits_go_with_the_lease_unless_given_by_hand),
+		WITH_FAKE(show_tells_limits_where_from_and_what_is_left),
+		WITH_FAKE(limits_in_json_have_numbers),
+		WITH_FAKE(a_change_is_answered_with_what_is_in_force),
 		WITH_FAKE(watch_tells_only_what_changed),
 		WITH_FAKE(watch_tells_cause_move_and_consequence_in_order),
 		WITH_FAKE(watch_tells_a_slot_with_a_new_owner_anew),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "bpf/gate.h"
+#include "core/limit.h"
 
 #define S	1000000000ULL
 #define THREADS 16
@@ -48,6 +49,14 @@ static struct ebb_answer ask(struct world *w)
 	struct ebb_answer answer;
 
 	ebb_gate_ask(&w->gate, &w->verdict, &w->policy, &w->agent, w->now, &answer);
+	return answer;
+}
+
+static struct ebb_answer ask_as(struct world *w, enum ebb_asker asker)
+{
+	struct ebb_answer answer;
+
+	ebb_gate_ask_as(&w->gate, &w->verdict, &w->policy, &w->agent, w->now, asker, &answer);
 	return answer;
 }
 
@@ -104,6 +113,49 @@ static void open_gate_denies_until_its_end_and_then_probes(void **state)
 	assert_int_equal(answer.gen, 2);
 	assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_HALF_OPEN);
 	assert_int_equal(ebb_word_gen(w.gate.pull), 2);
+}
+
+static void udp_is_refused_by_an_open_gate_and_is_never_a_probe(void **state)
+{
+	static const enum ebb_asker askers[] = {EBB_ASKER_UDP_CONNECT, EBB_ASKER_UDP_SEND};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world w = world_new();
+		struct ebb_answer answer;
+
+		open_until(&w, w.now + 5 * S);
+		answer = ask_as(&w, askers[i]);
+		assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+		assert_int_equal(answer.cause, EBB_CAUSE_BREAKER);
+		/* the time of being open ends whoever asks */
+		w.now += 6 * S;
+		w.agent.heartbeat_ns = w.now;
+		for (int n = 0; n < 2 * EBB_PROBES_MAX; n++) {
+			answer = ask_as(&w, askers[i]);
+			assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+			assert_int_equal(answer.errors, 0);
+		}
+		assert_int_equal(ebb_word_state(w.gate.pull), EBB_STATE_HALF_OPEN);
+		for (int p = 0; p < EBB_PROBES_MAX; p++)
+			assert_int_equal(w.gate.probes[p], 0);
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	}
+}
+
+static void datagram_takes_no_slot_and_a_udp_connect_takes_one(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.limits.concurrent = 1;
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).slot_taken, 0);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).slot_taken, 1);
+	assert_int_equal(w.gate.in_use, 1);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).cause, EBB_CAUSE_CONCURRENCY);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).kind, EBB_ANSWER_PASS);
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).cause, EBB_CAUSE_OVERRIDE);
 }
 
 static void half_open_gate_admits_no_more_than_its_probes(void **state)
@@ -284,6 +336,282 @@ static void slot_given_back_twice_stays_at_zero_and_is_counted(void **state)
 	(void)state;
 	assert_int_equal(ebb_slot_give(&w.gate), 1U << EBB_ERR_GAUGE_UNDERFLOW);
 	assert_int_equal(w.gate.in_use, 0);
+}
+
+/* ------------------------------------------------------------- connection rate -- */
+
+static void limit_rate(struct world *w, uint64_t per_second, uint64_t burst)
+{
+	assert_int_equal(ebb_limit_make(3600 * per_second, burst,
+					&w->policy.limits.bucket[EBB_LIMIT_CONNECTS]),
+			 0);
+	ebb_limits_summarize(&w->policy);
+}
+
+static void limit_concurrent(struct world *w, uint32_t concurrent)
+{
+	w->policy.limits.concurrent = concurrent;
+	ebb_limits_summarize(&w->policy);
+}
+
+static uint64_t tokens_word(const struct world *w)
+{
+	return w->gate.full_ns[EBB_LIMIT_CONNECTS];
+}
+
+/* How many pass at this moment; what refuses the next one. */
+static int pass_until(struct world *w, uint32_t *ret_cause)
+{
+	struct ebb_answer answer;
+	int passed = 0;
+
+	for (answer = ask(w); answer.kind != EBB_ANSWER_DENY && passed < 1000; answer = ask(w))
+		passed++;
+	*ret_cause = answer.cause;
+	return passed;
+}
+
+static void rate_admits_its_burst_and_then_as_time_goes(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	assert_false(ebb_gate_is_plain(in_force(&w), &w.policy));
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+	w.now += S / 20 - 1;
+	assert_int_equal(pass_until(&w, &cause), 0);
+	w.now++;
+	assert_int_equal(pass_until(&w, &cause), 1);
+	w.now += S;
+	assert_int_equal(pass_until(&w, &cause), 20);
+	w.now += 1000 * S;
+	w.agent.heartbeat_ns = w.now;
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(w.gate.in_use, 0);
+}
+
+/* The buckets of bytes and packets are others. */
+static void connection_takes_only_its_own_token(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	assert_int_equal(ebb_limit_make(1, 1, &w.policy.limits.bucket[EBB_LIMIT_BYTES]), 0);
+	assert_int_equal(ebb_limit_make(1, 1, &w.policy.limits.bucket[EBB_LIMIT_PACKETS]), 0);
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(w.gate.full_ns[EBB_LIMIT_BYTES], 0);
+	assert_int_equal(w.gate.full_ns[EBB_LIMIT_PACKETS], 0);
+}
+
+static void rate_is_named_before_the_cap(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 2);
+	limit_concurrent(&w, 2);
+	assert_int_equal(pass_until(&w, &cause), 2);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+	assert_int_equal(w.gate.in_use, 2);
+	w.now += S;
+	assert_int_equal(pass_until(&w, &cause), 0);
+	assert_int_equal(cause, EBB_CAUSE_CONCURRENCY);
+}
+
+static void who_finds_no_slot_takes_no_token(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+	uint64_t word;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_concurrent(&w, 3);
+	assert_int_equal(pass_until(&w, &cause), 3);
+	assert_int_equal(cause, EBB_CAUSE_CONCURRENCY);
+	word = tokens_word(&w);
+	assert_int_equal(word, w.now + 3 * S / 20);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);
+	assert_int_equal(tokens_word(&w), word);
+}
+
+static void who_finds_no_token_holds_no_slot(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 2);
+	limit_concurrent(&w, 100);
+	assert_int_equal(pass_until(&w, &cause), 2);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+	answer = ask(&w);
+	assert_false(answer.slot_taken);
+	assert_int_equal(answer.errors, 0);
+	assert_int_equal(w.gate.in_use, 2);
+}
+
+static void probe_that_the_rate_makes_useless_is_given_back(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	limit_rate(&w, 1, 1);
+	limit_concurrent(&w, 5);
+	half_open(&w);
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(ask(&w).cause, EBB_CAUSE_RATE);
+	assert_int_not_equal(w.gate.probes[0], 0);
+	for (int i = 1; i < EBB_PROBES_MAX; i++)
+		assert_int_equal(w.gate.probes[i], 0);
+	assert_int_equal(w.gate.probe_result, 0);
+	assert_int_equal(w.gate.in_use, 1);
+}
+
+static void refusal_by_override_or_breaker_takes_no_token(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	open_until(&w, w.now + 5 * S);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_BREAKER);
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_OVERRIDE);
+	assert_int_equal(tokens_word(&w), 0);
+	/* which answers for the breaker alone */
+	w.policy.override_state = EBB_OVERRIDE_CLOSE;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	assert_int_equal(tokens_word(&w), w.now + S / 20);
+}
+
+static void rate_without_a_lease_takes_and_refuses_nothing_unless_told_to_hold(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_concurrent(&w, 10);
+	w.now += 31 * S;
+	assert_int_equal(pass_until(&w, &cause), 1000);
+	assert_int_equal(tokens_word(&w), 0);
+	assert_int_equal(w.gate.in_use, 0);
+	limit_concurrent(&w, 0);
+	w.policy.on_agent_loss = EBB_LOSS_HOLD;
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+}
+
+static void rate_that_was_raised_soon_admits(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	assert_int_equal(ebb_limit_make(1, 100, &w.policy.limits.bucket[EBB_LIMIT_CONNECTS]), 0);
+	assert_int_equal(pass_until(&w, &cause), 100);
+	limit_rate(&w, 20, 40);
+	assert_int_equal(pass_until(&w, &cause), 0);
+	w.now += S;
+	assert_int_equal(pass_until(&w, &cause), 20);
+}
+
+/* ------------------------------------------------------------------ by hand -- */
+
+static void limit_by_hand(struct world *w, uint32_t given, uint64_t per_second, uint32_t concurrent)
+{
+	w->policy.by_hand.given = given;
+	w->policy.by_hand.concurrent = concurrent;
+	assert_int_equal(ebb_limit_make(3600 * per_second, per_second,
+					&w->policy.by_hand.bucket[EBB_LIMIT_CONNECTS]),
+			 0);
+	ebb_limits_summarize(&w->policy);
+}
+
+static void limit_by_hand_is_stronger_while_it_lasts(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_concurrent(&w, 100);
+	limit_by_hand(&w, 1U << EBB_LIMIT_CONNECTS, 5, 0);
+	w.policy.by_hand_until_ns = w.now + 10 * S;
+	assert_int_equal(pass_until(&w, &cause), 5);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+	w.now += 10 * S - 1;
+	assert_int_equal(pass_until(&w, &cause), 5);
+	w.now += 10 * S;
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(w.gate.in_use, 50);
+}
+
+static void limit_by_hand_without_an_end_stands(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	/* nothing is configured */
+	limit_by_hand(&w, EBB_GIVEN_CONCURRENT, 0, 7);
+	assert_false(ebb_gate_is_plain(in_force(&w), &w.policy));
+	assert_int_equal(pass_until(&w, &cause), 7);
+	assert_int_equal(cause, EBB_CAUSE_CONCURRENCY);
+	w.now += 20 * S;
+	assert_int_equal(pass_until(&w, &cause), 0);
+}
+
+static void by_hand_none_takes_a_configured_limit_away(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_concurrent(&w, 10);
+	limit_by_hand(&w, 1U << EBB_LIMIT_CONNECTS, 0, 0);
+	assert_int_equal(pass_until(&w, &cause), 10);
+	assert_int_equal(cause, EBB_CAUSE_CONCURRENCY);
+	assert_int_equal(tokens_word(&w), 0);
+	limit_by_hand(&w, 1U << EBB_LIMIT_CONNECTS | EBB_GIVEN_CONCURRENT, 0, 0);
+	w.policy.by_hand_until_ns = w.now + S;
+	assert_int_equal(pass_until(&w, &cause), 1000);
+	assert_int_equal(w.gate.in_use, 10);
+	/* both are back when its time is over */
+	w.now += S;
+	assert_int_equal(pass_until(&w, &cause), 0);
+	assert_int_equal(cause, EBB_CAUSE_CONCURRENCY);
+	w.gate.in_use = 0;
+	limit_concurrent(&w, 0);
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
+}
+
+/* What is not given by hand stays as configured, whatever stands in its place. */
+static void what_is_not_given_by_hand_stays_as_configured(void **state)
+{
+	struct world w = world_new();
+	uint32_t cause;
+
+	(void)state;
+	limit_rate(&w, 20, 40);
+	limit_by_hand(&w, EBB_GIVEN_CONCURRENT, 3, 100);
+	assert_int_equal(pass_until(&w, &cause), 40);
+	limit_by_hand(&w, 1U << EBB_LIMIT_BYTES | 1U << EBB_LIMIT_PACKETS, 3, 5);
+	w.now += 2 * S;
+	assert_int_equal(pass_until(&w, &cause), 40);
+	assert_int_equal(cause, EBB_CAUSE_RATE);
 }
 
 /* ----------------------------------------------------------------- results -- */
@@ -478,6 +806,45 @@ static void cap_is_exact_under_threads(void **state)
 	assert_int_equal(s.world.gate.in_use, 0);
 }
 
+/* The clock stands: whatever the threads do, and with slots that come and go, the burst and not one more. */
+#define BURST 40000
+
+static void *hammer_rate(void *argument)
+{
+	struct shared *s = argument;
+	struct ebb_answer answer;
+	int refused = 0;
+
+	while (refused < 1000 && __atomic_load_n(&s->given, __ATOMIC_RELAXED) < 2 * BURST) {
+		ebb_gate_ask(&s->world.gate, &s->world.verdict, &s->world.policy, &s->world.agent,
+			     s->world.now, &answer);
+		if (answer.kind == EBB_ANSWER_DENY) {
+			refused += answer.cause == EBB_CAUSE_RATE;
+			continue;
+		}
+		__sync_fetch_and_add(&s->given, 1);
+		if (answer.slot_taken)
+			(void)ebb_slot_give(&s->world.gate);
+	}
+	return NULL;
+}
+
+static void rate_is_exact_under_threads(void **state)
+{
+	(void)state;
+	for (uint32_t concurrent = 0; concurrent <= 4; concurrent += 2) {
+		struct shared s = {.world = world_new()};
+
+		assert_int_equal(ebb_limit_make(3600 * S, BURST,
+						&s.world.policy.limits.bucket[EBB_LIMIT_CONNECTS]),
+				 0);
+		limit_concurrent(&s.world, concurrent);
+		run_threads(hammer_rate, &s);
+		assert_int_equal(s.given, BURST);
+		assert_int_equal(s.world.gate.in_use, 0);
+	}
+}
+
 static void *hammer_probes(void *argument)
 {
 	struct shared *s = argument;
@@ -606,6 +973,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_gate_passes),
 		cmocka_unit_test(open_gate_denies_until_its_end_and_then_probes),
+		cmocka_unit_test(udp_is_refused_by_an_open_gate_and_is_never_a_probe),
+		cmocka_unit_test(datagram_takes_no_slot_and_a_udp_connect_takes_one),
 		cmocka_unit_test(half_open_gate_admits_no_more_than_its_probes),
 		cmocka_unit_test(expired_probe_is_taken_over_and_counts_as_failed),
 		cmocka_unit_test(success_after_the_lease_is_a_failure),
@@ -618,6 +987,19 @@ int main(void)
 		cmocka_unit_test(cap_refuses_over_it_and_gives_back),
 		cmocka_unit_test(probe_that_the_cap_makes_useless_is_given_back),
 		cmocka_unit_test(slot_given_back_twice_stays_at_zero_and_is_counted),
+		cmocka_unit_test(rate_admits_its_burst_and_then_as_time_goes),
+		cmocka_unit_test(connection_takes_only_its_own_token),
+		cmocka_unit_test(rate_is_named_before_the_cap),
+		cmocka_unit_test(who_finds_no_slot_takes_no_token),
+		cmocka_unit_test(who_finds_no_token_holds_no_slot),
+		cmocka_unit_test(probe_that_the_rate_makes_useless_is_given_back),
+		cmocka_unit_test(refusal_by_override_or_breaker_takes_no_token),
+		cmocka_unit_test(rate_without_a_lease_takes_and_refuses_nothing_unless_told_to_hold),
+		cmocka_unit_test(rate_that_was_raised_soon_admits),
+		cmocka_unit_test(limit_by_hand_is_stronger_while_it_lasts),
+		cmocka_unit_test(limit_by_hand_without_an_end_stands),
+		cmocka_unit_test(by_hand_none_takes_a_configured_limit_away),
+		cmocka_unit_test(what_is_not_given_by_hand_stays_as_configured),
 		cmocka_unit_test(nth_failure_in_a_row_opens_the_gate),
 		cmocka_unit_test(success_ends_the_run),
 		cmocka_unit_test(verdict_arms_over_the_policy_and_can_disarm),
@@ -629,6 +1011,7 @@ int main(void)
 		cmocka_unit_test(kernel_does_not_move_on_counts_of_an_earlier_half_open),
 		cmocka_unit_test(late_probe_of_an_earlier_generation_does_not_reset_the_counts),
 		cmocka_unit_test(cap_is_exact_under_threads),
+		cmocka_unit_test(rate_is_exact_under_threads),
 		cmocka_unit_test(probes_are_exact_under_threads),
 		cmocka_unit_test(one_probe_slot_goes_to_one_of_two),
 		cmocka_unit_test(run_of_failures_pulls_once_under_threads),

@@ -82,7 +82,7 @@ static struct client client_new(const struct server *server)
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_port = htons(port_of(server->http)),
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct client client = {.text = fake_alloc(1, 1)};
+	struct client client = {.text = fake_zeroed(1, 1)};
 
 	client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(client.fd >= 0);
@@ -495,7 +495,7 @@ static void http_1_0_gets_all_of_it_too(void **state)
 static void curl_reads_it(void **state)
 {
 	struct server server = server_new();
-	struct client output = {.text = fake_alloc(1, 1)};
+	struct client output = {.text = fake_zeroed(1, 1)};
 	char command[512];
 	int64_t until = real_ms() + PATIENCE_MS;
 	ssize_t n;

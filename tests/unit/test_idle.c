@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "agent/idle.h"
+#include "core/limit.h"
 #include "tests/lib/fake_view.h"
 
 #define S     1000000000ULL
@@ -152,6 +153,19 @@ static void a_call_now_and_then_keeps_both(void **state)
 	}
 	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+}
+
+static void a_datagram_now_and_then_keeps_both(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 4; i++) {
+		w->view.pairs[PAIR].sent_packets++;
+		run_for(w, 500);
+	}
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	run_for(w, 160);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
 }
 
 static void what_is_not_idle_is_kept(void **state)
@@ -339,6 +353,60 @@ static void destination_with_a_living_pair_stays(void **state)
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
 }
 
+static void give_by_hand(struct world *w, uint64_t until_ns)
+{
+	const struct ebb_limits change = {.given = EBB_GIVEN_CONCURRENT, .concurrent = 5};
+
+	ebb_limits_give(&w->view.policies[DST], &change, until_ns, 1000, w->now);
+}
+
+static void limit_by_hand_keeps_the_destination_and_not_its_pairs(void **state)
+{
+	struct world *w = *state;
+
+	give_by_hand(w, 0);
+	run_for(w, 2000);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->removed[EBB_SLOT_KIND_DST], 0);
+	assert_int_equal(w->view.policies[DST].by_hand.concurrent, 5);
+	ebb_limits_take_back(&w->view.policies[DST]);
+	run_for(w, 20);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
+static void limit_by_hand_that_is_over_is_taken_back(void **state)
+{
+	struct world *w = *state;
+
+	give_by_hand(w, w->now + 100 * S);
+	w->view.pairs[PAIR].active = 1;
+	run_for(w, 99);
+	assert_int_equal(w->view.policies[DST].by_hand.given, EBB_GIVEN_CONCURRENT);
+	assert_int_equal(w->view.policies[DST].asks, EBB_ASK_CONNECT);
+	run_for(w, 9);
+	assert_int_equal(w->view.policies[DST].by_hand.given, 0);
+	assert_int_equal(w->view.policies[DST].asks, 0);
+	w->view.pairs[PAIR].active = 0;
+	run_for(w, 700);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
+/* Also one that was over without anybody having looked. */
+static void next_owner_of_a_slot_finds_no_limit_by_hand(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].state = EBB_SLOT_RETIRING;
+	give_by_hand(w, w->now + S);
+	assert_int_equal(ebb_collector_sweep(w->collector), 0);
+	assert_int_equal(w->view.dsts[DST].epoch, 5);
+	assert_int_equal(w->view.policies[DST].by_hand.given, 0);
+	assert_int_equal(w->view.policies[DST].by_hand.concurrent, 0);
+	assert_int_equal(w->view.policies[DST].by_hand_until_ns, 0);
+	assert_int_equal(w->view.policies[DST].by_hand_uid, 0);
+	assert_int_equal(w->view.policies[DST].asks, 0);
+}
+
 static void sweep_frees_what_a_dead_agent_was_taking_back(void **state)
 {
 	struct world *w = *state;
@@ -363,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(idle_pair_and_then_its_destination_become_free),
 		TEST(a_call_now_and_then_keeps_both),
+		TEST(a_datagram_now_and_then_keeps_both),
 		TEST(what_is_not_idle_is_kept),
 		TEST(syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last),
 		TEST(slot_is_not_given_away_at_once),
@@ -374,6 +443,9 @@ int main(void)
 		TEST(destination_that_is_younger_than_now_is_not_old),
 		TEST(destination_met_again_while_it_goes_lives_on),
 		TEST(destination_with_a_living_pair_stays),
+		TEST(limit_by_hand_keeps_the_destination_and_not_its_pairs),
+		TEST(limit_by_hand_that_is_over_is_taken_back),
+		TEST(next_owner_of_a_slot_finds_no_limit_by_hand),
 		TEST(sweep_frees_what_a_dead_agent_was_taking_back),
 	};
 

@@ -132,11 +132,39 @@ static void nothing_is_written_behind_the_end(void **state)
 	}
 }
 
+static void rates_are_shown_per_second(void **state)
+{
+	static const struct {
+		uint64_t per_hour;
+		const char *text;
+	} cases[] = {
+		{0, "0"},
+		{1, "0.000277778"},
+		{100, "0.027777778"},
+		{1800, "0.5"},
+		{3599, "0.999722222"},
+		{3600, "1"},
+		{3601, "1.000277778"},
+		{9000, "2.5"},
+		{3600ULL * 1000000000000, "1000000000000"}, /* 1 TB/s */
+		{UINT64_MAX, "5124095576030431.004166667"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ebb_line line = empty(BUFFER);
+
+		ebb_line_put_per_hour(&line, cases[i].per_hour);
+		assert_line(&line, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_decimal),
 		cmocka_unit_test(seconds_are_exact),
+		cmocka_unit_test(rates_are_shown_per_second),
 		cmocka_unit_test(a_label_is_one_line_of_utf8_whatever_its_value),
 		cmocka_unit_test(a_long_label_is_cut_and_still_closed),
 		cmocka_unit_test(nothing_is_written_behind_the_end),

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/hist.h"
+#include "core/limit.h"
 #include "export/metrics.h"
 #include "lib/cleanup.h"
 #include "tests/lib/fake_source.h"
@@ -35,7 +36,7 @@ static char *render_with(struct fake *fake, enum ebb_metrics_format format, size
 			 void (*meddle)(struct fake *fake))
 {
 	struct ebb_metrics_writer *writer = writer_new(fake, format);
-	_cleanup_free_ char *piece = fake_alloc(chunk, 1);
+	_cleanup_free_ char *piece = fake_zeroed(chunk, 1);
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -179,6 +180,11 @@ static void assert_accepted(const char *tool, const char *command, const char *t
 		fail_msg("%s refuses it (status %d)", tool, status);
 }
 
+static void limit(struct ebb_limits *limits, uint32_t kind, uint64_t per_hour, uint64_t burst)
+{
+	assert_int_equal(ebb_limit_make(per_hour, burst, &limits->bucket[kind]), 0);
+}
+
 /* A destination of each kind, with and without what can be there. */
 static struct fake *small_node(void)
 {
@@ -219,6 +225,10 @@ static struct fake *small_node(void)
 	pair->denied[EBB_CAUSE_OVERRIDE] = 1;
 	pair->would_deny[EBB_CAUSE_BREAKER] = 9;
 	pair->active = 3;
+	pair->sent_bytes = 123456789;
+	pair->received_bytes = 98765432100;
+	pair->retransmits = 17;
+	pair->adopted = 2;
 
 	/* workload scope, pulled by the kernel and over */
 	dst = fake_dst(fake, 2, "2001:db8::5", 8443);
@@ -228,7 +238,25 @@ static struct fake *small_node(void)
 	fake->view.gates[pair->gate].pull =
 		ebb_word(2, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS - 1000000000ULL));
 
-	fake->kernel.errors[EBB_ERR_EVENT_LOST] = 11;
+	/* UDP, with every limit that there is and half of its bytes left */
+	dst = fake_dst(fake, 3, "192.0.2.53", 53);
+	dst->endpoint.proto = IPPROTO_UDP;
+	limit(&fake->view.policies[3].limits, EBB_LIMIT_BYTES, 1000000ULL * 3600, 500000);
+	limit(&fake->view.policies[3].limits, EBB_LIMIT_PACKETS, 100, 10);
+	limit(&fake->view.policies[3].limits, EBB_LIMIT_CONNECTS, 3600, 3);
+	fake->view.gates[3].full_ns[EBB_LIMIT_BYTES] = FAKE_NOW_NS + 250000000;
+	fake->view.gates[3].paced = 1;
+	pair = fake_pair(fake, 3, 3, 3);
+	pair->sent_bytes = 4200;
+	pair->sent_packets = 70;
+	pair->denied[EBB_CAUSE_RATE] = 8;
+	pair->dropped_bytes[EBB_DROP_BYTES] = 1500;
+	pair->dropped_packets[EBB_DROP_BYTES] = 1;
+	pair->would_drop_bytes[EBB_DROP_BREAKER] = 600;
+	pair->would_drop_packets[EBB_DROP_BREAKER] = 2;
+	pair->reset = 5;
+
+	fake->view.kernel->errors[EBB_ERR_EVENT_LOST] = 11;
 	return fake;
 }
 
@@ -349,12 +377,18 @@ static struct fake *hostile_node(void)
 
 static void promtool_accepts_it(void **state)
 {
-	struct fake *fake = hostile_node();
-	_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+	/* it complains with status 0, too, and only then does it say anything */
+	static const char command[] =
+		"command -v promtool >/dev/null || exit 127; ! promtool check metrics 2>&1 | grep .";
+	struct fake *hostile = hostile_node(), *small = small_node();
+	_cleanup_free_ char *names = render(hostile, EBB_METRICS_TEXT);
+	_cleanup_free_ char *everything = render(small, EBB_METRICS_TEXT);
 
 	(void)state;
-	fake_free(fake);
-	assert_accepted("promtool", "promtool check metrics", text);
+	fake_free(hostile);
+	fake_free(small);
+	assert_accepted("promtool", command, names);
+	assert_accepted("promtool", command, everything);
 }
 
 static void a_strict_openmetrics_parser_reads_it(void **state)
@@ -440,6 +474,12 @@ static void count_on(struct fake *fake)
 	fake->view.dsts[1].connect.sum_units += ebb_hist_lower(turn % EBB_HIST_BUCKETS);
 	pair->outcomes[turn % EBB_OUTCOME_MAX]++;
 	pair->denied[turn % EBB_CAUSE_MAX]++;
+	pair->sent_bytes += turn;
+	pair->received_bytes += turn;
+	pair->retransmits += turn % 2;
+	pair->dropped_packets[turn % EBB_DROP_MAX]++;
+	pair->would_drop_bytes[turn % EBB_DROP_MAX] += turn;
+	pair->adopted += turn % 2;
 	pair->attempts += turn % 3;
 	pair->syn_sent += turn % 3 ? turn % 2 : 0;
 }
@@ -655,7 +695,7 @@ static void a_slot_given_away_ends_with_its_old_owner(void **state)
 {
 	struct fake *fake = fake_new(4, 4);
 	struct ebb_metrics_writer *writer;
-	_cleanup_free_ char *text = fake_alloc(1, 65536);
+	_cleanup_free_ char *text = fake_zeroed(1, 65536);
 	ssize_t n, used = 0;
 
 	(void)state;
@@ -689,8 +729,8 @@ static void indices_out_of_range_are_survived(void **state)
 	fake_pair(fake, 1, 1, 5)->gate = 4000000000U;
 	fake_pair(fake, 2, 1, 6)->dst = 4000000000U;
 	fake->view.pairs[0].dst = 3;
-	fake->kernel.dst_high = UINT32_MAX;
-	fake->kernel.pair_high = UINT32_MAX;
+	fake->view.kernel->dst_high = UINT32_MAX;
+	fake->view.kernel->pair_high = UINT32_MAX;
 	fake->view.verdicts[0].word = ebb_word(1, 7, 0);
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_true(value_of(text,
@@ -820,6 +860,272 @@ static void causes_that_can_refuse_are_always_there(void **state)
 	fake_free(fake);
 }
 
+/* ---------------------------------------------------------------- traffic -- */
+
+static void what_only_one_protocol_has_is_shown_only_there(void **state)
+{
+	static const struct {
+		const char *family;
+		bool tcp, udp, other;
+	} cases[] = {
+		{"ebb_sent_bytes_total", true, true, true},
+		{"ebb_received_bytes_total", true, false, true},
+		{"ebb_retransmits_total", true, false, true},
+		{"ebb_sent_datagrams_total", false, true, true},
+		{"ebb_dropped_bytes_total", false, false, false},
+		{"ebb_adopted_connections_total", false, false, false},
+		{"ebb_reset_connections_total", false, false, false},
+	};
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 5);
+	fake_dst(fake, 2, "10.0.0.2", 2)->endpoint.proto = IPPROTO_UDP;
+	fake_pair(fake, 2, 2, 5);
+	text = render(fake, EBB_METRICS_TEXT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char tcp[160], udp[160], other[160];
+
+		(void)snprintf(tcp, sizeof(tcp), "%s{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}",
+			       cases[i].family);
+		(void)snprintf(udp, sizeof(udp), "%s{destination=\"10.0.0.2:2/udp\",workload=\"/w/5\"}",
+			       cases[i].family);
+		(void)snprintf(other, sizeof(other), "%s{destination=\"~other\",workload=\"~other\"}",
+			       cases[i].family);
+		if (has(text, tcp) != cases[i].tcp || has(text, udp) != cases[i].udp ||
+		    has(text, other) != cases[i].other)
+			fail_msg("%s: tcp %d, udp %d, other %d", cases[i].family, has(text, tcp),
+				 has(text, udp), has(text, other));
+	}
+	fake_free(fake);
+}
+
+/* Is ebb_dropped_packets_total there for @cause? Both enforced or not, and the same for bytes. */
+static bool drops_are_shown(const char *text, const char *cause)
+{
+	int there = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char series[160];
+
+		(void)snprintf(series, sizeof(series),
+			       "ebb_dropped_%s_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\",cause=\"%s\",enforced=\"%s\"}",
+			       i & 1 ? "bytes" : "packets", cause, i & 2 ? "true" : "false");
+		there += has(text, series);
+	}
+	assert_true(there == 0 || there == 4);
+	return there == 4;
+}
+
+static void drops_are_shown_where_something_can_drop(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_policy *policy = &fake->view.policies[1];
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 5);
+	for (int step = 0; step < 5; step++) {
+		_cleanup_free_ char *text = NULL;
+
+		if (step == 1)
+			limit(&policy->limits, EBB_LIMIT_PACKETS, 3600, 1);
+		if (step == 2) { /* by hand bytes, and packets lifted */
+			limit(&policy->by_hand, EBB_LIMIT_BYTES, 3600, 1);
+			policy->by_hand.given = 1U << EBB_LIMIT_BYTES | 1U << EBB_LIMIT_PACKETS;
+			policy->by_hand_until_ns = FAKE_NOW_NS + 1;
+		}
+		if (step == 3)
+			policy->by_hand_until_ns = FAKE_NOW_NS;
+		if (step == 4)
+			policy->established = EBB_ESTABLISHED_DROP;
+		text = render(fake, EBB_METRICS_TEXT);
+		assert_int_equal(drops_are_shown(text, "bytes"), step == 2);
+		assert_int_equal(drops_are_shown(text, "packets"), step == 1 || step > 2);
+		assert_int_equal(drops_are_shown(text, "breaker"), step == 4);
+	}
+	policy->established = EBB_ESTABLISHED_RESET;
+	{
+		_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+
+		assert_true(value_of(text,
+				     "ebb_reset_connections_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}") ==
+			    0);
+	}
+	fake_free(fake);
+}
+
+static void drops_are_told_by_cause_and_whether_they_were_real(void **state)
+{
+	struct fake *fake = fake_new(4, 4);
+	_cleanup_free_ char *text = NULL;
+	struct ebb_pair *pair;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	pair = fake_pair(fake, 1, 1, 5);
+	for (uint32_t d = 0; d < EBB_DROP_MAX; d++) {
+		pair->dropped_bytes[d] = 100 + d;
+		pair->dropped_packets[d] = 200 + d;
+		pair->would_drop_bytes[d] = 300 + d;
+		pair->would_drop_packets[d] = 400 + d;
+	}
+	text = render(fake, EBB_METRICS_TEXT);
+	for (uint32_t i = 0; i < 4 * EBB_DROP_MAX; i++) {
+		static const char *const causes[] = {"bytes", "packets", "breaker"};
+		uint32_t d = i % EBB_DROP_MAX, which = i / EBB_DROP_MAX;
+		char series[160];
+
+		(void)snprintf(series, sizeof(series),
+			       "ebb_dropped_%s_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\",cause=\"%s\",enforced=\"%s\"}",
+			       which % 2 ? "packets" : "bytes", causes[d], which < 2 ? "true" : "false");
+		assert_true(value_of(text, series) == 100 + 100 * which + d);
+	}
+	fake_free(fake);
+}
+
+/* ---------------------------------------------------------------- limits -- */
+
+#define GATE "{destination=\"10.0.0.1:1/tcp\",workload=\"\"}"
+
+static void limits_are_shown_only_where_they_are_in_force(void **state)
+{
+	static const char *const limited[] = {"ebb_limit_bytes_rate" GATE,
+					      "ebb_limit_bytes_available" GATE,
+					      "ebb_limit_packets_rate" GATE,
+					      "ebb_limit_packets_available" GATE,
+					      "ebb_limit_connects_rate" GATE,
+					      "ebb_limit_connects_available" GATE};
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_policy *policy = &fake->view.policies[1];
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	for (int kind = -1; kind < EBB_LIMIT_MAX; kind++) {
+		_cleanup_free_ char *text = NULL;
+
+		memset(&policy->limits, 0, sizeof(policy->limits));
+		if (kind >= 0)
+			limit(&policy->limits, (uint32_t)kind, 7200, 5);
+		text = render(fake, EBB_METRICS_TEXT);
+		for (int i = 0; i < 2 * EBB_LIMIT_MAX; i++)
+			if (has(text, limited[i]) != (i / 2 == kind))
+				fail_msg("limit %d: %s", kind, limited[i]);
+		assert_int_equal(has(text, "ebb_paced_connections" GATE), kind == EBB_LIMIT_BYTES);
+		if (kind >= 0) {
+			assert_true(value_of(text, limited[2 * kind]) == 2);
+			assert_true(value_of(text, limited[2 * kind + 1]) == 5);
+		}
+	}
+	fake_free(fake);
+}
+
+static void what_is_available_is_within_the_burst(void **state)
+{
+	static const struct {
+		int64_t full_after_ns; /* from now */
+		double available;
+	} cases[] = {
+		{INT64_MIN / 2, 1000}, /* idle for a year, and never used */
+		{-1, 1000},
+		{0, 1000},
+		{1, 999}, /* whole ones only */
+		{5000000000, 500},
+		{9990000000, 1},
+		{9990000001, 0},
+		{10000000000, 0},
+		{20000000000, 0}, /* in debt */
+		{INT64_MAX / 2, 0},
+	};
+	struct fake *fake = fake_new(4, 4);
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 100ULL * 3600, 1000);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *text = NULL;
+
+		fake->view.gates[1].full_ns[EBB_LIMIT_BYTES] = FAKE_NOW_NS + (uint64_t)cases[i].full_after_ns;
+		text = render(fake, EBB_METRICS_TEXT);
+		if (value_of(text, "ebb_limit_bytes_available" GATE) != cases[i].available)
+			fail_msg("case %zu: %g", i, value_of(text, "ebb_limit_bytes_available" GATE));
+	}
+	/* the same word some time later: it fills while nobody looks */
+	fake->view.gates[1].full_ns[EBB_LIMIT_BYTES] = FAKE_NOW_NS + 10000000000;
+	for (int seconds = 0; seconds < 12; seconds++, fake_now_ns += 1000000000) {
+		_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+
+		assert_true(value_of(text, "ebb_limit_bytes_available" GATE) ==
+			    (seconds < 10 ? 100 * seconds : 1000));
+	}
+	fake_free(fake);
+}
+
+static void limits_by_hand_are_the_ones_that_are_shown(void **state)
+{
+	static const char rate[] = "ebb_limit_connects_rate" GATE, concurrent[] = "ebb_concurrent_limit" GATE,
+			  denied[] = "ebb_denied_total{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\","
+				     "cause=\"rate\",enforced=\"true\"}";
+	struct fake *fake = fake_new(4, 4);
+	struct ebb_policy *policy = &fake->view.policies[1];
+	_cleanup_free_ char *before = NULL, *during = NULL, *after = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1);
+	fake_pair(fake, 1, 1, 5);
+	policy->limits.concurrent = 8;
+	before = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(before, concurrent) == 8);
+	assert_false(has(before, rate));
+	assert_false(has(before, denied));
+
+	limit(&policy->by_hand, EBB_LIMIT_CONNECTS, 90, 1);
+	policy->by_hand.concurrent = 3;
+	policy->by_hand.given = 1U << EBB_LIMIT_CONNECTS | EBB_GIVEN_CONCURRENT;
+	policy->by_hand_until_ns = FAKE_NOW_NS + 60000000000;
+	during = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(during, concurrent) == 3);
+	assert_true(value_of(during, rate) == 0.025);
+	assert_true(value_of(during, denied) == 0);
+
+	fake_now_ns += 60000000000;
+	after = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(after, concurrent) == 8);
+	assert_false(has(after, rate));
+	assert_false(has(after, denied));
+	fake_free(fake);
+}
+
+static void each_gate_has_its_own_bucket(void **state)
+{
+	struct fake *fake = fake_new(8, 8);
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	fake_dst(fake, 1, "10.0.0.1", 1)->scope = EBB_SCOPE_WORKLOAD;
+	limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 1000ULL * 3600, 1000);
+	for (uint32_t i = 1; i <= 2; i++) {
+		struct ebb_gate *gate = &fake->view.gates[fake_pair(fake, i, 1, 4 + i)->gate];
+
+		gate->full_ns[EBB_LIMIT_BYTES] = FAKE_NOW_NS + i * 100000000;
+		gate->paced = 10 * i;
+	}
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_false(has(text, "ebb_limit_bytes_available" GATE));
+	assert_true(value_of(text,
+			     "ebb_limit_bytes_available{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}") ==
+		    900);
+	assert_true(value_of(text,
+			     "ebb_limit_bytes_available{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
+		    800);
+	assert_true(value_of(text,
+			     "ebb_paced_connections{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
+		    20);
+	fake_free(fake);
+}
+
 /* ---------------------------------------------------------------- about the agent -- */
 
 static void the_agent_tells_its_own_state(void **state)
@@ -841,8 +1147,8 @@ static void the_agent_tells_its_own_state(void **state)
 	assert_true(value_of(enforcing, "ebb_enforcement_active") == 1);
 
 	ebb_health_set(&fake->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, 1, "detached");
-	fake->agent.heartbeat_ns = 0;
-	fake->agent.started_ns = FAKE_NOW_NS - 3000000000ULL;
+	fake->view.agent->heartbeat_ns = 0;
+	fake->view.agent->started_ns = FAKE_NOW_NS - 3000000000ULL;
 	broken = render(fake, EBB_METRICS_TEXT);
 	assert_true(value_of(broken, "ebb_enforcement_active") == 0);
 	assert_true(value_of(broken, "ebb_lease_age_seconds") == 3);
@@ -898,6 +1204,13 @@ int main(void)
 		cmocka_unit_test(exactly_one_state_is_one),
 		cmocka_unit_test(a_gate_is_shown_where_it_is),
 		cmocka_unit_test(causes_that_can_refuse_are_always_there),
+		cmocka_unit_test(what_only_one_protocol_has_is_shown_only_there),
+		cmocka_unit_test(drops_are_shown_where_something_can_drop),
+		cmocka_unit_test(drops_are_told_by_cause_and_whether_they_were_real),
+		cmocka_unit_test(limits_are_shown_only_where_they_are_in_force),
+		cmocka_unit_test(what_is_available_is_within_the_burst),
+		cmocka_unit_test(limits_by_hand_are_the_ones_that_are_shown),
+		cmocka_unit_test(each_gate_has_its_own_bucket),
 		cmocka_unit_test(the_agent_tells_its_own_state),
 		cmocka_unit_test(the_document_names_every_family),
 	};

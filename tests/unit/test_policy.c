@@ -306,6 +306,7 @@ static void names_are_those_of_the_contract(void **state)
 					       "abandoned",   "cancelled", "reset",   "unanswered"};
 	static const char *const causes[] = {"override",  "fuse", "breaker",
 					     "half_open", "rate", "concurrency"};
+	static const char *const drops[] = {"bytes", "packets", "breaker"};
 	static const char *const scopes[] = {"node", "workload"};
 	static const char *const errors[] = {
 		"dst_table_full",  "pair_table_full", "endpoint_table_full", "slot_invalid",
@@ -323,6 +324,7 @@ static void names_are_those_of_the_contract(void **state)
 		{ebb_state_name, states, COUNT_OF(states), EBB_STATE_MAX},
 		{ebb_outcome_name, outcomes, COUNT_OF(outcomes), EBB_OUTCOME_MAX},
 		{ebb_cause_name, causes, COUNT_OF(causes), EBB_CAUSE_MAX},
+		{ebb_drop_name, drops, COUNT_OF(drops), EBB_DROP_MAX},
 		{ebb_scope_name, scopes, COUNT_OF(scopes), EBB_SCOPE_MAX},
 		{ebb_error_name, errors, COUNT_OF(errors), EBB_ERR_MAX},
 	};

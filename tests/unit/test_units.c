@@ -183,6 +183,45 @@ static void whole_numbers_end_where_their_type_ends(void **state)
 	}
 }
 
+static void decimals_are_taken_exactly_up_to_what_follows(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint64_t number, divisor;
+		const char *rest;
+	} cases[] = {
+		{"20/s", 0, 20, 1, "/s"},
+		{"2.5MB", 0, 25, 10, "MB"},
+		{"2.50MB", 0, 25, 10, "MB"},
+		{"2.0", 0, 2, 1, ""},
+		{"0.001", 0, 1, 1000, ""},
+		{"007", 0, 7, 1, ""},
+		{"1.2.3", 0, 12, 10, ".3"},
+		{"999999999999999999", 0, 999999999999999999, 1, ""},
+		{"1.00000000000000000000", 0, 1, 1, ""},
+		{"1000000000000000000", -ERANGE, 0, 0, NULL},
+		{"0.1234567890123456789", -ERANGE, 0, 0, NULL},
+		{"", -EINVAL, 0, 0, NULL},
+		{".5", -EINVAL, 0, 0, NULL},
+		{"5.", -EINVAL, 0, 0, NULL},
+		{"5.x", -EINVAL, 0, 0, NULL},
+		{"-1", -EINVAL, 0, 0, NULL},
+		{" 1", -EINVAL, 0, 0, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const char *text = cases[i].text;
+		uint64_t number = UNTOUCHED, divisor = UNTOUCHED;
+
+		assert_int_equal(ebb_take_decimal(&text, &number, &divisor), cases[i].r);
+		assert_int_equal(number, cases[i].r < 0 ? UNTOUCHED : cases[i].number);
+		assert_int_equal(divisor, cases[i].r < 0 ? UNTOUCHED : cases[i].divisor);
+		assert_string_equal(text, cases[i].r < 0 ? cases[i].text : cases[i].rest);
+	}
+}
+
 static void durations_are_shown_to_three_digits(void **state)
 {
 	static const struct {
@@ -247,14 +286,39 @@ static void counts_are_shown_to_three_digits(void **state)
 		assert_string_equal(ebb_format_count(cases[i].count, buffer, sizeof(buffer)), cases[i].text);
 }
 
+static void bytes_are_shown_in_powers_of_1000(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {
+		{0, "0B"},
+		{999, "999B"},
+		{1000, "1.00kB"},
+		{12345, "12.3kB"},
+		{999499, "999kB"},
+		{999500, "1.00MB"},
+		{4560000000, "4.56GB"},
+		{1000000000000, "1.00TB"},
+		{UINT64_MAX, "18.4EB"},
+	};
+	char buffer[EBB_FORMAT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_string_equal(ebb_format_bytes(cases[i].bytes, buffer, sizeof(buffer)), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_are_read_exactly_or_refused),
 		cmocka_unit_test(ratios_and_numbers_are_plain_decimals),
 		cmocka_unit_test(whole_numbers_end_where_their_type_ends),
+		cmocka_unit_test(decimals_are_taken_exactly_up_to_what_follows),
 		cmocka_unit_test(durations_are_shown_to_three_digits),
 		cmocka_unit_test(counts_are_shown_to_three_digits),
+		cmocka_unit_test(bytes_are_shown_in_powers_of_1000),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,7 @@
 #define COLLECT_NS	NS_PER_S
 #define ADOPT_NS	(300 * NS_PER_S)
 #define RESET_AGAIN_NS	NS_PER_S /* what was connecting when its breaker opened may be established since */
+#define LOCK_WAIT_NS	(5 * NS_PER_S)	/* for a command that writes policies */
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -71,6 +72,9 @@ struct agent {
 	int signal_fd;
 	int timer_fd;
 	bool stop;
+
+	uint32_t default_asks; /* EBB_ASK_* of what has no destination yet */
+	bool packets_failed;   /* told already that the packet program cannot be attached */
 
 	uint64_t tick_at_ns;  /* when the next tick is due */
 	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
@@ -212,14 +216,20 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
+	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
-	r = ebb_collector_run(a->collector, now);
+	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
+	if (r == -EBUSY) /* nothing is in a hurry here */
+		return;
+	if (r == 0)
+		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
 	else if (r > 0)
@@ -247,6 +257,28 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		ebb_sockets_want(a->sockets, what);
 }
 
+/* The program that sees every packet is attached only while some policy asks for it. */
+static void follow_policies(struct agent *a)
+{
+	uint32_t high = a->view->kernel->dst_high, asks = a->default_asks;
+	struct ebb_why why = {};
+
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
+		if (a->view->dsts[d].state == EBB_SLOT_LIVE)
+			asks |= a->view->policies[d].asks;
+	}
+	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
+		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
+		a->packets_failed = false;
+		return;
+	}
+	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(),
+		       "byte and packet limits are not in place: %s", why.text);
+	if (!a->packets_failed)
+		ebb_err("byte and packet limits are not in place, trying again each tick: %s", why.text);
+	a->packets_failed = true;
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -261,6 +293,7 @@ static int tick(struct agent *a)
 
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
+	follow_policies(a);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
@@ -413,15 +446,17 @@ static void write_policies(struct agent *a)
 	const struct ebb_agent_options *o = a->options;
 	struct ebb_policy policy = {
 		.mode = o->mode,
-		.scope = EBB_SCOPE_NODE,
+		.scope = o->scope,
 		.errno_code = o->errno_code,
 		.on_agent_loss = o->on_agent_loss,
 		.established = a->established,
-		.limits = {.concurrent = o->concurrent},
+		.limits = o->limits,
 	};
 	struct ebb_policy other;
 
 	ebb_policy_to_kernel(&o->breaker, &policy);
+	ebb_limits_summarize(&policy);
+	a->default_asks = policy.asks;
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
 		struct ebb_policy *place = &a->view->policies[d];
 
@@ -563,8 +598,12 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		.release = release_slot,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
+	_cleanup_close_ int lock = -1;
 	int r;
 
+	r = ebb_policies_lock(o->pin_dir, LOCK_WAIT_NS, &lock, why);
+	if (r < 0)
+		return r;
 	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
 	r = write_agent(a, took_over);
 	if (r < 0)

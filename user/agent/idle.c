@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limit.h"
+
 /* Each run looks at every eighth slot: at full tables that is under a millisecond. */
 #define STRIDE 8
 
@@ -64,10 +66,10 @@ void ebb_collector_free(struct ebb_collector *collector)
 	free(collector);
 }
 
-/* Everything that a connection, refused or not, makes grow. */
+/* Everything that a connection or a datagram, refused or not, makes grow. */
 static uint64_t pair_activity(const struct ebb_pair *pair)
 {
-	uint64_t sum = pair->attempts + pair->syn_sent + pair->adopted;
+	uint64_t sum = pair->attempts + pair->syn_sent + pair->sent_packets + pair->adopted;
 
 	for (int i = 0; i < EBB_OUTCOME_MAX; i++)
 		sum += pair->outcomes[i];
@@ -314,6 +316,8 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 	uint32_t epoch = dst->epoch + 1;
 
 	__atomic_store_n(&dst->epoch, epoch, __ATOMIC_SEQ_CST);
+	/* its time is over; the next owner is another destination */
+	ebb_limits_take_back(&view->policies[slot]);
 	clear_gate(view, slot);
 	memset(dst, 0, sizeof(*dst));
 	dst->epoch = epoch;
@@ -334,7 +338,23 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	return r < 0 ? r : 1;
 }
 
-/* A destination is idle when its pairs have gone, nothing is counted, and it is not just being met. */
+/*
+ * Limits given by hand end by themselves in the kernel; taking them back afterwards saves it
+ * the look.
+ */
+static void end_by_hand(const struct ebb_view *view, uint32_t slot, uint64_t now_ns)
+{
+	struct ebb_policy *policy = &view->policies[slot];
+
+	if (policy->by_hand.given && !ebb_limits_by_hand(policy, now_ns))
+		ebb_limits_take_back(policy);
+}
+
+/*
+ * A destination is idle when its pairs have gone, nothing is counted, nothing stands by hand, and
+ * it is not just being met. Its pairs may go while a limit stands by hand: the bucket of one
+ * that was idle is full anyhow, and a limit may stand for months while pods come and go.
+ */
 static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	const struct ebb_view *view = c->view;
@@ -346,11 +366,12 @@ static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return finish_dst(c, slot, now_ns);
 	if (dst->state != EBB_SLOT_LIVE)
 		return 0;
+	end_by_hand(view, slot, now_ns);
 	idle = is_idle(c, w, dst->epoch, dst_activity(view, slot), now_ns);
 	/* signed: it may have been met after now was read */
 	if (!idle || (int64_t)(now_ns - dst->created_ns) < (int64_t)c->idle_ns ||
-	    view->policies[slot].override_state || !gate_is_quiet(view, slot) || is_referenced(c, slot) ||
-	    has_pair(view, slot, dst->epoch))
+	    view->policies[slot].override_state || view->policies[slot].by_hand.given ||
+	    !gate_is_quiet(view, slot) || is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
 		return 0;
 	return retire_dst(c, slot, now_ns);
 }

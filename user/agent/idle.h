@@ -10,7 +10,7 @@
  *
  * A slot is idle when its counters did not move for the given time, no
  * connection is open, its breaker is closed and not in backoff, and no override
- * stands. Who held its index before it retired goes on using it, and is seen to.
+ * or limit given by hand stands. Who held its index before it retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
  */
@@ -40,7 +40,8 @@ int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struc
 void ebb_collector_free(struct ebb_collector *collector);
 
 /*
- * One pass over an eighth of the slots; call it about once a second. Returns the
+ * One pass over an eighth of the slots; call it about once a second, with the lock of those
+ * who write policies held. Returns the
  * number of slots that became free, or a negative errno of an operation (the
  * slot stays as it is and is tried again).
  */

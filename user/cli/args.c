@@ -361,23 +361,41 @@ void ebb_help_command(FILE *out, const struct ebb_command *command)
 	}
 }
 
-void ebb_help_overview(FILE *out, const struct ebb_command *commands)
+/* A line for each command; with @word only for those whose names begin with it. */
+static void help_rows(FILE *out, const struct ebb_command *commands, const char *word)
 {
-	size_t column = 0;
+	size_t column = 0, length = strlen(word);
 
-	(void)fputs("ebb: a circuit breaker for the outgoing connections of this node\n\n"
-		    "Usage: ebb COMMAND [OPTION...]\n\nCommands:\n",
-		    out);
 	for (const struct ebb_command *c = commands; c->name; c++) {
-		if (strlen(c->name) + 5 > column)
+		if (strncmp(c->name, word, length) == 0 && strlen(c->name) + 5 > column)
 			column = strlen(c->name) + 5;
 	}
 	for (const struct ebb_command *c = commands; c->name; c++) {
 		char term[64];
 
+		if (strncmp(c->name, word, length) != 0)
+			continue;
 		(void)snprintf(term, sizeof(term), "  %s", c->name);
 		ebb_help_term(out, column, term, c->summary);
 	}
+}
+
+static void help_group(FILE *out, const struct ebb_command *commands, const char *word)
+{
+	char prefix[SHOWN_MAX];
+
+	(void)snprintf(prefix, sizeof(prefix), "%s ", word);
+	(void)fprintf(out, "Usage: ebb %s COMMAND [OPTION...]\n\nCommands:\n", word);
+	help_rows(out, commands, prefix);
+	(void)fprintf(out, "\n'ebb %s COMMAND --help' tells the options of one.\n", word);
+}
+
+void ebb_help_overview(FILE *out, const struct ebb_command *commands)
+{
+	(void)fputs("ebb: a circuit breaker for the outgoing connections of this node\n\n"
+		    "Usage: ebb COMMAND [OPTION...]\n\nCommands:\n",
+		    out);
+	help_rows(out, commands, "");
 	(void)fputc('\n', out);
 	ebb_help_text(out, 0,
 		      "'ebb COMMAND --help' tells the options of one command, 'ebb --version' the version.\n\n"
@@ -387,29 +405,73 @@ void ebb_help_overview(FILE *out, const struct ebb_command *commands)
 
 /* --------------------------------------------------------------- main -- */
 
-static const struct ebb_command *find_command(const struct ebb_command *commands, const char *name)
+/* The first word of a command's name, which has one or two: "list", "limit set". */
+static void first_word(const char *name, char *buffer, size_t size)
+{
+	(void)snprintf(buffer, size, "%.*s", (int)strcspn(name, " "), name);
+}
+
+/* How many of the @count @words are the name; 0: it is another. */
+static int words_of_name(const char *name, int count, char **words)
+{
+	size_t length = strcspn(name, " ");
+
+	if (count < 1 || strlen(words[0]) != length || strncmp(words[0], name, length) != 0)
+		return 0;
+	if (name[length] == '\0')
+		return 1;
+	return count > 1 && strcmp(words[1], name + length + 1) == 0 ? 2 : 0;
+}
+
+static const struct ebb_command *find_command(const struct ebb_command *commands, int count, char **words,
+					      int *ret_used)
 {
 	for (; commands->name; commands++) {
-		if (strcmp(commands->name, name) == 0)
+		*ret_used = words_of_name(commands->name, count, words);
+		if (*ret_used)
 			return commands;
 	}
 	return NULL;
 }
 
-static enum ebb_exit unknown_command(const struct ebb_command *commands, const char *name)
+/* "'ebb limit set', 'ebb limit clear'": the commands whose names begin with @word. False: there is none. */
+static bool list_group(const struct ebb_command *commands, const char *word, char *buffer, size_t size)
 {
-	char shown[4 * SHOWN_MAX];
-	const char *best = NULL;
+	size_t used = 0, length = strlen(word);
+
+	for (; commands->name; commands++) {
+		if (strncmp(commands->name, word, length) != 0 || commands->name[length] != ' ')
+			continue;
+		used += (size_t)snprintf(buffer + used, size - used, "%s'ebb %s'", used ? ", " : "",
+					 commands->name);
+		if (used >= size)
+			break;
+	}
+	return used > 0;
+}
+
+static enum ebb_exit unknown_command(const struct ebb_command *commands, int count, char **words)
+{
+	char shown[4 * SHOWN_MAX], first[SHOWN_MAX], best[SHOWN_MAX] = "", group[256];
 	size_t best_distance = SIZE_MAX, distance;
 
+	if (list_group(commands, words[0], group, sizeof(group))) {
+		if (count > 1 && words[1][0] != '-')
+			(void)fprintf(stderr, "ebb %s: there is no '%s': %s\n", words[0],
+				      ebb_text_escape(words[1], shown, SHOWN_MAX), group);
+		else
+			(void)fprintf(stderr, "ebb %s: a command is missing: %s\n", words[0], group);
+		return EBB_EXIT_USAGE;
+	}
 	for (const struct ebb_command *c = commands; c->name; c++) {
-		if (ebb_text_like(name, c->name, &distance) && distance < best_distance) {
-			best = c->name;
+		first_word(c->name, first, sizeof(first));
+		if (ebb_text_like(words[0], first, &distance) && distance < best_distance) {
+			(void)snprintf(best, sizeof(best), "%s", first);
 			best_distance = distance;
 		}
 	}
-	(void)ebb_text_escape(name, shown, SHOWN_MAX);
-	if (best)
+	(void)ebb_text_escape(words[0], shown, SHOWN_MAX);
+	if (best[0])
 		(void)fprintf(stderr, "ebb: there is no command '%s': did you mean 'ebb %s'?\n", shown, best);
 	else
 		(void)fprintf(stderr, "ebb: there is no command '%s': see 'ebb --help'\n", shown);
@@ -428,17 +490,30 @@ static enum ebb_exit finish_output(enum ebb_exit code, const char *command)
 	return code == EBB_EXIT_DONE ? EBB_EXIT_FAILED : code;
 }
 
-static enum ebb_exit help(const struct ebb_command *commands, const char *name)
+/* Of the command that @words name, of all that begin with one word, or of everything. */
+static enum ebb_exit help(const struct ebb_command *commands, int count, char **words)
 {
-	const struct ebb_command *command = name ? find_command(commands, name) : NULL;
+	const struct ebb_command *command;
+	char group[256];
+	int used;
 
-	if (name && !command)
-		return unknown_command(commands, name);
+	if (count < 1) {
+		ebb_help_overview(stdout, commands);
+		return finish_output(EBB_EXIT_DONE, "help");
+	}
+	command = find_command(commands, count, words, &used);
 	if (command)
 		ebb_help_command(stdout, command);
+	else if (count == 1 && list_group(commands, words[0], group, sizeof(group)))
+		help_group(stdout, commands, words[0]);
 	else
-		ebb_help_overview(stdout, commands);
+		return unknown_command(commands, count, words);
 	return finish_output(EBB_EXIT_DONE, "help");
+}
+
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **argv)
@@ -447,14 +522,14 @@ enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **
 	struct ebb_args *args = NULL;
 	struct ebb_why why = {};
 	enum ebb_exit code;
-	int r;
+	int used, r;
 
 	if (argc < 2) {
 		ebb_help_overview(stderr, commands);
 		return EBB_EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
-		return help(commands, argc > 2 ? argv[2] : NULL);
+	if (asks_for_help(argv[1]) || strcmp(argv[1], "help") == 0)
+		return help(commands, argc - 2, argv + 2);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0 ||
 	    strcmp(argv[1], "version") == 0) {
 		(void)printf("ebb " EBB_VERSION " (maps version %d)\n", EBB_ABI_VERSION);
@@ -465,13 +540,15 @@ enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **
 			      "ebb: a command comes first: ebb COMMAND [OPTION...]; see 'ebb --help'\n");
 		return EBB_EXIT_USAGE;
 	}
-	command = find_command(commands, argv[1]);
+	command = find_command(commands, argc - 1, argv + 1, &used);
+	if (!command && argc == 3 && asks_for_help(argv[2]))
+		return help(commands, 1, argv + 1);
 	if (!command)
-		return unknown_command(commands, argv[1]);
+		return unknown_command(commands, argc - 1, argv + 1);
 
-	r = ebb_args_parse(command, argc - 2, argv + 2, &args, &why);
+	r = ebb_args_parse(command, argc - 1 - used, argv + 1 + used, &args, &why);
 	if (r == -ECANCELED)
-		return help(commands, command->name);
+		return help(commands, used, argv + 1);
 	if (r < 0) {
 		(void)fprintf(stderr, "ebb %s: %s\n", command->name, why.text);
 		return r == -EINVAL ? EBB_EXIT_USAGE : EBB_EXIT_FAILED;

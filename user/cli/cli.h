@@ -48,7 +48,7 @@ struct ebb_option {
 struct ebb_args; /* parsed options and positional arguments */
 
 struct ebb_command {
-	const char *name;
+	const char *name;		  /* one word, or two: "limit set" */
 	const char *positional;		  /* "DEST", "VERB [DEST]": a word each; NULL: takes none */
 	const char *summary;		  /* one line */
 	const char *details;		  /* for its own --help, see ebb_help_text(); may be NULL */
@@ -95,9 +95,13 @@ enum ebb_exit ebb_cmd_list(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_show(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_watch(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_doctor(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_limit_set(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_limit_clear(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_detach(const struct ebb_args *args);
 
-/* The keys of --breaker, from their table. */
+/* From their tables: the keys of --breaker, how limits are written, and both. */
 void ebb_help_breaker_keys(FILE *out);
+void ebb_help_limits(FILE *out);
+void ebb_help_run(FILE *out);
 
 #endif /* EBB_CLI_CLI_H */

@@ -8,7 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "lib/text.h"
+#include "lib/units.h"
 
 #define NS_PER_S    1000000000ULL
 #define MESSAGE_MAX 1024
@@ -55,6 +57,10 @@ enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json)
 {
 	const char *output = ebb_args_get(args, "output");
 
+	if (!output) {
+		*ret_json = false;
+		return EBB_EXIT_DONE;
+	}
 	if (strcmp(output, "json") != 0 && strcmp(output, "text") != 0)
 		return ebb_fail_option(args, "output", "'%s' is no format: text or json", output);
 	*ret_json = strcmp(output, "json") == 0;
@@ -89,6 +95,12 @@ size_t ebb_terminal_columns(void)
 
 enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *ret_session)
 {
+	return ebb_session_open_as(args, EBB_MAPS_READ, ret_session);
+}
+
+enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_access access,
+				  struct ebb_session *ret_session)
+{
 	struct ebb_session session = {};
 	struct ebb_why why = {};
 	enum ebb_exit code;
@@ -97,7 +109,7 @@ enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *
 	code = ebb_output_format(args, &session.json);
 	if (code != EBB_EXIT_DONE)
 		return code;
-	r = ebb_maps_open(ebb_args_get(args, "pin"), EBB_MAPS_READ, &session.maps, &why);
+	r = ebb_maps_open(ebb_args_get(args, "pin"), access, &session.maps, &why);
 	if (r < 0)
 		return ebb_fail(args, ebb_exit_from(r), "%s", why.text);
 	r = ebb_cgroup_names_new(&session.look.names);
@@ -130,6 +142,21 @@ enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root)
 	if (r < 0 || fputc('\n', stdout) == EOF)
 		return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output");
 	return EBB_EXIT_DONE;
+}
+
+uint32_t ebb_operator_uid(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/loginuid", "re");
+	char line[16] = "";
+	uint32_t uid;
+
+	/* (uid_t)-1: nobody logged in, as in a container or a service */
+	if (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (ebb_parse_u32(line, &uid) == 0 && uid != UINT32_MAX)
+			return uid;
+	}
+	return getuid();
 }
 
 /* -------------------------------------------------------------- agent -- */
@@ -198,6 +225,19 @@ json_t *ebb_json_seconds(uint64_t ns)
 json_t *ebb_json_count(uint64_t count)
 {
 	return json_integer((json_int_t)count);
+}
+
+json_t *ebb_json_counts(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index))
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (json_object_set_new(object, name(i), ebb_json_count(counts[i])) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
 }
 
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns)

@@ -49,7 +49,7 @@ enum ebb_exit ebb_fail(const struct ebb_args *args, enum ebb_exit code, const ch
 enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Checks --output. EBB_EXIT_DONE, or the error was told. */
+/* Checks --output, where the command has it. EBB_EXIT_DONE, or the error was told. */
 enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json);
 
 /*
@@ -57,6 +57,9 @@ enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json);
  * the error was told and there is nothing to close.
  */
 enum ebb_exit ebb_session_open(const struct ebb_args *args, struct ebb_session *ret_session);
+/* The same for a command that writes, too. */
+enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_access access,
+				  struct ebb_session *ret_session);
 /* Looks again: clocks and links. */
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
 void ebb_session_close(struct ebb_session *session);
@@ -69,6 +72,9 @@ enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
 
 /* What --flags of 'ebb run' say. -EINVAL and a reason that names the flag. */
 int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_options, struct ebb_why *why);
+
+/* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
+uint32_t ebb_operator_uid(void);
 
 /* -------------------------------------------------------------- agent -- */
 
@@ -97,6 +103,8 @@ uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns);
 
 json_t *ebb_json_seconds(uint64_t ns);
 json_t *ebb_json_count(uint64_t count);
+/* An object: @counts under their names. NULL: out of memory. */
+json_t *ebb_json_counts(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index));
 /* Unix time in seconds of a monotonic time; null for 0, which means never or unknown. */
 json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/render.h"
+#include "cli/traffic.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/units.h"
@@ -50,6 +51,22 @@ static double key_denied(const struct ebb_gate_row *row)
 	return (double)row->sums.denied + (double)row->sums.would_deny;
 }
 
+static double key_sent(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.traffic.sent_bytes;
+}
+
+static double key_recv(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.traffic.received_bytes;
+}
+
+static double key_dropped(const struct ebb_gate_row *row)
+{
+	return (double)ebb_traffic_dropped(&row->sums.traffic) +
+	       (double)ebb_traffic_would_drop(&row->sums.traffic);
+}
+
 static double key_p50(const struct ebb_gate_row *row)
 {
 	return (double)row->connect.p50;
@@ -80,6 +97,9 @@ static const struct sort_key sort_keys[] = {
 	{"failed", key_failed},
 	{"window", ebb_window_share},
 	{"denied", key_denied},
+	{"sent", key_sent},
+	{"recv", key_recv},
+	{"dropped", key_dropped},
 	{"p50", key_p50},
 	{"p99", key_p99},
 	{"rtt", key_rtt},
@@ -200,9 +220,11 @@ static const struct ebb_column columns[] = {
 	{"SINCE", EBB_ALIGN_RIGHT, false, 3},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 2},
 	{"CONNECTS", EBB_ALIGN_RIGHT, false, 1},   {"FAILED", EBB_ALIGN_RIGHT, false, 0},
 	{"WINDOW", EBB_ALIGN_RIGHT, false, 5},	   {"DENIED", EBB_ALIGN_RIGHT, false, 0},
-	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 7},
-	{"P95", EBB_ALIGN_RIGHT, false, 9},	   {"P99", EBB_ALIGN_RIGHT, false, 6},
-	{"RTT", EBB_ALIGN_RIGHT, false, 8},	   {"LIMIT", EBB_ALIGN_RIGHT, true, 10},
+	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"SENT", EBB_ALIGN_RIGHT, true, 6},
+	{"RECV", EBB_ALIGN_RIGHT, true, 7},	   {"DROPPED", EBB_ALIGN_RIGHT, true, 0},
+	{"WOULD DROP", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 9},
+	{"P95", EBB_ALIGN_RIGHT, false, 11},	   {"P99", EBB_ALIGN_RIGHT, false, 8},
+	{"RTT", EBB_ALIGN_RIGHT, false, 10},	   {"LIMITS", EBB_ALIGN_LEFT, true, 12},
 };
 
 static void time_cell(struct ebb_table *table, const struct ebb_times *times, uint64_t ns)
@@ -224,8 +246,8 @@ static void count_cell(struct ebb_table *table, uint64_t count)
 
 static void row_cells(struct ebb_table *table, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
+	char text[EBB_FORMAT_MAX], limits[EBB_LIMITS_CELL_MAX];
 	double share = ebb_window_share(row);
-	char text[EBB_FORMAT_MAX];
 
 	ebb_table_cell(table, "%s", row->name);
 	ebb_table_cell(table, "%s", row->workload ? row->workload : "-");
@@ -246,15 +268,15 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 			       (uint64_t)row->memory.window_ok + row->memory.window_failed);
 	count_cell(table, row->sums.denied);
 	count_cell(table, row->sums.would_deny);
+	ebb_bytes_cell(table, row->sums.traffic.sent_bytes);
+	ebb_bytes_cell(table, row->sums.traffic.received_bytes);
+	count_cell(table, ebb_traffic_dropped(&row->sums.traffic));
+	count_cell(table, ebb_traffic_would_drop(&row->sums.traffic));
 	time_cell(table, &row->connect, row->connect.p50);
 	time_cell(table, &row->connect, row->connect.p95);
 	time_cell(table, &row->connect, row->connect.p99);
 	time_cell(table, &row->rtt, row->rtt.p50);
-	if (row->policy.limits.concurrent)
-		ebb_table_cell(table, "%" PRIu64 "/%u", (uint64_t)row->kernel.in_use,
-			       row->policy.limits.concurrent);
-	else
-		ebb_table_cell(table, "-");
+	ebb_table_cell(table, "%s", ebb_limits_cell(look, row, limits, sizeof(limits)));
 }
 
 int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
@@ -289,12 +311,14 @@ static json_t *workload_json(const struct ebb_gate_row *row)
 	return row->workload ? json_string(row->workload) : json_null();
 }
 
-json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
+static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	double share = ebb_window_share(row);
+	struct ebb_limits limits;
 
+	ebb_gate_limits(look, row, &limits);
 	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
-			 "s:{s:o, s:o}}",
+			 "s:{s:o, s:o}, s:o}",
 			 "destination", row->name, "workload", workload_json(row), "scope",
 			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->policy.mode), "state",
 			 ebb_gate_state_name(row), "refuses", ebb_gate_refuses(row), "since_timestamp",
@@ -308,8 +332,21 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 			 share < 0 ? json_null() : json_real(share), "connect_seconds",
 			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
 			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
-			 row->policy.limits.concurrent ? json_integer(row->policy.limits.concurrent)
-						       : json_null());
+			 limits.concurrent ? json_integer(limits.concurrent) : json_null(), "limits",
+			 ebb_limits_json(look, row));
+}
+
+json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
+{
+	json_t *gate = state_json(look, row);
+
+	/* a failed set leaves its trace: the object is freed */
+	if (json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
+	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0) {
+		json_decref(gate);
+		return NULL;
+	}
+	return gate;
 }
 
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)

@@ -46,6 +46,25 @@ json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
 			      size_t size);
 
+/* ------------------------------------------------------------ limits -- */
+
+/* What holds at a gate now; ret_limits->given: what of it an operator gave. */
+void ebb_gate_limits(const struct ebb_look *look, const struct ebb_gate_row *row,
+		     struct ebb_limits *ret_limits);
+
+#define EBB_LIMITS_CELL_MAX 160
+
+/* "bytes=10MB/s* concurrent=3/64"; a star: by hand; "-": no limit. Returns @buffer. */
+const char *ebb_limits_cell(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
+			    size_t size);
+/* The table of 'show'; nothing where there is no limit. */
+int ebb_limits_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row);
+/* One line after a change. */
+void ebb_limits_say(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row);
+/* What holds at a gate; what is configured for its destination. */
+json_t *ebb_limits_json(const struct ebb_look *look, const struct ebb_gate_row *row);
+json_t *ebb_limits_configured_json(const struct ebb_policy *policy);
+
 /* -------------------------------------------------------------- watch -- */
 
 struct ebb_watch;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/common.h"
+#include "core/limit.h"
 #include "lib/log.h"
 #include "lib/units.h"
 
@@ -23,6 +24,8 @@ enum setting_kind {
 	SETTING_CHOICE,	  /* uint32_t: index in .choices */
 	SETTING_COUNT,	  /* uint32_t from .min to .max */
 	SETTING_DURATION, /* uint64_t, ns, from .min to .max */
+	SETTING_LIMIT,	  /* struct ebb_limit of kind .min */
+	SETTING_CAP,	  /* uint32_t, none is 0 */
 };
 
 struct setting {
@@ -36,6 +39,7 @@ struct setting {
 
 static const char *const modes[] = {"observe", "enforce", NULL}; /* enum ebb_mode */
 static const char *const losses[] = {"release", "hold", NULL};	 /* enum ebb_on_agent_loss */
+static const char *const scopes[] = {"node", "workload", NULL};	 /* enum ebb_scope */
 static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm", NULL};
 
 static const char *const schedulings[] = {"rr", "other", NULL}; /* enum ebb_scheduling */
@@ -51,10 +55,16 @@ static const struct setting settings[] = {
 	 "econnrefused, ehostunreach, etimedout or eperm"},
 	{"scheduling", SETTING_CHOICE, OFFSET(scheduling), schedulings, 0, 0, "rr or other"},
 	{"on-agent-loss", SETTING_CHOICE, OFFSET(on_agent_loss), losses, 0, 0, "release or hold"},
-	{"concurrent", SETTING_COUNT, OFFSET(concurrent), NULL, 0, UINT32_MAX,
-	 "a whole number, 0 for no limit"},
 	{"adopt", SETTING_CHOICE, OFFSET(adopt), switches, 0, 0, "on or off"},
 	{"established", SETTING_CHOICE, OFFSET(established), fates, 0, 0, "keep, drop or reset"},
+	{"scope", SETTING_CHOICE, OFFSET(scope), scopes, 0, 0, "node or workload"},
+	{"bytes", SETTING_LIMIT, OFFSET(limits.bucket[EBB_LIMIT_BYTES]), NULL, EBB_LIMIT_BYTES, 0, NULL},
+	{"packets", SETTING_LIMIT, OFFSET(limits.bucket[EBB_LIMIT_PACKETS]), NULL, EBB_LIMIT_PACKETS, 0,
+	 NULL},
+	{"connects", SETTING_LIMIT, OFFSET(limits.bucket[EBB_LIMIT_CONNECTS]), NULL, EBB_LIMIT_CONNECTS, 0,
+	 NULL},
+	{"concurrent", SETTING_CAP, OFFSET(limits.concurrent), NULL, 0, UINT32_MAX,
+	 "a whole number, or none"},
 	{"destinations", SETTING_COUNT, OFFSET(destinations), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"pairs", SETTING_COUNT, OFFSET(pairs), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
 	{"endpoints", SETTING_COUNT, OFFSET(endpoints), NULL, 1, CAPACITY_MAX, "1 to 1048576"},
@@ -74,6 +84,8 @@ static int apply_setting(const struct setting *s, const char *text, struct ebb_a
 			 struct ebb_why *why)
 {
 	char *target = (char *)options + s->offset;
+	struct ebb_why inner = {};
+	struct ebb_limit limit;
 	uint32_t count;
 	uint64_t ns;
 
@@ -86,6 +98,16 @@ static int apply_setting(const struct setting *s, const char *text, struct ebb_a
 			}
 		}
 		break;
+	case SETTING_LIMIT:
+		if (ebb_limit_parse(text, (uint32_t)s->min, &limit, &inner) < 0)
+			return wrong_value(why, s->option, text, inner.text);
+		memcpy(target, &limit, sizeof(limit));
+		return 0;
+	case SETTING_CAP:
+		if (ebb_limit_parse_concurrent(text, &count) < 0)
+			break;
+		memcpy(target, &count, sizeof(count));
+		return 0;
 	case SETTING_COUNT:
 		if (ebb_parse_u32(text, &count) < 0 || count < s->min || count > s->max)
 			break;
@@ -212,6 +234,13 @@ enum ebb_exit ebb_cmd_run(const struct ebb_args *args)
 	if (r < 0)
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", why.text);
 	return EBB_EXIT_DONE;
+}
+
+void ebb_help_run(FILE *out)
+{
+	ebb_help_limits(out);
+	(void)fputc('\n', out);
+	ebb_help_breaker_keys(out);
 }
 
 void ebb_help_breaker_keys(FILE *out)

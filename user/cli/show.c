@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/render.h"
+#include "cli/traffic.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/text.h"
@@ -259,11 +260,6 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 	ebb_table_cell(table, "%s",
 		       p->on_agent_loss == EBB_LOSS_HOLD ? "hold: verdicts go on after its lease"
 							 : "release: nothing is refused after its lease");
-	ebb_table_cell(table, "concurrent");
-	if (p->limits.concurrent)
-		ebb_table_cell(table, "%u connections, open and opening", p->limits.concurrent);
-	else
-		ebb_table_cell(table, "no limit");
 }
 
 static int settings_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
@@ -335,7 +331,7 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 
 static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
-	char sentence[SENTENCE_MAX];
+	char sentence[SENTENCE_MAX], limits[EBB_LIMITS_CELL_MAX];
 	struct ebb_table *table;
 	double share = ebb_window_share(row);
 	int r;
@@ -359,38 +355,20 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 		ebb_table_cell(table, "trips");
 		ebb_table_cell(table, "%u in a row: each opens for longer", row->memory.trips);
 	}
-	if (row->policy.limits.concurrent) {
-		ebb_table_cell(table, "in use");
-		ebb_table_cell(table, "%" PRIu64 " of %u connections", (uint64_t)row->kernel.in_use,
-			       row->policy.limits.concurrent);
+	if (strcmp(ebb_limits_cell(look, row, limits, sizeof(limits)), "-") == 0) {
+		ebb_table_cell(table, "limits");
+		ebb_table_cell(table, "none");
+	}
+	if (row->kernel.paced) {
+		ebb_table_cell(table, "paced");
+		ebb_table_cell(table, "%" PRIu64 " connections now", (uint64_t)row->kernel.paced);
 	}
 	(void)fputc('\n', out);
 	r = ebb_table_print(table, out, 2, 0);
 	ebb_table_free(table);
+	if (r == 0)
+		r = ebb_limits_text(out, look, row);
 	return r < 0 ? r : transitions_text(out, look, row);
-}
-
-/* Calls @visit with a copy of every pair of @row's destination; stops at an error. */
-static int each_pair(const struct ebb_look *look, const struct ebb_gate_row *row,
-		     int (*visit)(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata),
-		     void *userdata)
-{
-	const struct ebb_view *view = look->view;
-	int r;
-
-	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
-		struct ebb_pair pair;
-
-		memcpy(&pair, &view->pairs[i], sizeof(pair));
-		if (pair.dst != row->dst || pair.dst_epoch != row->dst_epoch)
-			continue;
-		if (pair.state != EBB_SLOT_LIVE && i != EBB_SLOT_OTHER)
-			continue;
-		r = visit(look, &pair, userdata);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 static int pair_cells(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata)
@@ -432,7 +410,7 @@ static int workloads_text(FILE *out, const struct ebb_look *look, const struct e
 	if (r < 0)
 		return r;
 	(void)fputs("\n  workloads\n", out);
-	r = each_pair(look, row, pair_cells, table);
+	r = ebb_each_pair(look, row, pair_cells, table);
 	if (r == 0)
 		r = ebb_table_print(table, out, 4, 0);
 	ebb_table_free(table);
@@ -486,6 +464,8 @@ int ebb_show_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_
 	if (r == 0)
 		r = workloads_text(out, look, &rows[0]);
 	if (r == 0)
+		r = ebb_traffic_text(out, look, &rows[0]);
+	if (r == 0)
 		r = times_text(out, &rows[0]);
 	return r < 0 ? r : settings_text(out, look, &rows[0]);
 }
@@ -510,7 +490,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 		if (p->count_mask & (1U << o))
 			count = append(count, json_string(ebb_outcome_name(o)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "mode",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "mode",
 			 ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
 			 (json_int_t)ebb_arm_failures(row->arm), "open_for_seconds",
@@ -520,7 +500,8 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 "probes", (json_int_t)p->probes, "close_after", (json_int_t)p->close_after,
 			 "reopen_after", (json_int_t)p->reopen_after, "probe_lease_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(p->probe_lease_ticks)), "concurrent",
-			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null());
+			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null(), "limits",
+			 ebb_limits_configured_json(p));
 }
 
 static json_t *transitions_json(const struct ebb_look *look, const struct ebb_gate_row *row)
@@ -554,38 +535,27 @@ static json_t *full_gate_json(const struct ebb_look *look, const struct ebb_gate
 	return gate;
 }
 
-static json_t *counts_json(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index))
-{
-	json_t *object = json_object();
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (json_object_set_new(object, name(i), ebb_json_count(counts[i])) < 0) {
-			json_decref(object);
-			return NULL;
-		}
-	}
-	return object;
-}
-
 static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata)
 {
 	struct ebb_sums sums = {};
 
 	ebb_sums_add(&sums, pair, 0);
 	return json_array_append_new(userdata,
-				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
+				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
 					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
 							      : EBB_NAME_OTHER,
 					       "workload_id", (json_int_t)pair->workload, "active",
 					       ebb_json_count(sums.active), "attempts",
 					       ebb_json_count(sums.attempts), "local",
 					       ebb_json_count(sums.local), "outcomes",
-					       counts_json(sums.outcomes, EBB_OUTCOME_MAX, ebb_outcome_name),
+					       ebb_json_counts(sums.outcomes, EBB_OUTCOME_MAX,
+							       ebb_outcome_name),
 					       "denied",
-					       counts_json(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name),
+					       ebb_json_counts(sums.denied_by, EBB_CAUSE_MAX, ebb_cause_name),
 					       "would_deny",
-					       counts_json(sums.would_deny_by, EBB_CAUSE_MAX,
-							   ebb_cause_name)));
+					       ebb_json_counts(sums.would_deny_by, EBB_CAUSE_MAX,
+							       ebb_cause_name),
+					       "traffic", ebb_traffic_json(&sums.traffic)));
 }
 
 json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count)
@@ -594,7 +564,7 @@ json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 
 	for (size_t i = 0; i < count && gates; i++)
 		gates = append(gates, full_gate_json(look, &rows[i]));
-	if (each_pair(look, &rows[0], append_pair_json, workloads) < 0) {
+	if (ebb_each_pair(look, &rows[0], append_pair_json, workloads) < 0) {
 		json_decref(workloads);
 		workloads = NULL;
 	}

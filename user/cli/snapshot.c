@@ -166,8 +166,47 @@ double ebb_window_share(const struct ebb_gate_row *row)
 
 /* -------------------------------------------------------------- counts -- */
 
+static struct ebb_traffic traffic_of(const struct ebb_pair *pair)
+{
+	struct ebb_traffic traffic = {
+		.sent_bytes = pair->sent_bytes,
+		.received_bytes = pair->received_bytes,
+		.sent_datagrams = pair->sent_packets,
+		.retransmits = pair->retransmits,
+		.adopted = pair->adopted,
+		.reset = pair->reset,
+	};
+
+	for (int d = 0; d < EBB_DROP_MAX; d++) {
+		traffic.dropped_bytes[d] = pair->dropped_bytes[d];
+		traffic.dropped_packets[d] = pair->dropped_packets[d];
+		traffic.would_drop_bytes[d] = pair->would_drop_bytes[d];
+		traffic.would_drop_packets[d] = pair->would_drop_packets[d];
+	}
+	return traffic;
+}
+
+void ebb_traffic_add(struct ebb_traffic *io_traffic, const struct ebb_traffic *more)
+{
+	io_traffic->sent_bytes += more->sent_bytes;
+	io_traffic->received_bytes += more->received_bytes;
+	io_traffic->sent_datagrams += more->sent_datagrams;
+	io_traffic->retransmits += more->retransmits;
+	io_traffic->adopted += more->adopted;
+	io_traffic->reset += more->reset;
+	for (int d = 0; d < EBB_DROP_MAX; d++) {
+		io_traffic->dropped_bytes[d] += more->dropped_bytes[d];
+		io_traffic->dropped_packets[d] += more->dropped_packets[d];
+		io_traffic->would_drop_bytes[d] += more->would_drop_bytes[d];
+		io_traffic->would_drop_packets[d] += more->would_drop_packets[d];
+	}
+}
+
 void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_t count_mask)
 {
+	struct ebb_traffic traffic = traffic_of(pair);
+
+	ebb_traffic_add(&io_sums->traffic, &traffic);
 	/* a gauge that went below zero while it was read is none */
 	io_sums->active += pair->active > INT64_MAX ? 0 : pair->active;
 	io_sums->attempts += pair->attempts;
@@ -250,7 +289,7 @@ static uint32_t slots_used(uint32_t high, uint32_t max)
 /* Slot 0 is ~other: nobody has to take it before it counts. */
 static bool is_used(uint32_t slot, const struct ebb_pair *pair)
 {
-	uint64_t counted = pair->attempts;
+	uint64_t counted = pair->attempts + pair->adopted + pair->sent_packets;
 
 	if (slot != EBB_SLOT_OTHER)
 		return pair->state == EBB_SLOT_LIVE; /* one that is being taken back may have a successor */
@@ -345,6 +384,28 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 	if (t.snapshot.count > 0)
 		qsort(t.snapshot.rows, t.snapshot.count, sizeof(t.snapshot.rows[0]), by_name);
 	*ret_snapshot = t.snapshot;
+	return 0;
+}
+
+int ebb_each_pair(const struct ebb_look *look, const struct ebb_gate_row *row,
+		  int (*visit)(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata),
+		  void *userdata)
+{
+	const struct ebb_view *view = look->view;
+	int r;
+
+	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
+		struct ebb_pair pair;
+
+		memcpy(&pair, &view->pairs[i], sizeof(pair));
+		if (pair.dst != row->dst || pair.dst_epoch != row->dst_epoch)
+			continue;
+		if (pair.state != EBB_SLOT_LIVE && i != EBB_SLOT_OTHER)
+			continue;
+		r = visit(look, &pair, userdata);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

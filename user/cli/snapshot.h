@@ -23,6 +23,16 @@ enum ebb_since {
 	EBB_SINCE_KERNEL,     /* the kernel moved it, the agent has not looked yet */
 };
 
+/* What pairs count of bytes and packets. */
+struct ebb_traffic {
+	uint64_t sent_bytes, received_bytes; /* see struct ebb_pair */
+	uint64_t sent_datagrams;
+	uint64_t retransmits;
+	uint64_t adopted, reset; /* connections */
+	uint64_t dropped_bytes[EBB_DROP_MAX], dropped_packets[EBB_DROP_MAX];
+	uint64_t would_drop_bytes[EBB_DROP_MAX], would_drop_packets[EBB_DROP_MAX];
+};
+
 /* What pairs count, summed over the pairs of a gate. */
 struct ebb_sums {
 	uint64_t active;
@@ -32,6 +42,7 @@ struct ebb_sums {
 	uint64_t failures; /* outcomes that the policy counts */
 	uint64_t denied, would_deny;
 	uint64_t denied_by[EBB_CAUSE_MAX], would_deny_by[EBB_CAUSE_MAX];
+	struct ebb_traffic traffic;
 };
 
 struct ebb_times {
@@ -80,6 +91,13 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 
 /* Adds what a copy of a pair counts. @count_mask: which outcomes are failures. */
 void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_t count_mask);
+
+void ebb_traffic_add(struct ebb_traffic *io_traffic, const struct ebb_traffic *more);
+
+/* Calls @visit with a copy of every pair of @row's destination; stops at a negative result and returns it. */
+int ebb_each_pair(const struct ebb_look *look, const struct ebb_gate_row *row,
+		  int (*visit)(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata),
+		  void *userdata);
 
 /* Are connections refused at this gate now? */
 bool ebb_gate_refuses(const struct ebb_gate_row *row);

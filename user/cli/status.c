@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/render.h"
+#include "cli/traffic.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/units.h"
@@ -83,6 +84,7 @@ static void work_out(const struct ebb_look *look, const struct ebb_snapshot *sna
 		status.sums.failures += row->sums.failures;
 		status.sums.denied += row->sums.denied;
 		status.sums.would_deny += row->sums.would_deny;
+		ebb_traffic_add(&status.sums.traffic, &row->sums.traffic);
 	}
 	judge_enforcement(look, &status);
 	*ret_status = status;
@@ -201,6 +203,21 @@ static void errors_lines(struct ebb_table *table, const struct ebb_look *look)
 	}
 }
 
+static void traffic_line(struct ebb_table *table, const struct ebb_traffic *traffic)
+{
+	char sent[EBB_FORMAT_MAX], received[EBB_FORMAT_MAX], again[EBB_FORMAT_MAX];
+	char dropped[EBB_FORMAT_MAX], would[EBB_FORMAT_MAX];
+
+	ebb_table_cell(table, "traffic");
+	ebb_table_cell(table,
+		       "%s sent, %s received, %s retransmits; %s packets dropped, %s would have been dropped",
+		       ebb_format_bytes(traffic->sent_bytes, sent, sizeof(sent)),
+		       ebb_format_bytes(traffic->received_bytes, received, sizeof(received)),
+		       ebb_format_count(traffic->retransmits, again, sizeof(again)),
+		       ebb_format_count(ebb_traffic_dropped(traffic), dropped, sizeof(dropped)),
+		       ebb_format_count(ebb_traffic_would_drop(traffic), would, sizeof(would)));
+}
+
 int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
 {
 	static const struct ebb_column columns[] = {{NULL, EBB_ALIGN_LEFT, false, 0},
@@ -232,6 +249,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 		       ebb_format_count(status.sums.failures, failures, sizeof(failures)),
 		       ebb_format_count(status.sums.denied, denied, sizeof(denied)),
 		       ebb_format_count(status.sums.would_deny, would, sizeof(would)));
+	traffic_line(table, &status.sums.traffic);
 	errors_lines(table, look);
 	r = ebb_table_print(table, out, 0, 0);
 	ebb_table_free(table);
@@ -293,7 +311,7 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 
 	work_out(look, snapshot, &status);
 	return json_pack("{s:o, s:s, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
-			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o}",
+			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o, s:o}",
 			 "agent", agent_json(look, &status), "mode", ebb_mode_name(status.agent.mode),
 			 "enforcement", "active", status.inactive[0] == '\0', "why", status.inactive,
 			 "cgroup", "id", (json_int_t)status.agent.cgroup_id, "name",
@@ -308,7 +326,8 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 			 ebb_json_count(status.sums.active), "attempts", ebb_json_count(status.sums.attempts),
 			 "failures", ebb_json_count(status.sums.failures), "denied",
 			 ebb_json_count(status.sums.denied), "would_deny",
-			 ebb_json_count(status.sums.would_deny), "errors", errors_json(look));
+			 ebb_json_count(status.sums.would_deny), "traffic",
+			 ebb_traffic_json(&status.sums.traffic), "errors", errors_json(look));
 }
 
 /* ------------------------------------------------------------ command -- */

@@ -543,6 +543,17 @@ const char *ebb_cause_name(uint32_t cause)
 	return name_of(names, EBB_CAUSE_MAX, cause);
 }
 
+const char *ebb_drop_name(uint32_t drop)
+{
+	static const char *const names[EBB_DROP_MAX] = {
+		[EBB_DROP_BYTES] = "bytes",
+		[EBB_DROP_PACKETS] = "packets",
+		[EBB_DROP_BREAKER] = "breaker",
+	};
+
+	return name_of(names, EBB_DROP_MAX, drop);
+}
+
 const char *ebb_scope_name(uint32_t scope)
 {
 	static const char *const names[EBB_SCOPE_MAX] = {

@@ -14,14 +14,23 @@ static const struct {
 	[EBB_GROUP_CONNECTIONS] =
 		{"Connections",
 		 "One series for each pair of a workload and a destination (times the labels below)."},
+	[EBB_GROUP_TRAFFIC] =
+		{"Traffic",
+		 "One series for each pair, times the labels below. What only TCP or only UDP has is there only "
+		 "for such a destination, and for `~other`."},
 	[EBB_GROUP_LATENCY] =
 		{"Latency",
 		 "Measured in the kernel, one histogram for each destination. A value that lies exactly on a "
 		 "bound is counted above it, not below."},
 	[EBB_GROUP_BREAKERS] =
-		{"Breakers and limits",
+		{"Breakers",
 		 "One series for each gate. The gate of a destination with `scope: node` is shared by all "
 		 "workloads and has `workload=\"\"`; with `scope: workload` each pair has a gate of its own."},
+	[EBB_GROUP_LIMITS] =
+		{"Limits",
+		 "One series for each gate, as above. What is told is what holds now: what an operator gave by "
+		 "hand, while it lasts, else what is configured. `ebb_limit_*` are there only where there is such "
+		 "a limit, in observe mode too; `ebb_paced_connections` only where bytes are limited."},
 	[EBB_GROUP_AGENT] = {"The agent", "About ebb itself."},
 	[EBB_GROUP_PROCESS] = {"The process",
 			       "What every Prometheus client exports, for the process of the agent."},
@@ -45,16 +54,21 @@ static const char preface[] =
 	"\n"
 	"**Cardinality** is bounded by the capacities given at start, whatever the traffic: no series has a process\n"
 	"id or a source port. What found no room in a table is counted together under `destination=\"~other\"` (and\n"
-	"`workload=\"~other\"`); both are always shown. A destination with node scope has 40 series, a pair 19 or\n"
-	"more. Destinations and pairs that were idle for long enough are forgotten and their series end.\n"
+	"`workload=\"~other\"`); both are always shown. A destination with node scope has 40 series, a pair 22 or\n"
+	"more, a gate with limits up to 7 more. Destinations and pairs that were idle for long enough are forgotten\n"
+	"and their series end.\n"
 	"\n"
-	"**Would-be denials.** In observe mode nothing is refused. An attempt that enforce mode would have refused\n"
-	"goes through and is counted twice: in `ebb_denied_total` with `enforced=\"false\"`, and in\n"
-	"`ebb_connects_total` under what really happened to it. Only real refusals are `outcome=\"denied\"`.\n"
+	"**Would-be denials and drops.** In observe mode nothing is refused and nothing is dropped. An attempt that\n"
+	"enforce mode would have refused goes through and is counted twice: in `ebb_denied_total` with\n"
+	"`enforced=\"false\"`, and in `ebb_connects_total` under what really happened to it. Only real refusals are\n"
+	"`outcome=\"denied\"`. A packet that would have been dropped is sent, and counted as sent, too.\n"
 	"\n"
-	"**Series that come late.** In `ebb_denied_total` the causes `breaker` and `half_open` are always there, and\n"
-	"`concurrency` where the destination has such a limit. The other causes appear with their first denial, so\n"
-	"that a pair does not carry zeros that nearly nobody needs; `rate()` does not see that first one.\n"
+	"**Series that come late.** In `ebb_denied_total` the causes `breaker` and `half_open` are always there,\n"
+	"`rate` and `concurrency` where the destination has such a limit. A cause of `ebb_dropped_bytes_total` and\n"
+	"`ebb_dropped_packets_total` is there where there is such a limit (`breaker`: where live connections are to\n"
+	"be dropped), `ebb_reset_connections_total` where they are to be reset. Everything else of these, and\n"
+	"`ebb_adopted_connections_total`, appears with the first that it counts, so that a pair does not carry zeros\n"
+	"that nearly nobody needs; `rate()` does not see that first one.\n"
 	"\n"
 	"**What is exact.** The counters of connections, breakers and errors in the kernel live in pinned maps and go\n"
 	"on when the agent is started again. `outcome=\"local\"` is the difference of two of them: it may run ahead by\n"
@@ -72,9 +86,12 @@ static void document_values(FILE *out)
 		    out);
 	for (size_t i = 0; i < EBB_FAILURES; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_outcome_name(ebb_failures[i]));
-	(void)fputs(" |\n| cause | ", out);
+	(void)fputs(" |\n| cause of a denial | ", out);
 	for (uint32_t i = 0; i < EBB_CAUSE_MAX; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_cause_name(i));
+	(void)fputs(" |\n| cause of a drop | ", out);
+	for (uint32_t i = 0; i < EBB_DROP_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_drop_name(i));
 	(void)fputs(" |\n| state | ", out);
 	for (uint32_t i = 0; i < EBB_STATE_MAX; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_state_name(i));

@@ -135,14 +135,21 @@ static void write_sample(struct ebb_metrics_writer *w, const struct ebb_family *
 		separator = ",";
 	}
 	ebb_line_put(&w->line, *separator == ',' ? "} " : " ");
-	if (sample->kind == EBB_SAMPLE_SECONDS)
-		ebb_line_put_seconds(&w->line, sample->value);
-	else
+	switch (sample->kind) {
+	case EBB_SAMPLE_NUMBER:
 		ebb_line_put_number(&w->line, sample->value);
+		break;
+	case EBB_SAMPLE_SECONDS:
+		ebb_line_put_seconds(&w->line, sample->value);
+		break;
+	case EBB_SAMPLE_PER_HOUR:
+		ebb_line_put_per_hour(&w->line, sample->value);
+		break;
+	}
 	ebb_line_put(&w->line, "\n");
 }
 
-/* Goes on to the next item of @family that is shown, and reads it. False: there is none. */
+/* Goes on to the next item of @family that has samples, and reads it. False: there is none. */
 static bool next_item(struct ebb_metrics_writer *w, const struct ebb_family *family)
 {
 	uint32_t end = ebb_items_end(&w->items, family->walk);
@@ -154,9 +161,12 @@ static bool next_item(struct ebb_metrics_writer *w, const struct ebb_family *fam
 			continue;
 		w->sample = 0;
 		w->reading.count = 0;
+		family->read(&w->reading, &item);
+		/* most gates have no limits: their labels are not needed */
+		if (w->reading.count == 0)
+			continue;
 		w->labels.used = 0;
 		ebb_items_put_labels(&w->items, &item, &w->labels);
-		family->read(&w->reading, &item);
 		return true;
 	}
 	return false;

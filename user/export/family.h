@@ -28,7 +28,8 @@ enum ebb_family_type {
 /* How the value of a sample is written. */
 enum ebb_sample_kind {
 	EBB_SAMPLE_NUMBER,
-	EBB_SAMPLE_SECONDS, /* from nanoseconds */
+	EBB_SAMPLE_SECONDS,  /* from nanoseconds */
+	EBB_SAMPLE_PER_HOUR, /* a rate, shown per second */
 };
 
 struct ebb_label {
@@ -57,8 +58,10 @@ struct ebb_reading {
 /* The chapters of docs/metrics.md. */
 enum ebb_family_group {
 	EBB_GROUP_CONNECTIONS,
+	EBB_GROUP_TRAFFIC,
 	EBB_GROUP_LATENCY,
 	EBB_GROUP_BREAKERS,
+	EBB_GROUP_LIMITS,
 	EBB_GROUP_AGENT,
 	EBB_GROUP_PROCESS,
 	EBB_GROUP_MAX,

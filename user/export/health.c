@@ -9,7 +9,7 @@
 static const char *const component_names[EBB_HEALTH_MAX] = {
 	[EBB_HEALTH_PROGRAMS] = "programs", [EBB_HEALTH_ENFORCEMENT] = "enforcement",
 	[EBB_HEALTH_LOOP] = "loop",	    [EBB_HEALTH_TABLES] = "tables",
-	[EBB_HEALTH_EVENTS] = "events",
+	[EBB_HEALTH_EVENTS] = "events",	    [EBB_HEALTH_LIMITS] = "limits",
 };
 
 static const char *const state_names[] = {
@@ -56,7 +56,8 @@ enum ebb_health_state ebb_health_overall(const struct ebb_health *h)
 static bool enforcement_in_place(const struct ebb_health *h)
 {
 	return h->entries[EBB_HEALTH_PROGRAMS].state != EBB_UNHEALTHY &&
-	       h->entries[EBB_HEALTH_ENFORCEMENT].state != EBB_UNHEALTHY;
+	       h->entries[EBB_HEALTH_ENFORCEMENT].state != EBB_UNHEALTHY &&
+	       h->entries[EBB_HEALTH_LIMITS].state != EBB_UNHEALTHY;
 }
 
 bool ebb_health_enforcing(const struct ebb_health *h)

@@ -42,20 +42,33 @@ void ebb_line_put_number(struct ebb_line *line, uint64_t number)
 	ebb_line_put_bytes(line, first, (size_t)(end - first));
 }
 
-void ebb_line_put_seconds(struct ebb_line *line, uint64_t ns)
+/* @whole and @billionths, below 10^9, of one. */
+static void put_decimal(struct ebb_line *line, uint64_t whole, uint64_t billionths)
 {
 	char digits[16];
 	char *end = digits + sizeof(digits), *first;
-	uint64_t fraction = ns % NS_PER_S;
 
-	ebb_line_put_number(line, ns / NS_PER_S);
-	if (fraction == 0)
+	ebb_line_put_number(line, whole);
+	if (billionths == 0)
 		return;
-	first = digits_before(end, fraction, 9);
+	first = digits_before(end, billionths, 9);
 	while (end[-1] == '0')
 		end--;
 	ebb_line_put_bytes(line, ".", 1);
 	ebb_line_put_bytes(line, first, (size_t)(end - first));
+}
+
+void ebb_line_put_seconds(struct ebb_line *line, uint64_t ns)
+{
+	put_decimal(line, ns / NS_PER_S, ns % NS_PER_S);
+}
+
+void ebb_line_put_per_hour(struct ebb_line *line, uint64_t per_hour)
+{
+	const uint64_t hour = 3600;
+
+	/* to the nearest: 3599 of 3600 is still below one */
+	put_decimal(line, per_hour / hour, (per_hour % hour * NS_PER_S + hour / 2) / hour);
 }
 
 /* Nothing in it that must be escaped or looked at more closely? Nearly every value is so. */

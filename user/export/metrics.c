@@ -8,6 +8,9 @@
  * number is whole, two numbers may be some microseconds apart. A histogram is
  * copied before it is summed up, so that its count is its +Inf.
  */
+#include <netinet/in.h>
+
+#include "core/limit.h"
 #include "core/policy.h"
 #include "export/family.h"
 
@@ -16,6 +19,7 @@
 _Static_assert(EBB_HIST_SHOWN + 3 <= EBB_SAMPLES_MAX, "a histogram fits");
 _Static_assert(EBB_ERR_MAX <= EBB_SAMPLES_MAX, "an error each fits");
 _Static_assert(2 * EBB_CAUSE_MAX <= EBB_SAMPLES_MAX, "denials fit");
+_Static_assert(2 * EBB_DROP_MAX <= EBB_SAMPLES_MAX, "drops fit");
 
 /* ---------------------------------------------------------------- reading -- */
 
@@ -73,6 +77,18 @@ static void add_histogram(struct ebb_reading *r, const struct ebb_hist *live)
 static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct ebb_item *item)
 {
 	return &r->source->view->pairs[item->pair];
+}
+
+/* Can @item have what only @proto counts? Of ~other nobody knows. */
+static bool speaks(const struct ebb_reading *r, const struct ebb_item *item, uint8_t proto)
+{
+	return item->dst == EBB_SLOT_OTHER || r->source->view->dsts[item->dst].endpoint.proto == proto;
+}
+
+/* The limits of the gates of @item's destination, now. */
+static void limits_of(const struct ebb_reading *r, const struct ebb_item *item, struct ebb_limits *ret_limits)
+{
+	ebb_limits_in_force(&r->source->view->policies[item->dst], r->now_ns, ret_limits);
 }
 
 /*
@@ -135,19 +151,18 @@ static void read_failures(struct ebb_reading *r, const struct ebb_item *item)
 			     ebb_outcome_name(ebb_failures[i]));
 }
 
-static void add_denials(struct ebb_reading *r, const __u64 counts[EBB_CAUSE_MAX], const char *enforced,
-			bool concurrency_limited)
+/* A sample for each cause in @always (1 << cause), and for what was counted: other zeros would be noise. */
+static void add_causes(struct ebb_reading *r, const __u64 *counts, uint32_t count,
+		       const char *(*name)(uint32_t cause), uint32_t always, const char *enforced)
 {
-	for (uint32_t cause = 0; cause < EBB_CAUSE_MAX; cause++) {
-		uint64_t count = load(&counts[cause]);
+	for (uint32_t cause = 0; cause < count; cause++) {
+		uint64_t value = load(&counts[cause]);
 		struct ebb_sample *sample;
 
-		/* always there: what can refuse without being asked to; else a zero would be noise */
-		if (count == 0 && cause != EBB_CAUSE_BREAKER && cause != EBB_CAUSE_HALF_OPEN &&
-		    !(cause == EBB_CAUSE_CONCURRENCY && concurrency_limited))
+		if (value == 0 && !(always & (1U << cause)))
 			continue;
-		sample = add(r, EBB_SAMPLE_NUMBER, count);
-		sample->labels[0] = (struct ebb_label){"cause", ebb_cause_name(cause)};
+		sample = add(r, EBB_SAMPLE_NUMBER, value);
+		sample->labels[0] = (struct ebb_label){"cause", name(cause)};
 		sample->labels[1] = (struct ebb_label){"enforced", enforced};
 	}
 }
@@ -155,10 +170,16 @@ static void add_denials(struct ebb_reading *r, const __u64 counts[EBB_CAUSE_MAX]
 static void read_denied(struct ebb_reading *r, const struct ebb_item *item)
 {
 	const struct ebb_pair *pair = pair_of(r, item);
-	bool limited = load_u32(&r->source->view->policies[item->dst].limits.concurrent) > 0;
+	uint32_t can = 1U << EBB_CAUSE_BREAKER | 1U << EBB_CAUSE_HALF_OPEN;
+	struct ebb_limits limits;
 
-	add_denials(r, pair->denied, "true", limited);
-	add_denials(r, pair->would_deny, "false", limited);
+	limits_of(r, item, &limits);
+	if (limits.bucket[EBB_LIMIT_CONNECTS].per_hour)
+		can |= 1U << EBB_CAUSE_RATE;
+	if (limits.concurrent)
+		can |= 1U << EBB_CAUSE_CONCURRENCY;
+	add_causes(r, pair->denied, EBB_CAUSE_MAX, ebb_cause_name, can, "true");
+	add_causes(r, pair->would_deny, EBB_CAUSE_MAX, ebb_cause_name, can, "false");
 }
 
 static void read_active(struct ebb_reading *r, const struct ebb_item *item)
@@ -166,14 +187,91 @@ static void read_active(struct ebb_reading *r, const struct ebb_item *item)
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->active));
 }
 
+static void read_adopted(struct ebb_reading *r, const struct ebb_item *item)
+{
+	uint64_t adopted = load(&pair_of(r, item)->adopted);
+
+	if (adopted > 0)
+		(void)add(r, EBB_SAMPLE_NUMBER, adopted);
+}
+
+static void read_reset(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_policy *policy = &r->source->view->policies[item->dst];
+	uint64_t reset = load(&pair_of(r, item)->reset);
+
+	if (reset > 0 || load_u32(&policy->established) == EBB_ESTABLISHED_RESET)
+		(void)add(r, EBB_SAMPLE_NUMBER, reset);
+}
+
+static void read_sent(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->sent_bytes));
+}
+
+static void read_received(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_TCP))
+		(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->received_bytes));
+}
+
+static void read_retransmits(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_TCP))
+		(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->retransmits));
+}
+
+static void read_datagrams(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_UDP))
+		(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->sent_packets));
+}
+
+/* What can drop packets of @item now: 1 << enum ebb_drop. */
+static uint32_t can_drop(const struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_policy *policy = &r->source->view->policies[item->dst];
+	struct ebb_limits limits;
+	uint32_t can = 0;
+
+	limits_of(r, item, &limits);
+	if (limits.bucket[EBB_LIMIT_BYTES].per_hour)
+		can |= 1U << EBB_DROP_BYTES;
+	if (limits.bucket[EBB_LIMIT_PACKETS].per_hour)
+		can |= 1U << EBB_DROP_PACKETS;
+	if (load_u32(&policy->established) == EBB_ESTABLISHED_DROP)
+		can |= 1U << EBB_DROP_BREAKER;
+	return can;
+}
+
+static void read_dropped_bytes(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+	uint32_t can = can_drop(r, item);
+
+	add_causes(r, pair->dropped_bytes, EBB_DROP_MAX, ebb_drop_name, can, "true");
+	add_causes(r, pair->would_drop_bytes, EBB_DROP_MAX, ebb_drop_name, can, "false");
+}
+
+static void read_dropped_packets(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+	uint32_t can = can_drop(r, item);
+
+	add_causes(r, pair->dropped_packets, EBB_DROP_MAX, ebb_drop_name, can, "true");
+	add_causes(r, pair->would_drop_packets, EBB_DROP_MAX, ebb_drop_name, can, "false");
+}
+
 static void read_connect_duration(struct ebb_reading *r, const struct ebb_item *item)
 {
-	add_histogram(r, &r->source->view->dsts[item->dst].connect);
+	if (speaks(r, item, IPPROTO_TCP))
+		add_histogram(r, &r->source->view->dsts[item->dst].connect);
 }
 
 static void read_rtt(struct ebb_reading *r, const struct ebb_item *item)
 {
-	add_histogram(r, &r->source->view->dsts[item->dst].rtt);
+	if (speaks(r, item, IPPROTO_TCP))
+		add_histogram(r, &r->source->view->dsts[item->dst].rtt);
 }
 
 /* The state of a gate now, and in ns when open ends. An open that is over is half-open, before anybody looked. */
@@ -229,7 +327,73 @@ static void read_concurrent_in_use(struct ebb_reading *r, const struct ebb_item 
 
 static void read_concurrent_limit(struct ebb_reading *r, const struct ebb_item *item)
 {
-	(void)add(r, EBB_SAMPLE_NUMBER, load_u32(&r->source->view->policies[item->dst].limits.concurrent));
+	struct ebb_limits limits;
+
+	limits_of(r, item, &limits);
+	(void)add(r, EBB_SAMPLE_NUMBER, limits.concurrent);
+}
+
+static void add_limit_rate(struct ebb_reading *r, const struct ebb_item *item, enum ebb_limit_kind kind)
+{
+	struct ebb_limits limits;
+
+	limits_of(r, item, &limits);
+	if (limits.bucket[kind].per_hour)
+		(void)add(r, EBB_SAMPLE_PER_HOUR, limits.bucket[kind].per_hour);
+}
+
+static void add_limit_available(struct ebb_reading *r, const struct ebb_item *item, enum ebb_limit_kind kind)
+{
+	const struct ebb_gate *gate = &r->source->view->gates[item->gate];
+	struct ebb_limits limits;
+	double left;
+
+	limits_of(r, item, &limits);
+	if (!limits.bucket[kind].per_hour)
+		return;
+	left = ebb_limit_available(&limits.bucket[kind], load(&gate->full_ns[kind]), r->now_ns);
+	/* whole ones only: half a connection lets nobody through */
+	(void)add(r, EBB_SAMPLE_NUMBER, (uint64_t)left);
+}
+
+static void read_bytes_rate(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_rate(r, item, EBB_LIMIT_BYTES);
+}
+
+static void read_bytes_available(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_available(r, item, EBB_LIMIT_BYTES);
+}
+
+static void read_packets_rate(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_rate(r, item, EBB_LIMIT_PACKETS);
+}
+
+static void read_packets_available(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_available(r, item, EBB_LIMIT_PACKETS);
+}
+
+static void read_connects_rate(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_rate(r, item, EBB_LIMIT_CONNECTS);
+}
+
+static void read_connects_available(struct ebb_reading *r, const struct ebb_item *item)
+{
+	add_limit_available(r, item, EBB_LIMIT_CONNECTS);
+}
+
+static void read_paced(struct ebb_reading *r, const struct ebb_item *item)
+{
+	uint64_t paced = load(&r->source->view->gates[item->gate].paced);
+	struct ebb_limits limits;
+
+	limits_of(r, item, &limits);
+	if (paced > 0 || limits.bucket[EBB_LIMIT_BYTES].per_hour)
+		(void)add(r, EBB_SAMPLE_NUMBER, paced);
 }
 
 static void read_build_info(struct ebb_reading *r, const struct ebb_item *item)
@@ -362,6 +526,28 @@ const struct ebb_family ebb_families[] = {
 	 read_denied},
 	{"ebb_active_connections", EBB_GAUGE, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, NULL,
 	 "Connections that are established now.", read_active},
+	{"ebb_adopted_connections", EBB_COUNTER, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, NULL,
+	 "Connections that were open before the agent came and that it took over; they are not in ebb_connects_total.",
+	 read_adopted},
+	{"ebb_reset_connections", EBB_COUNTER, NULL, EBB_GROUP_CONNECTIONS, EBB_WALK_PAIR, NULL,
+	 "Connections that ebb destroyed because the breaker opened (established: reset); not those that the other side reset.",
+	 read_reset},
+
+	{"ebb_sent_bytes", EBB_COUNTER, "bytes", EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, NULL,
+	 "Bytes sent. TCP: payload, each byte once however often it was transmitted. UDP: whole IP packets.",
+	 read_sent},
+	{"ebb_received_bytes", EBB_COUNTER, "bytes", EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, NULL,
+	 "Payload bytes that TCP received; of UDP nothing is counted.", read_received},
+	{"ebb_retransmits", EBB_COUNTER, NULL, EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, NULL,
+	 "TCP segments transmitted again on established connections.", read_retransmits},
+	{"ebb_sent_datagrams", EBB_COUNTER, NULL, EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, NULL,
+	 "UDP datagrams sent.", read_datagrams},
+	{"ebb_dropped_bytes", EBB_COUNTER, "bytes", EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, "cause, enforced",
+	 "Bytes of the IP packets that a gate dropped, or in observe mode (enforced=\"false\") let through that enforce mode would have dropped.",
+	 read_dropped_bytes},
+	{"ebb_dropped_packets", EBB_COUNTER, NULL, EBB_GROUP_TRAFFIC, EBB_WALK_PAIR, "cause, enforced",
+	 "IP packets that a gate dropped, or in observe mode (enforced=\"false\") let through that enforce mode would have dropped.",
+	 read_dropped_packets},
 
 	{"ebb_connect_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_LATENCY, EBB_WALK_DST, NULL,
 	 "Time from the first SYN to the established connection.", read_connect_duration},
@@ -375,10 +561,30 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_breaker_open_until_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_BREAKERS, EBB_WALK_GATE,
 	 NULL, "When the open breaker will admit probes, as Unix time; 0 when it is not open.",
 	 read_breaker_open_until},
-	{"ebb_concurrent_in_use", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
+
+	{"ebb_concurrent_in_use", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
 	 "Concurrency slots taken by open and opening connections.", read_concurrent_in_use},
-	{"ebb_concurrent_limit", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
-	 "Concurrency slots of the gate; 0 when there is no limit.", read_concurrent_limit},
+	{"ebb_concurrent_limit", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Concurrency slots of the gate, by hand or as configured; 0 when there is no limit.",
+	 read_concurrent_limit},
+	{"ebb_limit_bytes_rate", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Limit of bytes sent, in bytes of IP packets each second.", read_bytes_rate},
+	{"ebb_limit_bytes_available", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Bytes that can be sent at once before the limit of bytes holds: from 0 to its burst.",
+	 read_bytes_available},
+	{"ebb_limit_packets_rate", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Limit of packets sent, in packets each second, as they stand on the wire.", read_packets_rate},
+	{"ebb_limit_packets_available", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Packets that can be sent at once before the limit of packets holds: from 0 to its burst.",
+	 read_packets_available},
+	{"ebb_limit_connects_rate", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Limit of connections begun, in connections each second.", read_connects_rate},
+	{"ebb_limit_connects_available", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "Connections that can be begun at once before the limit of connects holds: from 0 to its burst.",
+	 read_connects_available},
+	{"ebb_paced_connections", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
+	 "TCP connections that are slowed down now so that together they stay below the limit of bytes.",
+	 read_paced},
 
 	{"ebb_build_info", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "version, compiler",
 	 "The version of ebb; always 1.", read_build_info},

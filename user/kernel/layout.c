@@ -15,10 +15,9 @@
 #include "lib/cleanup.h"
 
 const char *const ebb_hook_names[EBB_HOOK_MAX] = {
-	[EBB_HOOK_RELEASE] = "release",
-	[EBB_HOOK_SOCKOPS] = "sockops",
-	[EBB_HOOK_CONNECT6] = "connect6",
-	[EBB_HOOK_CONNECT4] = "connect4",
+	[EBB_HOOK_RELEASE] = "release",	  [EBB_HOOK_SOCKOPS] = "sockops",   [EBB_HOOK_SENDMSG6] = "sendmsg6",
+	[EBB_HOOK_SENDMSG4] = "sendmsg4", [EBB_HOOK_CONNECT6] = "connect6", [EBB_HOOK_CONNECT4] = "connect4",
+	[EBB_HOOK_EGRESS] = "egress",
 };
 
 int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *ret_path, size_t size)
@@ -81,6 +80,16 @@ int ebb_pins_scan(const char *dir, struct ebb_pins *ret_pins, struct ebb_why *wh
 	return 0;
 }
 
+int ebb_pin_detach_link(const char *path)
+{
+	_cleanup_close_ int fd = bpf_obj_get(path);
+
+	/* at once, not when the last descriptor goes; a dead cgroup has detached already */
+	if (fd >= 0)
+		(void)bpf_link_detach(fd);
+	return unlink(path) < 0 ? -errno : 0;
+}
+
 int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 {
 	_cleanup_closedir_ DIR *d = NULL;
@@ -101,19 +110,13 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 		if (r < 0)
 			return ebb_why(why, r, "cannot remove '%s/%s': %s", dir, entry->d_name,
 				       ebb_strerror(r));
-		if (is_link) {
-			_cleanup_close_ int fd = bpf_obj_get(path);
-
-			/* at once, not when the last descriptor goes; a dead cgroup has detached already */
-			if (fd >= 0)
-				(void)bpf_link_detach(fd);
-		}
-		if (unlink(path) < 0) {
-			r = -errno;
+		r = is_link ? ebb_pin_detach_link(path) : unlink(path) < 0 ? -errno : 0;
+		if (r < 0)
 			return ebb_why(why, r, "cannot remove '%s': %s", path, ebb_strerror(r));
-		}
 		count++;
 	}
+	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
+		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
 	*ret_count = count;

@@ -5,6 +5,7 @@
  *
  *	DIR/ebb_<noun>_v<layout>	maps
  *	DIR/link_<hook>			links
+ *	DIR/lock_policy/		an empty directory: the lock of those who write policies
  */
 #ifndef EBB_KERNEL_LAYOUT_H
 #define EBB_KERNEL_LAYOUT_H
@@ -16,15 +17,23 @@
 #include "lib/why.h"
 
 #define EBB_LINK_PREFIX	 "link_"
+#define EBB_POLICY_LOCK	 "lock_policy"
 #define EBB_PIN_PATH_MAX 512
 #define EBB_PINNED_MAPS	 14 /* in a complete directory */
 
-/* The hooks in the order in which they are attached: connect last, so that what it starts is seen. */
+/*
+ * The hooks in the order in which they are attached: connect last, so that what it
+ * starts is seen. Those from EBB_HOOK_OPTIONAL on are attached only while something asks for them.
+ */
 enum ebb_hook {
 	EBB_HOOK_RELEASE,
 	EBB_HOOK_SOCKOPS,
+	EBB_HOOK_SENDMSG6,
+	EBB_HOOK_SENDMSG4,
 	EBB_HOOK_CONNECT6,
 	EBB_HOOK_CONNECT4,
+	EBB_HOOK_OPTIONAL,
+	EBB_HOOK_EGRESS = EBB_HOOK_OPTIONAL,
 	EBB_HOOK_MAX,
 };
 
@@ -42,6 +51,9 @@ struct ebb_pins {
 
 /* -ENOENT when there is no such directory. */
 int ebb_pins_scan(const char *dir, struct ebb_pins *ret_pins, struct ebb_why *why);
+
+/* Detaches the link that is pinned at @path and removes the pin. 0 or a negative errno. */
+int ebb_pin_detach_link(const char *path);
 
 /* Removes maps and links of any layout and the directory itself; links are detached first. */
 int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why);

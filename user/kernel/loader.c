@@ -45,6 +45,8 @@ struct ebb_loader {
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
+	bool packets; /* the optional program is attached */
+	bool cast;    /* the kernel has bpf_rdonly_cast */
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -237,6 +239,16 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 	return r;
 }
 
+/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
+static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	l->cast = !o->no_rdonly_cast && ebb_probe_cast() == 0;
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+}
+
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -269,11 +281,23 @@ static int load(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = prepare_maps(l, o, why);
 	if (r < 0)
 		return r;
+	choose_programs(l, o);
 	r = prepare_optional(l, optional);
 	if (r < 0)
 		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
 	r = ebb_bpf__load(l->skeleton);
 	return r < 0 ? explain_load(r, l->pin_dir, why) : 0;
+}
+
+static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
 }
 
 static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
@@ -295,6 +319,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
+	r = make_policy_lock(l->pin_dir, why);
+	if (r < 0)
+		return r;
 	r = load(l, o, o, why);
 	/* the probes said yes, the kernel no: better without them than not at all */
 	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
@@ -404,10 +431,16 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_release;
 	case EBB_HOOK_SOCKOPS:
 		return l->skeleton->progs.ebb_sockops;
+	case EBB_HOOK_SENDMSG6:
+		return l->skeleton->progs.ebb_sendmsg6;
+	case EBB_HOOK_SENDMSG4:
+		return l->cast ? l->skeleton->progs.ebb_sendmsg4 : l->skeleton->progs.ebb_sendmsg4_b;
 	case EBB_HOOK_CONNECT6:
 		return l->skeleton->progs.ebb_connect6;
+	case EBB_HOOK_EGRESS:
+		return l->skeleton->progs.ebb_egress;
 	default:
-		return l->skeleton->progs.ebb_connect4;
+		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
 }
 
@@ -707,7 +740,11 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 				 sizeof(paths[h]));
 		if (r == 0)
 			r = take_over_link(loader, h, paths[h]);
-		if (r == -ENOENT) {
+		if (h == EBB_HOOK_EGRESS)
+			loader->packets = r == 0;
+		if (r == -ENOENT && h >= EBB_HOOK_OPTIONAL) {
+			r = 0;
+		} else if (r == -ENOENT) {
 			r = make_link(loader, h, paths[h]);
 			made[h] = r == 0;
 		}
@@ -722,6 +759,30 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	return 0;
+}
+
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	const char *name = ebb_hook_names[EBB_HOOK_EGRESS];
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	if (wanted == loader->packets)
+		return 0;
+	r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
+	if (r < 0)
+		return explain_attach(r, name, why);
+	if (wanted) {
+		r = make_link(loader, EBB_HOOK_EGRESS, path);
+		if (r < 0)
+			return explain_attach(r, name, why);
+	} else {
+		r = ebb_pin_detach_link(path);
+		if (r < 0)
+			return ebb_why(why, r, "cannot take %s away: %s", name, ebb_strerror(r));
+	}
+	loader->packets = wanted;
 	return 0;
 }
 

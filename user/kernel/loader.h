@@ -20,6 +20,7 @@ struct ebb_loader_options {
 	uint32_t pairs;
 	uint32_t endpoints;
 	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
+	bool no_rdonly_cast;  /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
 	bool adopt;	      /* connections that are open already */
 	bool reset;	      /* ebb_loader_reset() will be asked for */
 	bool no_sock_destroy; /* destroy by netlink, as on kernels before 6.5 */
@@ -80,6 +81,12 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader);
  * namespace of the calling thread. May run beside the loop, one at a time.
  */
 int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
+
+/*
+ * Attaches the program that sees every packet, or takes it away: it is there only while
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ */
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);

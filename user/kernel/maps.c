@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -210,20 +213,71 @@ uint64_t ebb_maps_bytes(const struct ebb_maps *maps)
 	return maps->bytes;
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * flock(2) dies with its holder, which a word in a map would not. It needs something to open: a
+ * bpf file system has no files of ours (a pinned map cannot be opened, EIO), but directories, and
+ * the pin directory itself is taken by the agent for as long as it lives. So the loader makes
+ * an empty one beside the pins.
+ */
+int ebb_policies_lock(const char *pin_dir, uint64_t wait_ns, int *ret_fd, struct ebb_why *why)
+{
+	uint64_t end_ns = monotonic_ns() + wait_ns;
+	_cleanup_close_ int fd = -1;
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r < 0)
+		return ebb_why(why, r, "--pin: '%s' is too long", pin_dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		r = -errno;
+		if (r == -ENOENT)
+			return ebb_why(why, r, "nothing is pinned in '%s': start the agent with 'ebb run'",
+				       pin_dir);
+		return ebb_why(why, r, "cannot open '%s': %s", path, ebb_strerror(r));
+	}
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		if (r != -EWOULDBLOCK)
+			return ebb_why(why, r, "cannot lock '%s': %s", path, ebb_strerror(r));
+		if (monotonic_ns() >= end_ns)
+			return ebb_why(why, -EBUSY,
+				       "another ebb has been writing policies in '%s' for too long: 'lsof %s' tells which",
+				       pin_dir, path);
+		(void)poll(NULL, 0, 1);
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
 size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX])
 {
 	char path[EBB_PIN_PATH_MAX];
+	size_t count = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX; h++) {
-		struct ebb_link_info *link = &ret_links[h];
+		struct ebb_link_info *link = &ret_links[count];
 		struct bpf_link_info info = {0};
 		__u32 info_size = sizeof(info);
 		_cleanup_close_ int fd = -1;
 
 		*link = (struct ebb_link_info){.name = ebb_hook_names[h]};
 		if (ebb_pin_path(pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], path, sizeof(path)) < 0)
-			continue;
+			break;
 		fd = bpf_obj_get(path);
+		/* one that nothing asks for is not missing */
+		if (fd < 0 && h >= EBB_HOOK_OPTIONAL)
+			continue;
+		count++;
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &info_size) < 0)
 			continue;
 		link->program_id = info.prog_id;
@@ -231,7 +285,7 @@ size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LI
 		/* a removed cgroup detaches its programs and leaves the pin: id 0 */
 		link->attached = info.cgroup.cgroup_id != 0;
 	}
-	return EBB_HOOK_MAX;
+	return count;
 }
 
 int ebb_maps_detach(const char *pin_dir, size_t *ret_count, struct ebb_why *why)

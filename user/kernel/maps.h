@@ -50,6 +50,13 @@ void ebb_maps_free(struct ebb_maps *maps);
 
 const struct ebb_view *ebb_maps_view(const struct ebb_maps *maps);
 
+/*
+ * The lock of those who write policies: the agent and the command line. Waits for it up to
+ * @wait_ns, else -EBUSY; -ENOENT: nothing pinned. The caller owns *@ret_fd; closing it gives the lock back, and so does
+ * the end of the process, however it ends.
+ */
+int ebb_policies_lock(const char *pin_dir, uint64_t wait_ns, int *ret_fd, struct ebb_why *why);
+
 /* Which of the pinned programs are really attached. */
 struct ebb_link_info {
 	const char *name; /* of the program, e.g. "connect4" */
@@ -60,7 +67,10 @@ struct ebb_link_info {
 
 #define EBB_LINKS_MAX 8
 
-/* Fills @ret_links and returns their number (never an error: a missing link is a fact). */
+/*
+ * Fills @ret_links and returns their number (never an error: a missing link is a fact). A
+ * program that is attached only on demand is among them while it is wanted.
+ */
 size_t ebb_maps_links(const char *pin_dir, struct ebb_link_info ret_links[EBB_LINKS_MAX]);
 
 /* Bytes of kernel memory that the pinned maps take, as the kernel accounts them. */

@@ -181,6 +181,36 @@ int ebb_parse_ratio(const char *text, double *ret_ratio)
 	return 0;
 }
 
+int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_divisor)
+{
+	const char *digits = *io_text;
+	size_t whole = strspn(digits, "0123456789"), used = whole, fraction = 0;
+	uint64_t number = 0, divisor = 1;
+
+	if (whole == 0)
+		return -EINVAL;
+	if (digits[whole] == '.') {
+		fraction = strspn(digits + whole + 1, "0123456789");
+		if (fraction == 0)
+			return -EINVAL;
+		used += 1 + fraction;
+		while (fraction > 0 && digits[whole + fraction] == '0')
+			fraction--;
+	}
+	if (whole + fraction > 18) /* 10^18 is the last that fits */
+		return -ERANGE;
+	for (size_t i = 0; i < whole; i++)
+		number = number * 10 + (uint64_t)(digits[i] - '0');
+	for (size_t i = 0; i < fraction; i++) {
+		number = number * 10 + (uint64_t)(digits[whole + 1 + i] - '0');
+		divisor *= 10;
+	}
+	*io_text += used;
+	*ret_number = number;
+	*ret_divisor = divisor;
+	return 0;
+}
+
 int ebb_parse_u64(const char *text, uint64_t *ret_number)
 {
 	uint64_t number;
@@ -264,18 +294,33 @@ const char *ebb_format_duration(uint64_t ns, char *buffer, size_t size)
 	return buffer;
 }
 
-const char *ebb_format_count(uint64_t count, char *buffer, size_t size)
+/* "999" and @plain, or to three digits with the suffix of its power of 1000. */
+static const char *format_thousands(uint64_t number, const char *plain, const char *const suffixes[6],
+				    char *buffer, size_t size)
 {
-	static const char *const suffixes[] = {"k", "M", "G", "T", "P", "E"};
 	uint64_t unit = 1000;
 
-	if (count < 1000) {
-		(void)snprintf(buffer, size, "%u", (unsigned int)count);
+	if (number < 1000) {
+		(void)snprintf(buffer, size, "%u%s", (unsigned int)number, plain);
 		return buffer;
 	}
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++, unit *= 1000) {
-		if (format_three_digits(count, unit, 1000, suffixes[i], buffer, size))
+	for (size_t i = 0; i < 6; i++, unit *= 1000) {
+		if (format_three_digits(number, unit, 1000, suffixes[i], buffer, size))
 			break;
 	}
 	return buffer;
+}
+
+const char *ebb_format_count(uint64_t count, char *buffer, size_t size)
+{
+	static const char *const suffixes[6] = {"k", "M", "G", "T", "P", "E"};
+
+	return format_thousands(count, "", suffixes, buffer, size);
+}
+
+const char *ebb_format_bytes(uint64_t bytes, char *buffer, size_t size)
+{
+	static const char *const suffixes[6] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+
+	return format_thousands(bytes, "B", suffixes, buffer, size);
 }

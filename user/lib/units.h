@@ -22,6 +22,12 @@ int ebb_parse_ratio(const char *text, double *ret_ratio);
 /* A decimal number, finite, not negative. */
 int ebb_parse_number(const char *text, double *ret_number);
 
+/*
+ * The decimal number at *@io_text, exactly: "2.50MB" is 25 / 10 and leaves "MB". Up to 18
+ * digits, else -ERANGE.
+ */
+int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_divisor);
+
 /* A decimal whole number. */
 int ebb_parse_u32(const char *text, uint32_t *ret_number);
 int ebb_parse_u64(const char *text, uint64_t *ret_number);
@@ -36,5 +42,8 @@ const char *ebb_format_duration(uint64_t ns, char *buffer, size_t size);
 
 /* "999", "12.3k", "4.56M" */
 const char *ebb_format_count(uint64_t count, char *buffer, size_t size);
+
+/* "999B", "12.3kB", "4.56MB": a kB is 1000 bytes. */
+const char *ebb_format_bytes(uint64_t bytes, char *buffer, size_t size);
 
 #endif /* EBB_LIB_UNITS_H */

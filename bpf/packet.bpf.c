@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A packet leaves: governed sockets pay for it out of their gate's buckets. Attached
+ * only while some destination limits bytes or packets, or drops what live connections
+ * send to an open gate.
+ *
+ * Dropping alone ruins TCP, so its rate comes from pacing (bpf/pace.h, sockops.bpf.c);
+ * the bucket says how fast to pace, and catches what is not paced.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/bucket.h"
+#include "bpf/compat.h"
+#include "bpf/conn.h"
+#include "bpf/gate.h"
+#include "bpf/key.h"
+#include "bpf/limit.h"
+#include "bpf/maps.h"
+#include "bpf/pace.h"
+#include "bpf/route.h"
+#include "bpf/stats.h"
+#include "bpf/udp.h"
+
+#define PASS 1
+#define DROP 0
+
+#define ETH_P_IP   0x0800
+#define ETH_P_IPV6 0x86dd
+
+/* What the headers of a packet say. It may be one that segmentation offload will cut up. */
+struct packet {
+	__u32 wire_bytes; /* IP bytes of all its segments */
+	__u32 segments;
+	__u32 payload; /* of TCP or UDP */
+	__u32 seq;     /* TCP */
+};
+
+/* Least headers after those of IP. */
+#define TCP_HEADER 20
+#define UDP_HEADER 8
+
+/*
+ * Headers of a packet of ours: IPv4 with options, IPv6 with at most one extension
+ * header (BIG TCP puts a jumbo payload option there). 0: not understood.
+ */
+static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto, struct packet *ret)
+{
+	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
+	__u32 at, next, headers, segments = skb->gso_segs;
+
+	if (data + 40 > end)
+		return 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		at = (data[0] & 15) * 4U;
+		next = data[9];
+	} else {
+		at = 40;
+		next = data[6];
+		if (next != proto) {
+			if (data + 48 > end)
+				return 0;
+			next = data[40];
+			at += 8U * (data[41] + 1U);
+		}
+	}
+	if (next != proto || at > 40 + 8 * 256)
+		return 0;
+	data += at;
+	if (proto == IPPROTO_TCP) {
+		if (data + TCP_HEADER > end)
+			return 0;
+		headers = at + (data[12] >> 4) * 4U;
+		ret->seq = (__u32)data[4] << 24 | (__u32)data[5] << 16 | (__u32)data[6] << 8 | data[7];
+	} else {
+		headers = at + UDP_HEADER;
+		ret->seq = 0;
+	}
+	if (!segments)
+		segments = 1;
+	ret->segments = segments;
+	ret->wire_bytes = skb->len + (segments - 1) * headers;
+	ret->payload = skb->len > headers ? skb->len - headers : 0;
+	return 1;
+}
+
+/* Every packet that is not sent, or would not be. */
+static __noinline int count_drop(struct ebb_pair *pair, __u32 why, int enforced, const struct packet *packet)
+{
+	if (!pair || !packet || why >= EBB_DROP_MAX)
+		return 0;
+	ebb_add(enforced ? &pair->dropped_bytes[why] : &pair->would_drop_bytes[why], packet->wire_bytes);
+	ebb_add(enforced ? &pair->dropped_packets[why] : &pair->would_drop_packets[why], packet->segments);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- TCP -- */
+
+/*
+ * A segment that TCP cannot do without is charged and goes: one without payload, a
+ * retransmission, and the only one in flight, since for a first segment that is dropped
+ * TCP waits 200 ms, and for the others the next acknowledgement.
+ */
+static __always_inline int is_vital(const struct tcp_sock *tp, const struct packet *packet)
+{
+	return !packet->payload || !tp->packets_out || (__s32)(packet->seq - tp->snd_nxt) < 0;
+}
+
+#define MOST_LOST_NS 1000000000ULL
+
+/* One bucket's answer. */
+struct payment {
+	__u64 debt_ns; /* with this packet */
+	__u64 depth_ns;
+	int admitted;
+};
+
+static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, const struct ebb_limit *limit,
+					  __u64 units, __u64 now, __u64 least_depth_ns, enum ebb_take how,
+					  int vital)
+{
+	__u64 cost = ebb_bucket_cost(limit, units), burst_ns = EBB_LOAD(limit->burst_ns);
+	struct payment payment = {.depth_ns = burst_ns > least_depth_ns ? burst_ns : least_depth_ns};
+	__u64 full_ns = EBB_LOAD(gate->full_ns[kind]);
+	__u32 took;
+
+	/* it was full meanwhile */
+	if (EBB_LOAD(gate->share) && full_ns && (__s64)(now - full_ns) > 0)
+		__sync_fetch_and_add(&gate->share_lost_us,
+				     (__u32)((now - full_ns < MOST_LOST_NS ? now - full_ns : MOST_LOST_NS) /
+					     EBB_NS_PER_US));
+	took = ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, how, &payment.debt_ns);
+	if (!(took & EBB_TOOK) && vital)
+		took |= ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, EBB_TAKE_CHARGE,
+					&payment.debt_ns);
+	if (took & EBB_EXHAUSTED)
+		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
+	payment.admitted = (took & EBB_TOOK) != 0;
+	if (payment.admitted)
+		payment.debt_ns += cost;
+	else
+		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
+				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS);
+	return payment;
+}
+
+/* The share of the gate follows the debt of the bucket that it paid last. @rate: bytes/s. */
+static __always_inline void steer(struct ebb_gate *gate, __u64 rate, __u64 now, const struct packet *packet,
+				  const struct payment *payment)
+{
+	__u64 at = EBB_LOAD(gate->share_at_ns), since = now - at;
+	struct ebb_pace_facts facts;
+
+	if ((__s64)since < 0)
+		return;
+	facts.share = EBB_LOAD(gate->share);
+	facts.last_ns = EBB_LOAD(gate->share_debt_us) * EBB_NS_PER_US;
+	if (since < ebb_pace_epoch(facts.share, packet->wire_bytes) &&
+	    !ebb_pace_is_urgent(facts.share, payment->debt_ns, facts.last_ns,
+				EBB_LOAD(gate->share_lost_us) * EBB_NS_PER_US, since, payment->depth_ns))
+		return;
+	/* one of those that come at once */
+	if (EBB_CAS(&gate->share_at_ns, at, now) != at)
+		return;
+	facts.rate = rate;
+	facts.senders = ebb_sender_number(EBB_LOAD(gate->senders), now);
+	facts.debt_ns = payment->debt_ns;
+	facts.since_ns = since;
+	facts.depth_ns = payment->depth_ns;
+	facts.lost_ns = __sync_lock_test_and_set(&gate->share_lost_us, 0) * EBB_NS_PER_US;
+	EBB_STORE(gate->share_debt_us, (__u32)(payment->debt_ns / EBB_NS_PER_US));
+	EBB_STORE(gate->share, ebb_pace_next(&facts));
+}
+
+static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
+				  const struct ebb_route *route)
+{
+	const struct ebb_limit *bytes, *packets;
+	struct payment paid[2] = {};
+	struct packet packet = {};
+	struct ebb_policy *policy;
+	struct ebb_gate *gate;
+	int enforced, leased, vital;
+	__u64 now, least, rate = 0, packets_rate = 0;
+
+	if (!tp || !route || !read_packet(skb, IPPROTO_TCP, &packet))
+		return PASS;
+	policy = route->policy;
+	gate = route->gate;
+	now = bpf_ktime_get_ns();
+	leased = ebb_is_leased(policy, now);
+	enforced = policy->mode == EBB_MODE_ENFORCE;
+	vital = is_vital(tp, &packet);
+
+	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
+	    ebb_word_state(ebb_gate_word(gate, route->verdict)) == EBB_STATE_OPEN) {
+		count_drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
+		return enforced ? DROP : PASS;
+	}
+
+	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
+	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
+	/* what cannot be paced comes in bursts */
+	least = conn && (conn->flags & EBB_CONN_ADOPTED) ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
+	if (packets) {
+		paid[EBB_LIMIT_PACKETS] = pay(gate, EBB_LIMIT_PACKETS, packets, packet.segments, now, least,
+					      EBB_TAKE_BORROW, vital);
+		if (!paid[EBB_LIMIT_PACKETS].admitted) {
+			count_drop(route->pair, EBB_DROP_PACKETS, enforced, &packet);
+			return enforced ? DROP : PASS;
+		}
+	}
+	if (bytes) {
+		paid[EBB_LIMIT_BYTES] = pay(gate, EBB_LIMIT_BYTES, bytes, packet.wire_bytes, now, least,
+					    EBB_TAKE_BORROW, vital);
+		if (!paid[EBB_LIMIT_BYTES].admitted) {
+			if (packets)
+				ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
+						  ebb_bucket_cost(packets, packet.segments));
+			count_drop(route->pair, EBB_DROP_BYTES, enforced, &packet);
+			return enforced ? DROP : PASS;
+		}
+	}
+	if (!enforced || !packet.payload)
+		return PASS;
+
+	/* paced by the narrower of the two */
+	if (packets)
+		packets_rate = EBB_LOAD(packets->per_hour) / 3600 * (packet.wire_bytes / packet.segments);
+	if (bytes)
+		rate = EBB_LOAD(bytes->per_hour) / 3600;
+	if (conn)
+		ebb_sender_count(&gate->senders, &conn->sender_epoch, now);
+	if (packets && (!bytes || packets_rate < rate))
+		steer(gate, packets_rate, now, &packet, &paid[EBB_LIMIT_PACKETS]);
+	else if (bytes)
+		steer(gate, rate, now, &packet, &paid[EBB_LIMIT_BYTES]);
+	return PASS;
+}
+
+/* Only a socket that CONNECT_CB armed, or one that was adopted, is governed: never one that answers a client. */
+static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sock);
+	struct ebb_conn *conn = NULL;
+	struct ebb_route route = {};
+
+	if (!tp)
+		return PASS;
+	/* most sockets have no memory, and no storage of anybody at all: a load instead of a call */
+	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	if (conn && (conn->flags & EBB_CONN_LIVE)) {
+		if (!ebb_route_conn(conn, &route))
+			return PASS;
+	} else {
+		if ((tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS ||
+		    !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
+			return PASS;
+		conn = NULL;
+	}
+	if (!(route.policy->asks & EBB_ASK_PACKET))
+		return PASS;
+	if (!conn && tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_ESTABLISHED)
+		conn = ebb_conn_late(sock, &route);
+	return tcp_limited(skb, tp, conn, &route);
+}
+
+/* -------------------------------------------------------------------- UDP -- */
+
+/* Where an unconnected socket sends: the packet's own address. NAT on this node has changed it by now. */
+static __always_inline void key_from_packet(struct ebb_endpoint *key, const struct __sk_buff *skb)
+{
+	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
+	const __u32 *words;
+	__u32 at = 40;
+
+	ebb_key_words(key, 0, 0, 0, 0);
+	ebb_key_port(key, 0, IPPROTO_UDP);
+	if (data + 48 > end)
+		return;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		words = (const __u32 *)(data + 16);
+		ebb_key_v4(key, words[0]);
+		at = (data[0] & 15) * 4U;
+	} else {
+		words = (const __u32 *)(data + 24);
+		ebb_key_v6(key, words[0], words[1], words[2], words[3]);
+	}
+	if (data + at + 4 > end)
+		return;
+	key->port = *(const __be16 *)(data + at + 2);
+}
+
+static __noinline int udp_limited(const struct ebb_route *route, const struct packet *packet)
+{
+	const struct ebb_limit *bytes, *packets;
+	struct ebb_policy *policy;
+	struct ebb_gate *gate;
+	int enforced, leased;
+	__u64 now;
+
+	if (!route || !packet)
+		return PASS;
+	policy = route->policy;
+	gate = route->gate;
+	now = bpf_ktime_get_ns();
+	leased = ebb_is_leased(policy, now);
+	enforced = policy->mode == EBB_MODE_ENFORCE;
+	if (leased && policy->established == EBB_ESTABLISHED_DROP &&
+	    ebb_word_state(ebb_gate_word(gate, route->verdict)) == EBB_STATE_OPEN) {
+		count_drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
+		return enforced ? DROP : PASS;
+	}
+	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
+	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
+	if (packets &&
+	    !pay(gate, EBB_LIMIT_PACKETS, packets, packet->segments, now, 0, EBB_TAKE_STRICT, 0).admitted) {
+		count_drop(route->pair, EBB_DROP_PACKETS, enforced, packet);
+		return enforced ? DROP : PASS;
+	}
+	if (bytes &&
+	    !pay(gate, EBB_LIMIT_BYTES, bytes, packet->wire_bytes, now, 0, EBB_TAKE_STRICT, 0).admitted) {
+		if (packets)
+			ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
+					  ebb_bucket_cost(packets, packet->segments));
+		count_drop(route->pair, EBB_DROP_BYTES, enforced, packet);
+		return enforced ? DROP : PASS;
+	}
+	return PASS;
+}
+
+/* What the sendmsg hook has decided about this datagram in the same system call. */
+static __always_inline int route_by_note(struct __sk_buff *skb, struct ebb_route *ret_route)
+{
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_unote_v1, &zero);
+
+	if (!note || !note->cookie || note->cookie != bpf_get_socket_cookie(skb))
+		return 0;
+	note->cookie = 0;
+	return ebb_route_open(note->dst, note->dst_epoch, note->pair, note->pair_epoch, ret_route);
+}
+
+/*
+ * 0: not a destination of ours. A connected socket goes by its peer, and its first
+ * datagram makes the destination; an unconnected one without a note by the packet.
+ */
+static __always_inline int route_by_address(struct __sk_buff *skb, struct bpf_sock *sock,
+					    struct ebb_route *ret_route)
+{
+	struct ebb_endpoint key;
+
+	if (!sock->dst_port) {
+		key_from_packet(&key, skb);
+		return ebb_route_known(&key, bpf_skb_cgroup_id(skb), ret_route);
+	}
+	if (sock->family == EBB_AF_INET)
+		ebb_key_v4(&key, sock->dst_ip4);
+	else
+		ebb_key_v6(&key, sock->dst_ip6[0], sock->dst_ip6[1], sock->dst_ip6[2], sock->dst_ip6[3]);
+	ebb_key_port(&key, sock->dst_port, IPPROTO_UDP);
+	return ebb_route_join(&key, bpf_skb_cgroup_id(skb),
+			      !ebb_udp_answers(NULL, sock->src_port, bpf_ntohs(sock->dst_port)), ret_route);
+}
+
+static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
+{
+	struct ebb_route route = {};
+	struct packet packet = {};
+	int counted, verdict = PASS;
+
+	counted = route_by_note(skb, &route);
+	if (!counted && !route_by_address(skb, sock, &route))
+		return PASS;
+	if (!read_packet(skb, IPPROTO_UDP, &packet))
+		return PASS;
+	if (route.policy->asks & EBB_ASK_PACKET)
+		verdict = udp_limited(&route, &packet);
+	if (verdict == PASS) {
+		ebb_add(&route.pair->sent_bytes, packet.wire_bytes);
+		if (!counted && sock->dst_port)
+			ebb_add(&route.pair->sent_packets, packet.segments);
+	}
+	return verdict;
+}
+
+SEC("cgroup_skb/egress")
+int ebb_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sock = skb->sk;
+
+	sock = sock ? bpf_sk_fullsock(sock) : NULL;
+	if (!sock)
+		return PASS;
+	if (sock->protocol == IPPROTO_TCP)
+		return tcp(skb, sock);
+	if (sock->protocol == IPPROTO_UDP)
+		return udp(skb, sock);
+	return PASS;
+}
