@@ -82,11 +82,19 @@ static __always_inline void ebb_conn_give_slot(struct ebb_conn *conn, struct ebb
 		ebb_count_errors(errors);
 }
 
+/* It is paced no longer. */
+static __always_inline void ebb_conn_end_pacing(struct ebb_conn *conn, struct ebb_gate *gate)
+{
+	if (ebb_conn_clear(conn, EBB_CONN_PACED))
+		ebb_gauge_down(&gate->paced);
+}
+
 /* The memory is forgotten; a slot that is taken in the same moment is not lost. */
 static __always_inline void ebb_conn_end(struct ebb_conn *conn, struct ebb_gate *gate)
 {
 	__u32 errors;
 
+	ebb_conn_end_pacing(conn, gate);
 	if (!(__sync_lock_test_and_set(&conn->flags, 0) & EBB_CONN_SLOT))
 		return;
 	errors = ebb_slot_give(gate);

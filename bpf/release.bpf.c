@@ -10,16 +10,6 @@
 #include "bpf/conn.h"
 #include "bpf/maps.h"
 #include "bpf/route.h"
-#include "bpf/traffic.h"
-
-static __noinline int count_traffic(struct bpf_sock *ctx, struct ebb_conn *conn, struct ebb_pair *pair)
-{
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(ctx);
-
-	if (tp)
-		ebb_traffic_count(conn, pair, tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
-	return 0;
-}
 
 SEC("cgroup/sock_release")
 int ebb_release(struct bpf_sock *ctx)
@@ -30,10 +20,9 @@ int ebb_release(struct bpf_sock *ctx)
 	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !ebb_route_conn(conn, &route))
 		return 1;
 	ebb_conn_give_slot(conn, route.gate);
-	/* no callback may come that counts; where one does, it finds this done */
-	if (conn->flags & EBB_CONN_ADOPTED)
-		count_traffic(ctx, conn, route.pair);
+	/* no state change may be seen of it; where one is, it finds this done */
 	ebb_conn_end_adopted(conn, route.pair);
+	ebb_conn_end_pacing(conn, route.gate);
 	/* with a SYN out, STATE_CB comes next and names the probe's result */
 	if (!(conn->flags & EBB_CONN_SYN))
 		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);

@@ -343,7 +343,8 @@ static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, con
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
 	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
-	ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
+	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
+	(void)EBB_CAS(&conn->flags, 0, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
 	return conn;
 }
 

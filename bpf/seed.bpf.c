@@ -31,6 +31,7 @@ struct ebb_seeding ebb_seeding = {};
 
 struct facts {
 	struct ebb_sent_facts sent;
+	__u64 sent_total; /* what is counted elsewhere, or by nobody */
 	__u64 received;
 	__u32 retransmits;
 	__u32 state;
@@ -47,6 +48,7 @@ static __always_inline void read_facts(const struct tcp_sock *tp, struct facts *
 	ret->sent.bytes_acked = EBB_LOAD(tp->bytes_acked);
 	ret->sent.snd_nxt = EBB_LOAD(tp->snd_nxt);
 	ret->sent.snd_una = EBB_LOAD(tp->snd_una);
+	ret->sent_total = ebb_tcp_sent(tp, BPF_TCP_ESTABLISHED);
 	ret->received = EBB_LOAD(tp->bytes_received);
 	ret->retransmits = EBB_LOAD(tp->total_retrans);
 	ret->state = EBB_LOAD(sk->__sk_common.skc_state);
@@ -137,7 +139,7 @@ static __always_inline int is_capped(const struct ebb_route *route)
 {
 	if (!(route->policy->asks & EBB_ASK_CONNECT))
 		return 0;
-	/* whoever makes this pass is the agent: what it said is in force */
+	/* whoever makes this pass is the agent, be it before its first heartbeat */
 	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns(), 1) != 0;
 }
 
@@ -182,10 +184,7 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 		return 0;
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
 		       ebb_word_gen(ebb_gate_word(route.gate, route.verdict)));
-	/* as ebb_tcp_sent() counts, which takes off the SYN */
-	conn->sent_bytes = facts->sent.bytes_acked + (__u32)(facts->sent.snd_nxt - facts->sent.snd_una);
-	if (conn->sent_bytes)
-		conn->sent_bytes--;
+	conn->sent_bytes = facts->sent_total;
 	conn->received_bytes = facts->received;
 	conn->retransmits = facts->retransmits;
 	if (is_armed(facts))
@@ -226,7 +225,7 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
-	__u32 state;
+	__u32 state, flags;
 
 	if (direction_of(sk, facts) == EBB_DIRECTION_PASSIVE || !ebb_route_find(sk, &route) ||
 	    !is_capped(&route))
@@ -241,8 +240,11 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 	/* generation 0: one of a later has its memory from the connect hook */
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch, 0);
 	ebb_add(&route.gate->in_use, 1);
-	if (!ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT |
-					  (is_established(facts->state) ? EBB_CONN_ACTIVE : 0))) {
+	flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT;
+	if (is_established(facts->state))
+		flags |= EBB_CONN_ACTIVE;
+	/* its first packet may have made it a memory meanwhile: the next pass gives that one its slot */
+	if (!ebb_conn_speak(conn, flags)) {
 		ebb_count_errors(ebb_slot_give(route.gate));
 		return 0;
 	}
@@ -280,7 +282,7 @@ static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *con
 		return 0;
 	if (flags & EBB_CONN_ADOPTED) {
 		settle(sk, conn, &route);
-		/* no callback may come that counts */
+		/* no callback may come that counts; what moves after the last pass is not counted */
 		ebb_traffic_count(conn, route.pair, tp, facts->state);
 	}
 	if ((flags & EBB_CONN_SLOT) || !is_capped(&route))

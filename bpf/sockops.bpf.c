@@ -56,7 +56,7 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 		return conn;
 	/* generation 0: one of a later generation has its memory from the connect hook */
 	ebb_conn_begin(conn, note->pair, note->pair_epoch, note->dst, note->dst_epoch, 0);
-	ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
+	(void)ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
 	return conn;
 }
 
@@ -266,11 +266,8 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
 		was_established(&route, conn, tp, old_state);
-	if (!conn)
-		return;
-	if (ebb_conn_clear(conn, EBB_CONN_PACED))
-		ebb_gauge_down(&route.gate->paced);
-	ebb_conn_end(conn, route.gate);
+	if (conn)
+		ebb_conn_end(conn, route.gate);
 }
 
 /* A connection that has moved so much is counted as it goes, not when it closes. */

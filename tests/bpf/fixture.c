@@ -196,10 +196,10 @@ void fixture_open_loader(struct fixture *fx)
 		.pairs = fx->options.pairs ? fx->options.pairs : 64,
 		.endpoints = fx->options.endpoints ? fx->options.endpoints : 128,
 		.no_set_retval = fx->options.no_set_retval,
+		.no_rdonly_cast = fx->options.no_rdonly_cast,
 		.adopt = fx->options.adopt,
 		.reset = fx->options.reset,
 		.no_sock_destroy = fx->options.no_sock_destroy,
-		.no_rdonly_cast = fx->options.no_rdonly_cast,
 	};
 	struct ebb_policy policy = policy_default();
 	struct ebb_why why = {0};

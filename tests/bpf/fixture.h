@@ -36,11 +36,11 @@ struct fixture_options {
 	uint32_t pairs;	       /* 0: 64 */
 	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
+	bool no_rdonly_cast;
 	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
-	bool no_rdonly_cast;
-	bool not_attached; /* the test opens the loader itself, when it wants to */
+	bool not_attached;    /* the test opens the loader itself, when it wants to */
 };
 
 struct fixture {

@@ -132,9 +132,9 @@ bytes 20/s
 packets 0/s
 connects 20/s,burst=0
 concurrent many
+scope pod
 established forever
 adopt orphans
-scope pod
 errno EFAULT
 lease 1s
 on-agent-loss panic

@@ -1272,13 +1272,13 @@ static const struct ebb_option options[] = {
 	{"cgroup", "P", "auto", "", 0},
 	{"listen", "A", "127.0.0.1:9478", "", 0},
 	{"breaker", "K", NULL, "", 0},
-	{"established", "W", "keep", "", 0},
-	{"adopt", "W", "on", "", 0},
 	{"bytes", "L", "none", "", 0},
 	{"packets", "L", "none", "", 0},
 	{"connects", "L", "none", "", 0},
 	{"concurrent", "N", "none", "", 0},
 	{"scope", "S", "node", "", 0},
+	{"established", "W", "keep", "", 0},
+	{"adopt", "W", "on", "", 0},
 	{"errno", "N", "econnrefused", "", 0},
 	{"lease", "T", "30s", "", 0},
 	{"on-agent-loss", "W", "release", "", 0},
@@ -1324,12 +1324,12 @@ static void run_has_safe_defaults(void **state)
 	assert_int_equal(run_options.endpoints, 65536);
 	assert_int_equal(run_options.idle_ns, 600000000000ULL);
 	assert_int_equal(run_options.scheduling, EBB_SCHEDULING_RR);
-	assert_int_equal(run_options.adopt, 1);
-	assert_int_equal(run_options.established, EBB_ESTABLISHED_KEEP);
 	assert_int_equal(run_options.limits.concurrent, 0);
 	for (int kind = 0; kind < EBB_LIMIT_MAX; kind++)
 		assert_int_equal(run_options.limits.bucket[kind].per_hour, 0);
 	assert_int_equal(run_options.scope, EBB_SCOPE_NODE);
+	assert_int_equal(run_options.adopt, 1);
+	assert_int_equal(run_options.established, EBB_ESTABLISHED_KEEP);
 	assert_int_equal(run_options.breaker.consecutive_failures, 5);
 	assert_false(run_options.detach_on_exit);
 	assert_false(run_options.no_set_retval);

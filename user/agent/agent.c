@@ -40,9 +40,9 @@
 #define TICK_IDLE_NS	NS_PER_S
 #define LINK_CHECK_NS	(5 * NS_PER_S)
 #define COLLECT_NS	NS_PER_S
+#define LOCK_WAIT_NS	(5 * NS_PER_S) /* for a command that writes policies */
 #define ADOPT_NS	(300 * NS_PER_S)
 #define RESET_AGAIN_NS	NS_PER_S /* what was connecting when its breaker opened may be established since */
-#define LOCK_WAIT_NS	(5 * NS_PER_S)	/* for a command that writes policies */
 #define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
 
 /*
@@ -236,27 +236,6 @@ static void collect_idle(struct agent *a, uint64_t now)
 		ebb_debug("idle slots taken back: count=%d", r);
 }
 
-/* Asks for walks over the open sockets, which are done beside the loop. */
-static void watch_sockets(struct agent *a, uint64_t now)
-{
-	uint32_t what = 0;
-
-	if (!a->sockets)
-		return;
-	if (a->options->adopt &&
-	    (now >= a->adopt_at_ns || ebb_sockets_cap_came(a->view, now, a->capped, &a->capped_high))) {
-		a->adopt_at_ns = now + ADOPT_NS;
-		what |= EBB_SOCKETS_ADOPT;
-	}
-	if (a->established == EBB_ESTABLISHED_RESET && now >= a->reset_at_ns &&
-	    ebb_sockets_reset_is_due(a->view, now)) {
-		a->reset_at_ns = now + RESET_AGAIN_NS;
-		what |= EBB_SOCKETS_RESET;
-	}
-	if (what)
-		ebb_sockets_want(a->sockets, what);
-}
-
 /* The program that sees every packet is attached only while some policy asks for it. */
 static void follow_policies(struct agent *a)
 {
@@ -277,6 +256,27 @@ static void follow_policies(struct agent *a)
 	if (!a->packets_failed)
 		ebb_err("byte and packet limits are not in place, trying again each tick: %s", why.text);
 	a->packets_failed = true;
+}
+
+/* Asks for walks over the open sockets, which are done beside the loop. */
+static void watch_sockets(struct agent *a, uint64_t now)
+{
+	uint32_t what = 0;
+
+	if (!a->sockets)
+		return;
+	if (a->options->adopt &&
+	    (now >= a->adopt_at_ns || ebb_sockets_cap_came(a->view, now, a->capped, &a->capped_high))) {
+		a->adopt_at_ns = now + ADOPT_NS;
+		what |= EBB_SOCKETS_ADOPT;
+	}
+	if (a->established == EBB_ESTABLISHED_RESET && now >= a->reset_at_ns &&
+	    ebb_sockets_reset_is_due(a->view, now)) {
+		a->reset_at_ns = now + RESET_AGAIN_NS;
+		what |= EBB_SOCKETS_RESET;
+	}
+	if (what)
+		ebb_sockets_want(a->sockets, what);
 }
 
 static int tick(struct agent *a)

@@ -21,14 +21,14 @@ struct ebb_agent_options {
 	const char *cgroup; /* a path, or "auto" */
 	const char *pin_dir;
 	const char *listen;
-	uint32_t mode;		/* enum ebb_mode */
-	uint32_t errno_code;	/* enum ebb_errno: what a refused connect() returns */
-	uint32_t on_agent_loss; /* enum ebb_on_agent_loss */
-	uint32_t scheduling;	/* enum ebb_scheduling */
-	uint32_t adopt;		/* 0: connections that were there before are not counted */
-	uint32_t established;	/* enum ebb_established: what becomes of live ones when their breaker opens */
-	uint32_t scope;		/* enum ebb_scope: of destinations that are met from now on */
+	uint32_t mode;		  /* enum ebb_mode */
+	uint32_t errno_code;	  /* enum ebb_errno: what a refused connect() returns */
+	uint32_t on_agent_loss;	  /* enum ebb_on_agent_loss */
+	uint32_t scheduling;	  /* enum ebb_scheduling */
+	uint32_t scope;		  /* enum ebb_scope: of destinations that are met from now on */
 	struct ebb_limits limits; /* of each destination */
+	uint32_t adopt;		  /* 0: connections that were there before are not counted */
+	uint32_t established; /* enum ebb_established: what becomes of live ones when their breaker opens */
 	uint64_t lease_ns;
 	uint64_t shutdown_timeout_ns;
 	uint32_t destinations; /* capacities */

@@ -69,7 +69,7 @@ void ebb_collector_free(struct ebb_collector *collector)
 /* Everything that a connection or a datagram, refused or not, makes grow. */
 static uint64_t pair_activity(const struct ebb_pair *pair)
 {
-	uint64_t sum = pair->attempts + pair->syn_sent + pair->sent_packets + pair->adopted;
+	uint64_t sum = pair->attempts + pair->syn_sent + pair->adopted + pair->sent_packets;
 
 	for (int i = 0; i < EBB_OUTCOME_MAX; i++)
 		sum += pair->outcomes[i];

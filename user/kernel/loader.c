@@ -42,11 +42,11 @@ struct ebb_loader {
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
+	bool packets; /* the optional program is attached */
+	bool cast;    /* the kernel has bpf_rdonly_cast */
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
-	bool packets; /* the optional program is attached */
-	bool cast;    /* the kernel has bpf_rdonly_cast */
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -221,6 +221,16 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
+static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
+{
+	l->cast = !o->no_rdonly_cast && ebb_probe_one(EBB_FEATURE_CAST) == 0;
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
+	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+}
+
 /* What the kernel refuses is not loaded, and what it is for is done without. */
 static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_options *o)
 {
@@ -239,16 +249,6 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 	return r;
 }
 
-/* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
-static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
-{
-	l->cast = !o->no_rdonly_cast && ebb_probe_cast() == 0;
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
-}
-
 /* The kernel's errno says little; what is missing here says more. */
 static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
@@ -264,6 +264,17 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 	return ebb_why(why, r,
 		       "the kernel refuses the BPF programs (%s): please report the output of 'ebb run --log-level debug'",
 		       ebb_strerror(r));
+}
+
+static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
 }
 
 /* @optional: what of it is asked for. */
@@ -287,17 +298,6 @@ static int load(struct ebb_loader *l, const struct ebb_loader_options *o,
 		return ebb_why(why, r, "cannot prepare the BPF programs: %s", ebb_strerror(r));
 	r = ebb_bpf__load(l->skeleton);
 	return r < 0 ? explain_load(r, l->pin_dir, why) : 0;
-}
-
-static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
-{
-	char path[EBB_PIN_PATH_MAX];
-	int r;
-
-	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
-	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
-		r = -errno;
-	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
 }
 
 static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)

@@ -65,6 +65,12 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why);
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
 /*
+ * Attaches the program that sees every packet, or takes it away: it is there only while
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ */
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/*
  * A pass over the open sockets of every process that can be seen, in all network
  * namespaces: adopts what nobody counts, gives slots where a cap has come. -EOPNOTSUPP: the
  * kernel has no such iterator, or options said no. May run beside the loop, one at a time.
@@ -81,12 +87,6 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader);
  * namespace of the calling thread. May run beside the loop, one at a time.
  */
 int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
-
-/*
- * Attaches the program that sees every packet, or takes it away: it is there only while
- * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
- */
-int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);

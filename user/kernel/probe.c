@@ -137,6 +137,22 @@ static int try_set_retval(const char *pin_dir)
 	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, NULL));
 }
 
+/* A kernel function is named in the kernel's own types. */
+static int try_cast(const char *pin_dir)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int r;
+
+	(void)pin_dir;
+	if (!btf)
+		return -errno;
+	r = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	btf__free(btf);
+	if (r == -ENOENT)
+		return -EOPNOTSUPP;
+	return r < 0 ? r : 0;
+}
+
 /*
  * An iterator that takes the pointer at @offset of its context, and if there is one calls
  * @call with it.
@@ -212,27 +228,6 @@ static int try_namespaces(const char *pin_dir)
 	return 0;
 }
 
-/* A kernel function is named in the kernel's own types. */
-int ebb_probe_cast(void)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int r;
-
-	if (!btf)
-		return -errno;
-	r = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
-	btf__free(btf);
-	if (r == -ENOENT)
-		return -EOPNOTSUPP;
-	return r < 0 ? r : 0;
-}
-
-static int try_cast(const char *pin_dir)
-{
-	(void)pin_dir;
-	return ebb_probe_cast();
-}
-
 static const struct {
 	const char *name, *help, *remedy;
 	bool required;
@@ -265,6 +260,10 @@ static const struct {
 		{"bpf_set_retval", "refuse with a chosen errno",
 		 "kernel 6.1 or later; until then ebb refuses by aiming at a closed loopback port (always ECONNREFUSED), UDP with EPERM",
 		 false, try_set_retval},
+	[EBB_FEATURE_CAST] =
+		{"bpf_rdonly_cast", "count UDP of an IPv4 socket for the cgroup that made it",
+		 "kernel 6.2 or later; until then such a socket counts for the cgroup of the task that uses it",
+		 false, try_cast},
 	[EBB_FEATURE_TASK_FILE] =
 		{"iterator over open files", "adopt connections that were there before",
 		 "use kernel 5.11 or later; until then ebb counts only what connects after it", false,
@@ -280,10 +279,6 @@ static const struct {
 		{"other namespaces", "reset live connections of pods",
 		 "add CAP_SYS_ADMIN and CAP_SYS_PTRACE, and the host's process namespace (hostPID); without them what live connections send to an open breaker is dropped",
 		 false, try_namespaces},
-	[EBB_FEATURE_CAST] =
-		{"bpf_rdonly_cast", "count UDP of an IPv4 socket for the cgroup that made it",
-		 "kernel 6.2 or later; until then such a socket counts for the cgroup of the task that uses it",
-		 false, try_cast},
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -309,8 +304,8 @@ void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EB
 
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		bool needs_bpf = features[i].try != try_btf && features[i].try != try_bpffs &&
-				 features[i].try != try_cgroup2 && features[i].try != try_diag_destroy &&
-				 features[i].try != try_namespaces && features[i].try != try_cast;
+				 features[i].try != try_cgroup2 && features[i].try != try_cast &&
+				 features[i].try != try_diag_destroy && features[i].try != try_namespaces;
 		int r;
 
 		/* who may not call bpf(2) learns nothing by trying: every answer would be a no */

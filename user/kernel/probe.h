@@ -22,11 +22,11 @@ enum ebb_feature {
 	EBB_FEATURE_LINK,	  /* bpf_link on cgroups */
 	EBB_FEATURE_PERFMON,	  /* kernel pointers may be followed: sk_err */
 	EBB_FEATURE_SET_RETVAL,	  /* bpf_set_retval in connect hooks (6.1) */
+	EBB_FEATURE_CAST,	  /* bpf_rdonly_cast (6.2) */
 	EBB_FEATURE_TASK_FILE,	  /* iterators over the open files of all processes (5.11) */
 	EBB_FEATURE_SOCK_DESTROY, /* bpf_sock_destroy in iterators (6.5) */
 	EBB_FEATURE_DIAG_DESTROY, /* the same by netlink (CONFIG_INET_DIAG_DESTROY) */
 	EBB_FEATURE_NAMESPACES,	  /* other network namespaces may be entered */
-	EBB_FEATURE_CAST,	  /* bpf_rdonly_cast (6.2) */
 	EBB_FEATURE_MAX,
 };
 
@@ -41,9 +41,6 @@ struct ebb_feature_result {
 
 /* Tries one. 0, or the negative errno of the try. Quiet, and may be called from any thread but not by two at once. */
 int ebb_probe_one(enum ebb_feature feature);
-
-/* Whether the kernel has bpf_rdonly_cast: 0, or a negative errno. */
-int ebb_probe_cast(void);
 
 /* Tries everything; fills EBB_FEATURE_MAX results. @pin_dir: where pins would go. */
 void ebb_probe_all(const char *pin_dir, struct ebb_feature_result ret_results[EBB_FEATURE_MAX]);
