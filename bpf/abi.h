@@ -442,7 +442,8 @@ struct ebb_gate {
 	__u64	last_failure_ns;
 	__u64	probes[EBB_PROBES_MAX];
 	__u64	full_ns[EBB_LIMIT_MAX];	/* buckets: when each is full again (bpf/bucket.h) */
-	__u64	share;			/* bytes/s that one connection may send; 0: not paced (bpf/pace.h) */
+	__u32	share;			/* bytes/s that one connection may send; 0: not paced (bpf/pace.h) */
+	__u32	share_base;		/* the same without what steers the debt */
 	__u64	share_at_ns;		/* when the share was last adjusted */
 	__u32	share_debt_us;		/* debt of the bucket then */
 	__u32	share_lost_us;		/* time since then in which the bucket was full: capacity that nobody used */

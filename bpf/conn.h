@@ -55,6 +55,17 @@ static __always_inline int ebb_conn_clear(struct ebb_conn *conn, __u32 flag)
 	return (__sync_fetch_and_and(&conn->flags, ~flag) & flag) != 0;
 }
 
+/*
+ * A memory that has begun says all, with @flags. 0: somebody else made it speak meanwhile
+ * (seed.bpf.c holds no lock), and what that one says stands.
+ */
+static __always_inline int ebb_conn_speak(struct ebb_conn *conn, __u32 flags)
+{
+	__u32 old = EBB_LOAD(conn->flags);
+
+	return !(old & EBB_CONN_LIVE) && EBB_CAS(&conn->flags, old, flags) == old;
+}
+
 static __always_inline void ebb_conn_set(struct ebb_conn *conn, __u32 flag)
 {
 	__sync_fetch_and_or(&conn->flags, flag);
@@ -126,8 +137,5 @@ static __always_inline __u32 ebb_conn_end_probe(struct ebb_conn *conn, struct eb
 		return 0;
 	return ebb_probe_finish(gate, conn->probe_index, conn->probe_word, now_ns, end);
 }
-
-/* What CONNECT_CB arms on a connecting socket, and so the mark of one. */
-#define EBB_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
 
 #endif /* EBB_CONN_H */

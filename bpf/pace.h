@@ -34,7 +34,7 @@
 #define EBB_PACE_EARLY_RATE	  1000000ULL	/* bytes/s: below, a first window is much of the bucket */
 
 #define EBB_PACE_EPOCH_MAX_NS (1ULL << 31)
-#define EBB_PACE_GAIN	      256U /* in 1/1024: an epoch takes a quarter of the step */
+#define EBB_PACE_STEER_NS     500000000ULL /* the debt is brought to its target in so much time */
 
 /* Where the debt is steered to: above zero, so that no capacity is lost, below what drops. */
 static inline __attribute__((always_inline)) __u64 ebb_pace_target(__u64 depth_ns)
@@ -43,7 +43,8 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_target(__u64 depth_n
 }
 
 struct ebb_pace_facts {
-	__u64 share;	/* now; 0: nobody is paced */
+	__u64 share; /* in force until now; 0: nobody is paced */
+	__u64 base;
 	__u64 rate;	/* of the gate, bytes/s */
 	__u64 senders;	/* that sent lately, at least 1 */
 	__u64 debt_ns;	/* of the bucket now */
@@ -51,6 +52,7 @@ struct ebb_pace_facts {
 	__u64 since_ns; /* that time ago */
 	__u64 lost_ns;	/* of that time the bucket was full */
 	__u64 depth_ns; /* of the bucket */
+	__u64 epoch_ns; /* from one adjustment to the next */
 };
 
 /*
@@ -67,14 +69,13 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_epoch(__u64 share, _
 }
 
 /* Has something happened that cannot wait for the end of the epoch? */
-static inline __attribute__((always_inline)) int
-ebb_pace_is_urgent(__u64 share, __u64 debt_ns, __u64 last_ns, __u64 lost_ns, __u64 since_ns, __u64 depth_ns)
+static inline __attribute__((always_inline)) int ebb_pace_is_urgent(const struct ebb_pace_facts *f)
 {
-	if (!share)
-		return debt_ns > depth_ns / 8;
-	if (since_ns < EBB_PACE_EPOCH_NS / 4)
+	if (!f->share)
+		return f->debt_ns > f->depth_ns / 8;
+	if (f->since_ns < EBB_PACE_EPOCH_NS / 4)
 		return 0;
-	return (debt_ns > depth_ns / 4 * 3 && debt_ns > last_ns) || lost_ns > depth_ns / 4;
+	return (f->debt_ns > f->depth_ns / 4 * 3 && f->debt_ns > f->last_ns) || f->lost_ns > f->depth_ns / 4;
 }
 
 /*
@@ -89,24 +90,6 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_use(const struct ebb
 	return use < 64 ? 64 : use < 16384 ? use : 16384;
 }
 
-/* By how much the share changes, in 1/1024: above 1024 it grows. */
-static inline __attribute__((always_inline)) __u64 ebb_pace_factor(const struct ebb_pace_facts *f)
-{
-	__u64 target = ebb_pace_target(f->depth_ns), use = ebb_pace_use(f), factor = 1024, gain, part;
-
-	/* all of the step would swing, since a share takes time to act; much too little grows faster */
-	gain = use < 512 ? 2 * EBB_PACE_GAIN : EBB_PACE_GAIN;
-	/* share / use, gain times: (1 - gain) + gain / use */
-	factor = 1024 - gain + gain * 1024 / use;
-	if (f->debt_ns > target) {
-		part = (f->debt_ns - target) * (EBB_PACE_GAIN / 8) / f->depth_ns;
-		if (part > EBB_PACE_GAIN)
-			part = EBB_PACE_GAIN;
-		return factor > part + 128 ? factor - part : 128;
-	}
-	return factor + (target - f->debt_ns) * (EBB_PACE_GAIN / 8) / f->depth_ns;
-}
-
 /*
  * Connections that were begun together would go on sending at the same moments; a pace
  * that is up to 1/32 off the share, each by its own @salt, lets them drift apart.
@@ -116,27 +99,55 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_dither(__u64 share, 
 	return share - share / 32 + share / 16 * (salt & 15) / 15;
 }
 
-/* The share from now on, bytes/s; 0: nobody is paced. */
-static inline __attribute__((always_inline)) __u64 ebb_pace_next(const struct ebb_pace_facts *f)
+/*
+ * The base from now on, bytes/s; 0: nobody is paced. With a share of which a use of
+ * 1/2 came, twice the share would be right: the base goes a part of the way there.
+ */
+static inline __attribute__((always_inline)) __u64 ebb_pace_base(const struct ebb_pace_facts *f)
 {
-	__u64 fair = f->rate / (f->senders ? f->senders : 1), share = f->share, least;
+	__u64 fair = f->rate / (f->senders ? f->senders : 1), base = f->base, use, right, least;
 
-	if (!share)
+	if (!f->share)
 		return f->debt_ns > f->depth_ns / 8 ? fair : 0;
-	/* a share is at most EBB_PACE_MAX: the product fits */
-	share = share * ebb_pace_factor(f) / 1024;
-	if (f->debt_ns > f->depth_ns / 4 * 3 && share > fair)
-		share = fair;
+	if (f->since_ns >= f->epoch_ns) {
+		use = ebb_pace_use(f);
+		/* a share is below 2^32: the product fits */
+		right = f->share * 1024 / use;
+		/* much too little grows faster */
+		base = use < 512 ? (base + right) / 2 : (3 * base + right) / 4;
+	}
+	if (f->debt_ns > f->depth_ns / 4 * 3 && base > fair)
+		base = fair;
 	/*
 	 * Who is given much too little hears of more only after the next packet, and that is
 	 * far away. While capacity is lost nobody gets less than what all senders would get.
 	 */
 	least = f->lost_ns > f->depth_ns / 4 ? fair : fair / 4 * 3;
-	if (share < least)
-		share = least;
-	if (share > 2 * f->rate || share > EBB_PACE_MAX)
+	if (base < least)
+		base = least;
+	if (base > 2 * f->rate || base > EBB_PACE_MAX)
 		return 0;
-	return share ? share : 1;
+	return base ? base : 1;
+}
+
+/*
+ * The share: the base, less or more, so that the debt comes to its target in a time in
+ * which those that send have heard of it several times.
+ */
+static inline __attribute__((always_inline)) __u64 ebb_pace_share(__u64 base, const struct ebb_pace_facts *f)
+{
+	__u64 target = ebb_pace_target(f->depth_ns), time = 3 * f->epoch_ns, part;
+
+	if (!base)
+		return 0;
+	if (time < EBB_PACE_STEER_NS)
+		time = EBB_PACE_STEER_NS;
+	if (f->debt_ns > target) {
+		part = (f->debt_ns - target) * 1024 / time;
+		return base - base * (part < 256 ? part : 256) / 1024;
+	}
+	part = (target - f->debt_ns) * 1024 / time;
+	return base + base * (part < 128 ? part : 128) / 1024;
 }
 
 /*
@@ -181,6 +192,55 @@ static inline __attribute__((always_inline)) __u64 ebb_sender_number(__u64 sende
 	else if (then + 1 == epoch)
 		number = in_it;
 	return number ? number : 1;
+}
+
+#define EBB_PACE_MOST_LOST_NS 1000000000ULL
+
+/* Before a bucket that is full again at @full_ns is asked: has it been full for a while? */
+static inline __attribute__((always_inline)) void ebb_pace_note_lost(struct ebb_gate *gate, __u64 full_ns,
+								     __u64 now_ns)
+{
+	__u64 lost = now_ns - full_ns;
+
+	if (!EBB_LOAD(gate->share) || !full_ns || (__s64)lost <= 0)
+		return;
+	if (lost > EBB_PACE_MOST_LOST_NS)
+		lost = EBB_PACE_MOST_LOST_NS;
+	__sync_fetch_and_add(&gate->share_lost_us, (__u32)(lost / 1000));
+}
+
+/*
+ * After a packet of @packet_bytes was paid for: the share follows the debt of the bucket.
+ * @rate: of the gate, bytes/s. Of those that come at once one adjusts it.
+ */
+static inline __attribute__((always_inline)) void ebb_pace_steer(struct ebb_gate *gate, __u64 rate,
+								 __u64 packet_bytes, __u64 now_ns,
+								 __u64 debt_ns, __u64 depth_ns)
+{
+	__u64 at = EBB_LOAD(gate->share_at_ns), base;
+	struct ebb_pace_facts f;
+
+	f.since_ns = now_ns - at;
+	if ((__s64)f.since_ns <= 0)
+		return;
+	f.share = EBB_LOAD(gate->share);
+	f.base = EBB_LOAD(gate->share_base);
+	f.epoch_ns = ebb_pace_epoch(f.share, packet_bytes);
+	f.debt_ns = debt_ns;
+	f.depth_ns = depth_ns;
+	f.last_ns = EBB_LOAD(gate->share_debt_us) * 1000ULL;
+	f.lost_ns = EBB_LOAD(gate->share_lost_us) * 1000ULL;
+	if (f.since_ns < f.epoch_ns && !ebb_pace_is_urgent(&f))
+		return;
+	if (EBB_CAS(&gate->share_at_ns, at, now_ns) != at)
+		return;
+	f.rate = rate;
+	f.senders = ebb_sender_number(EBB_LOAD(gate->senders), now_ns);
+	f.lost_ns = __sync_lock_test_and_set(&gate->share_lost_us, 0) * 1000ULL;
+	EBB_STORE(gate->share_debt_us, (__u32)(debt_ns / 1000));
+	base = ebb_pace_base(&f);
+	EBB_STORE(gate->share_base, (__u32)base);
+	EBB_STORE(gate->share, (__u32)ebb_pace_share(base, &f));
 }
 
 #endif /* EBB_PACE_H */

@@ -109,8 +109,6 @@ static __always_inline int is_vital(const struct tcp_sock *tp, const struct pack
 	return !packet->payload || !tp->packets_out || (__s32)(packet->seq - tp->snd_nxt) < 0;
 }
 
-#define MOST_LOST_NS 1000000000ULL
-
 /* One bucket's answer. */
 struct payment {
 	__u64 debt_ns; /* with this packet */
@@ -124,14 +122,9 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 {
 	__u64 cost = ebb_bucket_cost(limit, units), burst_ns = EBB_LOAD(limit->burst_ns);
 	struct payment payment = {.depth_ns = burst_ns > least_depth_ns ? burst_ns : least_depth_ns};
-	__u64 full_ns = EBB_LOAD(gate->full_ns[kind]);
 	__u32 took;
 
-	/* it was full meanwhile */
-	if (EBB_LOAD(gate->share) && full_ns && (__s64)(now - full_ns) > 0)
-		__sync_fetch_and_add(&gate->share_lost_us,
-				     (__u32)((now - full_ns < MOST_LOST_NS ? now - full_ns : MOST_LOST_NS) /
-					     EBB_NS_PER_US));
+	ebb_pace_note_lost(gate, EBB_LOAD(gate->full_ns[kind]), now);
 	took = ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, how, &payment.debt_ns);
 	if (!(took & EBB_TOOK) && vital)
 		took |= ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, EBB_TAKE_CHARGE,
@@ -145,34 +138,6 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
 				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
 	return payment;
-}
-
-/* The share of the gate follows the debt of the bucket that it paid last. @rate: bytes/s. */
-static __always_inline void steer(struct ebb_gate *gate, __u64 rate, __u64 now, const struct packet *packet,
-				  const struct payment *payment)
-{
-	__u64 at = EBB_LOAD(gate->share_at_ns), since = now - at;
-	struct ebb_pace_facts facts;
-
-	if ((__s64)since < 0)
-		return;
-	facts.share = EBB_LOAD(gate->share);
-	facts.last_ns = EBB_LOAD(gate->share_debt_us) * EBB_NS_PER_US;
-	if (since < ebb_pace_epoch(facts.share, packet->wire_bytes) &&
-	    !ebb_pace_is_urgent(facts.share, payment->debt_ns, facts.last_ns,
-				EBB_LOAD(gate->share_lost_us) * EBB_NS_PER_US, since, payment->depth_ns))
-		return;
-	/* one of those that come at once */
-	if (EBB_CAS(&gate->share_at_ns, at, now) != at)
-		return;
-	facts.rate = rate;
-	facts.senders = ebb_sender_number(EBB_LOAD(gate->senders), now);
-	facts.debt_ns = payment->debt_ns;
-	facts.since_ns = since;
-	facts.depth_ns = payment->depth_ns;
-	facts.lost_ns = __sync_lock_test_and_set(&gate->share_lost_us, 0) * EBB_NS_PER_US;
-	EBB_STORE(gate->share_debt_us, (__u32)(payment->debt_ns / EBB_NS_PER_US));
-	EBB_STORE(gate->share, ebb_pace_next(&facts));
 }
 
 static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
@@ -235,9 +200,11 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	if (conn)
 		ebb_sender_count(&gate->senders, &conn->sender_epoch, now);
 	if (packets && (!bytes || packets_rate < rate))
-		steer(gate, packets_rate, now, &packet, &paid[EBB_LIMIT_PACKETS]);
+		ebb_pace_steer(gate, packets_rate, packet.wire_bytes, now, paid[EBB_LIMIT_PACKETS].debt_ns,
+			       paid[EBB_LIMIT_PACKETS].depth_ns);
 	else if (bytes)
-		steer(gate, rate, now, &packet, &paid[EBB_LIMIT_BYTES]);
+		ebb_pace_steer(gate, rate, packet.wire_bytes, now, paid[EBB_LIMIT_BYTES].debt_ns,
+			       paid[EBB_LIMIT_BYTES].depth_ns);
 	return PASS;
 }
 

@@ -137,11 +137,10 @@ static __always_inline enum ebb_direction direction_of(const struct sock *sk, co
 
 static __always_inline int is_capped(const struct ebb_route *route)
 {
-	__u64 now = bpf_ktime_get_ns();
-
 	if (!(route->policy->asks & EBB_ASK_CONNECT))
 		return 0;
-	return ebb_concurrent_in_force(route->policy, now, ebb_is_leased(route->policy, now)) != 0;
+	/* whoever makes this pass is the agent, be it before its first heartbeat */
+	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns(), 1) != 0;
 }
 
 /* An adopted connection ended where we could not see it. */
@@ -194,7 +193,6 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	if (is_capped(&route)) {
 		ebb_add(&route.gate->in_use, 1);
 		flags |= EBB_CONN_SLOT;
-		__sync_fetch_and_add(&ebb_seeding.slots, 1);
 	}
 	if (is_established(facts->state)) {
 		ebb_add(&route.pair->active, 1);
@@ -202,10 +200,18 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	} else {
 		flags |= EBB_CONN_OPENING;
 	}
+	if (!ebb_conn_speak(conn, flags)) {
+		if (flags & EBB_CONN_SLOT)
+			ebb_count_errors(ebb_slot_give(route.gate));
+		if (flags & EBB_CONN_ACTIVE)
+			ebb_gauge_down(&route.pair->active);
+		return 0;
+	}
 	ebb_add(&route.pair->adopted, 1);
-	__sync_lock_test_and_set(&conn->flags, flags);
 	settle(sk, conn, &route);
 	__sync_fetch_and_add(&ebb_seeding.adopted, 1);
+	if (flags & EBB_CONN_SLOT)
+		__sync_fetch_and_add(&ebb_seeding.slots, 1);
 	return 0;
 }
 
@@ -238,7 +244,7 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 	if (is_established(facts->state))
 		flags |= EBB_CONN_ACTIVE;
 	/* its first packet may have made it a memory meanwhile: the next pass gives that one its slot */
-	if (EBB_CAS(&conn->flags, 0, flags) != 0) {
+	if (!ebb_conn_speak(conn, flags)) {
 		ebb_count_errors(ebb_slot_give(route.gate));
 		return 0;
 	}
@@ -253,8 +259,9 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 }
 
 /* It has a memory. */
-static __noinline int look_again(const struct sock *sk, struct ebb_conn *conn, const struct facts *facts)
+static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *conn, const struct facts *facts)
 {
+	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_route route = {};
 	__u32 flags;
 
@@ -273,8 +280,11 @@ static __noinline int look_again(const struct sock *sk, struct ebb_conn *conn, c
 	}
 	if (facts->state != BPF_TCP_SYN_SENT && !is_established(facts->state))
 		return 0;
-	if (flags & EBB_CONN_ADOPTED)
+	if (flags & EBB_CONN_ADOPTED) {
 		settle(sk, conn, &route);
+		/* no callback may come that counts; what moves after the last pass is not counted */
+		ebb_traffic_count(conn, route.pair, tp, facts->state);
+	}
 	if ((flags & EBB_CONN_SLOT) || !is_capped(&route))
 		return 0;
 	/* taken before it says so: who gives it back must find one */
@@ -298,7 +308,7 @@ static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 	}
 	if (conn && conn->flags) {
 		__sync_fetch_and_add(&ebb_seeding.known, 1);
-		look_again(sk, conn, &facts);
+		look_again(tp, conn, &facts);
 		return;
 	}
 	if (facts.state != BPF_TCP_SYN_SENT && !is_established(facts.state))

@@ -56,7 +56,7 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 		return conn;
 	/* generation 0: one of a later generation has its memory from the connect hook */
 	ebb_conn_begin(conn, note->pair, note->pair_epoch, note->dst, note->dst_epoch, 0);
-	conn->flags = EBB_CONN_LIVE | EBB_CONN_SYN;
+	(void)ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
 	return conn;
 }
 

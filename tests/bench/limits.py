@@ -6,8 +6,8 @@ usage: limits.py [--quick] [--rounds N] [--only WORD]... [--methods NAME,...] [-
                  [--step SECONDS] [--list]
 
 Root. Everything is in network and mount namespaces of its own (this one, and 'far' for the
-receiver behind the slow path), in a cgroup and a pin directory named ebb-bench-limits-PID;
-all of it goes when the run ends. In each round every method has its turn with a case before
+receiver behind the slow path), in cgroups and pin directories named ebb-bench-limits-PID;
+all of it goes when the run ends. Each run has a port, so a destination, of its own. In each round every method has its turn with a case before
 the next case comes, in rotating order. 'self' is the control: no limiter, the sender keeps to
 the rate itself (SO_MAX_PACING_RATE); what it misses is the harness and the machine.
 """
@@ -29,7 +29,7 @@ sys.dont_write_bytecode = True
 import figures  # noqa: E402
 import limits_report  # noqa: E402
 
-PORT = 5201
+FIRST_PORT = 5201
 NEAR, FAR = '10.99.0.1', '10.99.0.2'
 LOOPBACK = '127.1.0.1'
 MTU = {'lo': 1500, 'lo64k': 65536}
@@ -46,6 +46,11 @@ def run(*command, text=None):
     return done.stdout
 
 
+def undo(*command):
+    """What may have been made or not."""
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -57,19 +62,19 @@ class Place:
     """Namespaces, paths, cgroup. We are in a network and a mount namespace of our own."""
 
     def __init__(self, build):
-        self.build = build
         self.bench = os.path.join(build, 'tests/bench/ebb-bench')
         self.ebb = os.path.join(build, 'ebb')
-        name = f'ebb-bench-limits-{os.getpid()}'
-        self.cgroup = os.path.join(own_cgroup(), name)
-        self.pin = f'/sys/fs/bpf/{name}'
-        self.work = f'/tmp/{name}'
+        self.name = f'ebb-bench-limits-{os.getpid()}'
+        self.cgroups = []
+        self.agents = {}  # by rate
+        self.work = f'/tmp/{self.name}'
+        self.port = FIRST_PORT
         self.line = None
         self.passed = None
 
     def __enter__(self):
         os.mkdir(self.work)
-        os.mkdir(self.cgroup)
+        self.plain = self.make_cgroup('plain')
         os.makedirs('/run/netns', exist_ok=True)
         run('mount', '-t', 'tmpfs', 'tmpfs', '/run/netns')
         run('ip', 'link', 'set', 'lo', 'up')
@@ -100,26 +105,75 @@ class Place:
             text, _ = self.line.communicate()
             self.passed = json.loads(text) if text.strip() else None
 
+    def make_cgroup(self, name):
+        path = os.path.join(own_cgroup(), f'{self.name}-{name}')
+        os.mkdir(path)
+        self.cgroups.append(path)
+        return path
+
+    def agent(self, rate):
+        """The cgroup in which every destination may be sent so many bytes a second. The agent is
+        started once, as an operator does it."""
+        if rate not in self.agents:
+            self.agents[rate] = Agent(self, rate)
+        return self.agents[rate].cgroup
+
     def __exit__(self, *_):
         self.stop_line()
-        if os.path.isdir(self.pin):  # an agent that was killed
-            subprocess.run([self.ebb, 'detach', '--pin', self.pin], check=False, stdout=subprocess.DEVNULL)
-        for _ in range(50):
-            try:
-                os.rmdir(self.cgroup)
-                break
-            except OSError:
-                time.sleep(0.1)  # the kernel needs a moment to let go of members that ended
+        for agent in self.agents.values():
+            agent.stop()
+        for cgroup in self.cgroups:
+            for _ in range(50):
+                try:
+                    os.rmdir(cgroup)
+                    break
+                except OSError:
+                    time.sleep(0.1)  # the kernel needs a moment to let go of members that ended
         shutil.rmtree(self.work, ignore_errors=True)
 
-    def traffic(self, kind, path, *options):
+    def traffic(self, kind, path, cgroup, *options):
         """One run of ebb-bench."""
         to = ['--to', FAR, '--far', FAR_NETNS]
         if path in MTU:
             to = ['--to', LOOPBACK]
             run('ip', 'link', 'set', 'lo', 'mtu', str(MTU[path]))
-        return json.loads(run(self.bench, kind, '--cgroup', self.cgroup, '--port', str(PORT), *to,
+        return json.loads(run(self.bench, kind, '--cgroup', cgroup, '--port', str(self.port), *to,
                               *(str(o) for o in options)))
+
+
+class Agent:
+    START_S = 60
+
+    def __init__(self, place, rate):
+        self.place = place
+        self.cgroup = place.make_cgroup(str(rate))
+        self.pin = f'/sys/fs/bpf/{place.name}-{rate}'
+        self.log = os.path.join(place.work, f'agent-{rate}.log')
+        with open(self.log, 'w', encoding='utf-8') as log:
+            self.process = subprocess.Popen(
+                [place.ebb, 'run', '--mode', 'enforce', '--bytes', f'{rate}B/s', '--cgroup', self.cgroup, '--pin',
+                 self.pin, '--listen', '127.0.0.1:0', '--on-exit', 'detach'],
+                stderr=log, preexec_fn=die_with_parent)
+        deadline = time.monotonic() + self.START_S
+        while ' started: ' not in self.said():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f'ebb run did not start: {self.said().strip()}')
+            time.sleep(0.02)
+
+    def said(self):
+        with open(self.log, encoding='utf-8') as log:
+            return log.read()
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(self.START_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if os.path.isdir(self.pin):  # it had no time to clean up
+            undo(self.place.ebb, 'detach', '--pin', self.pin)
 
 
 def own_cgroup():
@@ -133,8 +187,8 @@ def own_cgroup():
 
 
 # ---------------------------------------------------------------- methods --
-# Each is a pair: set a limit of so many IP bytes a second, take it away. The commands are those
-# that docs/performance.md names.
+# Each sets a limit of so many IP bytes a second on what goes to the port, and takes it away. The
+# commands are those that docs/performance.md names.
 
 
 class Unlimited:
@@ -142,7 +196,8 @@ class Unlimited:
     paced = False
 
     def set(self, place, path, proto, rate):
-        pass
+        """Returns the cgroup of the sender."""
+        return place.plain
 
     def clear(self):
         pass
@@ -161,23 +216,25 @@ class Nft(Unlimited):
         run('nft', '-f', '-', text=f'''table inet bench {{
             chain out {{
                 type filter hook output priority filter; policy accept
-                {proto} dport {PORT} limit rate over {rate} bytes/second burst {burst} bytes drop
+                {proto} dport {place.port} limit rate over {rate} bytes/second burst {burst} bytes drop
             }}
         }}\n''')
+        return place.plain
 
     def clear(self):
-        run('nft', 'delete', 'table', 'inet', 'bench')
+        undo('nft', 'delete', 'table', 'inet', 'bench')
 
 
 class Hashlimit(Unlimited):
     def set(self, place, path, proto, rate):
         # its smallest burst is what one second brings, and that is its default
-        self.rule = ['OUTPUT', '-p', proto, '--dport', str(PORT), '-m', 'hashlimit', '--hashlimit-name', 'bench',
+        self.rule = ['OUTPUT', '-p', proto, '--dport', str(place.port), '-m', 'hashlimit', '--hashlimit-name', 'bench',
                      '--hashlimit-above', f'{rate}b/s', '-j', 'DROP']
         run('iptables', '-A', *self.rule)
+        return place.plain
 
     def clear(self):
-        run('iptables', '-D', *self.rule)
+        undo('iptables', '-D', *self.rule)
 
 
 class Tbf(Unlimited):
@@ -189,44 +246,23 @@ class Tbf(Unlimited):
         shaper = ['tbf', 'rate', f'{rate * 8}bit', 'burst', str(max(rate // 250, 131072)), 'latency', self.LATENCY]
         if path == 'slow':
             run('tc', 'qdisc', 'add', 'dev', 'slow', 'root', *shaper)
-            return
+            return place.plain
         # loopback carries both directions: only what goes to the receiver is shaped
         run('tc', 'qdisc', 'add', 'dev', 'lo', 'root', 'handle', '1:', 'htb')
         run('tc', 'class', 'add', 'dev', 'lo', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', '100gbit', 'burst',
             '1mb', 'quantum', '200000')
         run('tc', 'qdisc', 'add', 'dev', 'lo', 'parent', '1:1', *shaper)
         run('tc', 'filter', 'add', 'dev', 'lo', 'parent', '1:', 'protocol', 'ip', 'u32', 'match', 'ip', 'dport',
-            str(PORT), '0xffff', 'flowid', '1:1')
+            str(place.port), '0xffff', 'flowid', '1:1')
+        return place.plain
 
     def clear(self):
-        run('tc', 'qdisc', 'del', 'dev', self.device, 'root')
+        undo('tc', 'qdisc', 'del', 'dev', self.device, 'root')
 
 
 class Ebb(Unlimited):
-    """The agent, as an operator starts it."""
-
     def set(self, place, path, proto, rate):
-        self.place = place
-        self.log = os.path.join(place.work, 'agent.log')
-        with open(self.log, 'w', encoding='utf-8') as log:
-            self.agent = subprocess.Popen(
-                [place.ebb, 'run', '--mode', 'enforce', '--bytes', f'{rate}B/s', '--cgroup', place.cgroup, '--pin',
-                 place.pin, '--listen', '127.0.0.1:0', '--on-exit', 'detach'],
-                stderr=log, preexec_fn=die_with_parent)
-        deadline = time.monotonic() + 10
-        while ' started: ' not in self.said():
-            if self.agent.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f'ebb run: {self.said().strip()}')
-            time.sleep(0.02)
-
-    def said(self):
-        with open(self.log, encoding='utf-8') as log:
-            return log.read()
-
-    def clear(self):
-        self.agent.terminate()
-        if self.agent.wait(10):
-            raise RuntimeError(f'ebb run: {self.said().strip()}')
+        return place.agent(rate)
 
 
 METHODS = {'none': Unlimited, 'self': Self, 'ebb': Ebb, 'nft': Nft, 'hashlimit': Hashlimit, 'tbf': Tbf}
@@ -292,9 +328,10 @@ def measure(place, case, name, method, length):
         options += ['--flows', case['flows'], '--control', case['control']]
         if method.paced:
             options += ['--pace', rate]
-    method.set(place, case['path'], case['kind'], rate)
+    place.port += 1
     try:
-        result = place.traffic(case['kind'], case['path'], *options)
+        cgroup = method.set(place, case['path'], case['kind'], rate)
+        result = place.traffic(case['kind'], case['path'], cgroup, *options)
     finally:
         method.clear()
     headers = figures.HEADERS_UDP if case['kind'] == 'udp' else figures.HEADERS_TCP

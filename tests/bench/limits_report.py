@@ -139,7 +139,7 @@ def quality(report):
            f'{max(r["machine"]["steal"] for r in every):.1%}. A sample was late by at most '
            f'{max(r["late_us"] for r in every) / 1000:.1f} ms.')
     if control:
-        yield f'The control is off by {percent(figures.worst(control))} at worst.'
+        yield f'The control is off by {percent(figures.median(control))} in the median, {percent(figures.worst(control))} at worst.'
     line = report.get('slow_path')
     if line:
         yield (f'The slow path ({line["out"]["segments"]} segments out) handed half of its packets over less than '
@@ -185,16 +185,14 @@ def line_of(rates, rate, top, seconds):
 def svg(report):
     """The traces of the methods, one below the other: each 50 ms window of one run."""
     case = next(c for c in report['cases'] if isinstance(c.get('flows'), str))
-    first = {}  # of each method
-    for r in case['runs']:
-        if 'failed' not in r:
-            first.setdefault(r['method'], r)
+    ran = {r['method']: r for r in reversed(case['runs']) if 'failed' not in r}
+    first = {method: ran[method] for method in case['methods'] if method in ran}
     flows = case['flows'].split(',')
     seconds = next(iter(first.values()))['step_s'] * len(flows)
     height = TOP + len(first) * (HEIGHT + GAP) + 24
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 20} {height}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 64} {height}" '
            'font-family="sans-serif" font-size="13">',
-           f'<rect width="{LEFT + WIDTH + 20}" height="{height}" fill="#ffffff"/>',
+           f'<rect width="{LEFT + WIDTH + 64}" height="{height}" fill="#ffffff"/>',
            '<g fill="#333333">']
     for n, count in enumerate(flows):
         out.append(f'<text x="{LEFT + (n + 0.5) / len(flows) * WIDTH:.0f}" y="20" text-anchor="middle">'
@@ -209,11 +207,12 @@ def svg(report):
         out += [f'<rect x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="#f6f7f8"/>',
                 f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{middle}" y2="{middle}" stroke="#c0392b" stroke-dasharray="4 4"/>',
                 f'<text x="{LEFT - 10}" y="{middle + 4}" text-anchor="end" fill="#333333">{names[method]}</text>',
+                f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="#333333">{max(rates) / case["rate"]:.1f} x</text>',
                 f'<polyline points="{line_of(rates, case["rate"], top, seconds)}" fill="none" stroke="{colour}" '
                 'stroke-width="1.3"/>']
     for n in range(1, len(flows)):
         x = LEFT + n / len(flows) * WIDTH
         out.append(f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{TOP}" y2="{height - 40}" stroke="#999999" stroke-width="0.7"/>')
     out += [f'<text x="{LEFT}" y="{height - 10}" fill="#333333">IP bytes in windows of 50 ms over {seconds:g} s; '
-            f'dashed: the limit, {case["rate"] // 1000000} MB/s; the top of a band is twice that</text>', '</svg>']
+            f'dashed: the limit, {case["rate"] // 1000000} MB/s; the top of a band is twice that, the highest window is told beside it</text>', '</svg>']
     return '\n'.join(out) + '\n'

@@ -71,7 +71,7 @@ class Rates(unittest.TestCase):
 
     def test_variation(self):
         self.assertEqual(figures.variation([5, 5, 5]), 0)
-        self.assertAlmostEqual(figures.variation([0, 2]), 1)
+        self.assertAlmostEqual(figures.variation([0, 8]), 1)
         self.assertIsNone(figures.variation([0, 0]))
 
     def test_stalled_counts_windows_below_a_twentieth(self):
@@ -104,6 +104,7 @@ class Fairness(unittest.TestCase):
     def test_flow_that_got_nothing_counts_and_an_idle_connection_does_not(self):
         self.assertEqual(figures.flow_shares([0, 5, 0], [8, 5, 8], 2), [8, 8])
         self.assertEqual(figures.flow_shares([0, 5], [8, 5], 2), [8, 0])
+        self.assertEqual(figures.flow_shares([0], [8], 2), [8, 0])
         self.assertEqual(figures.flow_shares([], [], 0), [])
 
     def test_in_between(self):

@@ -10,7 +10,7 @@
 
 #include "net.h"
 
-#define FLOWS_MAX   64
+#define FLOWS_MAX	64
 #define FLOWS_WINDOW_NS 50000000ULL
 
 struct flows;

@@ -65,8 +65,8 @@ static void expect_rate(const struct flows_seen *seen, uint64_t per_second, doub
 	double depth = (double)per_second * DEPTH_NS / SECOND_NS + 4 * 65536.0;
 
 	if (wire(seen->bytes) > allowed + depth)
-		fail_msg("%.0f bytes in %.3f s at %llu bytes/s", wire(seen->bytes), (double)seen->ns / SECOND_NS,
-			 (unsigned long long)per_second);
+		fail_msg("%.0f bytes in %.3f s at %llu bytes/s", wire(seen->bytes),
+			 (double)seen->ns / SECOND_NS, (unsigned long long)per_second);
 	if (wire(seen->bytes) < least * allowed)
 		fail_msg("only %.0f%% of the rate was used", 100 * wire(seen->bytes) / allowed);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/limit.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/units.h"
@@ -256,10 +257,12 @@ bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)
 
 static bool has_cap(const struct ebb_policy *policy, uint64_t now_ns)
 {
-	bool by_hand = (policy->by_hand.given & EBB_GIVEN_CONCURRENT) &&
-		       (!policy->by_hand_until_ns || now_ns < policy->by_hand_until_ns);
+	struct ebb_limits limits;
 
-	return by_hand ? policy->by_hand.concurrent != 0 : policy->limits.concurrent != 0;
+	if (!(policy->asks & EBB_ASK_CONNECT))
+		return false;
+	ebb_limits_in_force(policy, now_ns, &limits);
+	return limits.concurrent != 0;
 }
 
 bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high)

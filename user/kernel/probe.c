@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <cap-ng.h>
 #include <linux/magic.h>
 
 #include "kernel/diag.h"
@@ -214,16 +215,17 @@ static int try_diag_destroy(const char *pin_dir)
 	return ebb_diag_try();
 }
 
-/* Sees another process's namespace, and enters its own: nothing changes. */
+/* Enters its own, which changes nothing. To see those of others takes CAP_SYS_PTRACE. */
 static int try_namespaces(const char *pin_dir)
 {
-	_cleanup_close_ int theirs = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int ours = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 
 	(void)pin_dir;
-	if (theirs < 0)
-		return errno == EACCES ? -EPERM : -errno;
-	return ours < 0 || setns(ours, CLONE_NEWNET) < 0 ? -errno : 0;
+	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+		return -errno;
+	if (capng_get_caps_process() < 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE))
+		return -EPERM;
+	return 0;
 }
 
 static const struct {
