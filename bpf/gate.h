@@ -322,14 +322,15 @@ ebb_token_take(struct ebb_gate *gate, const struct ebb_limit *limit, __u64 now_n
  * Tolerated: a slot that goes back since there is no token may meanwhile refuse another
  * one, which would then have found no token either, unless one came back in that moment.
  */
-static inline __attribute__((always_inline)) __u32 ebb_gate_admit(struct ebb_gate *gate,
-								  const struct ebb_limit *limit,
-								  __u32 concurrent, __u64 now_ns,
-								  struct ebb_answer *io_answer)
+EBB_SUBPROG __u32 ebb_gate_admit(struct ebb_gate *gate, const struct ebb_limit *limit, __u32 concurrent,
+				 __u64 now_ns, struct ebb_answer *io_answer)
 {
-	int slot = concurrent ? ebb_slot_take(gate, concurrent, &io_answer->errors) : 0;
-	int has_room = slot || !concurrent;
+	int slot, has_room;
 
+	if (!gate || !io_answer)
+		return EBB_CAUSE_MAX;
+	slot = concurrent ? ebb_slot_take(gate, concurrent, &io_answer->errors) : 0;
+	has_room = slot || !concurrent;
 	if (!limit || ebb_token_take(gate, limit, now_ns, has_room, &io_answer->errors)) {
 		io_answer->slot_taken = (__u32)slot;
 		return has_room ? EBB_CAUSE_MAX : EBB_CAUSE_CONCURRENCY;
