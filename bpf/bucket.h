@@ -84,33 +84,27 @@ ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth
  * bucket lasts takes off what time has taken off already, and one cost too much is
  * admitted. It takes a lost race for that, after one more look at the word.
  */
-static inline __attribute__((always_inline)) __u32 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
-								  __u64 depth_ns, enum ebb_take how,
-								  __u64 *ret_debt_ns)
+static inline __attribute__((always_inline)) __u64 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
+								  __u64 depth_ns, __u32 how)
 {
 	__u64 old = __sync_fetch_and_add(full_ns, cost_ns);
-	__u64 owed = ebb_bucket_owed(old, now_ns);
+	__u64 owed = ebb_bucket_owed(old, now_ns), debt = ebb_bucket_debt(old, now_ns, depth_ns);
 	__s64 after = ebb_bucket_after(owed, cost_ns, depth_ns, how);
 
-	*ret_debt_ns = ebb_bucket_debt(old, now_ns, depth_ns);
 	if (after < 0) {
 		__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
-		return EBB_EXHAUSTED;
+		return debt << 2 | EBB_EXHAUSTED;
 	}
 	if ((__u64)after < owed + cost_ns)
 		__sync_fetch_and_add(full_ns, (__u64)after - owed - cost_ns);
-	return EBB_TOOK | EBB_EXHAUSTED;
+	return debt << 2 | EBB_TOOK | EBB_EXHAUSTED;
 }
 
-/*
- * ebb_bucket_take() as the verifier looks at it, once for all callers. Returns the debt
- * found << 2, with EBB_TOOK and EBB_EXHAUSTED.
- */
+/* As ebb_bucket_take(), in one number: the debt found << 2 | what it returns. */
 EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
 {
 	__u64 old, seen, debt;
 	__s64 after;
-	__u32 took;
 
 	if (!full_ns)
 		return 0;
@@ -127,8 +121,7 @@ EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __
 			return debt << 2 | EBB_TOOK;
 		old = seen;
 	}
-	took = ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, &debt);
-	return debt << 2 | took;
+	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how);
 }
 
 /*
@@ -145,7 +138,7 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 	__u64 tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
 
 	*ret_debt_ns = tried >> 2;
-	return (__u32)tried & (EBB_TOOK | EBB_EXHAUSTED);
+	return tried & 3;
 }
 
 /* The most that is taken at once: of bytes and packets what one segmentation offload makes. */

@@ -31,7 +31,7 @@ metric() { http_get /metrics | sed -nE "s/^$1\{$2\} //p" | awk '{ sum += $1 } EN
 open_gate() {
 	local slot
 	slot=$(bpftool -j map lookup pinned "$pin/ebb_endpoint_v1" key hex \
-		00 00 00 00 00 00 00 00 00 00 ff ff 0a 09 08 02 $(printf '%02x %02x' $(($1 >> 8)) $(($1 & 255))) 11 00 |
+		00 00 00 00 00 00 00 00 00 00 ff ff 0a 09 08 02 "$(printf %02x $(($1 >> 8)))" "$(printf %02x $(($1 & 255)))" 11 00 |
 		json 'int(d["value"][0], 16)')
 	bpftool -j map lookup pinned "$pin/ebb_gate_v1" key "$slot" 0 0 0 | "$python" -S -c '
 import json, sys, time
