@@ -6,8 +6,8 @@
 # reset it is told at once, in its own network namespace, by bpf_sock_destroy as by netlink.
 # deadline: 180
 
-# SC2119: functions with optional arguments
-# shellcheck disable=SC2119
+# SC2119: functions with optional arguments; SC2317: functions that are arguments
+# shellcheck disable=SC2119,SC2317
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 

@@ -107,6 +107,7 @@ is 'QUIC-like: 500 full datagrams there and back, unconnected' \
 is 'it is a destination' "$(known)" '10.9.8.2:443/udp 10.9.8.2:53/udp'
 is 'QUIC-like: datagrams in fragments, connected' \
 	"$(in_client "${udp[@]}" send --connect --count 50 --size 60000 10.9.8.2 443)" OK
+slots() { metric ebb_concurrent_in_use '.*destination="10.9.8.2:443\/udp".*'; }
 # two connections are the cap of each destination
 for _ in 1 2; do
 	in_client "${udp[@]}" send --connect --hold 30 10.9.8.2 443 >"$scratch/held.${#clients[@]}" &
@@ -117,11 +118,11 @@ check 'both' wait_for 10 grep -q OK "$scratch/held.0"
 is 'a third is refused' "$(in_client "${udp[@]}" send --connect 10.9.8.2 443)" EHOSTUNREACH
 is 'the cap is of this destination alone' "$(in_client "${udp[@]}" send --connect 10.9.8.2 4433)" ECONNREFUSED
 is 'datagrams without a connection need no slot' "$(in_client "${udp[@]}" send 10.9.8.2 443)" OK
-is 'the metrics show the slots' "$(metric ebb_concurrent_in_use '.*destination="10.9.8.2:443\/udp".*')" 2
+is 'the metrics show the slots' "$(slots)" 2
 is 'and the refusal' "$(metric ebb_denied_total '.*destination="10.9.8.2:443\/udp".*cause="concurrency",enforced="true".*')" 1
 end_all_clients
-check 'programs that are killed give their slots back' wait_for 5 \
-	test "$(metric ebb_concurrent_in_use '.*destination="10.9.8.2:443\/udp".*')" = 0
+no_slots() { [ "$(slots)" = 0 ]; }
+check 'programs that are killed give their slots back' wait_for 5 no_slots
 is 'and a third is let through' "$(in_client "${udp[@]}" send --connect 10.9.8.2 443)" OK
 end "$server" KILL
 
