@@ -67,28 +67,6 @@ static inline __attribute__((always_inline)) __s64 ebb_bucket_after(__u64 owed_n
 	return (__s64)after;
 }
 
-#define EBB_TRY_REFUSED 0
-#define EBB_TRY_TOOK	1
-#define EBB_TRY_LOST	2 /* to another processor: once more */
-
-/* One try. Returns the debt found << 2 | EBB_TRY_*. */
-EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
-{
-	__u64 old, debt;
-	__s64 after;
-
-	if (!full_ns)
-		return EBB_TRY_REFUSED;
-	old = EBB_LOAD(*full_ns);
-	debt = ebb_bucket_debt(old, now_ns, depth_ns);
-	after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
-	if (after < 0)
-		return debt << 2 | EBB_TRY_REFUSED;
-	if (EBB_CAS(full_ns, old, now_ns + (__u64)after) != old)
-		return debt << 2 | EBB_TRY_LOST;
-	return debt << 2 | EBB_TRY_TOOK;
-}
-
 /* Would it be admitted? Takes nothing. */
 static inline __attribute__((always_inline)) int
 ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, enum ebb_take how)
@@ -106,22 +84,44 @@ ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth
  * bucket lasts takes off what time has taken off already, and one cost too much is
  * admitted. It takes a lost race for that, after one more look at the word.
  */
-static inline __attribute__((always_inline)) __u32 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
-								  __u64 depth_ns, enum ebb_take how,
-								  __u64 *ret_debt_ns)
+static inline __attribute__((always_inline)) __u64 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
+								  __u64 depth_ns, __u32 how)
 {
 	__u64 old = __sync_fetch_and_add(full_ns, cost_ns);
-	__u64 owed = ebb_bucket_owed(old, now_ns);
+	__u64 owed = ebb_bucket_owed(old, now_ns), debt = ebb_bucket_debt(old, now_ns, depth_ns);
 	__s64 after = ebb_bucket_after(owed, cost_ns, depth_ns, how);
 
-	*ret_debt_ns = ebb_bucket_debt(old, now_ns, depth_ns);
 	if (after < 0) {
 		__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
-		return EBB_EXHAUSTED;
+		return debt << 2 | EBB_EXHAUSTED;
 	}
 	if ((__u64)after < owed + cost_ns)
 		__sync_fetch_and_add(full_ns, (__u64)after - owed - cost_ns);
-	return EBB_TOOK | EBB_EXHAUSTED;
+	return debt << 2 | EBB_TOOK | EBB_EXHAUSTED;
+}
+
+/* As ebb_bucket_take(), in one number: the debt found << 2 | what it returns. */
+EBB_SUBPROG __u64 ebb_bucket_try(__u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth_ns, __u32 how)
+{
+	__u64 old, seen, debt;
+	__s64 after;
+
+	if (!full_ns)
+		return 0;
+	old = EBB_LOAD(*full_ns);
+	for (int i = 0; i <= EBB_CAS_TRIES; i++) {
+		debt = ebb_bucket_debt(old, now_ns, depth_ns);
+		after = ebb_bucket_after(ebb_bucket_owed(old, now_ns), cost_ns, depth_ns, how);
+		if (after < 0)
+			return debt << 2;
+		if (i == EBB_CAS_TRIES)
+			break;
+		seen = EBB_CAS(full_ns, old, now_ns + (__u64)after);
+		if (seen == old)
+			return debt << 2 | EBB_TOOK;
+		old = seen;
+	}
+	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how);
 }
 
 /*
@@ -135,17 +135,10 @@ static inline __attribute__((always_inline)) __u32 ebb_bucket_take(__u64 *full_n
 								   __u64 cost_ns, __u64 depth_ns,
 								   enum ebb_take how, __u64 *ret_debt_ns)
 {
-	__u64 tried;
+	__u64 tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
 
-	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		tried = ebb_bucket_try(full_ns, now_ns, cost_ns, depth_ns, how);
-		*ret_debt_ns = tried >> 2;
-		if ((tried & 3) != EBB_TRY_LOST)
-			return (tried & 3) == EBB_TRY_TOOK ? EBB_TOOK : 0;
-	}
-	if (!ebb_bucket_admits(full_ns, now_ns, cost_ns, depth_ns, how))
-		return 0;
-	return ebb_bucket_add(full_ns, now_ns, cost_ns, depth_ns, how, ret_debt_ns);
+	*ret_debt_ns = tried >> 2;
+	return tried & 3;
 }
 
 /* The most that is taken at once: of bytes and packets what one segmentation offload makes. */

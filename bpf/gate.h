@@ -132,11 +132,13 @@ ebb_gate_settle(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 /* ------------------------------------------------------------------ probes -- */
 
 /* Counts a probe's result under its generation; one of an earlier generation is dropped. */
-static inline __attribute__((always_inline)) __u32 ebb_probe_count(struct ebb_gate *gate, __u32 gen, int ok)
+EBB_SUBPROG __u32 ebb_probe_count(struct ebb_gate *gate, __u32 gen, int ok)
 {
 	__u64 old, new;
 	__u32 old_gen;
 
+	if (!gate)
+		return 0;
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->probe_result);
 		old_gen = (__u32)(old >> 41);
@@ -150,32 +152,46 @@ static inline __attribute__((always_inline)) __u32 ebb_probe_count(struct ebb_ga
 	return EBB_RESULT_EXHAUSTED;
 }
 
+/* Takes one of the first @probes slots for @word. Returns which, EBB_PROBES_MAX: all are taken. */
+EBB_SUBPROG __u32 ebb_probe_slot_take(struct ebb_gate *gate, __u32 probes, __u64 word, __u64 now_ticks)
+{
+	__u32 gen = ebb_probe_slot_gen(word);
+	__u64 old;
+
+	if (!gate)
+		return EBB_PROBES_MAX;
+	for (__u32 i = 0; i < EBB_PROBES_MAX; i++) {
+		if (i >= probes)
+			break;
+		old = EBB_LOAD(gate->probes[i]);
+		if (old != 0 && ebb_probe_slot_gen(old) == gen && now_ticks < ebb_probe_slot_deadline(old))
+			continue;
+		if (EBB_CAS(&gate->probes[i], old, word) != old)
+			continue;
+		if (old != 0 && ebb_probe_slot_gen(old) == gen)
+			(void)ebb_probe_count(gate, gen, 0);
+		return i;
+	}
+	return EBB_PROBES_MAX;
+}
+
 /*
- * Takes a probe slot: a free one, one of an earlier generation, or one whose
- * lease is over; taking over the last counts the failed probe. -1: all taken.
+ * Takes a probe slot: a free one, one of an earlier generation, or one whose lease is
+ * over; taking over the last counts the failed probe. -1: all taken, or the probes have
+ * failed already, and the gate only waits for the agent, or for its absence, to be opened.
  */
 static inline __attribute__((always_inline)) int ebb_probe_take(struct ebb_gate *gate,
 								const struct ebb_policy *policy, __u32 gen,
 								__u64 now_ns, __u64 *ret_word)
 {
 	__u64 now = now_ns >> EBB_TICK_SHIFT;
-	__u64 mine = ebb_probe_slot_word(gen, now + policy->probe_lease_ticks + 1);
-	__u64 old;
+	__u32 index;
 
-	for (__u32 i = 0; i < EBB_PROBES_MAX; i++) {
-		if (i >= policy->probes)
-			break;
-		old = EBB_LOAD(gate->probes[i]);
-		if (old != 0 && ebb_probe_slot_gen(old) == gen && now < ebb_probe_slot_deadline(old))
-			continue;
-		if (EBB_CAS(&gate->probes[i], old, mine) != old)
-			continue;
-		if (old != 0 && ebb_probe_slot_gen(old) == gen)
-			(void)ebb_probe_count(gate, gen, 0);
-		*ret_word = mine;
-		return (int)i;
-	}
-	return -1;
+	if (ebb_probe_failed(EBB_LOAD(gate->probe_result), gen) >= policy->reopen_after)
+		return -1;
+	*ret_word = ebb_probe_slot_word(gen, now + policy->probe_lease_ticks + 1);
+	index = ebb_probe_slot_take(gate, policy->probes, *ret_word, now);
+	return index < EBB_PROBES_MAX ? (int)index : -1;
 }
 
 enum ebb_probe_end {
@@ -227,32 +243,44 @@ static inline __attribute__((always_inline)) int ebb_gate_resets(const struct eb
 /* ------------------------------------------------------------- concurrency -- */
 
 /* The way of those that lose: over for the moment between add and undo; nobody passes on the strength of it. */
-static inline __attribute__((always_inline)) int ebb_slot_add(struct ebb_gate *gate, __u32 limit)
+static inline __attribute__((always_inline)) int ebb_slot_add(__u64 *in_use, __u32 limit)
 {
-	if (__sync_fetch_and_add(&gate->in_use, 1) < limit)
+	if (__sync_fetch_and_add(in_use, 1) < limit)
 		return 1;
-	__sync_fetch_and_add(&gate->in_use, (__u64)-1);
+	__sync_fetch_and_add(in_use, (__u64)-1);
 	return 0;
+}
+
+/* As ebb_bucket_take(): EBB_TOOK, EBB_EXHAUSTED. */
+EBB_SUBPROG __u32 ebb_slot_try(__u64 *in_use, __u32 limit)
+{
+	__u64 old, seen;
+
+	if (!in_use)
+		return 0;
+	old = EBB_LOAD(*in_use);
+	for (int i = 0; i <= EBB_CAS_TRIES; i++) {
+		if (old >= limit)
+			return 0;
+		if (i == EBB_CAS_TRIES)
+			break;
+		seen = EBB_CAS(in_use, old, old + 1);
+		if (seen == old)
+			return EBB_TOOK;
+		old = seen;
+	}
+	return EBB_EXHAUSTED | (ebb_slot_add(in_use, limit) ? EBB_TOOK : 0);
 }
 
 /* Never over @limit: by compare-and-swap, after 8 lost tries and one more look by add and undo. */
 static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *gate, __u32 limit,
 							       __u32 *io_errors)
 {
-	__u64 old = EBB_LOAD(gate->in_use), seen;
+	__u32 took = ebb_slot_try(&gate->in_use, limit);
 
-	for (int i = 0; i < EBB_CAS_TRIES; i++) {
-		if (old >= limit)
-			return 0;
-		seen = EBB_CAS(&gate->in_use, old, old + 1);
-		if (seen == old)
-			return 1;
-		old = seen;
-	}
-	if (old >= limit)
-		return 0;
-	*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
-	return ebb_slot_add(gate, limit);
+	if (took & EBB_EXHAUSTED)
+		*io_errors |= 1U << EBB_ERR_CAS_EXHAUSTED;
+	return (took & EBB_TOOK) != 0;
 }
 
 /* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
@@ -294,14 +322,15 @@ ebb_token_take(struct ebb_gate *gate, const struct ebb_limit *limit, __u64 now_n
  * Tolerated: a slot that goes back since there is no token may meanwhile refuse another
  * one, which would then have found no token either, unless one came back in that moment.
  */
-static inline __attribute__((always_inline)) __u32 ebb_gate_admit(struct ebb_gate *gate,
-								  const struct ebb_limit *limit,
-								  __u32 concurrent, __u64 now_ns,
-								  struct ebb_answer *io_answer)
+EBB_SUBPROG __u32 ebb_gate_admit(struct ebb_gate *gate, const struct ebb_limit *limit, __u32 concurrent,
+				 __u64 now_ns, struct ebb_answer *io_answer)
 {
-	int slot = concurrent ? ebb_slot_take(gate, concurrent, &io_answer->errors) : 0;
-	int has_room = slot || !concurrent;
+	int slot, has_room;
 
+	if (!gate || !io_answer)
+		return EBB_CAUSE_MAX;
+	slot = concurrent ? ebb_slot_take(gate, concurrent, &io_answer->errors) : 0;
+	has_room = slot || !concurrent;
 	if (!limit || ebb_token_take(gate, limit, now_ns, has_room, &io_answer->errors)) {
 		io_answer->slot_taken = (__u32)slot;
 		return has_room ? EBB_CAUSE_MAX : EBB_CAUSE_CONCURRENCY;

@@ -151,7 +151,7 @@ def bulkhead(r):
               f"{r['most_held']}", f"{refused / calls:.0%} refused, {r['in_use_at_end']} in use at the end",
               "never over, 0", r["most_held"] <= r["cap"] and r["in_use_at_end"] == 0)
     yield row("... refused although a slot was free, of all refusals", f"{r['false_certain'] / refused:.2%} for certain",
-              f"{r['false_possible'] / refused:.2%} at most", "stated", None)
+              f"{r['false_likely'] / refused:.2%} likely", "stated", None)
 
 
 def idle(r, discovered):

@@ -857,8 +857,10 @@ static void passes_amid_churn_leave_nothing(void **state)
 static struct fixture_options later = {.adopt = true, .not_attached = true};
 
 static struct fixture_options resets = {.adopt = true, .reset = true, .not_attached = true};
-static struct fixture_options netlink_resets = {
-	.adopt = true, .reset = true, .no_sock_destroy = true, .not_attached = true};
+static struct fixture_options netlink_resets = {.adopt = true,
+						.reset = true,
+						.no_sock_destroy = true,
+						.not_attached = true};
 
 #define seed_test(function) bpf_test_with(function, &later)
 

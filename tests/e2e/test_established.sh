@@ -92,8 +92,6 @@ trip() {
 	tripped=$(now_ms)
 }
 
-resets() { ebb list -o json | json "sum(d.get('reset', 0) for d in d['destinations'])"; }
-
 # scenario NAME NETNS ADDRESS AGENT-OPTION...: everything from the start to the reset
 scenario() {
 	local name=$1 netns=$2 at=$3
@@ -114,7 +112,7 @@ scenario() {
 	between "$name: within a second of the trip, in ms" \
 		"$(($(sed -n '2s/.* //p' "$scratch/client.out") - tripped))" -1000 1000
 	check "$name: the log says how many" wait_for 5 logged 'live connections reset: count=1 '
-	is "$name: it is no failure of the destination" "$(gate "$at:$port" 'd["failed"]')" 3
+	is "$name: it is no failure of the destination" "$(gate "$at:$port/tcp" 'd["failures"]')" 3
 	check "$name: nothing is active" wait_for 10 is_inactive "$at:$port/tcp"
 	end "$api" KILL
 	stop_agent

@@ -231,7 +231,7 @@ is 'two operators: as it should' "$(connect --count 3 --sum 127.0.0.1 "$port")" 
 let_go
 
 # The agent attaches what sees packets as soon as it is asked for; nobody pays for it afterwards.
-looks_at_packets() { bpftool cgroup show "$cgroup" | grep -q ebb_egress; }
+looks_at_packets() { [[ $(bpftool cgroup show "$cgroup") == *ebb_egress* ]]; }
 refute 'bytes: without such a limit no program looks at packets' looks_at_packets
 limit set "127.0.0.1:$port" --bytes 10MB/s
 is 'bytes: a limit by hand' "$rc $(cat "$scratch/err")" '0 '

@@ -359,9 +359,9 @@ static void cap_is_exact_for_who_loses_every_race(void **state)
 	assert_int_equal(w.gate.in_use, EBB_CAS_TRIES);
 	contender = NULL;
 	/* full in the moment after */
-	assert_false(ebb_slot_add(&w.gate, EBB_CAS_TRIES));
+	assert_false(ebb_slot_add(&w.gate.in_use, EBB_CAS_TRIES));
 	assert_int_equal(w.gate.in_use, EBB_CAS_TRIES);
-	assert_true(ebb_slot_add(&w.gate, EBB_CAS_TRIES + 1));
+	assert_true(ebb_slot_add(&w.gate.in_use, EBB_CAS_TRIES + 1));
 }
 
 static void rate_is_exact_for_who_loses_every_race(void **state)
@@ -378,6 +378,25 @@ static void rate_is_exact_for_who_loses_every_race(void **state)
 	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
 	assert_int_equal(answer.errors, 1U << EBB_ERR_CAS_EXHAUSTED);
 	assert_int_equal(w.gate.full_ns[EBB_LIMIT_CONNECTS], w.now + 7200 * S + EBB_CAS_TRIES);
+}
+
+/* An agent that died a moment ago opens nothing any more, and the kernel does not yet. */
+static void probes_that_have_failed_admit_no_more(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	half_open(&w);
+	for (uint32_t i = 0; i < w.policy.reopen_after; i++) {
+		answer = ask(&w);
+		assert_int_equal(answer.kind, EBB_ANSWER_PROBE);
+		(void)ebb_probe_finish(&w.gate, answer.probe_index, answer.probe_word, w.now,
+				       EBB_PROBE_FAILED);
+	}
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+	assert_int_equal(answer.cause, EBB_CAUSE_HALF_OPEN);
 }
 
 static void probe_that_the_cap_makes_useless_is_given_back(void **state)
@@ -1069,6 +1088,7 @@ int main(void)
 		cmocka_unit_test(cap_refuses_over_it_and_gives_back),
 		cmocka_unit_test(cap_is_exact_for_who_loses_every_race),
 		cmocka_unit_test(rate_is_exact_for_who_loses_every_race),
+		cmocka_unit_test(probes_that_have_failed_admit_no_more),
 		cmocka_unit_test(probe_that_the_cap_makes_useless_is_given_back),
 		cmocka_unit_test(slot_given_back_twice_stays_at_zero_and_is_counted),
 		cmocka_unit_test(rate_admits_its_burst_and_then_as_time_goes),

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/netns.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +15,6 @@
 #include "lib/cleanup.h"
 #include "lib/units.h"
 
-#define DEPTH_MAX 64 /* as deep as the programs look (bpf/compat.h) */
-
 static bool is_known(const struct ebb_netns_list *list, uint64_t inode)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -25,13 +24,13 @@ static bool is_known(const struct ebb_netns_list *list, uint64_t inode)
 	return false;
 }
 
-/* Takes @fd over when the namespace is a new one. */
-static int add(struct ebb_netns_list *list, uint64_t own, int *fd)
+/* 1: it is a new one, and the list owns @fd. */
+static int add(struct ebb_netns_list *list, uint64_t own, int fd)
 {
 	struct ebb_netns *grown;
 	struct stat st;
 
-	if (fstat(*fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_ino == own || is_known(list, st.st_ino))
 		return 0;
@@ -39,14 +38,15 @@ static int add(struct ebb_netns_list *list, uint64_t own, int *fd)
 	if (!grown)
 		return -ENOMEM;
 	list->namespaces = grown;
-	grown[list->count++] = (struct ebb_netns){.inode = st.st_ino, .fd = TAKE_FD(*fd)};
-	return 0;
+	grown[list->count++] = (struct ebb_netns){.inode = st.st_ino, .fd = fd};
+	return 1;
 }
 
 static int add_process(struct ebb_netns_list *list, uint64_t own, uint32_t pid)
 {
 	_cleanup_close_ int fd = -1;
 	char path[64];
+	int r;
 
 	if (pid == 0) {
 		list->hidden++;
@@ -55,26 +55,30 @@ static int add_process(struct ebb_netns_list *list, uint64_t own, uint32_t pid)
 	list->processes++;
 	(void)snprintf(path, sizeof(path), "/proc/%u/ns/net", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		return add(list, own, &fd);
-	if (errno == EACCES || errno == EPERM)
-		list->refused++;
-	/* ENOENT, ESRCH: it has ended */
-	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
+	if (fd < 0) {
+		if (errno == EACCES || errno == EPERM)
+			list->refused++;
+		/* ENOENT, ESRCH: it has ended */
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
+	}
+	r = add(list, own, fd);
+	if (r == 1)
+		(void)TAKE_FD(fd);
+	return r < 0 ? r : 0;
 }
 
-static int add_processes(struct ebb_netns_list *list, uint64_t own, int directory)
+static int add_processes(struct ebb_netns_list *list, uint64_t own, const char *cgroup)
 {
 	_cleanup_fclose_ FILE *f = NULL;
-	_cleanup_close_ int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	char line[32];
+	char path[PATH_MAX], line[32];
 	uint32_t pid;
 	int r;
 
-	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if ((size_t)snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup) >= sizeof(path))
+		return -ENAMETOOLONG;
+	f = fopen(path, "re");
 	if (!f)
 		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
-	fd = -1;
 	/* a threaded cgroup (EOPNOTSUPP) has its processes listed at its root, which is above */
 	while (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = '\0';
@@ -87,44 +91,37 @@ static int add_processes(struct ebb_netns_list *list, uint64_t own, int director
 	return 0;
 }
 
-static int walk(struct ebb_netns_list *list, uint64_t own, int *fd, int depth)
+static int walk(struct ebb_netns_list *list, uint64_t own, char *cgroup)
 {
-	_cleanup_closedir_ DIR *d = NULL;
-	const struct dirent *entry;
-	int r;
+	char *const roots[] = {cgroup, NULL};
+	const FTSENT *entry;
+	FTS *tree;
+	int r = 0;
 
-	r = add_processes(list, own, *fd);
-	if (r < 0)
-		return r;
-	d = fdopendir(*fd);
-	if (!d)
+	tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+	if (!tree)
 		return -errno;
-	*fd = -1;
-	while (depth < DEPTH_MAX && (entry = readdir(d))) {
-		_cleanup_close_ int below = -1;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		below = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (below < 0)
-			continue; /* removed meanwhile */
-		r = walk(list, own, &below, depth + 1);
-		if (r < 0)
-			return r;
+	/* what cannot be read is a cgroup that was removed meanwhile */
+	while (r == 0 && (entry = fts_read(tree))) {
+		if (entry->fts_info == FTS_D)
+			r = add_processes(list, own, entry->fts_path);
 	}
-	return 0;
+	(void)fts_close(tree);
+	return r;
 }
 
 int ebb_netns_below(const char *cgroup, struct ebb_netns_list *ret_list)
 {
-	_cleanup_close_ int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *root = strdup(cgroup);
 	struct ebb_netns_list list = {0};
 	struct stat own;
 	int r;
 
-	if (fd < 0 || stat("/proc/self/ns/net", &own) < 0)
+	if (!root)
+		return -ENOMEM;
+	if (stat("/proc/self/ns/net", &own) < 0 || access(root, R_OK) < 0)
 		return -errno;
-	r = walk(&list, own.st_ino, &fd, 0);
+	r = walk(&list, own.st_ino, root);
 	if (r < 0) {
 		ebb_netns_list_done(&list);
 		return r;
