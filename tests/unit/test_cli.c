@@ -669,6 +669,7 @@ static void show_tells_a_destination_in_full(void **state)
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
 			    "    scope       node: one gate for all workloads\n"
 			    "    slot        2, epoch 1\n"
@@ -712,6 +713,7 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
 			    "    scope       workload: a gate for each\n"
 			    "    slot        1, epoch 1\n"
@@ -966,9 +968,12 @@ static void show_tells_limits_where_from_and_what_is_left(void **state)
 			       "\n"));
 	fake.policies[2].by_hand_until_ns = 0;
 	fake.policies[2].mode = EBB_MODE_OBSERVE;
+	fake.policies[2].established = EBB_ESTABLISHED_DROP;
 	(void)show_text("10.0.0.9:443/tcp");
 	assert_non_null(strstr(text, "\n  limits (observe: nothing is refused or dropped, only counted)\n"));
 	assert_non_null(strstr(text, "by hand by uid 1000, until it is cleared; configured: 64\n"));
+	assert_non_null(strstr(text, "    live        drop: what live connections send is dropped while the "
+				     "breaker is open\n"));
 }
 
 static void limits_in_json_have_numbers(void **state)
