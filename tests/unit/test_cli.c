@@ -1382,7 +1382,7 @@ static void run_takes_what_it_is_given(void **state)
 	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_CONNECTS].burst, 20);
 	assert_int_equal(run_with("--concurrent=64"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.limits.concurrent, 64);
-	assert_int_equal(run_with("--concurrent=0"), EBB_EXIT_DONE);
+	assert_int_equal(run_with("--concurrent=none"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.limits.concurrent, 0);
 	assert_int_equal(run_options.limits.given, 0);
 	assert_int_equal(run_with("--scope=workload"), EBB_EXIT_DONE);
@@ -1405,7 +1405,8 @@ static void run_refuses_what_is_not_possible(void **state)
 		{"--shutdown-timeout=", "--shutdown-timeout: '' is not possible: 1s to 1h"},
 		{"--destinations=0", "--destinations: '0' is not possible: 1 to 1048576"},
 		{"--pairs=1048577", "--pairs: '1048577' is not possible: 1 to 1048576"},
-		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number, or none"},
+		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number from 1, or none"},
+		{"--concurrent=0", "--concurrent: '0' is not possible: a whole number from 1, or none"},
 		{"--bytes=20/s", "--bytes: '20/s' is not possible: bytes need a unit, as in 20B/s or 20MB/s"},
 		{"--packets=0/s",
 		 "--packets: '0/s' is not possible: a rate must be above 0; none is no limit"},
