@@ -174,6 +174,8 @@ done <<EOF
 2|which limit\?|127.0.0.1:$port --for 1h
 2|--bytes: '0B/s' .* above 0|127.0.0.1:$port --concurrent 5 --bytes 0B/s
 2|--bytes: '-1MB/s' .* negative|127.0.0.1:$port --bytes=-1MB/s
+2|--bytes: '-1MB/s' .* negative|127.0.0.1:$port --bytes -1MB/s
+2|--concurrent: '-1' is not possible|127.0.0.1:$port --concurrent -1
 2|--bytes: '2TB/s' .* at most 1TB/s|127.0.0.1:$port --bytes 2TB/s
 2|at least one packet \(1500B\)|127.0.0.1:$port --bytes 1MB/s,burst=100B
 2|bytes need a unit|127.0.0.1:$port --bytes 20/s

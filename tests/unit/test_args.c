@@ -85,6 +85,8 @@ static const struct parse_case good_cases[] = {
 	{"-o json", "output", "json", NULL},
 	{"-ojson", "output", "json", NULL},
 	{"-o=json", "output", "json", NULL},
+	{"--output -5", "output", "-5", NULL},
+	{"-o -5", "output", "-5", NULL},
 	{"--all", "all", "", NULL},
 	{"-a", "all", "", NULL},
 	{"10.0.0.5:443/tcp -o json", "output", "json", "10.0.0.5:443/tcp"},

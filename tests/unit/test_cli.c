@@ -669,6 +669,7 @@ static void show_tells_a_destination_in_full(void **state)
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
 			    "    scope       node: one gate for all workloads\n"
 			    "    slot        2, epoch 1\n"
@@ -712,6 +713,7 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
+			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
 			    "    scope       workload: a gate for each\n"
 			    "    slot        1, epoch 1\n"
@@ -966,9 +968,12 @@ static void show_tells_limits_where_from_and_what_is_left(void **state)
 			       "\n"));
 	fake.policies[2].by_hand_until_ns = 0;
 	fake.policies[2].mode = EBB_MODE_OBSERVE;
+	fake.policies[2].established = EBB_ESTABLISHED_DROP;
 	(void)show_text("10.0.0.9:443/tcp");
 	assert_non_null(strstr(text, "\n  limits (observe: nothing is refused or dropped, only counted)\n"));
 	assert_non_null(strstr(text, "by hand by uid 1000, until it is cleared; configured: 64\n"));
+	assert_non_null(strstr(text, "    live        drop: what live connections send is dropped while the "
+				     "breaker is open\n"));
 }
 
 static void limits_in_json_have_numbers(void **state)
@@ -1377,7 +1382,7 @@ static void run_takes_what_it_is_given(void **state)
 	assert_int_equal(run_options.limits.bucket[EBB_LIMIT_CONNECTS].burst, 20);
 	assert_int_equal(run_with("--concurrent=64"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.limits.concurrent, 64);
-	assert_int_equal(run_with("--concurrent=0"), EBB_EXIT_DONE);
+	assert_int_equal(run_with("--concurrent=none"), EBB_EXIT_DONE);
 	assert_int_equal(run_options.limits.concurrent, 0);
 	assert_int_equal(run_options.limits.given, 0);
 	assert_int_equal(run_with("--scope=workload"), EBB_EXIT_DONE);
@@ -1400,7 +1405,8 @@ static void run_refuses_what_is_not_possible(void **state)
 		{"--shutdown-timeout=", "--shutdown-timeout: '' is not possible: 1s to 1h"},
 		{"--destinations=0", "--destinations: '0' is not possible: 1 to 1048576"},
 		{"--pairs=1048577", "--pairs: '1048577' is not possible: 1 to 1048576"},
-		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number, or none"},
+		{"--concurrent=-1", "--concurrent: '-1' is not possible: a whole number from 1, or none"},
+		{"--concurrent=0", "--concurrent: '0' is not possible: a whole number from 1, or none"},
 		{"--bytes=20/s", "--bytes: '20/s' is not possible: bytes need a unit, as in 20B/s or 20MB/s"},
 		{"--packets=0/s",
 		 "--packets: '0/s' is not possible: a rate must be above 0; none is no limit"},

@@ -124,6 +124,12 @@ static int store_option(struct ebb_args *args, size_t index, const char *value, 
 	return 0;
 }
 
+/* A negative number is a value: what it is for says better why it cannot be. */
+static bool is_option(const char *argument)
+{
+	return argument[0] == '-' && argument[1] != '\0' && !(argument[1] >= '0' && argument[1] <= '9');
+}
+
 /* "--name", "--name=value", "--name value". *@io_at moves on when the value is the next argument. */
 static int parse_long(struct ebb_args *args, int argc, char **argv, int *io_at, struct ebb_why *why)
 {
@@ -146,7 +152,7 @@ static int parse_long(struct ebb_args *args, int argc, char **argv, int *io_at, 
 		}
 		if (equals)
 			return store_option(args, i, equals + 1, why);
-		if (*io_at + 1 >= argc || (argv[*io_at + 1][0] == '-' && argv[*io_at + 1][1]))
+		if (*io_at + 1 >= argc || is_option(argv[*io_at + 1]))
 			return ebb_why(why, -EINVAL, "--%s needs a value: --%s %s", o->name, o->name,
 				       o->value);
 		return store_option(args, i, argv[++*io_at], why);
@@ -175,7 +181,7 @@ static int parse_short(struct ebb_args *args, int argc, char **argv, int *io_at,
 		}
 		if (argument[2])
 			return store_option(args, i, argument + 2 + (argument[2] == '='), why);
-		if (*io_at + 1 >= argc || (argv[*io_at + 1][0] == '-' && argv[*io_at + 1][1]))
+		if (*io_at + 1 >= argc || is_option(argv[*io_at + 1]))
 			return ebb_why(why, -EINVAL, "-%c needs a value: -%c %s", o->letter, o->letter,
 				       o->value);
 		return store_option(args, i, argv[++*io_at], why);

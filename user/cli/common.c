@@ -262,6 +262,17 @@ const char *ebb_errno_name(uint32_t code)
 	return code < EBB_ERRNO_MAX ? names[code] : "unknown";
 }
 
+const char *ebb_established_name(uint32_t established)
+{
+	static const char *const names[EBB_ESTABLISHED_MAX] = {
+		[EBB_ESTABLISHED_KEEP] = "keep",
+		[EBB_ESTABLISHED_DROP] = "drop",
+		[EBB_ESTABLISHED_RESET] = "reset",
+	};
+
+	return established < EBB_ESTABLISHED_MAX ? names[established] : "unknown";
+}
+
 const char *ebb_on_agent_loss_name(uint32_t loss)
 {
 	static const char *const names[EBB_LOSS_MAX] = {

@@ -110,7 +110,8 @@ json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
 
 /* -------------------------------------------------------------- names -- */
 
-const char *ebb_errno_name(uint32_t code);	   /* "ECONNREFUSED" */
-const char *ebb_on_agent_loss_name(uint32_t loss); /* "release" */
+const char *ebb_errno_name(uint32_t code);		/* "ECONNREFUSED" */
+const char *ebb_on_agent_loss_name(uint32_t loss);	/* "release" */
+const char *ebb_established_name(uint32_t established); /* "keep" */
 
 #endif /* EBB_CLI_COMMON_H */

@@ -39,9 +39,7 @@ static enum ebb_exit read_change(const struct ebb_args *args, struct ebb_limits 
 		change.given |= 1U << kind;
 	}
 	if (concurrent) {
-		/* 0 could be meant as "none at all" */
-		if (ebb_limit_parse_concurrent(concurrent, &change.concurrent) < 0 ||
-		    strcmp(concurrent, "0") == 0)
+		if (ebb_limit_parse_concurrent(concurrent, &change.concurrent) < 0)
 			return ebb_fail_option(args, "concurrent",
 					       "'%s' is not possible: a whole number from 1, or none",
 					       concurrent);

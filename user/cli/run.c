@@ -62,7 +62,7 @@ static const struct setting settings[] = {
 	{"connects", SETTING_LIMIT, OFFSET(limits.bucket[EBB_LIMIT_CONNECTS]), NULL, EBB_LIMIT_CONNECTS, 0,
 	 NULL},
 	{"concurrent", SETTING_CAP, OFFSET(limits.concurrent), NULL, 0, UINT32_MAX,
-	 "a whole number, or none"},
+	 "a whole number from 1, or none"},
 	{"adopt", SETTING_CHOICE, OFFSET(adopt), switches, 0, 0, "on or off"},
 	{"established", SETTING_CHOICE, OFFSET(established), fates, 0, 0, "keep, drop or reset"},
 	{"destinations", SETTING_COUNT, OFFSET(destinations), NULL, 1, CAPACITY_MAX, "1 to 1048576"},

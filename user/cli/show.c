@@ -223,6 +223,19 @@ static void outcome_names(uint32_t mask, char *buffer, size_t size)
 		say(&s, "none");
 }
 
+/* What becomes of live connections; --established reset is drop where the agent cannot reset. */
+static const char *live_sentence(uint32_t established)
+{
+	switch (established) {
+	case EBB_ESTABLISHED_DROP:
+		return "what live connections send is dropped while the breaker is open";
+	case EBB_ESTABLISHED_RESET:
+		return "live connections are ended when the breaker opens";
+	default:
+		return "live connections go on when the breaker opens";
+	}
+}
+
 static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row)
 {
 	const struct ebb_policy *p = &row->policy;
@@ -256,6 +269,8 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 	ebb_table_cell(table, "%u at once, each for %s; %u successes close, %u failures open again",
 		       p->probes, ebb_format_duration(ebb_ticks_to_ns(p->probe_lease_ticks), a, sizeof(a)),
 		       p->close_after, p->reopen_after);
+	ebb_table_cell(table, "live");
+	ebb_table_cell(table, "%s: %s", ebb_established_name(p->established), live_sentence(p->established));
 	ebb_table_cell(table, "agent lost");
 	ebb_table_cell(table, "%s",
 		       p->on_agent_loss == EBB_LOSS_HOLD ? "hold: verdicts go on after its lease"
@@ -491,8 +506,9 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 		if (p->count_mask & (1U << o))
 			count = append(count, json_string(ebb_outcome_name(o)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "mode",
-			 ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code), "on_agent_loss",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
+			 "mode", ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code),
+			 "established", ebb_established_name(p->established), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
 			 (json_int_t)ebb_arm_failures(row->arm), "open_for_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm))), "count", count,

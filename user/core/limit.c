@@ -379,7 +379,9 @@ int ebb_limit_parse_concurrent(const char *text, uint32_t *ret_concurrent)
 {
 	uint32_t concurrent = 0;
 
-	if (strcmp(text, "none") != 0 && strcmp(text, "off") != 0 && ebb_parse_u32(text, &concurrent) < 0)
+	/* 0 could be meant as "none at all" */
+	if (strcmp(text, "none") != 0 && strcmp(text, "off") != 0 &&
+	    (ebb_parse_u32(text, &concurrent) < 0 || concurrent == 0))
 		return -EINVAL;
 	*ret_concurrent = concurrent;
 	return 0;

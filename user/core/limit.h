@@ -50,7 +50,7 @@ int ebb_limit_make(uint64_t per_hour, uint64_t burst, struct ebb_limit *ret_limi
 /* From text, whole or not at all; "none" gives no limit. -EINVAL with the reason, without what was typed. */
 int ebb_limit_parse(const char *text, uint32_t kind, struct ebb_limit *ret_limit, struct ebb_why *why);
 
-/* Connections at once: a number from 1, or "none" (also "off", "0"), which is 0. -EINVAL. */
+/* Connections at once: a number from 1, or "none" (also "off"), which is 0. -EINVAL. */
 int ebb_limit_parse_concurrent(const char *text, uint32_t *ret_concurrent);
 
 #define EBB_LIMIT_TEXT_MAX 80
