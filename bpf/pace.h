@@ -113,8 +113,9 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_base(const struct eb
 		use = ebb_pace_use(f);
 		/* a share is below 2^32: the product fits */
 		right = f->share * 1024 / use;
-		/* much too little grows faster */
-		base = use < 512 ? (base + right) / 2 : (3 * base + right) / 4;
+		/* what is not used is lost, what is too much is paid back: up faster than down */
+		base = right > base && f->debt_ns < ebb_pace_target(f->depth_ns) ? (base + right) / 2
+										 : (3 * base + right) / 4;
 	}
 	if (f->debt_ns > f->depth_ns / 4 * 3 && base > fair)
 		base = fair;

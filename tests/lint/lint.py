@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# deadline: 400
 """The rules that we would otherwise repeat in every review.
 
 usage: lint.py [--root DIR] [--only RULE,...] [--tap] [--list]
