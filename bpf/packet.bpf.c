@@ -194,9 +194,9 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 
 	/* paced by the narrower of the two */
 	if (packets)
-		packets_rate = EBB_LOAD(packets->per_hour) / 3600 * (packet.wire_bytes / packet.segments);
+		packets_rate = ebb_pace_rate(EBB_LOAD(packets->per_hour), packet.wire_bytes / packet.segments);
 	if (bytes)
-		rate = EBB_LOAD(bytes->per_hour) / 3600;
+		rate = ebb_pace_rate(EBB_LOAD(bytes->per_hour), 1);
 	if (conn)
 		ebb_sender_count(&gate->senders, &conn->sender_epoch, now);
 	if (packets && (!bytes || packets_rate < rate))

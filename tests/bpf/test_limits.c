@@ -380,6 +380,31 @@ static void packets_are_limited_too(void **state)
 	expect_rate(&seen, 2000 * MTU, 0.7);
 }
 
+/* Below one a second, where whole packets a second are none. */
+static void less_than_a_packet_a_second_is_a_limit(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct flows_seen seen;
+	struct address to;
+	struct flows *flows;
+	int listener;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	assert_int_equal(ebb_limit_make(3000, 64, &policy.limits.bucket[EBB_LIMIT_PACKETS]), 0);
+	shell("ip link set lo mtu %d", MTU);
+	listener = listen_at("127.0.0.1", &to);
+	policy_everywhere(fx, &policy);
+	watch_packets(fx, true);
+	flows = flows_begin(listener, &to, 1, "cubic");
+	(void)flows_watch(flows, SECOND_NS);
+	seen = flows_watch(flows, SECOND_NS);
+	flows_end(flows);
+	/* what is vital passes beyond the burst, but no more than some segments */
+	if (seen.bytes > 64 * MTU)
+		fail_msg("%llu bytes in a second", (unsigned long long)seen.bytes);
+}
+
 /* ---------------------------------------------------------------- whose rate -- */
 
 struct greedy {
@@ -636,6 +661,7 @@ int main(void)
 		bpf_test(answers_are_not_limited),
 		bpf_test(observing_drops_and_paces_nothing),
 		bpf_test(packets_are_limited_too),
+		bpf_test(less_than_a_packet_a_second_is_a_limit),
 		bpf_test(workloads_do_not_share_a_bucket_of_their_own),
 		bpf_test(udp_is_exact_connected),
 		bpf_test(udp_is_exact_unconnected),
