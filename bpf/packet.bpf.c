@@ -161,7 +161,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	vital = is_vital(tp, &packet);
 
 	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_word_state(ebb_gate_word(gate, route->verdict)) == EBB_STATE_OPEN) {
+	    ebb_gate_is_shut(gate, route->verdict, policy, now)) {
 		count_drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
 		return enforced ? DROP : PASS;
 	}
@@ -280,7 +280,7 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	leased = ebb_is_leased(policy, now);
 	enforced = policy->mode == EBB_MODE_ENFORCE;
 	if (leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_word_state(ebb_gate_word(gate, route->verdict)) == EBB_STATE_OPEN) {
+	    ebb_gate_is_shut(gate, route->verdict, policy, now)) {
 		count_drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 		return enforced ? DROP : PASS;
 	}

@@ -644,6 +644,38 @@ static void open_gate_drops_what_live_connections_send(void **state)
 	wait_for(pair_of(fx, &to)->sent_bytes == 9 && pair_of(fx, &to)->received_bytes == 6);
 }
 
+/* What is over is over, also where no connect() comes that would say so; and an operator is the stronger. */
+static void gate_that_is_open_no_longer_drops_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address to;
+	int listener = listen_at("127.0.0.1", &to), fd = tcp_socket(AF_INET), peer;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.established = EBB_ESTABLISHED_DROP;
+	policy_everywhere(fx, &policy);
+	watch_packets(fx, true);
+	assert_int_equal(dial(fd, &to), 0);
+	peer = accept_from(listener);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, now_ticks()));
+	send_all(fd, "over");
+	receive_all(peer, 4);
+	verdict_everywhere(fx, ebb_word(2, EBB_STATE_OPEN, EBB_UNTIL_MASK));
+	policy_of(fx, &to)->override_state = EBB_OVERRIDE_CLOSE;
+	send_all(fd, "closed by hand");
+	receive_all(peer, 14);
+	assert_int_equal(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER], 0);
+	/* which ends, too */
+	policy_of(fx, &to)->override_until_ns = now_ns();
+	send_all(fd, "lost");
+	wait_for(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER] > 0);
+	verdict_everywhere(fx, ebb_word(3, EBB_STATE_CLOSED, 0));
+	receive_all(peer, 4);
+	hang_up(&fd);
+	hang_up(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -669,6 +701,7 @@ int main(void)
 		bpf_test(limit_by_hand_is_the_stronger_until_its_end),
 		bpf_test(limits_of_a_dead_agent_go_or_stay),
 		bpf_test(open_gate_drops_what_live_connections_send),
+		bpf_test(gate_that_is_open_no_longer_drops_nothing),
 	};
 
 	if (fixture_unavailable())
