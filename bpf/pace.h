@@ -147,7 +147,7 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_base(const struct eb
  */
 static inline __attribute__((always_inline)) __u64 ebb_pace_share(__u64 base, const struct ebb_pace_facts *f)
 {
-	__u64 target = ebb_pace_target(f->depth_ns), time = 3 * f->epoch_ns, part;
+	__u64 target = ebb_pace_target(f->depth_ns), time = 3 * f->epoch_ns, part, share;
 
 	if (!base)
 		return 0;
@@ -158,7 +158,8 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_share(__u64 base, co
 		return base - base * (part < 256 ? part : 256) / 1024;
 	}
 	part = (target - f->debt_ns) * 1024 / time;
-	return base + base * (part < 128 ? part : 128) / 1024;
+	share = base + base * (part < 128 ? part : 128) / 1024;
+	return share < EBB_PACE_MAX ? share : EBB_PACE_MAX;
 }
 
 /*
