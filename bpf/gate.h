@@ -220,24 +220,35 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 	return ebb_probe_count(gate, ebb_probe_slot_gen(word), end == EBB_PROBE_OK);
 }
 
-/* Is the gate open now, and are its live connections to be destroyed? */
+/*
+ * Is the gate open now for its live connections, too? One whose time is over is not, even
+ * if no connect() has come that moves it, nor one that an operator has closed.
+ */
+static inline __attribute__((always_inline)) int ebb_gate_is_shut(const struct ebb_gate *gate,
+								  const struct ebb_verdict *verdict,
+								  const struct ebb_policy *policy,
+								  __u64 now_ns)
+{
+	__u64 word = ebb_gate_word(gate, verdict);
+
+	if (ebb_word_state(word) != EBB_STATE_OPEN || (now_ns >> EBB_TICK_SHIFT) >= ebb_word_until(word))
+		return 0;
+	/* the breaker refuses nothing */
+	return policy->override_state != EBB_OVERRIDE_CLOSE ||
+	       (policy->override_until_ns && now_ns >= policy->override_until_ns);
+}
+
+/* Are its live connections to be destroyed? */
 static inline __attribute__((always_inline)) int ebb_gate_resets(const struct ebb_gate *gate,
 								 const struct ebb_verdict *verdict,
 								 const struct ebb_policy *policy,
 								 const struct ebb_agent *agent, __u64 now_ns)
 {
-	__u64 word = ebb_gate_word(gate, verdict);
-
 	if (policy->established != EBB_ESTABLISHED_RESET || policy->mode != EBB_MODE_ENFORCE)
 		return 0;
-	if (ebb_word_state(word) != EBB_STATE_OPEN || (now_ns >> EBB_TICK_SHIFT) >= ebb_word_until(word))
-		return 0;
-	/* the breaker refuses nothing */
-	if (policy->override_state == EBB_OVERRIDE_CLOSE &&
-	    (!policy->override_until_ns || now_ns < policy->override_until_ns))
-		return 0;
-	return policy->on_agent_loss == EBB_LOSS_HOLD ||
-	       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
+	return ebb_gate_is_shut(gate, verdict, policy, now_ns) &&
+	       (policy->on_agent_loss == EBB_LOSS_HOLD ||
+		ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns)));
 }
 
 /* ------------------------------------------------------------- concurrency -- */

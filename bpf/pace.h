@@ -36,6 +36,17 @@
 #define EBB_PACE_EPOCH_MAX_NS (1ULL << 31)
 #define EBB_PACE_STEER_NS     500000000ULL /* the debt is brought to its target in so much time */
 
+/*
+ * Bytes/s of a limit of @per_hour units of @unit_bytes each; at least 1, since 0 would be
+ * no pace, and what is slower than a packet a second is a limit too.
+ */
+static inline __attribute__((always_inline)) __u64 ebb_pace_rate(__u64 per_hour, __u64 unit_bytes)
+{
+	__u64 rate = per_hour * unit_bytes / 3600;
+
+	return rate ? rate : 1;
+}
+
 /* Where the debt is steered to: above zero, so that no capacity is lost, below what drops. */
 static inline __attribute__((always_inline)) __u64 ebb_pace_target(__u64 depth_ns)
 {
@@ -137,7 +148,7 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_base(const struct eb
  */
 static inline __attribute__((always_inline)) __u64 ebb_pace_share(__u64 base, const struct ebb_pace_facts *f)
 {
-	__u64 target = ebb_pace_target(f->depth_ns), time = 3 * f->epoch_ns, part;
+	__u64 target = ebb_pace_target(f->depth_ns), time = 3 * f->epoch_ns, part, share;
 
 	if (!base)
 		return 0;
@@ -148,7 +159,8 @@ static inline __attribute__((always_inline)) __u64 ebb_pace_share(__u64 base, co
 		return base - base * (part < 256 ? part : 256) / 1024;
 	}
 	part = (target - f->debt_ns) * 1024 / time;
-	return base + base * (part < 128 ? part : 128) / 1024;
+	share = base + base * (part < 128 ? part : 128) / 1024;
+	return share < EBB_PACE_MAX ? share : EBB_PACE_MAX;
 }
 
 /*

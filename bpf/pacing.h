@@ -49,7 +49,7 @@ static __always_inline __u64 ebb_pace_wanted(const struct tcp_sock *tp, const st
 	limit = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, ebb_is_leased(policy, now));
 	if (!share) {
 		/* before the first byte: of a slow gate a first window alone would be much */
-		rate = limit ? EBB_LOAD(limit->per_hour) / 3600 : 0;
+		rate = limit ? ebb_pace_rate(EBB_LOAD(limit->per_hour), 1) : 0;
 		if (!rate || rate > EBB_PACE_EARLY_RATE)
 			return EBB_PACE_NONE;
 		share = rate;

@@ -380,6 +380,31 @@ static void packets_are_limited_too(void **state)
 	expect_rate(&seen, 2000 * MTU, 0.7);
 }
 
+/* Below one a second, where whole packets a second are none. */
+static void less_than_a_packet_a_second_is_a_limit(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct flows_seen seen;
+	struct address to;
+	struct flows *flows;
+	int listener;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	assert_int_equal(ebb_limit_make(3000, 64, &policy.limits.bucket[EBB_LIMIT_PACKETS]), 0);
+	shell("ip link set lo mtu %d", MTU);
+	listener = listen_at("127.0.0.1", &to);
+	policy_everywhere(fx, &policy);
+	watch_packets(fx, true);
+	flows = flows_begin(listener, &to, 1, "cubic");
+	(void)flows_watch(flows, SECOND_NS);
+	seen = flows_watch(flows, SECOND_NS);
+	flows_end(flows);
+	/* what is vital passes beyond the burst, but no more than some segments */
+	if (seen.bytes > 64 * MTU)
+		fail_msg("%llu bytes in a second", (unsigned long long)seen.bytes);
+}
+
 /* ---------------------------------------------------------------- whose rate -- */
 
 struct greedy {
@@ -619,6 +644,38 @@ static void open_gate_drops_what_live_connections_send(void **state)
 	wait_for(pair_of(fx, &to)->sent_bytes == 9 && pair_of(fx, &to)->received_bytes == 6);
 }
 
+/* What is over is over, also where no connect() comes that would say so; and an operator is the stronger. */
+static void gate_that_is_open_no_longer_drops_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address to;
+	int listener = listen_at("127.0.0.1", &to), fd = tcp_socket(AF_INET), peer;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.established = EBB_ESTABLISHED_DROP;
+	policy_everywhere(fx, &policy);
+	watch_packets(fx, true);
+	assert_int_equal(dial(fd, &to), 0);
+	peer = accept_from(listener);
+	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, now_ticks()));
+	send_all(fd, "over");
+	receive_all(peer, 4);
+	verdict_everywhere(fx, ebb_word(2, EBB_STATE_OPEN, EBB_UNTIL_MASK));
+	policy_of(fx, &to)->override_state = EBB_OVERRIDE_CLOSE;
+	send_all(fd, "closed by hand");
+	receive_all(peer, 14);
+	assert_int_equal(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER], 0);
+	/* which ends, too */
+	policy_of(fx, &to)->override_until_ns = now_ns();
+	send_all(fd, "lost");
+	wait_for(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER] > 0);
+	verdict_everywhere(fx, ebb_word(3, EBB_STATE_CLOSED, 0));
+	receive_all(peer, 4);
+	hang_up(&fd);
+	hang_up(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,6 +693,7 @@ int main(void)
 		bpf_test(answers_are_not_limited),
 		bpf_test(observing_drops_and_paces_nothing),
 		bpf_test(packets_are_limited_too),
+		bpf_test(less_than_a_packet_a_second_is_a_limit),
 		bpf_test(workloads_do_not_share_a_bucket_of_their_own),
 		bpf_test(udp_is_exact_connected),
 		bpf_test(udp_is_exact_unconnected),
@@ -643,6 +701,7 @@ int main(void)
 		bpf_test(limit_by_hand_is_the_stronger_until_its_end),
 		bpf_test(limits_of_a_dead_agent_go_or_stay),
 		bpf_test(open_gate_drops_what_live_connections_send),
+		bpf_test(gate_that_is_open_no_longer_drops_nothing),
 	};
 
 	if (fixture_unavailable())

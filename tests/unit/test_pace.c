@@ -157,6 +157,23 @@ static void beyond_what_a_socket_can_be_told_nobody_is_paced(void **state)
 	assert_int_equal(ebb_pace_base(&f), 0);
 }
 
+/* A share has 32 bits. */
+static void share_near_the_most_does_not_wrap(void **state)
+{
+	struct ebb_pace_facts f = steady();
+
+	(void)state;
+	f.rate = EBB_PACE_MAX;
+	f.share = EBB_PACE_MAX;
+	f.base = EBB_PACE_MAX;
+	f.debt_ns = 0;
+	f.last_ns = 0;
+	assert_int_equal(ebb_pace_share(EBB_PACE_MAX, &f), EBB_PACE_MAX);
+	assert_int_equal(ebb_pace_share(EBB_PACE_MAX - 1, &f), EBB_PACE_MAX);
+	f.debt_ns = ebb_pace_target(f.depth_ns);
+	assert_int_equal(ebb_pace_share(EBB_PACE_MAX, &f), EBB_PACE_MAX);
+}
+
 static void looks_are_as_far_apart_as_packets(void **state)
 {
 	(void)state;
@@ -428,6 +445,7 @@ int main(void)
 		cmocka_unit_test(pacing_begins_with_the_debt_and_ends_without),
 		cmocka_unit_test(share_is_never_far_below_what_all_senders_would_get),
 		cmocka_unit_test(beyond_what_a_socket_can_be_told_nobody_is_paced),
+		cmocka_unit_test(share_near_the_most_does_not_wrap),
 		cmocka_unit_test(looks_are_as_far_apart_as_packets),
 		cmocka_unit_test(dither_is_fair_and_small),
 		cmocka_unit_test(senders_are_counted_once_and_for_two_epochs),
