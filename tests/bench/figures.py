@@ -117,8 +117,8 @@ def step(result, number, rate, headers, nominal=0.05):
     samples = between(result["samples"], begin, begin + result["step_s"])
     mss = result.get("mss", 0)
     counted = [(t, ip_bytes(payload, segments, mss, headers)) for t, payload, segments in samples]
-    rates = [ip_bytes(payload, segments, mss, headers) / seconds
-             for seconds, payload, segments in windows(samples, nominal)]
+    parts = windows(samples, nominal)
+    rates = [ip_bytes(payload, segments, mss, headers) / seconds for seconds, payload, segments in parts]
     before, after = (result["flow_bytes"] or [[], []])[number:number + 2]
     shares = flow_shares(before, after, result["flows"][number])
     figures = {
@@ -127,6 +127,7 @@ def step(result, number, rate, headers, nominal=0.05):
         "variation": variation(rates),
         "jain": jain(shares),
         "rates": rates,
+        "seconds": [seconds for seconds, _, _ in parts],
     }
     if rate and figures["ip_rate"] is not None:
         figures["error"] = figures["ip_rate"] / rate - 1

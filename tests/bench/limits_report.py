@@ -36,6 +36,7 @@ def summarize(case):
             'echo_us': figures.median([r['echo_us']['p50'] for r in runs if r['echo_us']['p50'] is not None]),
             'echo_p99_us': figures.median([r['echo_us']['p99'] for r in runs if r['echo_us']['p99'] is not None]),
             'offered': figures.median([r['offered'] for r in runs if r['offered'] is not None]),
+            'late_ms': max(r['late_us'] for r in runs) / 1000,
             'overflow': sum(r['overflow'] for r in runs),
             'others': max(max(0, r['machine']['busy'] - r['machine']['own']) for r in runs),
             'steal': max(r['machine']['steal'] for r in runs),
@@ -76,10 +77,16 @@ def span(spread):
 
 
 def verdict(case, method, f):
-    if method != 'ebb':
-        return ''
-    what = list(missed(case, f))
-    return f'**missed**: {", ".join(what)}' if what else 'met'
+    """With a word about the machine where it kept us waiting for a window or more: then figures are its own."""
+    words = []
+    if method == 'ebb':
+        what = list(missed(case, f))
+        words.append(f'**missed**: {", ".join(what)}' if what else 'met')
+    if f['late_ms'] > 50:
+        words.append(f'(we waited {f["late_ms"]:.0f} ms for a processor)')
+    elif case['kind'] == 'udp' and f['offered'] < case['rate'] * 1.4:
+        words.append('(the sender was kept waiting)')
+    return ' '.join(words)
 
 
 def tcp_rows(cases):
@@ -172,13 +179,14 @@ def table(report):
 WIDTH, HEIGHT, LEFT, TOP, GAP = 860, 92, 150, 34, 22
 
 
-def line_of(rates, rate, top, seconds):
-    """A window is a step, so that one that stalls touches the ground."""
-    points, peak = [], 2.0
-    for i, value in enumerate(rates):
-        y = top + HEIGHT - min(value / rate, peak) / peak * HEIGHT
-        points += [f'{LEFT + i * 0.05 / seconds * WIDTH:.1f},{y:.1f}',
-                   f'{LEFT + (i + 1) * 0.05 / seconds * WIDTH:.1f},{y:.1f}']
+def line_of(steps, rate, top, total):
+    """A window is a step, as long as it was, so that one that stalls touches the ground."""
+    points, at, peak = [], 0, 2.0
+    for step in steps:
+        for seconds, value in zip(step['seconds'], step['rates']):
+            y = top + HEIGHT - min(value / rate, peak) / peak * HEIGHT
+            points += [f'{LEFT + at / total * WIDTH:.1f},{y:.1f}', f'{LEFT + (at + seconds) / total * WIDTH:.1f},{y:.1f}']
+            at += seconds
     return ' '.join(points)
 
 
@@ -208,7 +216,7 @@ def svg(report):
                 f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{middle}" y2="{middle}" stroke="#c0392b" stroke-dasharray="4 4"/>',
                 f'<text x="{LEFT - 10}" y="{middle + 4}" text-anchor="end" fill="#333333">{names[method]}</text>',
                 f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="#333333">{max(rates) / case["rate"]:.1f} x</text>',
-                f'<polyline points="{line_of(rates, case["rate"], top, seconds)}" fill="none" stroke="{colour}" '
+                f'<polyline points="{line_of(one["steps"], case["rate"], top, seconds)}" fill="none" stroke="{colour}" '
                 'stroke-width="1.3"/>']
     for n in range(1, len(flows)):
         x = LEFT + n / len(flows) * WIDTH

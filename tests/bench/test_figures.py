@@ -123,6 +123,7 @@ class Steps(unittest.TestCase):
         self.assertAlmostEqual(found["payload_rate"], 1e6, delta=10)
         self.assertEqual(found["stalled"], 0)
         self.assertEqual(found["settled_s"], 0)
+        self.assertEqual((len(found["rates"]), round(sum(found["seconds"]), 3)), (40, 2.0))
         self.assertEqual(found["jain"], 1)
 
     def test_second_step_has_its_own_flows_and_time(self):

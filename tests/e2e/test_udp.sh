@@ -29,9 +29,11 @@ metric() { http_get /metrics | sed -nE "s/^$1\{$2\} //p" | awk '{ sum += $1 } EN
 # open_gate PORT SECONDS: as the kernel would for results of TCP, which may share a gate with
 # UDP. UDP itself has none. The word of the destination's node gate is its first.
 open_gate() {
-	local slot
+	local slot high low
+	high=$(printf %02x $(($1 >> 8)))
+	low=$(printf %02x $(($1 & 255)))
 	slot=$(bpftool -j map lookup pinned "$pin/ebb_endpoint_v1" key hex \
-		00 00 00 00 00 00 00 00 00 00 ff ff 0a 09 08 02 "$(printf %02x $(($1 >> 8)))" "$(printf %02x $(($1 & 255)))" 11 00 |
+		00 00 00 00 00 00 00 00 00 00 ff ff 0a 09 08 02 "$high" "$low" 11 00 |
 		json 'int(d["value"][0], 16)')
 	bpftool -j map lookup pinned "$pin/ebb_gate_v1" key "$slot" 0 0 0 | "$python" -S -c '
 import json, sys, time
