@@ -121,7 +121,7 @@ static const struct ebb_command commands[] = {
 	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
 	 "  ebb show 10.0.0.5:443",
 	 reading_options, ebb_cmd_show, NULL},
-	{"watch", NULL, "what happens, a line each: transitions, failures, refusals",
+	{"watch", NULL, "what happens, a line each: transitions, failures, refusals, drops",
 	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
 	 "object.",
 	 watch_options, ebb_cmd_watch, NULL},

@@ -238,9 +238,11 @@ refute 'bytes: without such a limit no program looks at packets' looks_at_packet
 limit set "127.0.0.1:$port" --bytes 10MB/s
 is 'bytes: a limit by hand' "$rc $(cat "$scratch/err")" '0 '
 check 'bytes: in place when the command has ended' looks_at_packets
+check 'bytes: and in the log' wait_for 5 logged 'every packet is looked at'
 is 'bytes: listed' "$(listed)" 'bytes=10MB/s* concurrent=0/1*'
 limit set "127.0.0.1:$port" --bytes none
 check 'bytes: lifted, the program goes' wait_for 5 eval '! looks_at_packets'
+check 'bytes: and that is in the log' wait_for 5 logged 'packets are no longer looked at'
 
 # A lock that somebody sits on is told, and the agent goes on.
 background "$python" -S -c 'import fcntl, os, sys, time

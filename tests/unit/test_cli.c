@@ -1076,9 +1076,15 @@ static void watch_tells_only_what_changed(void **state)
 	fake.pairs[1].outcomes[EBB_OUTCOME_CANCELLED] += 3;
 	fake.pairs[3].denied[EBB_CAUSE_BREAKER] += 40;
 	fake.pairs[3].would_deny[EBB_CAUSE_HALF_OPEN] += 2;
+	fake.pairs[3].dropped_packets[EBB_DROP_PACKETS] += 7;
+	fake.pairs[3].dropped_packets[EBB_DROP_BREAKER] += 2;
+	fake.pairs[3].would_drop_packets[EBB_DROP_BYTES] += 9;
 	assert_string_equal(poll_text(watch),
 			    "22:13:20.400  10.0.0.9:443/tcp            denied     +40 breaker\n"
 			    "22:13:20.400  10.0.0.9:443/tcp            would      +2 half_open\n"
+			    "22:13:20.400  10.0.0.9:443/tcp            dropped    +7 packets over the limit of packets, "
+			    "+2 packets to an open breaker\n"
+			    "22:13:20.400  10.0.0.9:443/tcp            would      drop +9 packets over the limit of bytes\n"
 			    "22:13:20.400  10.0.0.10:443/tcp           failed     +12 refused, +1 timeout (/work.slice/w21\\x1b[2J)\n");
 	assert_string_equal(poll_text(watch), "");
 	ebb_watch_free(watch);
@@ -1179,17 +1185,18 @@ static void watch_in_json_is_an_object_on_a_line(void **state)
 	add_dst(3, 77);
 	add_pair(4, 3, 3, 22)->outcomes[EBB_OUTCOME_REFUSED] = 5;
 	fake.pairs[4].denied[EBB_CAUSE_BREAKER] = 9;
+	fake.pairs[4].dropped_packets[EBB_DROP_BYTES] = 3;
 	move(3, EBB_REASON_CONSECUTIVE_FAILURES, 0, NOW + 5 * S,
 	     (struct ebb_transition){.failed = 5, .run = 5});
 	fake.agent.heartbeat_ns = 0;
 	(void)poll_text(watch);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		static const char *const events[] = {"agent", "new_destination", "failures", "transition",
-						     "denials"};
+		static const char *const events[] = {"agent",	   "new_destination", "failures",
+						     "transition", "denials",	      "drops"};
 		json_t *object = json_loads(line, 0, NULL);
 
 		assert_non_null(object);
-		assert_true(lines < 5);
+		assert_true(lines < 6);
 		assert_string_equal(json_string_value(json_object_get(object, "event")), events[lines]);
 		assert_true(json_is_real(json_object_get(object, "timestamp")));
 		if (lines > 0)
@@ -1197,10 +1204,15 @@ static void watch_in_json_is_an_object_on_a_line(void **state)
 					    "10.0.0.77:443/tcp");
 		if (lines == 3)
 			assert_string_equal(json_string_value(json_object_get(object, "to")), "open");
+		if (lines == 5)
+			assert_int_equal(json_integer_value(json_object_get(json_object_get(object,
+											    "packets"),
+									    "bytes")),
+					 3);
 		json_decref(object);
 		lines++;
 	}
-	assert_int_equal(lines, 5);
+	assert_int_equal(lines, 6);
 	ebb_watch_free(watch);
 }
 

@@ -74,6 +74,7 @@ struct agent {
 	bool stop;
 
 	uint32_t default_asks; /* EBB_ASK_* of what has no destination yet */
+	bool packets;	       /* the packet program is attached, and that is told */
 	bool packets_failed;   /* told already that the packet program cannot be attached */
 
 	uint64_t tick_at_ns;  /* when the next tick is due */
@@ -248,6 +249,11 @@ static void follow_policies(struct agent *a)
 	}
 	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
 		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
+		if (!a->packets && asks & EBB_ASK_PACKET)
+			ebb_info("every packet is looked at: bytes or packets are limited, or live connections may be dropped");
+		else if (a->packets && !(asks & EBB_ASK_PACKET))
+			ebb_info("packets are no longer looked at: no limit asks for it");
+		a->packets = (asks & EBB_ASK_PACKET) != 0;
 		a->packets_failed = false;
 		return;
 	}
@@ -719,6 +725,26 @@ static int loop(struct agent *a, struct ebb_why *why)
 	return 0;
 }
 
+/* What holds for every destination; nothing where nothing is limited. */
+static void greet_limits(const struct ebb_agent_options *o)
+{
+	char text[(EBB_LIMIT_MAX + 1) * (EBB_LIMIT_TEXT_MAX + 16)] = "", limit[EBB_LIMIT_TEXT_MAX];
+	size_t used = 0;
+
+	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
+		if (o->limits.bucket[kind].per_hour)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, " %s=%s",
+						 ebb_limit_kind_info(kind)->name,
+						 ebb_limit_format_rate(&o->limits.bucket[kind], kind, limit,
+								       sizeof(limit)));
+	}
+	if (o->limits.concurrent)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, " concurrent=%u",
+					 o->limits.concurrent);
+	if (used)
+		ebb_info("limits of every destination:%s scope=%s", text, ebb_scope_name(o->scope));
+}
+
 static void greet(const struct agent *a)
 {
 	const char *address = ebb_http_address(a->http);
@@ -726,6 +752,7 @@ static void greet(const struct agent *a)
 	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
 		 ebb_mode_name(a->options->mode), a->cgroup, a->options->pin_dir, address,
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
+	greet_limits(a->options);
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
 }
 

@@ -34,6 +34,7 @@ struct seen_gate {
 	uint64_t workload;
 	uint64_t outcomes[EBB_OUTCOME_MAX];
 	uint64_t denied[EBB_CAUSE_MAX], would_deny[EBB_CAUSE_MAX];
+	uint64_t dropped[EBB_DROP_MAX], would_drop[EBB_DROP_MAX]; /* packets */
 };
 
 struct seen_pair {
@@ -41,6 +42,7 @@ struct seen_pair {
 	uint32_t state;
 	uint64_t outcomes[EBB_OUTCOME_MAX];
 	uint64_t denied[EBB_CAUSE_MAX], would_deny[EBB_CAUSE_MAX];
+	uint64_t dropped[EBB_DROP_MAX], would_drop[EBB_DROP_MAX]; /* packets */
 };
 
 struct ebb_watch {
@@ -271,6 +273,9 @@ static void collect(struct ebb_watch *watch, const struct ebb_view *view)
 		grown = grow(gate->outcomes, seen->outcomes, pair.outcomes, EBB_OUTCOME_MAX);
 		grown = grow(gate->denied, seen->denied, pair.denied, EBB_CAUSE_MAX) || grown;
 		grown = grow(gate->would_deny, seen->would_deny, pair.would_deny, EBB_CAUSE_MAX) || grown;
+		grown = grow(gate->dropped, seen->dropped, pair.dropped_packets, EBB_DROP_MAX) || grown;
+		grown = grow(gate->would_drop, seen->would_drop, pair.would_drop_packets, EBB_DROP_MAX) ||
+			grown;
 		gate->touched = gate->touched || grown;
 	}
 }
@@ -305,6 +310,32 @@ static int tell_denials(const struct teller *t, const uint64_t *denied, bool enf
 					   counts_json(denied, EBB_CAUSE_MAX, ebb_cause_name)));
 	counts_text(denied, EBB_CAUSE_MAX, ebb_cause_name, what, sizeof(what));
 	return tell_text(t, t->look->now_ns, enforced ? "denied" : "would", what);
+}
+
+static const char *drop_words(uint32_t drop)
+{
+	static const char *const words[EBB_DROP_MAX] = {
+		[EBB_DROP_BYTES] = "packets over the limit of bytes",
+		[EBB_DROP_PACKETS] = "packets over the limit of packets",
+		[EBB_DROP_BREAKER] = "packets to an open breaker",
+	};
+
+	return words[drop];
+}
+
+static int tell_drops(const struct teller *t, const uint64_t *dropped, bool enforced)
+{
+	char counts[256], what[sizeof(counts) + 8];
+
+	if (!any(dropped, EBB_DROP_MAX))
+		return 0;
+	if (t->watch->json)
+		return tell_json(t, t->look->now_ns, "drops",
+				 json_pack("{s:b, s:o}", "enforced", enforced, "packets",
+					   counts_json(dropped, EBB_DROP_MAX, ebb_drop_name)));
+	counts_text(dropped, EBB_DROP_MAX, drop_words, counts, sizeof(counts));
+	(void)snprintf(what, sizeof(what), "%s%s", enforced ? "" : "drop ", counts);
+	return tell_text(t, t->look->now_ns, enforced ? "dropped" : "would", what);
 }
 
 static int tell_transition(const struct teller *t, const struct ebb_transition *move)
@@ -386,10 +417,16 @@ static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, u
 		r = tell_denials(t, seen->denied, true);
 	if (r == 0 && told && seen->touched)
 		r = tell_denials(t, seen->would_deny, false);
+	if (r == 0 && told && seen->touched)
+		r = tell_drops(t, seen->dropped, true);
+	if (r == 0 && told && seen->touched)
+		r = tell_drops(t, seen->would_drop, false);
 	if (seen->touched) {
 		memset(seen->outcomes, 0, sizeof(seen->outcomes));
 		memset(seen->denied, 0, sizeof(seen->denied));
 		memset(seen->would_deny, 0, sizeof(seen->would_deny));
+		memset(seen->dropped, 0, sizeof(seen->dropped));
+		memset(seen->would_drop, 0, sizeof(seen->would_drop));
 		seen->touched = false;
 	}
 	return r;
