@@ -46,7 +46,7 @@ static const struct ebb_option run_options[] = {
 	{"seed", "N", NULL, "draw the jitter of open times from this number, so that they repeat", 0},
 	{"log-level", "LEVEL", "info", "error, warn, info or debug", 0},
 	{"no-set-retval", NULL, NULL,
-	 "refuse the way kernels before 6.1 must, by rewriting the address: always ECONNREFUSED; for tests",
+	 "refuse the way kernels before 6.1 must: TCP by rewriting the address (always ECONNREFUSED), UDP with EPERM; for tests",
 	 0},
 	{"no-sock-destroy", NULL, NULL, "reset the way kernels before 6.5 must, by netlink; for tests", 0},
 	EBB_OPTIONS_END,
