@@ -124,7 +124,6 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 	struct payment payment = {.depth_ns = burst_ns > least_depth_ns ? burst_ns : least_depth_ns};
 	__u32 took;
 
-	ebb_pace_note_lost(gate, EBB_LOAD(gate->full_ns[kind]), now);
 	took = ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, how, &payment.debt_ns);
 	if (!(took & EBB_TOOK) && vital)
 		took |= ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, EBB_TAKE_CHARGE,
@@ -148,7 +147,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	struct packet packet = {};
 	struct ebb_policy *policy;
 	struct ebb_gate *gate;
-	int enforced, leased, vital;
+	int enforced, leased, vital, by_packets;
 	__u64 now, least, rate = 0, packets_rate = 0;
 
 	if (!tp || !route || !read_packet(skb, IPPROTO_TCP, &packet))
@@ -168,6 +167,17 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
+	/* paced by the narrower of the two for data; what the other has left over is no capacity lost */
+	if (packets)
+		packets_rate =
+			ebb_pace_rate(EBB_LOAD(packets->per_hour), packet.wire_bytes / packet.segments);
+	if (bytes)
+		rate = ebb_pace_rate(EBB_LOAD(bytes->per_hour), 1);
+	by_packets = packets && (!bytes || packets_rate < rate);
+	if ((by_packets || bytes) && (packet.payload || !packets || !bytes))
+		ebb_pace_note_lost(gate,
+				   EBB_LOAD(gate->full_ns[by_packets ? EBB_LIMIT_PACKETS : EBB_LIMIT_BYTES]),
+				   now);
 	/* what cannot be paced comes in bursts */
 	least = conn && (conn->flags & EBB_CONN_ADOPTED) ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
 	if (packets) {
@@ -192,14 +202,9 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	if (!enforced || !packet.payload)
 		return PASS;
 
-	/* paced by the narrower of the two */
-	if (packets)
-		packets_rate = ebb_pace_rate(EBB_LOAD(packets->per_hour), packet.wire_bytes / packet.segments);
-	if (bytes)
-		rate = ebb_pace_rate(EBB_LOAD(bytes->per_hour), 1);
 	if (conn)
 		ebb_sender_count(&gate->senders, &conn->sender_epoch, now);
-	if (packets && (!bytes || packets_rate < rate))
+	if (by_packets)
 		ebb_pace_steer(gate, packets_rate, packet.wire_bytes, now, paid[EBB_LIMIT_PACKETS].debt_ns,
 			       paid[EBB_LIMIT_PACKETS].depth_ns);
 	else if (bytes)
