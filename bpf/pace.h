@@ -182,6 +182,9 @@ static inline __attribute__((always_inline)) void ebb_sender_count(__u64 *sender
 		then = (__u32)(old >> 32);
 		in_it = (old >> 16) & 0xffff;
 		before = old & 0xffff;
+		/* our clock was read before another one's */
+		if ((__s32)(then - epoch) > 0)
+			return;
 		if (then != epoch) {
 			before = then + 1 == epoch ? in_it : 0;
 			in_it = 0;

@@ -102,11 +102,21 @@ static __noinline int count_drop(struct ebb_pair *pair, __u32 why, int enforced,
 /*
  * A segment that TCP cannot do without is charged and goes: one without payload, a
  * retransmission, and the only one in flight, since for a first segment that is dropped
- * TCP waits 200 ms, and for the others the next acknowledgement.
+ * TCP waits 200 ms, and for the others the next acknowledgement. Once the bucket owes
+ * twice its depth the only one in flight waits too: else connections of one segment
+ * each, which no pace reaches, would have no limit at all.
  */
+enum vital {
+	VITAL_NOT,
+	VITAL_FIRST,
+	VITAL_ALWAYS,
+};
+
 static __always_inline int is_vital(const struct tcp_sock *tp, const struct packet *packet)
 {
-	return !packet->payload || !tp->packets_out || (__s32)(packet->seq - tp->snd_nxt) < 0;
+	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0)
+		return VITAL_ALWAYS;
+	return tp->packets_out ? VITAL_NOT : VITAL_FIRST;
 }
 
 /* One bucket's answer. */
@@ -125,7 +135,8 @@ static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, con
 	__u32 took;
 
 	took = ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, how, &payment.debt_ns);
-	if (!(took & EBB_TOOK) && vital)
+	if (!(took & EBB_TOOK) && (vital == VITAL_ALWAYS ||
+				   (vital == VITAL_FIRST && payment.debt_ns + cost <= 2 * payment.depth_ns)))
 		took |= ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, EBB_TAKE_CHARGE,
 					&payment.debt_ns);
 	if (took & EBB_EXHAUSTED)
@@ -169,13 +180,15 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
 	/* paced by the narrower of the two for data; what the other has left over is no capacity lost */
 	if (packets)
-		packets_rate = ebb_pace_rate(EBB_LOAD(packets->per_hour), packet.wire_bytes / packet.segments);
+		packets_rate =
+			ebb_pace_rate(EBB_LOAD(packets->per_hour), packet.wire_bytes / packet.segments);
 	if (bytes)
 		rate = ebb_pace_rate(EBB_LOAD(bytes->per_hour), 1);
 	by_packets = packets && (!bytes || packets_rate < rate);
 	if ((by_packets || bytes) && (packet.payload || !packets || !bytes))
 		ebb_pace_note_lost(gate,
-				   EBB_LOAD(gate->full_ns[by_packets ? EBB_LIMIT_PACKETS : EBB_LIMIT_BYTES]), now);
+				   EBB_LOAD(gate->full_ns[by_packets ? EBB_LIMIT_PACKETS : EBB_LIMIT_BYTES]),
+				   now);
 	/* what cannot be paced comes in bursts */
 	least = conn && (conn->flags & EBB_CONN_ADOPTED) ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
 	if (packets) {
@@ -290,12 +303,14 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
 	if (packets &&
-	    !pay(gate, EBB_LIMIT_PACKETS, packets, packet->segments, now, 0, EBB_TAKE_STRICT, 0).admitted) {
+	    !pay(gate, EBB_LIMIT_PACKETS, packets, packet->segments, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
+		     .admitted) {
 		count_drop(route->pair, EBB_DROP_PACKETS, enforced, packet);
 		return enforced ? DROP : PASS;
 	}
 	if (bytes &&
-	    !pay(gate, EBB_LIMIT_BYTES, bytes, packet->wire_bytes, now, 0, EBB_TAKE_STRICT, 0).admitted) {
+	    !pay(gate, EBB_LIMIT_BYTES, bytes, packet->wire_bytes, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
+		     .admitted) {
 		if (packets)
 			ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
 					  ebb_bucket_cost(packets, packet->segments));

@@ -380,6 +380,37 @@ static void packets_are_limited_too(void **state)
 	expect_rate(&seen, 2000 * MTU, 0.7);
 }
 
+/* No pace reaches a connection of one segment, and each is the only one in flight. */
+static void short_connections_are_limited_together(void **state)
+{
+	struct fixture *fx = *state;
+	char chunk[1400] = {0}, buffer[4096];
+	uint64_t start, took, bytes = 0;
+	struct address to;
+	int listener;
+
+	shell("ip link set lo mtu %d", MTU);
+	listener = listen_at("127.0.0.1", &to);
+	limit_bytes(fx, 100000);
+	start = net_now_ns();
+	while (net_now_ns() - start < 2 * SECOND_NS) {
+		int fd = tcp_socket(AF_INET), peer;
+		ssize_t got;
+
+		assert_int_equal(dial(fd, &to), 0);
+		peer = accept_from(listener);
+		assert_int_equal(send(fd, chunk, sizeof(chunk), 0), (ssize_t)sizeof(chunk));
+		hang_up(&fd);
+		while ((got = recv(peer, buffer, sizeof(buffer), 0)) > 0)
+			bytes += (uint64_t)got;
+		hang_up(&peer);
+	}
+	took = net_now_ns() - start;
+	/* the bucket and twice its depth of debt */
+	if (bytes > 100000 * (took + 3 * DEPTH_NS) / SECOND_NS)
+		fail_msg("%llu bytes in %.3f s", (unsigned long long)bytes, (double)took / SECOND_NS);
+}
+
 /* Below one a second, where whole packets a second are none. */
 static void less_than_a_packet_a_second_is_a_limit(void **state)
 {
@@ -693,6 +724,7 @@ int main(void)
 		bpf_test(answers_are_not_limited),
 		bpf_test(observing_drops_and_paces_nothing),
 		bpf_test(packets_are_limited_too),
+		bpf_test(short_connections_are_limited_together),
 		bpf_test(less_than_a_packet_a_second_is_a_limit),
 		bpf_test(workloads_do_not_share_a_bucket_of_their_own),
 		bpf_test(udp_is_exact_connected),

@@ -197,6 +197,19 @@ static void dither_is_fair_and_small(void **state)
 	assert_in_range(sum / 16, 31900, 32100);
 }
 
+static void late_sender_does_not_turn_the_count_back(void **state)
+{
+	uint64_t epoch = 1ULL << EBB_SENDER_SHIFT;
+	__u64 senders = 0;
+	uint32_t mine[8] = {0}, late = 0;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		ebb_sender_count(&senders, &mine[i], START_NS + epoch);
+	ebb_sender_count(&senders, &late, START_NS);
+	assert_int_equal(ebb_sender_number(senders, START_NS + epoch), 8);
+}
+
 static void senders_are_counted_once_and_for_two_epochs(void **state)
 {
 	uint64_t now = START_NS & ~((1ULL << EBB_SENDER_SHIFT) - 1), epoch = 1ULL << EBB_SENDER_SHIFT;
@@ -449,6 +462,7 @@ int main(void)
 		cmocka_unit_test(looks_are_as_far_apart_as_packets),
 		cmocka_unit_test(dither_is_fair_and_small),
 		cmocka_unit_test(senders_are_counted_once_and_for_two_epochs),
+		cmocka_unit_test(late_sender_does_not_turn_the_count_back),
 		cmocka_unit_test(greedy_connections_use_all_and_no_more),
 		cmocka_unit_test(large_packets_do_not_make_it_swing),
 		cmocka_unit_test(who_needs_less_leaves_the_rest),
