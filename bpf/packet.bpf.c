@@ -41,6 +41,9 @@ struct packet {
 #define TCP_HEADER 20
 #define UDP_HEADER 8
 
+/* Payload below this is a request or an answer, not a part of a stream. */
+#define UNPACED_VITAL 1024
+
 /*
  * Headers of a packet of ours: IPv4 with options, IPv6 with at most one extension
  * header (BIG TCP puts a jumbo payload option there). 0: not understood.
@@ -102,11 +105,15 @@ static __noinline int count_drop(struct ebb_pair *pair, __u32 why, int enforced,
 /*
  * A segment that TCP cannot do without is charged and goes: one without payload, a
  * retransmission, and the only one in flight, since for a first segment that is dropped
- * TCP waits 200 ms, and for the others the next acknowledgement.
+ * TCP waits 200 ms, and for the others the next acknowledgement. One that nobody paces
+ * would send at full speed by that, a large segment for each acknowledgement: of its
+ * first segments only small ones go.
  */
-static __always_inline int is_vital(const struct tcp_sock *tp, const struct packet *packet)
+static __always_inline int is_vital(const struct tcp_sock *tp, const struct packet *packet, int paced)
 {
-	return !packet->payload || !tp->packets_out || (__s32)(packet->seq - tp->snd_nxt) < 0;
+	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0)
+		return 1;
+	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL);
 }
 
 /* One bucket's answer. */
@@ -148,7 +155,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	struct packet packet = {};
 	struct ebb_policy *policy;
 	struct ebb_gate *gate;
-	int enforced, leased, vital;
+	int enforced, leased, vital, adopted;
 	__u64 now, least, rate = 0, packets_rate = 0;
 
 	if (!tp || !route || !read_packet(skb, IPPROTO_TCP, &packet))
@@ -158,7 +165,8 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
 	enforced = policy->mode == EBB_MODE_ENFORCE;
-	vital = is_vital(tp, &packet);
+	adopted = conn && (conn->flags & EBB_CONN_ADOPTED);
+	vital = is_vital(tp, &packet, !adopted);
 
 	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
 	    ebb_word_state(ebb_gate_word(gate, route->verdict)) == EBB_STATE_OPEN) {
@@ -169,7 +177,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
 	/* what cannot be paced comes in bursts */
-	least = conn && (conn->flags & EBB_CONN_ADOPTED) ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
+	least = adopted ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
 	if (packets) {
 		paid[EBB_LIMIT_PACKETS] = pay(gate, EBB_LIMIT_PACKETS, packets, packet.segments, now, least,
 					      EBB_TAKE_BORROW, vital);
