@@ -41,6 +41,9 @@ struct packet {
 #define TCP_HEADER 20
 #define UDP_HEADER 8
 
+/* Payload below this is a request or an answer, not a part of a stream. */
+#define UNPACED_VITAL 1024
+
 /*
  * Headers of a packet of ours: IPv4 with options, IPv6 with at most one extension
  * header (BIG TCP puts a jumbo payload option there). 0: not understood.
@@ -104,7 +107,9 @@ static __noinline int count_drop(struct ebb_pair *pair, __u32 why, int enforced,
  * retransmission, and the only one in flight, since for a first segment that is dropped
  * TCP waits 200 ms, and for the others the next acknowledgement. Once the bucket owes
  * twice its depth the only one in flight waits too: else connections of one segment
- * each, which no pace reaches, would have no limit at all.
+ * each, which no pace reaches, would have no limit at all. One that nobody paces would
+ * send at full speed by it, a large segment for each acknowledgement: of its first
+ * segments only small ones go.
  */
 enum vital {
 	VITAL_NOT,
@@ -112,11 +117,11 @@ enum vital {
 	VITAL_ALWAYS,
 };
 
-static __always_inline int is_vital(const struct tcp_sock *tp, const struct packet *packet)
+static __always_inline enum vital is_vital(const struct tcp_sock *tp, const struct packet *packet, int paced)
 {
 	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0)
 		return VITAL_ALWAYS;
-	return tp->packets_out ? VITAL_NOT : VITAL_FIRST;
+	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
 }
 
 /* One bucket's answer. */
@@ -158,7 +163,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	struct packet packet = {};
 	struct ebb_policy *policy;
 	struct ebb_gate *gate;
-	int enforced, leased, vital, by_packets;
+	int enforced, leased, vital, by_packets, adopted;
 	__u64 now, least, rate = 0, packets_rate = 0;
 
 	if (!tp || !route || !read_packet(skb, IPPROTO_TCP, &packet))
@@ -168,7 +173,8 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
 	enforced = policy->mode == EBB_MODE_ENFORCE;
-	vital = is_vital(tp, &packet);
+	adopted = conn && (conn->flags & EBB_CONN_ADOPTED);
+	vital = is_vital(tp, &packet, !adopted);
 
 	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
 	    ebb_gate_is_shut(gate, route->verdict, policy, now)) {
@@ -190,7 +196,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 				   EBB_LOAD(gate->full_ns[by_packets ? EBB_LIMIT_PACKETS : EBB_LIMIT_BYTES]),
 				   now);
 	/* what cannot be paced comes in bursts */
-	least = conn && (conn->flags & EBB_CONN_ADOPTED) ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
+	least = adopted ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
 	if (packets) {
 		paid[EBB_LIMIT_PACKETS] = pay(gate, EBB_LIMIT_PACKETS, packets, packet.segments, now, least,
 					      EBB_TAKE_BORROW, vital);

@@ -100,6 +100,35 @@ is 'it holds a slot of the cap that came' "$(gate "$here" 'd["concurrent"]["in_u
 is 'and another is refused' "$(connect 127.0.0.1 "$here")" ECONNREFUSED
 end "${clients[two]}" KILL
 stop_agent
+check 'detach again' ebb detach
+
+# nobody paces an adopted connection: the bucket alone holds one that sends without end
+background "$python" -S -c 'import socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+peer = server.accept()[0]
+while peer.recv(1 << 18):
+	pass' >"$scratch/sink" 2>/dev/null
+wait_for 10 test -s "$scratch/sink" || bail 'the sink does not start'
+sink=$(cat "$scratch/sink")
+client bulk "$python" -S -c 'import socket, sys
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+while True:
+	peer.sendall(bytes(1 << 18))' "$sink"
+wait_for 10 is_established 1 "$sink" || bail 'the bulk client does not connect'
+start_agent --mode enforce --bytes 20MB/s
+dropped() { [ "$(gate "$sink" 'd["traffic"]["dropped_packets"]["bytes"]' 2>/dev/null || echo 0)" -gt 0 ]; }
+check 'bulk: what is over the limit is dropped' wait_for 20 dropped
+# megabytes each second, over two seconds or more, by the clock
+like 'bulk: the limit holds' "$("$python" -S -c 'import re, subprocess, sys, time
+def acked():
+	text = subprocess.run(["ss", "-tinHO", "dport = :" + sys.argv[1]], capture_output=True, text=True).stdout
+	return time.monotonic(), int(re.search(r"bytes_acked:(\d+)", text)[1])
+(start, before), _ = acked(), time.sleep(2)
+end, after = acked()
+print("in bounds" if 5e6 < (after - before) / (end - start) < 40e6 else (after - before) / (end - start))' "$sink")" 'in bounds'
+end "${clients[bulk]}" KILL
+stop_agent
 check 'detach for the last time' ebb detach
 
 client off curl -s --max-time 60 "http://127.0.0.1:$here/"
