@@ -277,8 +277,12 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
 				       const struct tcp_sock *tp)
 {
-	/* of the histogram: the handshake's is taken when it ends, then those of the first and of each 16th segment */
-	int sampled = (ctx->data_segs_out & 15) == 1;
+	/*
+	 * Of the histogram: the handshake's is taken when it ends, then that of the first segment
+	 * and of about each 16th. Mixed, since one who sends two segments in a round trip would
+	 * with every 16th never be met.
+	 */
+	int sampled = (ctx->data_segs_out * 0x9e3779b1U) >> 28 == 0x9e3779b1U >> 28;
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
 

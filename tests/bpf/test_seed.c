@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include <cap-ng.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/limit.h"
+#include "kernel/probe.h"
 #include "lib/cleanup.h"
 
 struct line {
@@ -685,7 +687,9 @@ static void live_connections_of_an_open_gate_are_reset(void **state)
 	fixture_open_loader(fx);
 	(void)adopt_open(fx);
 	assert_int_equal(ebb_loader_reset_way(fx->loader),
-			 fx->options.no_sock_destroy ? EBB_RESET_NETLINK : EBB_RESET_BPF);
+			 fx->options.no_sock_destroy || ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) < 0
+				 ? EBB_RESET_NETLINK
+				 : EBB_RESET_BPF);
 	b = connect_line();
 	c = connect_line_at("::1");
 	exchange(&c, 1);
@@ -862,6 +866,24 @@ static struct fixture_options netlink_resets = {.adopt = true,
 						.no_sock_destroy = true,
 						.not_attached = true};
 
+static int ask_without_rights(void *argument)
+{
+	(void)argument;
+	if (capng_get_caps_process() < 0 ||
+	    capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) < 0 ||
+	    capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return 2;
+	return ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == -EPERM ? 0 : 1;
+}
+
+/* What is asked is whether a socket can be destroyed, not whether somebody answers. */
+static void netlink_without_rights_is_no_way_to_reset(void **state)
+{
+	(void)state;
+	assert_int_equal(ebb_probe_one(EBB_FEATURE_DIAG_DESTROY), 0);
+	assert_int_equal(reap(spawn(ask_without_rights, NULL)), 0);
+}
+
 #define seed_test(function) bpf_test_with(function, &later)
 
 int main(void)
@@ -901,6 +923,7 @@ int main(void)
 		bpf_test_with(nothing_else_is_reset, &netlink_resets),
 		bpf_test_with(each_network_namespace_is_reset_from_within, &resets),
 		bpf_test_with(each_network_namespace_is_reset_from_within, &netlink_resets),
+		seed_test(netlink_without_rights_is_no_way_to_reset),
 		seed_test(passes_amid_churn_leave_nothing),
 	};
 

@@ -62,16 +62,24 @@ int ebb_diag_destroy(int fd, const struct ebb_doomed *doomed)
 	return answer.error.error;
 }
 
+/*
+ * On a listening socket of our own. A request for one that does not exist would not do: its
+ * answer, ENOENT, is also that of a kernel without its module tcp_diag, and rights are looked
+ * at only once a socket is found.
+ */
 int ebb_diag_try(void)
 {
-	/* no socket has port 0: where the kernel can destroy, it says that there is none */
-	const struct ebb_doomed nobody = {.cookie = ~0ULL, .family = AF_INET};
-	_cleanup_close_ int fd = -1;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	/* of any cookie */
+	struct ebb_doomed doomed = {.cookie = ~0ULL, .family = AF_INET, .local[0] = at.sin_addr.s_addr};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), diag = -1;
+	socklen_t size = sizeof(at);
 	int r;
 
-	r = ebb_diag_open(&fd);
-	if (r < 0)
-		return r;
-	r = ebb_diag_destroy(fd, &nobody);
-	return r == -ENOENT ? 0 : r;
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 0) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &size) < 0)
+		return -errno;
+	doomed.local_port = at.sin_port;
+	r = ebb_diag_open(&diag);
+	return r < 0 ? r : ebb_diag_destroy(diag, &doomed);
 }

@@ -273,7 +273,7 @@ static const struct {
 				      false, try_sock_destroy},
 	[EBB_FEATURE_DIAG_DESTROY] =
 		{"netlink SOCK_DESTROY", "reset live connections where bpf_sock_destroy is missing",
-		 "use a kernel with CONFIG_INET_DIAG_DESTROY=y; without either, what they send is dropped",
+		 "use a kernel with CONFIG_INET_DIAG_DESTROY=y and its module tcp_diag; without either way, what they send is dropped",
 		 false, try_diag_destroy},
 	[EBB_FEATURE_NAMESPACES] =
 		{"other namespaces", "reset live connections of pods",
