@@ -177,7 +177,9 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		ebb_count_error(EBB_ERR_SOCKET_UNKNOWN);
 		return EBB_ALLOW;
 	}
-	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
+	conn = NULL;
+	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
 	if (conn && conn->flags)
 		let_go(conn);
 	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))

@@ -28,11 +28,13 @@
 static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
 			   struct ebb_route *ret_route)
 {
-	struct ebb_conn *conn;
+	struct ebb_conn *conn = NULL;
 
 	if (!sock || !sk || !ret_conn || !ret_route)
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	/* most sockets have no storage of anybody: a load instead of a call */
+	if (sk->sk_bpf_storage)
+		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		*ret_conn = conn;
 		return ebb_route_conn(conn, ret_route);
@@ -326,7 +328,8 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
-		if (ctx->state == BPF_TCP_SYN_SENT)
+		/* of a connection that sends, not of the handshake or the farewell */
+		if (ctx->state == BPF_TCP_SYN_SENT || !ctx->data_segs_out)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
