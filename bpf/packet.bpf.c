@@ -90,14 +90,16 @@ static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto,
 	return 1;
 }
 
-/* Every packet that is not sent, or would not be. */
-static __noinline int count_drop(struct ebb_pair *pair, __u32 why, int enforced, const struct packet *packet)
+/* A packet that is not sent, or would not be: counts it, and says what becomes of it. */
+static __noinline int drop(struct ebb_pair *pair, __u32 why, int enforced, const struct packet *packet)
 {
-	if (!pair || !packet || why >= EBB_DROP_MAX)
-		return 0;
-	ebb_add(enforced ? &pair->dropped_bytes[why] : &pair->would_drop_bytes[why], packet->wire_bytes);
-	ebb_add(enforced ? &pair->dropped_packets[why] : &pair->would_drop_packets[why], packet->segments);
-	return 0;
+	if (pair && packet && why < EBB_DROP_MAX) {
+		ebb_add(enforced ? &pair->dropped_bytes[why] : &pair->would_drop_bytes[why],
+			packet->wire_bytes);
+		ebb_add(enforced ? &pair->dropped_packets[why] : &pair->would_drop_packets[why],
+			packet->segments);
+	}
+	return enforced ? DROP : PASS;
 }
 
 /* -------------------------------------------------------------------- TCP -- */
@@ -177,10 +179,8 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	vital = is_vital(tp, &packet, !adopted);
 
 	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, now)) {
-		count_drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
-		return enforced ? DROP : PASS;
-	}
+	    ebb_gate_is_shut(gate, route->verdict, policy, now))
+		return drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
 
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
@@ -200,10 +200,8 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	if (packets) {
 		paid[EBB_LIMIT_PACKETS] = pay(gate, EBB_LIMIT_PACKETS, packets, packet.segments, now, least,
 					      EBB_TAKE_BORROW, vital);
-		if (!paid[EBB_LIMIT_PACKETS].admitted) {
-			count_drop(route->pair, EBB_DROP_PACKETS, enforced, &packet);
-			return enforced ? DROP : PASS;
-		}
+		if (!paid[EBB_LIMIT_PACKETS].admitted)
+			return drop(route->pair, EBB_DROP_PACKETS, enforced, &packet);
 	}
 	if (bytes) {
 		paid[EBB_LIMIT_BYTES] = pay(gate, EBB_LIMIT_BYTES, bytes, packet.wire_bytes, now, least,
@@ -212,8 +210,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 			if (packets)
 				ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
 						  ebb_bucket_cost(packets, packet.segments));
-			count_drop(route->pair, EBB_DROP_BYTES, enforced, &packet);
-			return enforced ? DROP : PASS;
+			return drop(route->pair, EBB_DROP_BYTES, enforced, &packet);
 		}
 	}
 	if (!enforced || !packet.payload)
@@ -302,26 +299,21 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	leased = ebb_is_leased(policy, now);
 	enforced = policy->mode == EBB_MODE_ENFORCE;
 	if (leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, now)) {
-		count_drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
-		return enforced ? DROP : PASS;
-	}
+	    ebb_gate_is_shut(gate, route->verdict, policy, now))
+		return drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
 	if (packets &&
 	    !pay(gate, EBB_LIMIT_PACKETS, packets, packet->segments, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
-		     .admitted) {
-		count_drop(route->pair, EBB_DROP_PACKETS, enforced, packet);
-		return enforced ? DROP : PASS;
-	}
+		     .admitted)
+		return drop(route->pair, EBB_DROP_PACKETS, enforced, packet);
 	if (bytes &&
 	    !pay(gate, EBB_LIMIT_BYTES, bytes, packet->wire_bytes, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
 		     .admitted) {
 		if (packets)
 			ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
 					  ebb_bucket_cost(packets, packet->segments));
-		count_drop(route->pair, EBB_DROP_BYTES, enforced, packet);
-		return enforced ? DROP : PASS;
+		return drop(route->pair, EBB_DROP_BYTES, enforced, packet);
 	}
 	return PASS;
 }
