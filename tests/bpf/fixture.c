@@ -158,6 +158,15 @@ void verdict_everywhere(struct fixture *fx, uint64_t word)
 		fx->view->verdicts[slot].word = word;
 }
 
+void enforce_everywhere(struct fixture *fx, const struct ebb_policy *policy, uint64_t word)
+{
+	struct ebb_policy enforced = *policy;
+
+	enforced.mode = EBB_MODE_ENFORCE;
+	policy_everywhere(fx, &enforced);
+	verdict_everywhere(fx, word);
+}
+
 void agent_alive(struct fixture *fx)
 {
 	/* a heartbeat of the future is never old */

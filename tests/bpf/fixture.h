@@ -90,6 +90,8 @@ struct ebb_policy policy_default(void);
 /* Nothing has its slot before its first connection, so settings go everywhere. */
 void policy_everywhere(struct fixture *fx, const struct ebb_policy *policy);
 void verdict_everywhere(struct fixture *fx, uint64_t word);
+/* Both: every destination refuses for real, and a verdict stands before its first connection. */
+void enforce_everywhere(struct fixture *fx, const struct ebb_policy *policy, uint64_t word);
 
 /* An agent that never stops ticking, as after set-up; and one that last ticked @ago_ns ago. */
 void agent_alive(struct fixture *fx);

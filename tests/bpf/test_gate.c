@@ -12,16 +12,6 @@
 #define SECOND_NS 1000000000ULL
 #define FOR_EVER  EBB_UNTIL_MASK
 
-/* Every destination refuses for real, and a verdict stands before its first connection. */
-static void enforce(struct fixture *fx, const struct ebb_policy *policy, uint64_t word)
-{
-	struct ebb_policy p = *policy;
-
-	p.mode = EBB_MODE_ENFORCE;
-	policy_everywhere(fx, &p);
-	verdict_everywhere(fx, word);
-}
-
 static void dial_once(const struct address *to, int expected)
 {
 	int fd = tcp_socket(to->sa.sa_family);
@@ -55,7 +45,7 @@ static void open_gate_refuses_with_the_configured_errno(void **state)
 
 			(void)listen_at(addresses[a].listens, &at);
 			policy.errno_code = codes[c].code;
-			enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+			enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 			to = address(addresses[a].dials, port_of(&at));
 			dial_once(&to, codes[c].err);
 			fd = tcp_socket_nonblocking(to.sa.sa_family);
@@ -129,7 +119,7 @@ static void slot_is_given_back_when_the_connection_ends_before_the_socket(void *
 
 	(void)closed_port_at("127.0.0.1", &closed);
 	policy.limits.concurrent = 1;
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	assert_int_equal(dial(fd, &closed), -ECONNREFUSED);
 	assert_int_equal(gate_of(fx, &closed)->in_use, 0);
 	assert_int_equal(dial(fd, &to), 0);
@@ -182,7 +172,7 @@ static void stale_lease_refuses_nothing(void **state)
 
 	fx->errors_allowed = 1U << EBB_ERR_LEASE_EXPIRED;
 	(void)listen_at("127.0.0.1", &to);
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	agent_absent(fx, 31 * SECOND_NS, 30 * SECOND_NS);
 	dial_once(&to, 0);
 	assert_int_equal(error_count(fx, EBB_ERR_LEASE_EXPIRED), 1);
@@ -201,7 +191,7 @@ static void agent_that_never_ticked_has_no_lease(void **state)
 
 	fx->errors_allowed = 1U << EBB_ERR_LEASE_EXPIRED;
 	(void)listen_at("127.0.0.1", &to);
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	fx->view->agent->heartbeat_ns = 0;
 	dial_once(&to, 0);
 	assert_int_equal(error_count(fx, EBB_ERR_LEASE_EXPIRED), 1);
@@ -215,7 +205,7 @@ static void hold_goes_on_refusing_without_a_lease(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	policy.on_agent_loss = EBB_LOSS_HOLD;
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	agent_absent(fx, HOUR_NS, SECOND_NS);
 	dial_once(&to, -ECONNREFUSED);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 1);
@@ -229,7 +219,7 @@ static void override_open_refuses_whatever_the_verdict_and_the_lease(void **stat
 
 	(void)listen_at("127.0.0.1", &to);
 	policy.override_state = EBB_OVERRIDE_OPEN;
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	agent_absent(fx, HOUR_NS, SECOND_NS);
 	dial_once(&to, -ECONNREFUSED);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_OVERRIDE] = 1);
@@ -251,7 +241,7 @@ static void override_close_answers_for_the_breaker_alone(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	policy.override_state = EBB_OVERRIDE_CLOSE;
 	policy.limits.concurrent = 1;
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	fd = tcp_socket(AF_INET);
 	assert_int_equal(dial(fd, &to), 0);
 	dial_once(&to, -ECONNREFUSED);
@@ -292,7 +282,7 @@ static void end_of_open_admits_exactly_the_probes(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
 	until = now_ticks() + 400;
-	enforce(fx, &policy, ebb_word(7, EBB_STATE_OPEN, until));
+	enforce_everywhere(fx, &policy, ebb_word(7, EBB_STATE_OPEN, until));
 	dial_once(&to, -ECONNREFUSED);
 	assert_true(now_ticks() < until);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 1);
@@ -321,7 +311,7 @@ static void results_of_probes_are_counted(void **state)
 	struct address to;
 	int listener = listen_at("127.0.0.1", &to);
 
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	dial_once(&to, 0);
 	assert_int_equal(gate_of(fx, &to)->probe_result, ebb_probe_result_word(2, 1, 0));
 	hang_up(&listener);
@@ -345,7 +335,7 @@ static void established_probe_frees_its_slot(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	policy.probes = 1;
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	for (int i = 0; i < 5; i++) {
 		fds[i] = tcp_socket(AF_INET);
 		assert_int_equal(dial(fds[i], &to), 0);
@@ -362,7 +352,7 @@ static void slow_probe_failed(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	policy.slow_ns = 1;
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	dial_once(&to, 0);
 	assert_int_equal(gate_of(fx, &to)->probe_result, ebb_probe_result_word(2, 0, 1));
 }
@@ -379,7 +369,7 @@ static void probe_lease_that_ran_out_is_a_failure(void **state)
 	drop_syn(port_of(&to));
 	policy.probes = 1;
 	policy.probe_lease_ticks = 20;
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	held = tcp_socket_nonblocking(AF_INET);
 	assert_int_equal(dial(held, &to), -EINPROGRESS);
 	deadline = ebb_probe_slot_deadline(gate_of(fx, &to)->probes[0]);
@@ -410,7 +400,7 @@ static void probe_of_a_killed_process_gives_its_slot_back(void **state)
 
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	child = spawn(connect_for_ever, &to);
 	wait_for(pair_slot_of(fx, &to) > 0 && pair_of(fx, &to)->syn_sent == 1);
 	assert_int_equal(probes_held(gate_of(fx, &to)), 1);
@@ -427,7 +417,7 @@ static void probe_without_a_route_gives_its_slot_back(void **state)
 	struct address to = address("10.9.9.9", 443);
 	int fd;
 
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	fd = tcp_socket(AF_INET);
 	assert_int_equal(dial(fd, &to), -ENETUNREACH);
 	assert_int_equal(probes_held(gate_of(fx, &to)), 1);
@@ -449,7 +439,7 @@ static void without_an_agent_the_kernel_closes_after_enough_successes(void **sta
 	struct address to;
 
 	(void)listen_at("127.0.0.1", &to);
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	agent_absent(fx, 3 * SECOND_NS, HOUR_NS);
 	dial_once(&to, 0);
 	dial_once(&to, 0);
@@ -469,7 +459,7 @@ static void without_an_agent_the_kernel_opens_again_after_enough_failures(void *
 
 	(void)closed_port_at("127.0.0.1", &to);
 	policy.arm = ebb_arm(5, 1000);
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	agent_absent(fx, 3 * SECOND_NS, HOUR_NS);
 	dial_once(&to, -ECONNREFUSED);
 	dial_once(&to, -ECONNREFUSED);
@@ -492,7 +482,7 @@ static void without_an_agent_the_kernel_goes_once_around(void **state)
 	int port = closed_port_at("127.0.0.1", &to);
 
 	policy.arm = ebb_arm(3, 400);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	agent_absent(fx, 3 * SECOND_NS, HOUR_NS);
 	for (int i = 0; i < 3; i++)
 		dial_once(&to, -ECONNREFUSED);
@@ -520,7 +510,7 @@ static void armed_run_pulls_at_the_nth_failure_in_a_row(void **state)
 
 	(void)closed_port_at("127.0.0.1", &to);
 	policy.arm = ebb_arm(5, 2000);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	for (int i = 1; i < 5; i++) {
 		dial_once(&to, -ECONNREFUSED);
 		assert_int_equal(gate_of(fx, &to)->run, ebb_run_word(0, (uint32_t)i));
@@ -546,7 +536,7 @@ static void success_resets_the_run(void **state)
 	int listener, port = closed_port_at("127.0.0.1", &to);
 
 	policy.arm = ebb_arm(3, 2000);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	dial_once(&to, -ECONNREFUSED);
 	dial_once(&to, -ECONNREFUSED);
 	listener = port;
@@ -570,7 +560,7 @@ static void outcome_that_does_not_count_moves_nothing(void **state)
 	(void)closed_port_at("127.0.0.1", &to);
 	policy.arm = ebb_arm(1, 2000);
 	policy.count_mask &= ~(1U << EBB_OUTCOME_REFUSED);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	dial_once(&to, -ECONNREFUSED);
 	expect_pair(fx, &to, .attempts = 1, .syn_sent = 1, .refused = 1);
 	assert_int_equal(gate_of(fx, &to)->failed, 0);
@@ -586,7 +576,7 @@ static void arm_of_the_verdict_comes_before_the_policys(void **state)
 
 	(void)closed_port_at("127.0.0.1", &to);
 	policy.arm = ebb_arm(1, 2000);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	for (uint32_t slot = 0; slot < fx->view->gate_max; slot++)
 		fx->view->verdicts[slot].arm = ebb_arm(2, 77);
 	dial_once(&to, -ECONNREFUSED);
@@ -604,7 +594,7 @@ static void result_of_an_older_generation_does_not_count(void **state)
 	int fds[2], servers[2], listener = listen_at("127.0.0.1", &to);
 
 	policy.arm = ebb_arm(1, 2000);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	/* one of generation 0, without a memory, and one of generation 4, with one */
 	for (int i = 0; i < 2; i++) {
 		fds[i] = tcp_socket(AF_INET);
@@ -632,7 +622,7 @@ static void probe_of_an_older_generation_does_not_count(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
 	policy.probes = 1;
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	old = tcp_socket_nonblocking(AF_INET);
 	assert_int_equal(dial(old, &to), -EINPROGRESS);
 	verdict_everywhere(fx, ebb_word(4, EBB_STATE_HALF_OPEN, 0));
@@ -654,7 +644,7 @@ static void node_gate_is_used_for_an_address_of_another_node(void **state)
 
 	(void)namespace_far();
 	policy.arm = ebb_arm(2, 2000);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	dial_once(&to, -ECONNREFUSED);
 	dial_once(&to, -ECONNREFUSED);
 	dial_once(&to, -ECONNREFUSED);
@@ -683,7 +673,7 @@ static void fallback_refuses_by_an_address_where_nobody_listens(void **state)
 
 		(void)listen_at(addresses[i].listens, &at);
 		to = address(addresses[i].dials, port_of(&at));
-		enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+		enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 		dial_once(&to, -ECONNREFUSED);
 		fd = tcp_socket_nonblocking(to.sa.sa_family);
 		assert_int_equal(dial_and_wait(fd, &to), -ECONNREFUSED);
@@ -709,7 +699,7 @@ static void fallback_refusal_of_a_socket_used_again_is_no_attempt(void **state)
 	int fd;
 
 	(void)listen_at("127.0.0.1", &to);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	fd = tcp_socket(AF_INET);
 	for (uint32_t i = 1; i <= 3; i++) {
 		/* first without a memory, then with one */
@@ -732,7 +722,7 @@ static void fallback_lets_a_socket_bound_to_a_device_through(void **state)
 
 	fx->errors_allowed = 1U << EBB_ERR_FALLBACK_DEVICE;
 	(void)listen_at("127.0.0.1", &to);
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	fd = tcp_socket(AF_INET);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), 0);
 	assert_int_equal(dial(fd, &to), 0);

@@ -24,15 +24,6 @@
 
 static struct fixture_options old_kernel = {.no_rdonly_cast = true};
 
-static void enforce(struct fixture *fx, const struct ebb_policy *policy, uint64_t word)
-{
-	struct ebb_policy p = *policy;
-
-	p.mode = EBB_MODE_ENFORCE;
-	policy_everywhere(fx, &p);
-	verdict_everywhere(fx, word);
-}
-
 static void send_once(const struct address *to, int expected)
 {
 	int fd = udp_socket(to->sa.sa_family);
@@ -288,7 +279,7 @@ static void open_gate_refuses_datagrams_and_connects_with_the_configured_errno(v
 
 			receiver = udp_bound_at(a == 1 ? "::1" : "127.0.0.1", &at);
 			policy.errno_code = codes[c].code;
-			enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+			enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 			to = udp_address(texts[a], port_of(&at));
 			send_once(&to, codes[c].err);
 			fd = udp_socket(to.sa.sa_family);
@@ -317,16 +308,16 @@ static void override_refuses_and_releases(void **state)
 
 	(void)udp_bound_at("127.0.0.1", &to);
 	policy.override_state = EBB_OVERRIDE_OPEN;
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	send_once(&to, -ECONNREFUSED);
 	dial_once(&to, -ECONNREFUSED);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_OVERRIDE] = 2);
 	policy.override_until_ns = now_ns() - 1;
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	send_once(&to, 0);
 	policy.override_state = EBB_OVERRIDE_CLOSE;
 	policy.override_until_ns = 0;
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	send_once(&to, 0);
 	dial_once(&to, 0);
 	expect_pair(fx, &to, .denied[EBB_CAUSE_OVERRIDE] = 2, .sent_packets = 2, .attempts = 1, .syn_sent = 1,
@@ -354,7 +345,7 @@ static void stale_lease_refuses_no_datagram(void **state)
 
 	fx->errors_allowed = 1U << EBB_ERR_LEASE_EXPIRED;
 	(void)udp_bound_at("127.0.0.1", &to);
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	agent_absent(fx, 31 * SECOND_NS, 30 * SECOND_NS);
 	send_once(&to, 0);
 	expect_pair(fx, &to, .sent_packets = 1);
@@ -374,7 +365,7 @@ static void half_open_gate_lets_udp_through_without_a_probe(void **state)
 	(void)udp_bound_at("127.0.0.1", &to);
 	policy.probes = 1;
 	policy.limits.concurrent = 10;
-	enforce(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
 	for (int i = 0; i < 10; i++) {
 		fds[i] = udp_socket(AF_INET);
 		assert_int_equal(udp_send_to(fds[i], &to), 0);
@@ -401,7 +392,7 @@ static void without_set_retval_it_is_eperm(void **state)
 
 	(void)udp_bound_at("127.0.0.1", &to);
 	(void)udp_bound_at("::1", &to6);
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	send_once(&to, -EPERM);
 	send_once(&to6, -EPERM);
 	dial_once(&to, -EPERM);
@@ -417,7 +408,7 @@ static void cap(struct fixture *fx, uint32_t concurrent)
 	struct ebb_policy policy = policy_default();
 
 	policy.limits.concurrent = concurrent;
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 }
 
 static void slot_comes_back_with_close_and_with_the_next_connect(void **state)
@@ -475,7 +466,7 @@ static void refused_connect_leaves_the_socket_without_its_old_slot(void **state)
 	assert_int_equal(dial(fd, &to), 0);
 	assert_int_equal(gate_of(fx, &to)->in_use, 1);
 	policy.limits.concurrent = 4;
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	assert_int_equal(dial(fd, &to), -ECONNREFUSED);
 	assert_int_equal(gate_of(fx, &to)->in_use, 0);
 	hang_up(&fd);
@@ -630,7 +621,7 @@ static void packets_over_the_limit_are_dropped_whichever_way_they_are_sent(void 
 	(void)udp_bound_at("127.0.0.1", &to);
 	(void)udp_bound_at("127.0.0.1", &other);
 	assert_int_equal(ebb_limit_make(1, 6, &policy.limits.bucket[EBB_LIMIT_PACKETS]), 0);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	watch_packets(fx);
 	assert_int_equal(dial(connected, &to), 0);
 	for (int i = 0; i < 3; i++) {
@@ -765,7 +756,7 @@ static void full_table_puts_datagrams_into_other_and_refuses_none(void **state)
 	dial_once(&to[3], 0);
 	expect_pair_at(fx, other, &(struct want){.sent_packets = 2}, __FILE__, __LINE__);
 	assert_int_equal(error_count(fx, EBB_ERR_DST_TABLE_FULL), 2);
-	enforce(fx, &policy, 0);
+	enforce_everywhere(fx, &policy, 0);
 	fx->view->verdicts[dst_slot_of(fx, &to[0])].word = ebb_word(1, EBB_STATE_OPEN, FOR_EVER);
 	send_once(&to[3], 0);
 }
@@ -807,7 +798,7 @@ static void udplite_is_left_alone(void **state)
 		print_message("this kernel has no UDP-Lite\n");
 		skip();
 	}
-	enforce(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 	assert_int_equal(udp_send_to(fd, &to), 0);
 	assert_int_equal(dial(fd, &to), 0);
 	hang_up(&fd);
