@@ -23,6 +23,9 @@
 #define EBB_TRANSITIONS_KEPT 4	/* last transitions remembered for a gate */
 #define EBB_SLOT_OTHER	     0U /* destination and pair '~other': what found no room */
 #define EBB_RINGBUF_BYTES    (256 * 1024)
+#define EBB_NAME_TEXT_MAX    272  /* "HOST:PORT/udp" of the longest host name, and its end */
+#define EBB_DEEDS	     256  /* last orders of operators that are remembered */
+#define EBB_DNS_BYTES_MAX    4096 /* of an answer that is looked at; the usual ones are below 1232 (EDNS) */
 
 /* ---------------------------------------------------------------- enums -- */
 
@@ -127,6 +130,16 @@ enum ebb_errno {
 	EBB_ERRNO_MAX,
 };
 
+/* What becomes of a workload. The kernel reads it from a map that the agent fills by its rules. */
+enum ebb_class {
+	EBB_CLASS_GOVERNED, /* also: there are no rules */
+	EBB_CLASS_OBSERVED, /* excluded: counted, never refused; its results move nothing */
+	EBB_CLASS_ALONE,    /* excluded: as if we were not there */
+	EBB_CLASS_UNKNOWN,  /* not yet identified: let through for EBB_UNKNOWN_NS, then governed */
+	EBB_CLASS_MAX,
+};
+#define EBB_UNKNOWN_NS 10000000000ULL
+
 /* Life of a destination or pair slot. */
 enum ebb_slot_state {
 	EBB_SLOT_FREE,
@@ -158,6 +171,9 @@ enum ebb_error {
 	EBB_ERR_EVENT_LOST,	     /* ring buffer full: costs at most one tick */
 	EBB_ERR_SOCKET_UNKNOWN,	     /* the helper gave no socket to read */
 	EBB_ERR_FALLBACK_DEVICE,     /* no set_retval, socket bound to a device: let through */
+	EBB_ERR_SHARE_FULL, /* a workload has found a quarter of all destinations: its new ones go to ~other */
+	EBB_ERR_UNCLASSIFIED, /* the workload is not identified yet: let through */
+	EBB_ERR_DNS_LOST,     /* an answer that could not be handed over: its names are not known */
 	EBB_ERR_MAX,
 };
 
@@ -173,7 +189,7 @@ enum ebb_pass {
 
 struct ebb_endpoint {
 	__u8 addr[16]; /* IPv6, or IPv4-mapped; network order */
-	__be16 port;   /* network order, as in the packet */
+	__be16 port;   /* network order, as in the packet; 0 in a key that stands for every port */
 	__u8 proto;    /* IPPROTO_* */
 	__u8 pad;      /* always 0 */
 };
@@ -192,6 +208,49 @@ struct ebb_ref {
 	__u32 epoch;
 };
 _Static_assert(sizeof(struct ebb_ref) == 8, "map value layout is ABI");
+
+/*
+ * Routes: which destination an address belongs to by the rules of the configuration,
+ * before anybody connected to it. The longest prefix that some rule names says it all: what
+ * shorter ones say for other ports is written into it already (user/core/routes.c).
+ *
+ *	address -> longest prefix -> there are rules for ports? -> prefix, port, protocol -> destination
+ *	                          -> any[protocol]
+ */
+struct ebb_prefix_key {
+	__u32 bits;    /* of addr; IPv4 is mapped: 96 + its own */
+	__u8 addr[16]; /* network order */
+};
+_Static_assert(sizeof(struct ebb_prefix_key) == 20, "map key layout is ABI");
+
+struct ebb_prefix {
+	__u32 id;	       /* in struct ebb_port_key; never used twice while a program may read it */
+	__u32 ports;	       /* 1: some port has an entry of its own */
+	struct ebb_ref any[2]; /* TCP, UDP: every other port; slot 0: none */
+};
+_Static_assert(sizeof(struct ebb_prefix) == 24, "map value layout is ABI");
+
+struct ebb_port_key {
+	__u32 prefix;
+	__be16 port;
+	__u8 proto;
+	__u8 pad; /* always 0 */
+};
+_Static_assert(sizeof(struct ebb_port_key) == 8, "map key layout is ABI");
+
+/*
+ * Which of its names a workload meant by an address that has several: the one it looked up
+ * last. Asked only while agent.ambiguous is not 0; exactly, then with port 0.
+ */
+struct ebb_lookup_key {
+	__u64 workload;
+	struct ebb_endpoint endpoint; /* port 0: every port */
+	__u32 pad;		      /* always 0 */
+};
+_Static_assert(sizeof(struct ebb_lookup_key) == 32, "map key layout is ABI");
+
+#define EBB_SLOT_DISCOVER \
+	0xffffffffU /* in an ebb_ref of that table: no rule; gets a slot of its own when it is met */
 
 /* ---------------------------------------------------------------- words -- */
 
@@ -393,7 +452,8 @@ struct ebb_dst {
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	scope;			/* enum ebb_scope */
 	__u64	created_ns;
-	__u64	pad[3];
+	__u64	finder;			/* workload that discovered it, 0: a rule */
+	__u64	pad[2];
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
 };
@@ -498,6 +558,10 @@ _Static_assert(sizeof(struct ebb_limit) == 40, "map value layout is ABI");
 /* A policy at one glance, kept true by whoever writes it (ebb_limits_summarize()). */
 #define EBB_ASK_CONNECT 1U /* connects or concurrent is limited */
 #define EBB_ASK_PACKET	2U /* bytes or packets are limited, or established is drop */
+/* What its limits do not say: kept as they are by ebb_limits_summarize(). */
+#define EBB_ASK_MEMORY	4U /* its addresses are about to change hands: every new connection gets a memory */
+#define EBB_ASK_OWN	8U /* some workload has a policy of its own for it (struct ebb_own) */
+#define EBB_ASK_KEPT	(EBB_ASK_MEMORY | EBB_ASK_OWN)
 
 struct ebb_limits {
 	struct ebb_limit bucket[EBB_LIMIT_MAX];
@@ -534,10 +598,65 @@ struct ebb_policy {
 	struct ebb_limits by_hand;	/* by an operator; stronger */
 	__u64	by_hand_until_ns;	/* 0: no end */
 	__u32	by_hand_uid;
-	__u32	pad0;
-	__u64	pad[4];
+	__u32	limits_errno;		/* enum ebb_errno: what a limit refuses with */
+	__u64	mode_until_ns;		/* 0: no end */
+	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
+	__u32	mode_uid;
+	__u64	pad[2];
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
+
+/*
+ * Agent and command line. By pair slot, only where an operator said something about one workload:
+ * the whole policy of this pair, in place of its destination's. Whoever writes that one
+ * writes this one too.
+ */
+struct ebb_own {
+	__u32	pair_epoch;
+	__u32	pad;
+	struct ebb_policy policy;
+};
+_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+
+/* Agent. One for each destination slot. It counts while its epoch is the slot's. */
+struct ebb_name {
+	__u32	epoch;			/* written last; of a change first, as epoch - 1 */
+	__u32	flags;			/* EBB_NAME_* */
+	char	text[EBB_NAME_TEXT_MAX];	/* "anthropic", "api.example.com:443/tcp"; "": its address */
+};
+_Static_assert(sizeof(struct ebb_name) == 280, "map value layout is ABI");
+
+#define EBB_NAME_RULE	   1U /* of the configuration: never idle */
+#define EBB_NAME_HOST	   2U /* a host name seen in DNS */
+#define EBB_NAME_AMBIGUOUS 4U /* an address of it has another name, too */
+
+/* Agent. By cgroup id. */
+struct ebb_workload {
+	__u32	class;			/* enum ebb_class */
+	__u32	pad;
+	__u64	since_ns;		/* UNKNOWN: since when */
+};
+_Static_assert(sizeof(struct ebb_workload) == 16, "map value layout is ABI");
+
+/* Command line. What operators did, for the agent to tell later; by serial % EBB_DEEDS. */
+struct ebb_deed {
+	__u64	serial;			/* from 1; written last */
+	__u64	at_realtime_ns;
+	__u32	uid;
+	__u32	login_uid;		/* (u32)-1: none */
+	char	what[488];		/* as it was typed: "limit set api --bytes 10MB/s" */
+};
+_Static_assert(sizeof(struct ebb_deed) == 512, "map value layout is ABI");
+
+/* Kernel. Before the bytes of a DNS message in its ring buffer. Not in a pinned map. */
+struct ebb_dns_head {
+	__u64	at_ns;
+	__u64	workload;
+	__u8	from[16];		/* who answered */
+	__u32	length;			/* bytes that follow */
+	__u32	asked;			/* 1: the socket had sent something to that address and port */
+};
+_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -556,7 +675,12 @@ struct ebb_agent {
 	__u32	fuse;			/* 0: inactive */
 	__u64	cgroup_id;		/* what the programs are attached to */
 	__u64	generation;		/* of the configuration */
-	__u64	pad[4];
+	__u64	mapping;		/* + 1 after each change of what belongs where: guesses made before are void */
+	__u64	deeds_told;		/* serial of the last deed that was told */
+	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
+	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
+	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
+	__u32	pad1;
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 

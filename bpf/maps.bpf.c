@@ -20,6 +20,16 @@ struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
 struct ebb_map_events ebb_event_v1 SEC(".maps");
+struct ebb_map_names ebb_name_v1 SEC(".maps");
+struct ebb_map_deeds ebb_deed_v1 SEC(".maps");
+struct ebb_map_routes ebb_route_v1 SEC(".maps");
+struct ebb_map_ports ebb_port_v1 SEC(".maps");
+struct ebb_map_lookups ebb_lookup_v1 SEC(".maps");
+struct ebb_map_owns ebb_own_v1 SEC(".maps");
+struct ebb_map_workloads ebb_wload_v1 SEC(".maps");
+struct ebb_map_shares ebb_found_v1 SEC(".maps");
+struct ebb_map_shares ebb_lost_v1 SEC(".maps");
+struct ebb_map_answers ebb_answer_v1 SEC(".maps");
 
 const volatile struct ebb_load_config ebb_config = {};
 

@@ -23,6 +23,17 @@
  *   guesses       mix of endpoint, workload -> pair kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
  *   events        hints                             kernel              lost, counted: costs one tick
+ *   names         destination -> what it is called  agent (mmap)        fixed size
+ *   routes        one: the table of prefixes        agent               refused with the configuration
+ *   (inner)       prefix -> its destinations        agent               refused with the configuration
+ *   ports         prefix, port -> destination       agent               refused with the configuration
+ *   lookups       workload, endpoint -> destination agent, kernel       the address decides
+ *   owns          pair -> policy of its own         agent, command line refused by the command
+ *   workloads     cgroup -> its class               agent               governed
+ *   founds        workload -> destinations found    kernel              no share is kept
+ *   losts         workload -> of these taken back   agent               no share is kept
+ *   deeds         last orders of operators          command line (mmap) overwritten
+ *   answers       DNS messages                      kernel              lost, counted: a name less
  *
  * No LRU map: it evicts others on update. Nobody writes into another's element.
  */
@@ -165,6 +176,75 @@ struct ebb_map_events {
 	__uint(max_entries, EBB_RINGBUF_BYTES);
 };
 
+EBB_MAP_TABLE(names, struct ebb_name);
+
+EBB_MAP_TABLE(deeds, struct ebb_deed);
+
+/* One table of prefixes is in force; the next is filled beside it, and takes its place at once. */
+#define EBB_PREFIXES_MAX 65536
+
+struct ebb_map_prefixes {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, EBB_PREFIXES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	/* sizes: clang writes no types for what only a map inside a map mentions */
+	__uint(key_size, sizeof(struct ebb_prefix_key));
+	__uint(value_size, sizeof(struct ebb_prefix));
+};
+
+struct ebb_map_routes {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ebb_map_prefixes);
+};
+
+struct ebb_map_ports {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * EBB_PREFIXES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ebb_port_key);
+	__type(value, struct ebb_ref);
+};
+
+struct ebb_map_lookups {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ebb_lookup_key);
+	__type(value, struct ebb_ref);
+};
+
+struct ebb_map_owns {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct ebb_own);
+};
+
+struct ebb_map_workloads {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct ebb_workload);
+};
+
+/* Two maps, so that kernel and agent each count in their own. */
+struct ebb_map_shares {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u64);
+};
+
+struct ebb_map_answers {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 512 * 1024);
+};
+
 extern struct ebb_map_endpoints ebb_endpoint_v1 SEC(".maps");
 extern struct ebb_map_pairs ebb_pair_v1 SEC(".maps");
 extern struct ebb_map_queue ebb_freedst_v1 SEC(".maps");
@@ -183,6 +263,16 @@ extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
+extern struct ebb_map_names ebb_name_v1 SEC(".maps");
+extern struct ebb_map_deeds ebb_deed_v1 SEC(".maps");
+extern struct ebb_map_routes ebb_route_v1 SEC(".maps");
+extern struct ebb_map_ports ebb_port_v1 SEC(".maps");
+extern struct ebb_map_lookups ebb_lookup_v1 SEC(".maps");
+extern struct ebb_map_owns ebb_own_v1 SEC(".maps");
+extern struct ebb_map_workloads ebb_wload_v1 SEC(".maps");
+extern struct ebb_map_shares ebb_found_v1 SEC(".maps");
+extern struct ebb_map_shares ebb_lost_v1 SEC(".maps");
+extern struct ebb_map_answers ebb_answer_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
 

@@ -31,6 +31,8 @@ static inline struct ebb_view fake_view_new(uint32_t dst_max, uint32_t pair_max)
 		.verdicts = fake_zeroed(dst_max + pair_max, sizeof(struct ebb_verdict)),
 		.policies = fake_zeroed(dst_max, sizeof(struct ebb_policy)),
 		.memories = fake_zeroed(dst_max + pair_max, sizeof(struct ebb_memory)),
+		.names = fake_zeroed(dst_max, sizeof(struct ebb_name)),
+		.deeds = fake_zeroed(EBB_DEEDS, sizeof(struct ebb_deed)),
 		.dst_max = dst_max,
 		.pair_max = pair_max,
 		.gate_max = dst_max + pair_max,
@@ -47,6 +49,8 @@ static inline void fake_view_free(const struct ebb_view *view)
 	free(view->verdicts);
 	free(view->policies);
 	free(view->memories);
+	free(view->names);
+	free(view->deeds);
 }
 
 #endif /* EBB_TESTS_LIB_FAKE_VIEW_H */

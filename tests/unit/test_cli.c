@@ -36,6 +36,8 @@ static struct fake {
 	struct ebb_verdict verdicts[DSTS + PAIRS];
 	struct ebb_policy policies[DSTS];
 	struct ebb_memory memories[DSTS + PAIRS];
+	struct ebb_name names[DSTS];
+	struct ebb_deed deeds[EBB_DEEDS];
 	struct ebb_view view;
 	struct ebb_look look;
 } fake;
@@ -66,6 +68,8 @@ static int make_fake(void **state)
 		.verdicts = fake.verdicts,
 		.policies = fake.policies,
 		.memories = fake.memories,
+		.names = fake.names,
+		.deeds = fake.deeds,
 		.dst_max = DSTS,
 		.pair_max = PAIRS,
 		.gate_max = DSTS + PAIRS,

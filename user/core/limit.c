@@ -434,7 +434,7 @@ static uint32_t asks_of(const struct ebb_limits *limits)
 
 void ebb_limits_summarize(struct ebb_policy *io_policy)
 {
-	uint32_t asks = asks_of(&io_policy->limits);
+	uint32_t asks = (io_policy->asks & EBB_ASK_KEPT) | asks_of(&io_policy->limits);
 
 	if (io_policy->by_hand.given)
 		asks |= asks_of(&io_policy->by_hand);

@@ -580,6 +580,9 @@ const char *ebb_error_name(uint32_t error)
 		[EBB_ERR_EVENT_LOST] = "event_lost",
 		[EBB_ERR_SOCKET_UNKNOWN] = "socket_unknown",
 		[EBB_ERR_FALLBACK_DEVICE] = "fallback_device",
+		[EBB_ERR_SHARE_FULL] = "share_full",
+		[EBB_ERR_UNCLASSIFIED] = "unclassified",
+		[EBB_ERR_DNS_LOST] = "dns_lost",
 	};
 
 	return name_of(names, EBB_ERR_MAX, error);

@@ -40,9 +40,22 @@ static void put_protocol(struct ebb_line *line, __u8 proto)
 	}
 }
 
+const struct ebb_name *ebb_dst_given_name(const struct ebb_view *view, uint32_t dst)
+{
+	const struct ebb_name *name;
+
+	if (dst >= view->dst_max)
+		return NULL;
+	name = &view->names[dst];
+	if (__atomic_load_n(&name->epoch, __ATOMIC_ACQUIRE) != view->dsts[dst].epoch || !name->text[0])
+		return NULL;
+	return name;
+}
+
 const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer, size_t size)
 {
 	struct ebb_line line = {.data = buffer, .size = size - 1};
+	const struct ebb_name *name;
 	struct ebb_endpoint endpoint;
 
 	if (size == 0)
@@ -51,6 +64,13 @@ const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer
 		ebb_line_put(&line, EBB_NAME_OTHER);
 	} else if (dst >= view->dst_max) {
 		ebb_line_put(&line, "~invalid");
+	} else if ((name = ebb_dst_given_name(view, dst))) {
+		/* cut where the agent changes it meanwhile */
+		char text[EBB_NAME_TEXT_MAX];
+
+		memcpy(text, name->text, sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		ebb_line_put(&line, text);
 	} else {
 		memcpy(&endpoint, &view->dsts[dst].endpoint, sizeof(endpoint));
 		put_address(&line, endpoint.addr);

@@ -19,7 +19,7 @@
 #define EBB_LINK_PREFIX	 "link_"
 #define EBB_POLICY_LOCK	 "lock_policy"
 #define EBB_PIN_PATH_MAX 512
-#define EBB_PINNED_MAPS	 14 /* in a complete directory */
+#define EBB_PINNED_MAPS	 23 /* in a complete directory */
 
 /*
  * The hooks in the order in which they are attached: connect last, so that what it

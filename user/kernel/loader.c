@@ -204,6 +204,15 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 		{l->skeleton->maps.ebb_kernel_v1, 0},
 		{l->skeleton->maps.ebb_conn_v1, 0},
 		{l->skeleton->maps.ebb_event_v1, 0},
+		{l->skeleton->maps.ebb_name_v1, dsts},
+		{l->skeleton->maps.ebb_route_v1, 0},
+		{l->skeleton->maps.ebb_port_v1, 0},
+		{l->skeleton->maps.ebb_lookup_v1, 0},
+		{l->skeleton->maps.ebb_own_v1, 0},
+		{l->skeleton->maps.ebb_wload_v1, 0},
+		{l->skeleton->maps.ebb_found_v1, 0},
+		{l->skeleton->maps.ebb_lost_v1, 0},
+		{l->skeleton->maps.ebb_deed_v1, EBB_DEEDS},
 	};
 	int r;
 

@@ -25,6 +25,8 @@ enum table {
 	TABLE_VERDICT,
 	TABLE_POLICY,
 	TABLE_MEMORY,
+	TABLE_NAME,
+	TABLE_DEED,
 	TABLE_MAX,
 };
 
@@ -40,11 +42,15 @@ static const struct {
 	[TABLE_VERDICT] = {"ebb_verdict_v1", sizeof(struct ebb_verdict)},
 	[TABLE_POLICY] = {"ebb_policy_v1", sizeof(struct ebb_policy)},
 	[TABLE_MEMORY] = {"ebb_memory_v1", sizeof(struct ebb_memory)},
+	[TABLE_NAME] = {"ebb_name_v1", sizeof(struct ebb_name)},
+	[TABLE_DEED] = {"ebb_deed_v1", sizeof(struct ebb_deed)},
 };
 
 /* Maps that are pinned beside the tables; counted in ebb_maps_bytes(). */
 static const char *const other_maps[] = {
-	"ebb_endpoint_v1", "ebb_pair_v1", "ebb_freedst_v1", "ebb_freepair_v1", "ebb_conn_v1", "ebb_event_v1",
+	"ebb_endpoint_v1", "ebb_pair_v1",  "ebb_freedst_v1", "ebb_freepair_v1", "ebb_conn_v1",
+	"ebb_event_v1",	   "ebb_route_v1", "ebb_port_v1",    "ebb_lookup_v1",	"ebb_own_v1",
+	"ebb_wload_v1",	   "ebb_found_v1", "ebb_lost_v1",
 };
 
 #define OTHER_MAX (sizeof(other_maps) / sizeof(other_maps[0]))
@@ -169,13 +175,16 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 		.verdicts = m->memory[TABLE_VERDICT],
 		.policies = m->memory[TABLE_POLICY],
 		.memories = m->memory[TABLE_MEMORY],
+		.names = m->memory[TABLE_NAME],
+		.deeds = m->memory[TABLE_DEED],
 		.dst_max = entries[TABLE_DST],
 		.pair_max = entries[TABLE_PAIR],
 		.gate_max = entries[TABLE_GATE],
 	};
 	if (entries[TABLE_GATE] != entries[TABLE_DST] + entries[TABLE_PAIR] ||
 	    entries[TABLE_VERDICT] != entries[TABLE_GATE] || entries[TABLE_MEMORY] != entries[TABLE_GATE] ||
-	    entries[TABLE_POLICY] != entries[TABLE_DST]) {
+	    entries[TABLE_POLICY] != entries[TABLE_DST] || entries[TABLE_NAME] != entries[TABLE_DST] ||
+	    entries[TABLE_DEED] != EBB_DEEDS) {
 		ebb_maps_free(m);
 		return ebb_why(why, -EPROTO,
 			       "the maps in '%s' do not belong together: run 'ebb detach --pin %s' and start again",

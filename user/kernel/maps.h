@@ -28,6 +28,8 @@ struct ebb_view {
 	struct ebb_verdict *verdicts;
 	struct ebb_policy *policies; /* by destination slot */
 	struct ebb_memory *memories; /* by gate slot */
+	struct ebb_name *names;	     /* by destination slot */
+	struct ebb_deed *deeds;	     /* EBB_DEEDS */
 	uint32_t dst_max;
 	uint32_t pair_max;
 	uint32_t gate_max; /* dst_max + pair_max */
