@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/tick.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ struct ebb_ticker_gate {
 
 struct ebb_ticker {
 	const struct ebb_view *view;
-	struct ebb_breaker_config config;
+	struct ebb_breaker_config *configs;
+	uint32_t *of_dst; /* by destination slot: index in configs */
 	uint64_t seed;
 	bool restore;
 	ebb_move_handler on_move;
@@ -34,13 +36,15 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 
 	if (!t)
 		return -ENOMEM;
+	t->view = view;
 	t->gates = calloc(view->gate_max, sizeof(*t->gates));
-	if (!t->gates) {
-		free(t);
+	t->configs = calloc(1, sizeof(*t->configs));
+	t->of_dst = calloc(view->dst_max, sizeof(*t->of_dst));
+	if (!t->gates || !t->configs || !t->of_dst) {
+		ebb_ticker_free(t);
 		return -ENOMEM;
 	}
-	t->view = view;
-	t->config = *config;
+	t->configs[0] = *config;
 	t->seed = seed;
 	t->restore = restore;
 	t->on_move = on_move;
@@ -54,7 +58,25 @@ void ebb_ticker_free(struct ebb_ticker *ticker)
 	if (!ticker)
 		return;
 	free(ticker->gates);
+	free(ticker->configs);
+	free(ticker->of_dst);
 	free(ticker);
+}
+
+int ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs, size_t count,
+			 const uint32_t *of_dst)
+{
+	struct ebb_breaker_config *copy = calloc(count, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	for (uint32_t d = 0; d < ticker->view->dst_max; d++)
+		assert(of_dst[d] < count);
+	memcpy(copy, configs, count * sizeof(*copy));
+	memcpy(ticker->of_dst, of_dst, ticker->view->dst_max * sizeof(*of_dst));
+	free(ticker->configs);
+	ticker->configs = copy;
+	return 0;
 }
 
 void ebb_tick_begin(const struct ebb_view *view)
@@ -133,6 +155,7 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
+	const struct ebb_breaker_config *config = &t->configs[t->of_dst[dst]];
 	struct ebb_memory *memory = &t->view->memories[gate];
 	struct ebb_transition moves[EBB_BREAKER_MOVES_MAX];
 	struct ebb_verdict verdict;
@@ -152,11 +175,11 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	 * no lie. Told last, since the log is slower than all the rest. The verdict is
 	 * written also without a move: what is armed changes when open times step down.
 	 */
-	count = ebb_breaker_look(&g->breaker, &t->config, &facts, now_ns, moves);
+	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, moves);
 	for (size_t i = 0; i < count; i++)
 		ebb_breaker_remember(&g->breaker, &moves[i], memory);
 	ebb_breaker_remember(&g->breaker, NULL, memory);
-	ebb_breaker_verdict(&g->breaker, &t->config, &verdict);
+	ebb_breaker_verdict(&g->breaker, config, &verdict);
 	write_verdict(t->view, gate, &verdict);
 	for (size_t i = 0; i < count && t->on_move; i++) {
 		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};
