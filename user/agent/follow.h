@@ -11,27 +11,27 @@
  * missing, the nearest one above. What is told is that the file may be another now; that it is
  * whole, nobody can know, but who writes it has let go of it.
  */
-#ifndef EBB_AGENT_WATCH_H
-#define EBB_AGENT_WATCH_H
+#ifndef EBB_AGENT_FOLLOW_H
+#define EBB_AGENT_FOLLOW_H
 
 #include <stdbool.h>
 
-struct ebb_watch;
+struct ebb_follow;
 
 /*
  * @path is borrowed. What is there now counts as known. 0 or a negative errno; without inotify
  * (limits) the look every two seconds is all, which is no error.
  */
-int ebb_watch_new(const char *path, struct ebb_watch **ret_watch);
-void ebb_watch_free(struct ebb_watch *watch);
+int ebb_follow_new(const char *path, struct ebb_follow **ret_follow);
+void ebb_follow_free(struct ebb_follow *follow);
 
-/* Readable (EPOLLIN) when ebb_watch_take() has something to do; owned by the watch. */
-int ebb_watch_fd(const struct ebb_watch *watch);
+/* Readable (EPOLLIN) when ebb_follow_take() has something to do; owned by the watch. */
+int ebb_follow_fd(const struct ebb_follow *follow);
 
 /* True: the file has come, gone, or changed since the last time. Never waits. */
-bool ebb_watch_take(struct ebb_watch *watch);
+bool ebb_follow_take(struct ebb_follow *follow);
 
 /* Somebody has read the file for another reason: what is there now counts as known. */
-void ebb_watch_known(struct ebb_watch *watch);
+void ebb_follow_known(struct ebb_follow *follow);
 
-#endif /* EBB_AGENT_WATCH_H */
+#endif /* EBB_AGENT_FOLLOW_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/watch.h"
+#include "agent/follow.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -36,7 +36,7 @@ struct version {
 	struct timespec modified, changed;
 };
 
-struct ebb_watch {
+struct ebb_follow {
 	const char *path;
 	int inotify_fd; /* -1: there is none */
 	int timer_fd;
@@ -60,7 +60,7 @@ static bool same_version(const struct version *a, const struct version *b)
 	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
 }
 
-static struct version present(const struct ebb_watch *w)
+static struct version present(const struct ebb_follow *w)
 {
 	struct version version = {0};
 	struct stat st;
@@ -75,7 +75,7 @@ static struct version present(const struct ebb_watch *w)
 	return version;
 }
 
-static void arm(const struct ebb_watch *w, int64_t ns)
+static void arm(const struct ebb_follow *w, int64_t ns)
 {
 	const struct itimerspec spec = {
 		.it_interval = {.tv_sec = LOOK_NS / 1000000000, .tv_nsec = LOOK_NS % 1000000000},
@@ -99,7 +99,7 @@ static void cut_name(char *path)
 }
 
 /* Of the nearest directory above @path that is there. -1: nothing can be watched. */
-static int add_directory(const struct ebb_watch *w, const char *path)
+static int add_directory(const struct ebb_follow *w, const char *path)
 {
 	char directory[PATH_MAX];
 	int descriptor;
@@ -118,7 +118,7 @@ static int add_directory(const struct ebb_watch *w, const char *path)
  * Where the path leads may change with each event. A directory that is watched already gives the
  * descriptor that it has.
  */
-static void watch_directories(struct ebb_watch *w)
+static void watch_directories(struct ebb_follow *w)
 {
 	_cleanup_free_ char *real = NULL;
 	int next[DIRECTORIES] = {-1, -1};
@@ -149,7 +149,7 @@ struct news {
 };
 
 /* Ours is the last name of the path and of where it leads; "..data" and its like are Kubernetes'. */
-static bool is_ours(const struct ebb_watch *w, const struct inotify_event *event)
+static bool is_ours(const struct ebb_follow *w, const struct inotify_event *event)
 {
 	const char *name = strrchr(w->path, '/');
 
@@ -160,7 +160,7 @@ static bool is_ours(const struct ebb_watch *w, const struct inotify_event *event
 	       strncmp(event->name, "..", 2) == 0;
 }
 
-static struct news read_events(const struct ebb_watch *w)
+static struct news read_events(const struct ebb_follow *w)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	struct news news = {0};
@@ -191,7 +191,7 @@ static bool is_link(const char *path)
 	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-static bool timer_is_due(const struct ebb_watch *w)
+static bool timer_is_due(const struct ebb_follow *w)
 {
 	uint64_t expirations;
 
@@ -199,7 +199,7 @@ static bool timer_is_due(const struct ebb_watch *w)
 }
 
 /* Waits until it is quiet, but not for ever for one who writes all the time. */
-static void settle(struct ebb_watch *w)
+static void settle(struct ebb_follow *w)
 {
 	if (!w->settling)
 		w->turns = 0;
@@ -208,9 +208,9 @@ static void settle(struct ebb_watch *w)
 		arm(w, SETTLE_NS);
 }
 
-bool ebb_watch_take(struct ebb_watch *watch)
+bool ebb_follow_take(struct ebb_follow *follow)
 {
-	struct ebb_watch *w = watch;
+	struct ebb_follow *w = follow;
 	bool due = timer_is_due(w), told = false;
 	struct news news = read_events(w);
 	struct version now;
@@ -239,11 +239,11 @@ bool ebb_watch_take(struct ebb_watch *watch)
 	return told;
 }
 
-void ebb_watch_known(struct ebb_watch *watch)
+void ebb_follow_known(struct ebb_follow *follow)
 {
-	watch->known = present(watch);
-	watch->last_look = watch->known;
-	watch->settling = false;
+	follow->known = present(follow);
+	follow->last_look = follow->known;
+	follow->settling = false;
 }
 
 /* ------------------------------------------------------------------- life -- */
@@ -255,9 +255,9 @@ static int join(int epoll_fd, int fd)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int ebb_watch_new(const char *path, struct ebb_watch **ret_watch)
+int ebb_follow_new(const char *path, struct ebb_follow **ret_follow)
 {
-	struct ebb_watch *w = calloc(1, sizeof(*w));
+	struct ebb_follow *w = calloc(1, sizeof(*w));
 	int r = 0;
 
 	if (!w)
@@ -274,30 +274,30 @@ int ebb_watch_new(const char *path, struct ebb_watch **ret_watch)
 	if (r == 0 && w->inotify_fd >= 0)
 		r = join(w->epoll_fd, w->inotify_fd);
 	if (r < 0) {
-		ebb_watch_free(w);
+		ebb_follow_free(w);
 		return r;
 	}
 	watch_directories(w);
-	ebb_watch_known(w);
+	ebb_follow_known(w);
 	arm(w, LOOK_NS);
-	*ret_watch = w;
+	*ret_follow = w;
 	return 0;
 }
 
-void ebb_watch_free(struct ebb_watch *watch)
+void ebb_follow_free(struct ebb_follow *follow)
 {
-	if (!watch)
+	if (!follow)
 		return;
-	if (watch->inotify_fd >= 0)
-		(void)close(watch->inotify_fd);
-	if (watch->timer_fd >= 0)
-		(void)close(watch->timer_fd);
-	if (watch->epoll_fd >= 0)
-		(void)close(watch->epoll_fd);
-	free(watch);
+	if (follow->inotify_fd >= 0)
+		(void)close(follow->inotify_fd);
+	if (follow->timer_fd >= 0)
+		(void)close(follow->timer_fd);
+	if (follow->epoll_fd >= 0)
+		(void)close(follow->epoll_fd);
+	free(follow);
 }
 
-int ebb_watch_fd(const struct ebb_watch *watch)
+int ebb_follow_fd(const struct ebb_follow *follow)
 {
-	return watch->epoll_fd;
+	return follow->epoll_fd;
 }

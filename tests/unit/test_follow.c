@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user/agent/watch.c with real files: each way in which people replace a file is told, half of a file is not. */
+/* user/agent/follow.c with real files: each way in which people replace a file is told, half of a file is not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/watch.h"
+#include "agent/follow.h"
 
 #define DEADLINE_MS 20000
 
 struct place {
 	char dir[64];
 	char path[128];
-	struct ebb_watch *watch;
+	struct ebb_follow *follow;
 };
 
 static void write_file(const char *path, const char *text)
@@ -52,7 +52,7 @@ static int set_up(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
-	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/ebb-test-watch-%d-XXXXXX", (int)getpid());
+	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/ebb-test-follow-%d-XXXXXX", (int)getpid());
 	assert_non_null(mkdtemp(p->dir));
 	(void)snprintf(p->path, sizeof(p->path), "%s/ebb.yaml", p->dir);
 	*state = p;
@@ -71,7 +71,7 @@ static int tear_down(void **state)
 {
 	struct place *p = *state;
 
-	ebb_watch_free(p->watch);
+	ebb_follow_free(p->follow);
 	assert_int_equal(nftw(p->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 	free(p);
 	return 0;
@@ -79,7 +79,7 @@ static int tear_down(void **state)
 
 static void start(struct place *p)
 {
-	assert_int_equal(ebb_watch_new(p->path, &p->watch), 0);
+	assert_int_equal(ebb_follow_new(p->path, &p->follow), 0);
 }
 
 static uint64_t now_ms(void)
@@ -94,14 +94,14 @@ static uint64_t now_ms(void)
 static bool told_within(struct place *p, int ms)
 {
 	uint64_t end = now_ms() + (uint64_t)ms;
-	struct pollfd poll_fd = {.fd = ebb_watch_fd(p->watch), .events = POLLIN};
+	struct pollfd poll_fd = {.fd = ebb_follow_fd(p->follow), .events = POLLIN};
 
 	for (;;) {
 		uint64_t now = now_ms();
 
 		if (now >= end)
 			return false;
-		if (poll(&poll_fd, 1, (int)(end - now)) > 0 && ebb_watch_take(p->watch))
+		if (poll(&poll_fd, 1, (int)(end - now)) > 0 && ebb_follow_take(p->follow))
 			return true;
 	}
 }
@@ -109,10 +109,10 @@ static bool told_within(struct place *p, int ms)
 /* One event only, and what is taken then. */
 static bool told_at_once(struct place *p)
 {
-	struct pollfd poll_fd = {.fd = ebb_watch_fd(p->watch), .events = POLLIN};
+	struct pollfd poll_fd = {.fd = ebb_follow_fd(p->follow), .events = POLLIN};
 
 	assert_int_equal(poll(&poll_fd, 1, DEADLINE_MS), 1);
-	return ebb_watch_take(p->watch);
+	return ebb_follow_take(p->follow);
 }
 
 static void rename_is_told_at_once(void **state)
@@ -122,10 +122,10 @@ static void rename_is_told_at_once(void **state)
 	write_file(p->path, "a");
 	start(p);
 	write_file(in(p, "new"), "b");
-	(void)ebb_watch_take(p->watch);
+	(void)ebb_follow_take(p->follow);
 	assert_int_equal(rename(in(p, "new"), p->path), 0);
 	assert_true(told_at_once(p));
-	assert_false(ebb_watch_take(p->watch));
+	assert_false(ebb_follow_take(p->follow));
 }
 
 static void write_in_place_is_told_when_it_is_closed(void **state)
@@ -142,7 +142,7 @@ static void write_in_place_is_told_when_it_is_closed(void **state)
 	assert_int_equal(write(fd, ": enforce\n", 10), 10);
 	assert_int_equal(close(fd), 0);
 	assert_true(told_within(p, DEADLINE_MS));
-	assert_false(ebb_watch_take(p->watch));
+	assert_false(ebb_follow_take(p->follow));
 }
 
 /* A file that is made and not yet written is no configuration, also when a neighbour moves meanwhile. */
@@ -187,7 +187,7 @@ static void several_writes_in_a_row_are_one_change(void **state)
 		assert_non_null(file);
 		(void)fputs("b", file);
 		assert_int_equal(fclose(file), 0);
-		(void)ebb_watch_take(p->watch);
+		(void)ebb_follow_take(p->follow);
 	}
 	assert_true(told_within(p, DEADLINE_MS));
 	assert_false(told_within(p, 200));
@@ -225,7 +225,7 @@ static void configmap_is_followed(void **state)
 		assert_int_equal(mkdir(in(p, name), 0700), 0);
 		write_file(in(p, file), "b");
 		assert_int_equal(symlink(name, in(p, "..data_tmp")), 0);
-		(void)ebb_watch_take(p->watch);
+		(void)ebb_follow_take(p->follow);
 		assert_int_equal(rename(in(p, "..data_tmp"), in(p, "..data")), 0);
 		assert_true(told_at_once(p));
 		(void)snprintf(file, sizeof(file), "%s/ebb.yaml", old);
@@ -247,7 +247,7 @@ static void target_of_a_link_is_followed(void **state)
 	write_file(in(p, "real/settings.yaml"), "bb");
 	assert_true(told_within(p, DEADLINE_MS));
 	write_file(in(p, "real/new"), "c");
-	(void)ebb_watch_take(p->watch);
+	(void)ebb_follow_take(p->follow);
 	assert_int_equal(rename(in(p, "real/new"), in(p, "real/settings.yaml")), 0);
 	assert_true(told_at_once(p));
 }
@@ -286,7 +286,7 @@ static void what_was_read_for_another_reason_is_known(void **state)
 	start(p);
 	write_file(in(p, "new"), "b");
 	assert_int_equal(rename(in(p, "new"), p->path), 0);
-	ebb_watch_known(p->watch);
+	ebb_follow_known(p->follow);
 	assert_false(told_within(p, 200));
 }
 
@@ -324,5 +324,5 @@ int main(void)
 		TEST(change_without_an_event_is_found_by_looking),
 	};
 
-	return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("follow", tests, NULL, NULL);
 }
