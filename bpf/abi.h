@@ -15,7 +15,12 @@
 #include <linux/types.h>
 #endif
 
-/* In the name of every map; a pin directory of another version is refused. */
+/*
+ * In the name of every map. An agent of a later version moves what an earlier one pinned over, field by
+ * field and by name (user/kernel/migrate.c), and refuses a later one. So who changes the layout
+ * of a pinned map raises it, who changes what a field means gives it another name, and enums whose
+ * values are stored grow at their end.
+ */
 #define EBB_ABI_VERSION 1
 
 #define EBB_TICK_SHIFT	     20 /* ns to ticks */
