@@ -25,6 +25,7 @@
 struct world {
 	struct ebb_view view;
 	struct ebb_breaker_config config;
+	struct ebb_breaker_config configs[2];
 	struct ebb_ticker *ticker;
 	struct ebb_move moves[64];
 	size_t move_count;
@@ -359,10 +360,11 @@ static void discover_another(struct world *w, uint32_t dst)
 
 static void configure(struct world *w, const struct ebb_breaker_config *own)
 {
-	const struct ebb_breaker_config configs[] = {w->config, *own};
-	const uint32_t of_dst[DSTS] = {[DST] = 1};
+	static const uint32_t of_dst[DSTS] = {[DST] = 1};
 
-	assert_int_equal(ebb_ticker_configure(w->ticker, configs, 2, of_dst), 0);
+	w->configs[0] = w->config;
+	w->configs[1] = *own;
+	ebb_ticker_configure(w->ticker, w->configs, of_dst);
 }
 
 static void settings_of_a_destination_are_its_own(void **state)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/tick.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +19,9 @@ struct ebb_ticker_gate {
 
 struct ebb_ticker {
 	const struct ebb_view *view;
-	struct ebb_breaker_config *configs;
-	uint32_t *of_dst; /* by destination slot: index in configs */
+	struct ebb_breaker_config first; /* until others are borrowed */
+	const struct ebb_breaker_config *configs;
+	const uint32_t *of_dst; /* by destination slot: index in configs; NULL: all 0 */
 	uint64_t seed;
 	bool restore;
 	ebb_move_handler on_move;
@@ -38,13 +38,12 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 		return -ENOMEM;
 	t->view = view;
 	t->gates = calloc(view->gate_max, sizeof(*t->gates));
-	t->configs = calloc(1, sizeof(*t->configs));
-	t->of_dst = calloc(view->dst_max, sizeof(*t->of_dst));
-	if (!t->gates || !t->configs || !t->of_dst) {
-		ebb_ticker_free(t);
+	if (!t->gates) {
+		free(t);
 		return -ENOMEM;
 	}
-	t->configs[0] = *config;
+	t->first = *config;
+	t->configs = &t->first;
 	t->seed = seed;
 	t->restore = restore;
 	t->on_move = on_move;
@@ -58,25 +57,14 @@ void ebb_ticker_free(struct ebb_ticker *ticker)
 	if (!ticker)
 		return;
 	free(ticker->gates);
-	free(ticker->configs);
-	free(ticker->of_dst);
 	free(ticker);
 }
 
-int ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs, size_t count,
-			 const uint32_t *of_dst)
+void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
+			  const uint32_t *of_dst)
 {
-	struct ebb_breaker_config *copy = calloc(count, sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
-	for (uint32_t d = 0; d < ticker->view->dst_max; d++)
-		assert(of_dst[d] < count);
-	memcpy(copy, configs, count * sizeof(*copy));
-	memcpy(ticker->of_dst, of_dst, ticker->view->dst_max * sizeof(*of_dst));
-	free(ticker->configs);
-	ticker->configs = copy;
-	return 0;
+	ticker->configs = configs;
+	ticker->of_dst = of_dst;
 }
 
 void ebb_tick_begin(const struct ebb_view *view)
@@ -155,7 +143,7 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
-	const struct ebb_breaker_config *config = &t->configs[t->of_dst[dst]];
+	const struct ebb_breaker_config *config = &t->configs[t->of_dst ? t->of_dst[dst] : 0];
 	struct ebb_memory *memory = &t->view->memories[gate];
 	struct ebb_transition moves[EBB_BREAKER_MOVES_MAX];
 	struct ebb_verdict verdict;

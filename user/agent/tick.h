@@ -9,7 +9,6 @@
 #define EBB_AGENT_TICK_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
@@ -46,12 +45,12 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 void ebb_ticker_free(struct ebb_ticker *ticker);
 
 /*
- * From now on the breakers of destination slot d follow @configs[@of_dst[d]]; @of_dst holds one
- * for each slot. Both are copied. What a breaker has counted goes on: only another `window` begins
- * anew. What is armed follows with the next look. -ENOMEM: nothing has changed.
+ * From now on the breakers of destination slot d follow @configs[@of_dst[d]]; both borrowed until
+ * the next call. What a breaker has counted goes on: only another `window` begins
+ * anew. What is armed follows with the next look.
  */
-int ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs, size_t count,
-			 const uint32_t *of_dst);
+void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
+			  const uint32_t *of_dst);
 
 /* All gates. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
 void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result);
