@@ -43,7 +43,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # ---- packages (Debian 12)
 
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
-	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
+	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
 	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount
@@ -64,7 +64,7 @@ REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
 CPPFLAGS_ALL = -D_GNU_SOURCE -DEBB_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) -I$(BUILD)/bpf $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(REPRODUCIBLE) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
-LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lm -lpthread
+LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lyaml -lm -lpthread
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 LINK = $(CC) $(LDFLAGS_ALL)
 COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
