@@ -209,7 +209,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	ebb_add(&route.pair->attempts, 1);
 	/* ~other: the address may have a slot of its own by the time that the socket closes */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
-	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
+	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
 	    route.pair_slot == EBB_SLOT_OTHER) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
