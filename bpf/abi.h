@@ -662,10 +662,14 @@ struct ebb_dns_head {
 	__u64	at_ns;
 	__u64	workload;
 	__u8	from[16];		/* who answered */
+	__u64	netns;			/* cookie of the socket's network namespace; 0: not known */
 	__u32	length;			/* bytes that follow */
-	__u32	asked;			/* 1: the socket had sent something to that address and port */
+	__u32	flags;			/* EBB_DNS_* */
 };
-_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
+_Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
+
+#define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
+#define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -689,7 +693,7 @@ struct ebb_agent {
 	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
-	__u32	pad1;
+	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 

@@ -10,6 +10,7 @@
 
 #include "bpf/compat.h"
 #include "bpf/conn.h"
+#include "bpf/dns.h"
 #include "bpf/errno.h"
 #include "bpf/gate.h"
 #include "bpf/key.h"
@@ -344,12 +345,14 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 
 static __always_inline int connect4(struct bpf_sock_addr *ctx, int cast)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, cast);
 	return decide(ctx, &key, 0);
 }
@@ -363,12 +366,14 @@ int ebb_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int ebb_connect6(struct bpf_sock_addr *ctx)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, 0);
 	return decide(ctx, &key, 1);
 }
@@ -381,6 +386,7 @@ static __always_inline int send4(struct bpf_sock_addr *ctx, int cast)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, cast);
 }
 
@@ -398,6 +404,7 @@ int ebb_sendmsg6(struct bpf_sock_addr *ctx)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, 0);
 }
 
