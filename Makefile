@@ -296,7 +296,7 @@ $(BUILD)/libebbtest.a: $(TEST_LIB_OBJECTS) $(BUILD)/.link
 	$(Q)rm -f $@
 	$(Q)ar rcsD $@ $(filter %.o,$^)
 
-$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY) $(BUILD)/.link
+$(BUILD)/ebb: $(BUILD)/user/ebb.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
@@ -315,5 +315,5 @@ $(BUILD)/tests/bench/ebb-bench: $(BENCH_OBJECTS) $(TEST_LIBRARY) $(LIBRARY) $(BU
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
--include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
+-include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/ebb.o \
 	$(BUILD)/tools/docs.o $(TEST_OBJECTS))

@@ -15,7 +15,12 @@
 #include <linux/types.h>
 #endif
 
-/* In the name of every map; a pin directory of another version is refused. */
+/*
+ * In the name of every map. An agent of a later version moves what an earlier one pinned over, field by
+ * field and by name (user/kernel/migrate.c), and refuses a later one. So who changes the layout
+ * of a pinned map raises it, who changes what a field means gives it another name, and enums whose
+ * values are stored grow at their end.
+ */
 #define EBB_ABI_VERSION 1
 
 #define EBB_TICK_SHIFT	     20 /* ns to ticks */
@@ -238,19 +243,23 @@ struct ebb_port_key {
 };
 _Static_assert(sizeof(struct ebb_port_key) == 8, "map key layout is ABI");
 
+#define EBB_PREFIXES_MAX 65536 /* of a table */
+#define EBB_PORTS_MAX	 40960 /* entries for ports of a table */
+
 /*
  * Which of its names a workload meant by an address that has several: the one it looked up
- * last. Asked only while agent.ambiguous is not 0; exactly, then with port 0.
+ * last. Asked only while agent.ambiguous is not 0; exactly, then with port 0. Where it says
+ * EBB_SLOT_DISCOVER, the endpoint gets a slot of its own beside the one that is claimed: it
+ * stands here, too, under workload 0, for all who mean no rule's name by that address.
  */
 struct ebb_lookup_key {
-	__u64 workload;
+	__u64 workload;		      /* cgroup id; 0: see above */
 	struct ebb_endpoint endpoint; /* port 0: every port */
 	__u32 pad;		      /* always 0 */
 };
 _Static_assert(sizeof(struct ebb_lookup_key) == 32, "map key layout is ABI");
 
-#define EBB_SLOT_DISCOVER \
-	0xffffffffU /* in an ebb_ref of that table: no rule; gets a slot of its own when it is met */
+#define EBB_SLOT_DISCOVER 0xffffffffU /* in an ebb_ref of that table: no rule claims that name */
 
 /* ---------------------------------------------------------------- words -- */
 

@@ -181,8 +181,6 @@ EBB_MAP_TABLE(names, struct ebb_name);
 EBB_MAP_TABLE(deeds, struct ebb_deed);
 
 /* One table of prefixes is in force; the next is filled beside it, and takes its place at once. */
-#define EBB_PREFIXES_MAX 65536
-
 struct ebb_map_prefixes {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, EBB_PREFIXES_MAX);
@@ -199,9 +197,10 @@ struct ebb_map_routes {
 	__array(values, struct ebb_map_prefixes);
 };
 
+/* The table in force, the next, and what an agent left that was killed between them. */
 struct ebb_map_ports {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * EBB_PREFIXES_MAX);
+	__uint(max_entries, 3 * EBB_PORTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct ebb_port_key);
 	__type(value, struct ebb_ref);

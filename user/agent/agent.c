@@ -739,6 +739,17 @@ static void greet_limits(const struct ebb_agent_options *o)
 		ebb_info("limits of every destination:%s scope=%s", text, ebb_scope_name(o->scope));
 }
 
+/* What an upgrade with another layout of the maps kept, and what it did not. */
+static void greet_migration(const struct agent *a)
+{
+	const struct ebb_migration *m = ebb_loader_migration(a->loader);
+
+	if (!m->from)
+		return;
+	ebb_info("maps of layout v%u moved to v%u: endpoints=%u pairs=%u; the state of breakers, limits given by hand and counters go on; begun anew: %s",
+		 m->from, EBB_ABI_VERSION, m->endpoints, m->pairs, m->reset[0] ? m->reset : "nothing");
+}
+
 static void greet(const struct agent *a)
 {
 	const char *address = ebb_http_address(a->http);
@@ -746,6 +757,7 @@ static void greet(const struct agent *a)
 	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
 		 ebb_mode_name(a->options->mode), a->cgroup, a->options->pin_dir, address,
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
+	greet_migration(a);
 	greet_limits(a->options);
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
 }

@@ -57,6 +57,9 @@ struct ebb_command {
 	void (*more_help)(FILE *out); /* what only code can tell; may be NULL */
 };
 
+/* The commands of ebb, in the order of --help; ends with a NULL name (cli/commands.c). */
+extern const struct ebb_command ebb_commands[];
+
 /* The value of an option, its fallback, or NULL. A switch that was given is "". */
 const char *ebb_args_get(const struct ebb_args *args, const char *name);
 /* Positional argument @index, or NULL. */

@@ -47,6 +47,8 @@ struct ebb_loader {
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
+	uint32_t old_layout; /* there are maps of it, which this start replaces; 0: none */
+	struct ebb_migration migration;
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -129,22 +131,34 @@ static int pinned_entries(const char *dir, const char *name, uint32_t *ret_entri
 	return 0;
 }
 
-/* Whose maps are these? Refuses another layout and another capacity before anything is loaded. */
-static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+static int refuse_capacity(const struct ebb_loader *l, const struct ebb_loader_options *o, uint32_t dst_max,
+			   uint32_t pair_max, uint32_t endpoints, struct ebb_why *why)
+{
+	if (dst_max == o->destinations + 1 && pair_max == o->pairs + 1 && endpoints == o->endpoints)
+		return 0;
+	return ebb_why(why, -EPROTO,
+		       "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+		       l->pin_dir, dst_max - 1, pair_max - 1, endpoints, o->destinations, o->pairs,
+		       o->endpoints, l->pin_dir);
+}
+
+/*
+ * Maps of our layout. They stand when an agent has taken charge of them; beside those of an older
+ * layout others were being filled when that agent was killed, and are made again.
+ */
+static int inspect_ours(struct ebb_loader *l, const struct ebb_loader_options *o, const struct ebb_pins *pins,
+			struct ebb_why *why)
 {
 	struct ebb_maps *maps = NULL;
 	const struct ebb_view *view;
-	struct ebb_pins pins;
 	uint32_t endpoints = 0;
+	bool taken;
 	int r;
 
-	r = ebb_pins_scan(l->pin_dir, &pins, why);
-	if (r < 0)
-		return r;
-	if (!pins.maps && !pins.other_layout)
-		return 0;
 	/* a new map in place of a missing one would not know what the others hold */
-	if (pins.maps && pins.maps != EBB_PINNED_MAPS)
+	if (pins->maps != EBB_PINNED_MAPS && pins->other_layout)
+		return ebb_pins_remove_ours(l->pin_dir, why);
+	if (pins->maps != EBB_PINNED_MAPS)
 		return ebb_why(why, -EPROTO,
 			       "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
 			       l->pin_dir, l->pin_dir);
@@ -152,20 +166,44 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 	if (r < 0)
 		return r;
 	view = ebb_maps_view(maps);
+	taken = view->agent->abi_version == EBB_ABI_VERSION;
 	r = pinned_entries(l->pin_dir, "ebb_endpoint_v1", &endpoints);
 	if (r < 0)
 		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v1' in '%s': %s", l->pin_dir,
 			    ebb_strerror(r));
-	else if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1 ||
-		 endpoints != o->endpoints)
-		r = ebb_why(why, -EPROTO,
-			    "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, endpoints, o->destinations,
-			    o->pairs, o->endpoints, l->pin_dir);
-	else if (view->agent->abi_version == EBB_ABI_VERSION)
-		l->took_over = true;
+	else
+		r = refuse_capacity(l, o, view->dst_max, view->pair_max, endpoints, why);
 	ebb_maps_free(maps);
-	return r;
+	if (r < 0)
+		return r;
+	l->took_over = taken;
+	return !taken && pins->other_layout ? ebb_pins_remove_ours(l->pin_dir, why) : 0;
+}
+
+/* Whose maps are these? Refuses a later layout and another capacity before anything is loaded. */
+static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	uint32_t dst_max, pair_max, endpoints;
+	struct ebb_pins pins;
+	int r;
+
+	r = ebb_pins_scan(l->pin_dir, &pins, why);
+	if (r < 0)
+		return r;
+	if (pins.other_layout > EBB_ABI_VERSION)
+		return ebb_why(why, -EPROTO,
+			       "'%s' holds maps of layout v%u, this ebb speaks v%u: use the ebb that made them, or run 'ebb detach --pin %s', which forgets all counters",
+			       l->pin_dir, pins.other_layout, EBB_ABI_VERSION, l->pin_dir);
+	l->old_layout = pins.other_layout;
+	if (pins.maps) {
+		r = inspect_ours(l, o, &pins, why);
+		if (r < 0 || l->took_over || !l->old_layout)
+			return r;
+	}
+	if (!l->old_layout)
+		return 0;
+	r = ebb_migrate_capacity(l->pin_dir, l->old_layout, &dst_max, &pair_max, &endpoints, why);
+	return r < 0 ? r : refuse_capacity(l, o, dst_max, pair_max, endpoints, why);
 }
 
 static int pin_at(struct ebb_loader *l, struct bpf_map *map, uint32_t entries, struct ebb_why *why)
@@ -345,6 +383,11 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		return ebb_why(why, r, "cannot read the ring buffer: %s", ebb_strerror(r));
 	if (!l->took_over) {
 		view = ebb_maps_view(l->maps);
+		if (l->old_layout) {
+			r = ebb_migrate(l->pin_dir, l->old_layout, &l->migration, why);
+			if (r < 0)
+				return r;
+		}
 		view->dsts[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
 		view->pairs[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
 	}
@@ -382,7 +425,12 @@ int ebb_loader_open(const struct ebb_loader_options *options, struct ebb_loader 
 
 bool ebb_loader_took_over(const struct ebb_loader *loader)
 {
-	return loader->took_over;
+	return loader->took_over || loader->migration.from;
+}
+
+const struct ebb_migration *ebb_loader_migration(const struct ebb_loader *loader)
+{
+	return &loader->migration;
 }
 
 int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
@@ -657,7 +705,7 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
 }
 
 /*
- * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * New maps, or maps into which the state of connections was not moved: what an earlier life of ours armed is counted nowhere now. Before sockops is
  * attached every armed socket is one of these; afterwards it is one that is counted.
  */
 static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
@@ -738,6 +786,7 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
 	bool made[EBB_HOOK_MAX] = {false};
+	struct ebb_why left = {};
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
@@ -768,6 +817,9 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	/* nothing uses them any more; what cannot be removed now is tried again at the next start */
+	if (loader->old_layout && ebb_pins_remove_others(loader->pin_dir, &left) < 0)
+		ebb_debug("maps of an older layout are left: %s", left.text);
 	return 0;
 }
 
@@ -826,8 +878,12 @@ void ebb_loader_free(struct ebb_loader *loader)
 	ebb_maps_free(loader->maps);
 	ebb_bpf__destroy(loader->skeleton);
 	/* maps that we made and never attached to anything are of no use to anyone */
-	if (loader->pin_dir[0] && !loader->took_over && !loader->attached)
-		(void)ebb_pins_remove(loader->pin_dir, &count, NULL);
+	if (loader->pin_dir[0] && !loader->took_over && !loader->attached) {
+		if (loader->old_layout)
+			(void)ebb_pins_remove_ours(loader->pin_dir, NULL);
+		else
+			(void)ebb_pins_remove(loader->pin_dir, &count, NULL);
+	}
 	if (loader->lock_fd >= 0)
 		(void)close(loader->lock_fd);
 	free(loader);

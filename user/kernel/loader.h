@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "kernel/maps.h"
+#include "kernel/migrate.h"
 #include "lib/why.h"
 
 struct ebb_loader;
@@ -50,8 +51,11 @@ enum ebb_reset_way {
 int ebb_loader_open(const struct ebb_loader_options *options, struct ebb_loader **ret_loader,
 		    struct ebb_why *why);
 
-/* Were the maps there before? Then their contents stand. */
+/* Were the maps there before, or moved from an older layout? Then their contents stand. */
 bool ebb_loader_took_over(const struct ebb_loader *loader);
+
+/* What was moved from an older layout; from 0: nothing. */
+const struct ebb_migration *ebb_loader_migration(const struct ebb_loader *loader);
 
 /*
  * Puts the slots that nobody owns into the free queues. Safe while programs run.

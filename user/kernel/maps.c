@@ -202,8 +202,12 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 		return r;
 	if (!pins.maps && pins.other_layout)
 		return ebb_why(why, -EPROTO,
-			       "'%s' holds maps of layout v%u, this ebb speaks v%u: use the ebb that made them, or run 'ebb detach --pin %s'",
-			       pin_dir, pins.other_layout, EBB_ABI_VERSION, pin_dir);
+			       "'%s' holds maps of layout v%u, this ebb speaks v%u: use the ebb that made them, %s 'ebb detach --pin %s'",
+			       pin_dir, pins.other_layout, EBB_ABI_VERSION,
+			       pins.other_layout < EBB_ABI_VERSION
+				       ? "start 'ebb run' of this one, which moves them over, or run"
+				       : "or run",
+			       pin_dir);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return ebb_why(why, -ENOMEM, "out of memory");

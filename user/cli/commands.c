@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ebb: one table of subcommands, and nothing else. */
+/*
+ * One table of commands and options: parsing, --help, the manual pages and the
+ * completion of shells are made from it.
+ */
 #include "cli/cli.h"
 
 static const struct ebb_option run_options[] = {
@@ -101,7 +104,7 @@ static const struct ebb_option detach_options[] = {
 	EBB_OPTIONS_END,
 };
 
-static const struct ebb_command commands[] = {
+const struct ebb_command ebb_commands[] = {
 	{"run", NULL, "the agent, in the foreground",
 	 "Attaches to a cgroup, watches the connections that are opened below it, and opens the breaker of a "
 	 "destination that fails. In the default mode nothing is refused. SIGTERM and SIGINT end it, a second one "
@@ -144,8 +147,3 @@ static const struct ebb_command commands[] = {
 	 detach_options, ebb_cmd_detach, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
-
-int main(int argc, char **argv)
-{
-	return (int)ebb_cli_main(commands, argc, argv);
-}
