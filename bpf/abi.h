@@ -611,21 +611,29 @@ struct ebb_policy {
 	__u64	mode_until_ns;		/* 0: no end */
 	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
 	__u32	mode_uid;
-	__u64	pad[2];
+	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
+	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
+	__u32	wide_uid;
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
  * the whole policy of this pair, in place of its destination's. Whoever writes that one
- * writes this one too.
+ * writes this one too (core/by_hand.h makes it).
  */
 struct ebb_own {
 	__u32	pair_epoch;
-	__u32	pad;
+	__u32	said;			/* EBB_SAID_*: for this workload alone; the rest is its destination's */
+	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+
+/* What an operator can say. */
+#define EBB_SAID_OVERRIDE 1U
+#define EBB_SAID_MODE	  2U
+#define EBB_SAID_LIMITS	  4U
 
 /* Agent. One for each destination slot. It counts while its epoch is the slot's. */
 struct ebb_name {
