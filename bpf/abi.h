@@ -184,9 +184,10 @@ enum ebb_error {
 
 /* What a pass over the open sockets does (seed.bpf.c). */
 enum ebb_pass {
-	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_LISTEN, /* collects who listens; goes before each that adopts */
 	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
 	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_REMEMBER, /* gives a memory to those whose address is about to change hands (EBB_ASK_MEMORY) */
 	EBB_PASS_MAX,
 };
 
@@ -759,8 +760,9 @@ struct ebb_seeding {
 	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
+	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

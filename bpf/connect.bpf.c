@@ -216,10 +216,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	ebb_add(&route.pair->attempts, 1);
-	/* ~other: the address may have a slot of its own by the time that the socket closes */
+	/* ~other, ASK_MEMORY: the address may have another slot by the time that the socket closes */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER) {
+	    route.pair_slot == EBB_SLOT_OTHER || (route.policy->asks & EBB_ASK_MEMORY)) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
