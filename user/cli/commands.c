@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ebb: one table of subcommands, and nothing else. */
+/*
+ * One table of commands and options: parsing, --help, the manual pages and the
+ * completion of shells are made from it.
+ */
 #include "cli/cli.h"
 
 static const struct ebb_option run_options[] = {
 	EBB_OPTION_PIN,
+	{"config", "FILE", "/etc/ebb/ebb.yaml, where there is one",
+	 "the configuration; flags are stronger than what it says, and so are EBB_... variables", 0},
 	{"mode", "MODE", "observe", "observe: count what would be refused; enforce: refuse it", 0},
 	{"cgroup", "PATH", "auto",
 	 "the cgroup2 directory below which connections are governed; auto is the kubepods slice if there is one, "
@@ -96,12 +101,19 @@ static const struct ebb_option limit_clear_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option config_show_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	{"config", "FILE", NULL, "show what 'ebb run' would make of this file, not what the agent does", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option detach_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
 };
 
-static const struct ebb_command commands[] = {
+const struct ebb_command ebb_commands[] = {
 	{"run", NULL, "the agent, in the foreground",
 	 "Attaches to a cgroup, watches the connections that are opened below it, and opens the breaker of a "
 	 "destination that fails. In the default mode nothing is refused. SIGTERM and SIGINT end it, a second one "
@@ -135,6 +147,18 @@ static const struct ebb_command commands[] = {
 	{"limit clear", "DEST", "take back what was given by hand",
 	 "Afterwards the destination has the limits that are configured.", limit_clear_options,
 	 ebb_cmd_limit_clear, NULL},
+	{"config check", "[FILE]", "is this file one that an agent would take?",
+	 "Lists everything that is wrong in it, each with line and column, and changes nothing; '-' reads "
+	 "standard input. Without FILE it is the one that 'ebb run' would read. Exits with 0 when an agent would "
+	 "take it.",
+	 reading_options, ebb_cmd_config_check, NULL},
+	{"config show", "[DEST]", "what holds, and who says it: flag, environment, file or default",
+	 "Of the agent that runs: what its flags, its environment and its file say now. Without one, or with "
+	 "--config, what 'ebb run' would do here. With DEST everything that holds for a destination that the "
+	 "configuration names.\n\n"
+	 "  ebb config show\n"
+	 "  ebb config show --config new.yaml payments",
+	 config_show_options, ebb_cmd_config_show, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},
@@ -144,8 +168,3 @@ static const struct ebb_command commands[] = {
 	 detach_options, ebb_cmd_detach, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
-
-int main(int argc, char **argv)
-{
-	return (int)ebb_cli_main(commands, argc, argv);
-}
