@@ -457,13 +457,15 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 
 /* Kernel. One for each destination slot. */
 struct ebb_dst {
-	struct ebb_endpoint endpoint;	/* the first that was seen */
+	struct ebb_endpoint endpoint;	/* that it was discovered by; all zero: a rule names it */
 	__u32	epoch;			/* + 1 each time the slot gets a new owner */
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	scope;			/* enum ebb_scope */
 	__u64	created_ns;
 	__u64	finder;			/* workload that discovered it, 0: a rule */
-	__u64	pad[2];
+	__u32	apart;			/* 1: its endpoint stands in lookups, since a rule claims the address */
+	__u32	pad0;
+	__u64	pad;
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
 };
@@ -612,21 +614,29 @@ struct ebb_policy {
 	__u64	mode_until_ns;		/* 0: no end */
 	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
 	__u32	mode_uid;
-	__u64	pad[2];
+	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
+	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
+	__u32	wide_uid;
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
  * the whole policy of this pair, in place of its destination's. Whoever writes that one
- * writes this one too.
+ * writes this one too (core/by_hand.h makes it).
  */
 struct ebb_own {
 	__u32	pair_epoch;
-	__u32	pad;
+	__u32	said;			/* EBB_SAID_*: for this workload alone; the rest is its destination's */
+	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+
+/* What an operator can say. */
+#define EBB_SAID_OVERRIDE 1U
+#define EBB_SAID_MODE	  2U
+#define EBB_SAID_LIMITS	  4U
 
 /* Agent. One for each destination slot. It counts while its epoch is the slot's. */
 struct ebb_name {
@@ -663,10 +673,14 @@ struct ebb_dns_head {
 	__u64	at_ns;
 	__u64	workload;
 	__u8	from[16];		/* who answered */
+	__u64	netns;			/* cookie of the socket's network namespace; 0: not known */
 	__u32	length;			/* bytes that follow */
-	__u32	asked;			/* 1: the socket had sent something to that address and port */
+	__u32	flags;			/* EBB_DNS_* */
 };
-_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
+_Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
+
+#define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
+#define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -690,14 +704,14 @@ struct ebb_agent {
 	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
-	__u32	pad1;
+	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 
 /* Kernel. The one element of its map. */
 struct ebb_kernel {
 	__u64	woken_for;		/* agent.looked at the last wake-up */
-	__u32	dst_high;		/* highest slot ever used */
+	__u32	dst_high;		/* highest slot ever used; raised by the agent, too */
 	__u32	pair_high;
 	__u64	errors[EBB_ERR_MAX];
 };

@@ -20,6 +20,7 @@
 #include "agent/scheduling.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
+#include "core/by_hand.h"
 #include "core/limit.h"
 #include "core/policy.h"
 #include "core/verdict.h"

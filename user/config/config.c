@@ -239,7 +239,7 @@ static const struct ebb_key *key_of_environ(const struct ebb_keys *keys, const c
 static void unknown_environ(struct ebb_reader *r, const char *name, size_t length)
 {
 	char given[SHOWN_MAX], shown[4 * SHOWN_MAX], own[EBB_KEY_ENVIRON_MAX], best[EBB_KEY_ENVIRON_MAX] = "";
-	size_t best_distance = 8, distance;
+	size_t best_distance = 4, distance;
 
 	(void)snprintf(given, sizeof(given), "%.*s", (int)length, name);
 	(void)ebb_text_escape(given, shown, sizeof(shown));

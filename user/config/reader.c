@@ -394,6 +394,7 @@ static void read_limit(struct ebb_reader *r, const struct ebb_given *given, cons
 	struct ebb_given at;
 	struct ebb_limit limit;
 	struct ebb_why why = {0};
+	bool is_amount;
 
 	for (const struct ebb_node *key = node->first; key; key = key->next->next) {
 		const struct ebb_node **place = strcmp(key->text, "rate") == 0	  ? &rate
@@ -430,10 +431,13 @@ static void read_limit(struct ebb_reader *r, const struct ebb_given *given, cons
 		return;
 	}
 	at = at_node(given, burst);
+	is_amount = burst->text[0] >= '0' && burst->text[0] <= '9';
 	(void)snprintf(text, sizeof(text), "%s,burst=%.128s", rate->text, burst->text);
 	if (strlen(rate->text) + strlen(burst->text) > 128 ||
 	    ebb_limit_parse(text, (uint32_t)given->key->min, &limit, &why) < 0) {
-		ebb_reader_impossible(r, &at, burst->text, why.text[0] ? why.text : "an amount");
+		(void)snprintf(text, sizeof(text), "an amount such as %s",
+			       ebb_limit_kind_info((uint32_t)given->key->min)->example_burst);
+		ebb_reader_impossible(r, &at, burst->text, is_amount && why.text[0] ? why.text : text);
 		return;
 	}
 	(void)set_one(r, &at, text);
@@ -631,39 +635,34 @@ static bool read_match_part(struct ebb_reader *r, const struct ebb_given *given,
 	return e == 0;
 }
 
-/* One match; it becomes two where only a port is named. Returns how many, 0: it was told. */
-static size_t read_match(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *item,
-			 struct ebb_match ret_matches[2])
+/* One match. False: what is wrong was told. */
+static bool read_match(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *item,
+		       struct ebb_match *ret_match)
 {
 	const struct ebb_node *values[MATCH_KEYS];
-	struct ebb_match match = {.kind = EBB_MATCH_PREFIX};
-	bool good = true;
+	struct ebb_match match = {.kind = EBB_MATCH_ANY};
+	bool good = true, some = false;
 
 	if (!read_mapping(r, item, "match", match_names, values))
-		return 0;
+		return false;
 	if (values[MATCH_HOST] && values[MATCH_CIDR]) {
 		wrong_at(r, item, "match: host and cidr: expected one of them; write two matches");
-		return 0;
-	}
-	if (!values[MATCH_HOST] && !values[MATCH_CIDR] && !values[MATCH_PORT]) {
-		wrong_at(r, item,
-			 "match: expected a host, a cidr or a port; everything is {cidr: 0.0.0.0/0} and {cidr: \"::/0\"}");
-		return 0;
+		return false;
 	}
 	for (enum match_key part = 0; part < MATCH_KEYS; part++) {
-		if (values[part])
-			good &= read_match_part(r, given, part, values[part], &match);
+		if (!values[part])
+			continue;
+		some = true;
+		good &= read_match_part(r, given, part, values[part], &match);
 	}
-	if (!good)
-		return 0;
-	ret_matches[0] = match;
-	if (values[MATCH_HOST] || values[MATCH_CIDR])
-		return 1;
-	/* a port alone, of IPv4 and of IPv6 */
-	ret_matches[1] = match;
-	(void)ebb_rule_cidr("0.0.0.0/0", &ret_matches[0], NULL);
-	(void)ebb_rule_cidr("::/0", &ret_matches[1], NULL);
-	return 2;
+	if (!some) {
+		wrong_at(r, item,
+			 "match: expected a host, a cidr or a port; everything is {cidr: 0.0.0.0/0} and {cidr: \"::/0\"}");
+		return false;
+	}
+	if (good)
+		*ret_match = match;
+	return good;
 }
 
 static void read_matches(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *node)
@@ -682,19 +681,20 @@ static void read_matches(struct ebb_reader *r, const struct ebb_given *given, co
 				 EBB_MATCHES_MAX);
 		return;
 	}
-	destination->matches = calloc(2 * (size_t)node->count, sizeof(destination->matches[0]));
+	destination->matches = calloc(node->count, sizeof(destination->matches[0]));
 	if (!destination->matches) {
 		r->no_memory = true;
 		return;
 	}
 	for (const struct ebb_node *item = node->first; item; item = item->next) {
-		size_t count = read_match(r, given, item, &destination->matches[destination->match_count]);
+		struct ebb_match *match = &destination->matches[destination->match_count];
 
-		if (count > 0)
-			r->places[r->place_count++] =
-				(struct ebb_place){given->destination, (uint32_t)destination->match_count,
-						   item->line, item->column};
-		destination->match_count += count;
+		if (!read_match(r, given, item, match))
+			continue;
+		r->places[r->place_count++] =
+			(struct ebb_place){given->destination, (uint32_t)destination->match_count, item->line,
+					   item->column};
+		destination->match_count++;
 	}
 	note_node(r, given, node);
 }

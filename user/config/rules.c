@@ -231,6 +231,9 @@ const char *ebb_rule_format(const struct ebb_match *match, char *buffer, size_t 
 		(void)snprintf(buffer, size, "%s%s", match->kind == EBB_MATCH_WILDCARD ? "*." : "",
 			       match->host);
 		break;
+	case EBB_MATCH_ANY:
+		(void)snprintf(buffer, size, "every address");
+		break;
 	default:
 		(void)snprintf(buffer, size, "%s/%u",
 			       ebb_rule_format_address(match->addr, address, sizeof(address)),

@@ -16,8 +16,8 @@ int ebb_rule_name(const char *text, char *ret_name, struct ebb_why *why);
 int ebb_rule_host(const char *text, struct ebb_match *ret_match, struct ebb_why *why);
 
 /*
- * "10.0.0.0/8", "2001:db8::1": kind, addr and bits of @ret_match. What is written as IPv6 never
- * claims IPv4, see core/match.h.
+ * "10.0.0.0/8", "2001:db8::1": kind, addr and bits of @ret_match. IPv4 in the dress of IPv6
+ * (::ffff:10.0.0.0/104) is refused; shorter prefixes of IPv6 never claim IPv4, see core/match.h.
  */
 int ebb_rule_cidr(const char *text, struct ebb_match *ret_match, struct ebb_why *why);
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/answers.h"
 #include "kernel/maps.h"
 #include "kernel/migrate.h"
 #include "lib/why.h"
@@ -74,6 +75,21 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
  * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
  */
 int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/*
+ * The same for the program that hands over DNS answers: it is there only while somebody wants
+ * names. Only then is the descriptor readable, and is there something to take.
+ */
+int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/* The ring of answers: its epoll descriptor, owned by the loader. */
+int ebb_loader_answers_fd(const struct ebb_loader *loader);
+
+/*
+ * Takes up to about @max answers out of the ring; calls @handle for each, with the head->length bytes
+ * of the message. Returns their number or a negative errno; with @max or more, some may be left.
+ */
+int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_handler handle, void *userdata);
 
 /*
  * A pass over the open sockets of every process that can be seen, in all network
