@@ -75,6 +75,8 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_o
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
 uint32_t ebb_operator_uid(void);
+/* Who logged in; EBB_LOGIN_NONE (core/deed.h): nobody. */
+uint32_t ebb_login_uid(void);
 
 /* -------------------------------------------------------------- agent -- */
 
