@@ -184,9 +184,10 @@ enum ebb_error {
 
 /* What a pass over the open sockets does (seed.bpf.c). */
 enum ebb_pass {
-	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_LISTEN, /* collects who listens; goes before each that adopts */
 	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
 	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_REMEMBER, /* gives a memory to those whose address is about to change hands (EBB_ASK_MEMORY) */
 	EBB_PASS_MAX,
 };
 
@@ -670,10 +671,14 @@ struct ebb_dns_head {
 	__u64	at_ns;
 	__u64	workload;
 	__u8	from[16];		/* who answered */
+	__u64	netns;			/* cookie of the socket's network namespace; 0: not known */
 	__u32	length;			/* bytes that follow */
-	__u32	asked;			/* 1: the socket had sent something to that address and port */
+	__u32	flags;			/* EBB_DNS_* */
 };
-_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
+_Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
+
+#define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
+#define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -697,7 +702,7 @@ struct ebb_agent {
 	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
-	__u32	pad1;
+	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 
@@ -755,8 +760,9 @@ struct ebb_seeding {
 	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
+	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

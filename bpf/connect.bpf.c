@@ -10,6 +10,7 @@
 
 #include "bpf/compat.h"
 #include "bpf/conn.h"
+#include "bpf/dns.h"
 #include "bpf/enforce.h"
 #include "bpf/errno.h"
 #include "bpf/gate.h"
@@ -215,10 +216,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	ebb_add(&route.pair->attempts, 1);
-	/* ~other: the address may have a slot of its own by the time that the socket closes */
+	/* ~other, ASK_MEMORY: the address may have another slot by the time that the socket closes */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER) {
+	    route.pair_slot == EBB_SLOT_OTHER || (route.policy->asks & EBB_ASK_MEMORY)) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
@@ -354,12 +355,14 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 
 static __always_inline int connect4(struct bpf_sock_addr *ctx, int cast)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, cast);
 	return decide(ctx, &key, 0);
 }
@@ -373,12 +376,14 @@ int ebb_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int ebb_connect6(struct bpf_sock_addr *ctx)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, 0);
 	return decide(ctx, &key, 1);
 }
@@ -391,6 +396,7 @@ static __always_inline int send4(struct bpf_sock_addr *ctx, int cast)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, cast);
 }
 
@@ -408,6 +414,7 @@ int ebb_sendmsg6(struct bpf_sock_addr *ctx)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, 0);
 }
 
