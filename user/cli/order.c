@@ -423,18 +423,11 @@ static void say_row(const struct carrying *c, const struct ebb_gate_row *row)
 
 static json_t *order_json(const struct carrying *c, const struct ebb_gate_row *row)
 {
-	json_t *object = ebb_by_hand_json(&c->session.look, row);
-	json_t *more = json_pack("{s:s, s:o, s:s, s:s, s:o}", "destination", row->name, "workload",
-				 row->workload ? json_string(row->workload) : json_null(), "state",
-				 ebb_gate_state_name(row), "mode", ebb_mode_name(row->mode), "limits",
-				 ebb_limits_json(&c->session.look, row));
-
-	if (!object || !more || json_object_update(more, object) < 0) {
-		json_decref(more);
-		more = NULL;
-	}
-	json_decref(object);
-	return more;
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "destination", row->name, "workload",
+			 row->workload ? json_string(row->workload) : json_null(), "state",
+			 ebb_gate_state_name(row), "mode", ebb_mode_name(row->mode), "by_hand",
+			 ebb_by_hand_json(&c->session.look, row), "limits",
+			 ebb_limits_json(&c->session.look, row));
 }
 
 /* The gates that the order is about: one for each workload, or that of the destination. */
