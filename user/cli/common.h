@@ -104,6 +104,8 @@ void ebb_tell_problems(const struct ebb_args *args, const char *path, const stru
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
 uint32_t ebb_operator_uid(void);
+/* Who logged in; EBB_LOGIN_NONE (core/deed.h): nobody. */
+uint32_t ebb_login_uid(void);
 
 /* -------------------------------------------------------------- agent -- */
 
