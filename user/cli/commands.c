@@ -76,6 +76,19 @@ static const struct ebb_option list_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option top_options[] = {
+	EBB_OPTION_PIN,
+	{"delay", "TIME", "1s", "between two looks; 100ms to 1h", 0},
+	{"sort", "KEY", "state",
+	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, out, in, "
+	 "dropped, p50, p95, p99, mean, limits",
+	 0},
+	{"filter", "WORDS", NULL,
+	 "only what has each of these words or patterns in its name, workload or state", 0},
+	{"once", NULL, NULL, "print one frame as text and end; so it is, too, where there is no terminal", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option watch_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTION_OUTPUT,
@@ -157,6 +170,13 @@ const struct ebb_command ebb_commands[] = {
 	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
 	 "  ebb show 10.0.0.5:443",
 	 reading_options, ebb_cmd_show, NULL},
+	{"top", NULL, "the same as list, live in the terminal",
+	 "Rates and times are those of the last interval. LEFT is the time until an open breaker lets probes "
+	 "through, or until an override ends. Keys: arrows or j k PgUp PgDn Home End move, Enter shows one "
+	 "destination in full and Esc leads back, w changes between destinations and workloads, < > or s choose "
+	 "the column to sort by, r reverses, / filters, p pauses, d sets the delay, h is help, q quits. NO_COLOR "
+	 "in the environment is respected.",
+	 top_options, ebb_cmd_top, NULL},
 	{"watch", NULL, "what happens, a line each: transitions, failures, refusals, drops",
 	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
 	 "object.",
