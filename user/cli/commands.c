@@ -7,6 +7,8 @@
 
 static const struct ebb_option run_options[] = {
 	EBB_OPTION_PIN,
+	{"config", "FILE", "/etc/ebb/ebb.yaml, where there is one",
+	 "the configuration; flags are stronger than what it says, and so are EBB_... variables", 0},
 	{"mode", "MODE", "observe", "observe: count what would be refused; enforce: refuse it", 0},
 	{"cgroup", "PATH", "auto",
 	 "the cgroup2 directory below which connections are governed; auto is the kubepods slice if there is one, "
