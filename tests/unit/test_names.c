@@ -110,7 +110,7 @@ static bool unless_superseded(void *userdata, const struct ebb_named *named)
 /* All that changed since the last call, sorted by arrival: "10.0.0.1 10.0.0.2". */
 static const char *changed(struct ebb_names *names)
 {
-	static char list[4096];
+	static char list[65536];
 	uint8_t a[16];
 	size_t used = 0;
 
