@@ -184,9 +184,10 @@ enum ebb_error {
 
 /* What a pass over the open sockets does (seed.bpf.c). */
 enum ebb_pass {
-	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_LISTEN, /* collects who listens; goes before each that adopts */
 	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
 	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_REMEMBER, /* gives a memory to those whose address is about to change hands (EBB_ASK_MEMORY) */
 	EBB_PASS_MAX,
 };
 
@@ -611,21 +612,29 @@ struct ebb_policy {
 	__u64	mode_until_ns;		/* 0: no end */
 	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
 	__u32	mode_uid;
-	__u64	pad[2];
+	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
+	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
+	__u32	wide_uid;
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
  * the whole policy of this pair, in place of its destination's. Whoever writes that one
- * writes this one too.
+ * writes this one too (core/by_hand.h makes it).
  */
 struct ebb_own {
 	__u32	pair_epoch;
-	__u32	pad;
+	__u32	said;			/* EBB_SAID_*: for this workload alone; the rest is its destination's */
+	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+
+/* What an operator can say. */
+#define EBB_SAID_OVERRIDE 1U
+#define EBB_SAID_MODE	  2U
+#define EBB_SAID_LIMITS	  4U
 
 /* Agent. One for each destination slot. It counts while its epoch is the slot's. */
 struct ebb_name {
@@ -752,8 +761,9 @@ struct ebb_seeding {
 	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
+	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

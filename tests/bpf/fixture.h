@@ -38,6 +38,7 @@ struct fixture_options {
 	bool no_set_retval;
 	bool no_rdonly_cast;
 	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
+	bool remember; /* ebb_loader_remember() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
 	bool not_attached;    /* the test opens the loader itself, when it wants to */

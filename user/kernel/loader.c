@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 
 /* generated: it casts const away */
 #pragma GCC diagnostic push
@@ -47,6 +49,7 @@ struct ebb_loader {
 	bool packets; /* the optional programs are attached */
 	bool answers;
 	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
@@ -286,12 +289,13 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 {
 	int r;
 
-	l->adopts = o->adopt && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->iterates = (o->adopt || o->remember) && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->adopts = o->adopt && l->iterates;
 	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
 		l->reset_way = EBB_RESET_BPF;
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
-	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
+	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
 					      l->reset_way != EBB_RESET_IMPOSSIBLE);
@@ -374,7 +378,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		return r;
 	r = load(l, o, o, why);
 	/* the probes said yes, the kernel no: better without them than not at all */
-	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
+	if (r < 0 && (l->iterates || l->reset_way != EBB_RESET_IMPOSSIBLE))
 		r = load(l, o, &nothing_optional, why);
 	if (r < 0)
 		return r;
@@ -699,6 +703,31 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
 	r = run_pass(loader, EBB_PASS_ALL, ret_adopted);
 	if (r < 0)
 		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+{
+	struct ebb_seeding *seeding;
+	uint64_t count = 0;
+	int r = 0;
+
+	if (!loader->iterates)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	/* a connect that has not seen what its policy asks for is over, and its socket armed or nothing */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		return ebb_why(why, -errno, "cannot wait for the programs that run now: %s", strerror(errno));
+	seeding = &loader->skeleton->bss->ebb_seeding;
+	for (int turn = 0; turn < BUSY_TURNS && r == 0; turn++) {
+		*seeding = (struct ebb_seeding){.pass = EBB_PASS_REMEMBER};
+		r = iterate(loader->skeleton->progs.ebb_seed);
+		count += seeding->remembered;
+		if (seeding->busy == 0)
+			break;
+	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	*ret_count = count;
 	return 0;
 }
 

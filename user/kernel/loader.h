@@ -24,6 +24,7 @@ struct ebb_loader_options {
 	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
 	bool no_rdonly_cast;  /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
 	bool adopt;	      /* connections that are open already */
+	bool remember;	      /* ebb_loader_remember() will be asked for */
 	bool reset;	      /* ebb_loader_reset() will be asked for */
 	bool no_sock_destroy; /* destroy by netlink, as on kernels before 6.5 */
 };
@@ -96,6 +97,14 @@ int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_ha
  * kernel has no such iterator, or options said no. May run beside the loop, one at a time.
  */
 int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why);
+
+/*
+ * A pass that gives a memory to open connections of destinations whose policy asks for it
+ * (EBB_ASK_MEMORY), so that they end where they belong when their address belongs to another.
+ * Programs that run now have ended when it begins. *@ret_count: memories made. -EOPNOTSUPP: the
+ * kernel has no such iterator. May run beside the loop, not at the same time as another pass.
+ */
+int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
 
 /* What the pass between the links did (new maps only). All zero: there was none. */
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader);
