@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/apply.h"
+#include "agent/deeds.h"
 #include "agent/idle.h"
 #include "agent/privileges.h"
 #include "agent/reload.h"
@@ -35,6 +36,7 @@
 #include "lib/units.h"
 #include "node/cgroup.h"
 #include "node/netns.h"
+#include "node/owns.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -126,6 +128,15 @@ static int64_t now_realtime(void)
 
 /* ------------------------------------------------------------------ moves -- */
 
+/* enum ebb_mode in force at a gate. */
+static uint32_t mode_of(const struct agent *a, uint32_t dst, uint32_t gate, uint64_t now)
+{
+	struct ebb_policy policy;
+
+	ebb_gate_policy(a->view, dst, gate, now, &policy);
+	return ebb_mode_of(&policy, &a->view->policies[EBB_SLOT_OTHER], dst, now);
+}
+
 static void on_move(void *userdata, const struct ebb_move *move)
 {
 	const struct agent *a = userdata;
@@ -142,7 +153,7 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
 		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
-		 ebb_mode_name(a->view->policies[move->dst].mode));
+		 ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
 	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->sockets &&
 	    a->view->policies[move->dst].established == EBB_ESTABLISHED_RESET)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
@@ -186,6 +197,31 @@ static void report_errors(struct agent *a, uint64_t now)
 	}
 }
 
+static bool is_configured_to_enforce(const struct ebb_config *config)
+{
+	bool wanted = config->defaults.mode == EBB_MODE_ENFORCE;
+
+	for (size_t i = 0; i < config->destination_count; i++)
+		wanted |= config->destinations[i].settings.mode == EBB_MODE_ENFORCE;
+	return wanted;
+}
+
+/* Is some destination, or the node, in enforce mode? What was said for one workload alone does not count. */
+static bool wants_enforcement(const struct agent *a, uint64_t now)
+{
+	const struct ebb_policy *policies = a->view->policies, *node = &policies[EBB_SLOT_OTHER];
+	uint32_t high = a->view->kernel->dst_high, said = ebb_mode_said(node, now);
+
+	if (said || is_configured_to_enforce(a->config))
+		return said != 1 + EBB_MODE_OBSERVE;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
+		if (a->view->dsts[d].state == EBB_SLOT_LIVE &&
+		    ebb_mode_of(&policies[d], node, d, now) == EBB_MODE_ENFORCE)
+			return true;
+	}
+	return false;
+}
+
 static void check_links(struct agent *a, uint64_t now)
 {
 	struct ebb_link_info links[EBB_LINKS_MAX];
@@ -227,6 +263,16 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* What has come to its end is over in the kernel already: here it is tidied up and told. */
+static int end_by_hand(const struct agent *a, uint64_t now)
+{
+	int r = ebb_by_hand_upkeep(a->view, now);
+
+	if (r > 0)
+		ebb_info("orders by hand have come to their end: count=%d", r);
+	return r < 0 ? r : 0;
+}
+
 /* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
@@ -236,9 +282,12 @@ static void collect_idle(struct agent *a, uint64_t now)
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
+	(void)ebb_deeds_tell(a->view, ebb_deed_log, NULL);
 	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
 	if (r == -EBUSY) /* nothing is in a hurry here */
 		return;
+	if (r == 0)
+		r = end_by_hand(a, now);
 	if (r == 0)
 		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
@@ -247,23 +296,38 @@ static void collect_idle(struct agent *a, uint64_t now)
 		ebb_debug("idle slots taken back: count=%d", r);
 }
 
-/* The program that sees every packet is attached only while some policy asks for it. */
-static void follow_policies(struct agent *a)
+/* EBB_ASK_* of all that there is. */
+static uint32_t asks_now(const struct agent *a)
 {
 	uint32_t high = a->view->kernel->dst_high, asks = a->default_asks;
-	struct ebb_why why = {};
 
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
 		if (a->view->dsts[d].state == EBB_SLOT_LIVE)
 			asks |= a->view->policies[d].asks;
 	}
-	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
+	return asks & EBB_ASK_OWN ? asks | ebb_owns_asks(a->view) : asks;
+}
+
+/* The program that sees every packet is attached only while some policy asks for it. */
+static void follow_policies(struct agent *a)
+{
+	bool wanted = asks_now(a) & EBB_ASK_PACKET;
+	_cleanup_close_ int lock = -1;
+	struct ebb_why why = {};
+
+	if (!wanted && ebb_loader_has_packets(a->loader)) {
+		/* a command may just have written what asks for it, and attached it */
+		if (ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL) < 0)
+			return;
+		wanted = asks_now(a) & EBB_ASK_PACKET;
+	}
+	if (ebb_loader_want_packets(a->loader, wanted, &why) == 0) {
 		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
-		if (!a->packets && asks & EBB_ASK_PACKET)
+		if (!a->packets && wanted)
 			ebb_info("every packet is looked at: bytes or packets are limited, or live connections may be dropped");
-		else if (a->packets && !(asks & EBB_ASK_PACKET))
+		else if (a->packets && !wanted)
 			ebb_info("packets are no longer looked at: no limit asks for it");
-		a->packets = (asks & EBB_ASK_PACKET) != 0;
+		a->packets = wanted;
 		a->packets_failed = false;
 		return;
 	}
@@ -294,6 +358,25 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		ebb_sockets_want(a->sockets, what);
 }
 
+/* Who only observes is in no hurry. */
+static void follow_urgency(struct agent *a)
+{
+	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
+	int r;
+
+	if (urgent == a->urgent)
+		return;
+	a->urgent = urgent;
+	if (!urgent) {
+		ebb_scheduling_lower();
+		return;
+	}
+	r = ebb_scheduling_raise();
+	if (r < 0)
+		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
+			 ebb_strerror(r));
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -309,6 +392,8 @@ static int tick(struct agent *a)
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
 	follow_policies(a);
+	a->health.enforce_wanted = wants_enforcement(a, start);
+	follow_urgency(a);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
@@ -635,12 +720,6 @@ static void mapping_changed(void *mapping)
 	ebb_mapping_changed(mapping);
 }
 
-static void policy_written(void *mapping, uint32_t slot)
-{
-	(void)mapping;
-	(void)slot;
-}
-
 static int open_apply(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_apply_ops ops = {
@@ -652,39 +731,10 @@ static int open_apply(struct agent *a, struct ebb_why *why)
 		.put_endpoint = put_endpoint,
 		.remove_endpoint = remove_endpoint,
 		.mapping_changed = mapping_changed,
-		.policy_written = policy_written,
 	};
 	int r = ebb_apply_new(a->view, &ops, !ebb_loader_took_over(a->loader), !a->no_reset, &a->apply);
 
 	return r < 0 ? ebb_why(why, r, "out of memory") : 0;
-}
-
-static bool wants_enforcement(const struct ebb_config *config)
-{
-	bool wanted = config->defaults.mode == EBB_MODE_ENFORCE;
-
-	for (size_t i = 0; i < config->destination_count; i++)
-		wanted |= config->destinations[i].settings.mode == EBB_MODE_ENFORCE;
-	return wanted;
-}
-
-/* Who only observes is in no hurry. */
-static void follow_urgency(struct agent *a)
-{
-	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
-	int r;
-
-	if (urgent == a->urgent)
-		return;
-	a->urgent = urgent;
-	if (!urgent) {
-		ebb_scheduling_lower();
-		return;
-	}
-	r = ebb_scheduling_raise();
-	if (r < 0)
-		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
-			 ebb_strerror(r));
 }
 
 /*
@@ -702,12 +752,15 @@ static void configured(struct agent *a)
 	a->view->agent->mode = a->config->defaults.mode;
 	__atomic_store_n(&a->view->agent->lease_ns, a->config->lease_ns, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&a->view->agent->generation, 1, __ATOMIC_RELEASE);
-	a->health.enforce_wanted = wants_enforcement(a->config);
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 }
 
-static void warn_no_reset(const struct agent *a, const struct ebb_apply_report *report)
+static void warn_of(const struct agent *a, const struct ebb_apply_report *report)
 {
+	if (report->stale)
+		ebb_warn("policies of single workloads could not be written for %u destinations: there the old ones hold until an operator changes them",
+			 report->stale);
 	if (report->resets)
 		ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
 			 a->no_reset);
@@ -734,7 +787,7 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	configured(a);
-	warn_no_reset(a, &report);
+	warn_of(a, &report);
 	return 0;
 }
 
@@ -745,7 +798,7 @@ static void on_configured(void *userdata, const struct ebb_config *config,
 
 	a->config = config;
 	configured(a);
-	warn_no_reset(a, report);
+	warn_of(a, report);
 	ebb_collector_set_idle(a->collector, config->idle_ns);
 	ebb_log_set_level((enum ebb_log_level)config->log_level);
 	follow_urgency(a);
@@ -831,7 +884,7 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot name workloads: %s", ebb_strerror(r));
 	ebb_health_init(&a->health, now_realtime());
-	a->health.enforce_wanted = wants_enforcement(a->config);
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source = (struct ebb_source){
 		.view = a->view,
 		.health = &a->health,
@@ -1000,7 +1053,7 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 {
 	int r;
 
-	a->capped = calloc(a->view->dst_max, sizeof(*a->capped));
+	a->capped = calloc(a->view->gate_max, sizeof(*a->capped));
 	if (!a->capped)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);
