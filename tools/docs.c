@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/document.h"
 #include "export/metrics.h"
 #include "lib/why.h"
 
@@ -15,6 +16,7 @@ static const struct {
 	const char *name;
 	int (*write)(FILE *out);
 } documents[] = {
+	{"configuration", ebb_config_document},
 	{"metrics", ebb_metrics_document},
 };
 

@@ -141,6 +141,8 @@ BAD = {
         ('is missing', {'user/export/metrics.c': '', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
         ('the tool fails', {'user/export/metrics.c': '', 'docs/metrics.md': '', 'build/tools/docs': '#!/bin/sh\nexit 1\n'}),
         ('the tool is not built', {'user/export/metrics.c': '', 'docs/metrics.md': 'new\n'}),
+        ('another one differs', {'user/config/keys.c': '', 'docs/configuration.md': 'old\n',
+                                 'build/tools/docs': '#!/bin/sh\necho new\n'}),
     ],
     'tidy-reasons': [
         ('no reason', {'.clang-tidy': '# bugprone-a: a good reason\nChecks: >\n  -*,\n  -bugprone-a,\n  -bugprone-b\n'}),

@@ -167,19 +167,24 @@ def check_executable(tree):
             yield Finding(path, 1, "is executable but does not begin with '#!': chmod -x")
 
 
+DOCUMENTS = {'metrics': 'user/export/metrics.c', 'configuration': 'user/config/keys.c'}
+
+
 def check_documents(tree):
     """What is made from a table in the code equals the committed copy."""
-    if 'user/export/metrics.c' not in tree.paths:
-        return
-    tool, path = os.path.join(BUILD, 'tools', 'docs'), 'docs/metrics.md'
-    try:
-        made = subprocess.run([tool, 'metrics'], cwd=tree.root, capture_output=True, check=False)
-    except FileNotFoundError:
-        yield Finding(path, 1, f'{tool} is not built: run make lint, not lint.py')
-        return
-    if made.returncode != 0:
-        yield Finding(path, 1, f'{tool}: {made.stderr.decode(errors="replace").strip()}')
-    elif path not in tree.paths:
-        yield Finding(path, 1, 'is missing: run make docs')
-    elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
-        yield Finding(path, 1, 'differs from the table in the code: run make docs')
+    tool = os.path.join(BUILD, 'tools', 'docs')
+    for name, table in DOCUMENTS.items():
+        path = f'docs/{name}.md'
+        if table not in tree.paths:
+            continue
+        try:
+            made = subprocess.run([tool, name], cwd=tree.root, capture_output=True, check=False)
+        except FileNotFoundError:
+            yield Finding(path, 1, f'{tool} is not built: run make lint, not lint.py')
+            return
+        if made.returncode != 0:
+            yield Finding(path, 1, f'{tool}: {made.stderr.decode(errors="replace").strip()}')
+        elif path not in tree.paths:
+            yield Finding(path, 1, 'is missing: run make docs')
+        elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
+            yield Finding(path, 1, 'differs from the table in the code: run make docs')

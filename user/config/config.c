@@ -212,18 +212,6 @@ static bool is_of_kubernetes(const char *name, size_t length, const char *value)
 		(strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0));
 }
 
-/* Of 'ebb run' itself, and of the tests; they are no keys. */
-static bool is_known_otherwise(const char *name, size_t length)
-{
-	static const char *const names[] = {EBB_CONFIG_ENVIRON, "EBB_BUILD", "EBB_REQUIRE", NULL};
-
-	for (size_t i = 0; names[i]; i++) {
-		if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
-			return true;
-	}
-	return false;
-}
-
 static const struct ebb_key *key_of_environ(const struct ebb_keys *keys, const char *name, size_t length)
 {
 	char own[EBB_KEY_ENVIRON_MAX];
@@ -276,7 +264,7 @@ static void read_environ(struct ebb_reader *r, const char *const *variables)
 		if (given.key && !is_of_kubernetes(name, length, equals + 1)) {
 			(void)ebb_key_environ(given.key, own, sizeof(own));
 			ebb_reader_set(r, &given, equals + 1);
-		} else if (!given.key && !is_known_otherwise(name, length) &&
+		} else if (!given.key && strncmp(name, EBB_CONFIG_ENVIRON "=", length + 1) != 0 &&
 			   !is_of_kubernetes(name, length, equals + 1)) {
 			unknown_environ(r, name, length);
 		}

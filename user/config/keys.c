@@ -214,29 +214,29 @@ static const struct ebb_key plain_keys[] = {
 	 .range = "a list of selectors",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
-	 .help = "these are not; stronger than include"},
-	{.path = "workloads.*[].cgroup",
+	 .help = "these are not; stronger than include; the selectors of both are made of these keys"},
+	{.path = "workloads.exclude[].cgroup",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a pattern that begins with '/' or '*'",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of the path below the cgroup2 mount, such as \"/system.slice/*\"; '*' takes any characters, '/' too"},
-	{.path = "workloads.*[].namespace",
+	{.path = "workloads.exclude[].namespace",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a name or a pattern",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of Kubernetes, such as kube-system or \"dev-*\""},
-	{.path = "workloads.*[].label",
+	{.path = "workloads.exclude[].label",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "key=value; the value may be a pattern",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of the pod, such as app=crawler"},
-	{.path = "workloads.*[].priority_class",
+	{.path = "workloads.exclude[].priority_class",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a name or a pattern",
@@ -564,11 +564,17 @@ static struct ebb_key *append(struct ebb_keys *keys, const struct ebb_key *key, 
 	return place;
 }
 
+static const char *const breaker_types[] = {
+	[EBB_POLICY_DURATION] = "duration", [EBB_POLICY_DURATION_OR_OFF] = "duration",
+	[EBB_POLICY_RATIO] = "ratio",	    [EBB_POLICY_FACTOR] = "number",
+	[EBB_POLICY_COUNT] = "whole number", [EBB_POLICY_OUTCOMES] = "list",
+};
+
 static struct ebb_key breaker_key(const struct ebb_policy_key *from)
 {
 	struct ebb_key key = {
 		.kind = EBB_KEY_BREAKER,
-		.type = from->kind == EBB_POLICY_OUTCOMES ? "list" : from->unit,
+		.type = breaker_types[from->kind],
 		.range = from->range,
 		.fallback = from->fallback,
 		.help = from->help,

@@ -85,7 +85,7 @@ static const char *what_is(const struct ebb_node *node)
 	if (node->kind == EBB_NODE_MAPPING)
 		return "keys stand here";
 	if (node->kind == EBB_NODE_SEQUENCE)
-		return "a list stands here";
+		return node->count ? "a list stands here" : "an empty list stands here";
 	return node->nothing ? "nothing stands here" : "a value stands here";
 }
 
@@ -569,6 +569,7 @@ static void read_selectors(struct ebb_reader *r, const struct ebb_given *given, 
 		if (ebb_rule_selector(kind, values[kind]->text, &list[count], &why) < 0) {
 			struct ebb_given at = at_node(given, values[kind]);
 
+			at.name = names[kind];
 			ebb_reader_impossible(r, &at, values[kind]->text, why.text);
 			continue;
 		}
@@ -753,7 +754,7 @@ static const struct ebb_key *nearest_key(const struct ebb_keys *keys, const char
 	for (size_t i = 0; i < keys->count; i++) {
 		const struct ebb_key *key = &keys->list[i];
 
-		if (strncmp(key->path, prefix, length) != 0 || strchr(key->path, '*'))
+		if (strncmp(key->path, prefix, length) != 0)
 			continue;
 		if (strcmp(ebb_key_name(key), name) == 0)
 			distance = 0;
@@ -777,6 +778,12 @@ static void unknown_key(struct ebb_reader *r, const char *prefix, const struct e
 	r->wrong = true;
 	if (r->problems->count == EBB_PROBLEMS_MAX) {
 		ebb_problem(r->problems, node->line, node->column, "unknown key");
+		return;
+	}
+	if (strchr(node->text, '.')) {
+		ebb_problem(r->problems, node->line, node->column,
+			    "unknown key '%s': keys have no dots, write each part below the one before",
+			    shown_text(node->text, shown));
 		return;
 	}
 	nearest = nearest_key(r->keys, prefix, node->text);
