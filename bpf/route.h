@@ -9,6 +9,7 @@
 #include "bpf/conn.h"
 #include "bpf/key.h"
 #include "bpf/maps.h"
+#include "bpf/own.h"
 #include "bpf/stats.h"
 
 /* Everything that a hook works on. All pointers are valid when it was found. */
@@ -164,6 +165,7 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
+	ret->policy = ebb_policy_for(ret->policy, pair_slot, ret->pair->epoch);
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
@@ -225,6 +227,7 @@ static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_
 	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v1, &gate_slot);
 	if (!ret->policy || !ret->gate || !ret->verdict)
 		return 0;
+	ret->policy = ebb_policy_for(ret->policy, pair_slot, ret->pair->epoch);
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
