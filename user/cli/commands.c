@@ -76,6 +76,19 @@ static const struct ebb_option list_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option top_options[] = {
+	EBB_OPTION_PIN,
+	{"delay", "TIME", "1s", "between two looks; 100ms to 1h", 0},
+	{"sort", "KEY", "state",
+	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, out, in, "
+	 "dropped, p50, p95, p99, mean, limits",
+	 0},
+	{"filter", "WORDS", NULL,
+	 "only what has each of these words or patterns in its name, workload or state", 0},
+	{"once", NULL, NULL, "print one frame as text and end; so it is, too, where there is no terminal", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option watch_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTION_OUTPUT,
@@ -125,6 +138,13 @@ static const struct ebb_option limit_set_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option config_show_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	{"config", "FILE", NULL, "show what 'ebb run' would make of this file, not what the agent does", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option detach_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
@@ -150,6 +170,13 @@ const struct ebb_command ebb_commands[] = {
 	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
 	 "  ebb show 10.0.0.5:443",
 	 reading_options, ebb_cmd_show, NULL},
+	{"top", NULL, "the same as list, live in the terminal",
+	 "Rates and times are those of the last interval. LEFT is the time until an open breaker lets probes "
+	 "through, or until an override ends. Keys: arrows or j k PgUp PgDn Home End move, Enter shows one "
+	 "destination in full and Esc leads back, w changes between destinations and workloads, < > or s choose "
+	 "the column to sort by, r reverses, / filters, p pauses, d sets the delay, h is help, q quits. NO_COLOR "
+	 "in the environment is respected.",
+	 top_options, ebb_cmd_top, NULL},
 	{"watch", NULL, "what happens, a line each: transitions, failures, refusals, drops",
 	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
 	 "object.",
@@ -164,6 +191,18 @@ const struct ebb_command ebb_commands[] = {
 	{"limit clear", "DEST", "take back what was given by hand",
 	 "Afterwards the destination has the limits that are configured.", order_back_options,
 	 ebb_cmd_limit_clear, NULL},
+	{"config check", "[FILE]", "is this file one that an agent would take?",
+	 "Lists everything that is wrong in it, each with line and column, and changes nothing; '-' reads "
+	 "standard input. Without FILE it is the one that 'ebb run' would read. Exits with 0 when an agent would "
+	 "take it.",
+	 reading_options, ebb_cmd_config_check, NULL},
+	{"config show", "[DEST]", "what holds, and who says it: flag, environment, file or default",
+	 "Of the agent that runs: what its flags, its environment and its file say now. Without one, or with "
+	 "--config, what 'ebb run' would do here. With DEST everything that holds for a destination that the "
+	 "configuration names.\n\n"
+	 "  ebb config show\n"
+	 "  ebb config show --config new.yaml payments",
+	 config_show_options, ebb_cmd_config_show, NULL},
 	{"breaker open", "DEST", "refuse every new connection to a destination, at once",
 	 "Goes before what the breaker decides, with the agent alive or dead, and outlives its restart. Live "
 	 "connections are dropped or ended where that is configured for an open breaker. In mode observe nothing is "

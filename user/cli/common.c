@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,6 +84,13 @@ void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
 	look->link_count = ebb_maps_links(ebb_args_get(args, "pin"), look->links);
 	look->now_ns = clock_ns(CLOCK_MONOTONIC);
 	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t ebb_session_pins(const struct ebb_args *args)
+{
+	struct stat st;
+
+	return stat(ebb_args_get(args, "pin"), &st) == 0 ? st.st_ino : 0;
 }
 
 size_t ebb_terminal_columns(void)

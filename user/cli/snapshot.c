@@ -238,7 +238,7 @@ void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_
 	}
 }
 
-static void read_times(const struct ebb_hist *live, struct ebb_times *ret_times)
+void ebb_times_read(const struct ebb_hist *live, struct ebb_times *ret_times)
 {
 	struct ebb_times times = {};
 	struct ebb_hist hist;
@@ -392,8 +392,8 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 	for (size_t i = 0; i < t.snapshot.count; i++) {
 		struct ebb_gate_row *row = &t.snapshot.rows[i];
 
-		read_times(&view->dsts[row->dst].connect, &row->connect);
-		read_times(&view->dsts[row->dst].rtt, &row->rtt);
+		ebb_times_read(&view->dsts[row->dst].connect, &row->connect);
+		ebb_times_read(&view->dsts[row->dst].rtt, &row->rtt);
 	}
 	if (t.snapshot.count > 0)
 		qsort(t.snapshot.rows, t.snapshot.count, sizeof(t.snapshot.rows[0]), by_name);

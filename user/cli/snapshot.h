@@ -102,6 +102,9 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 /* Adds what a copy of a pair counts. @count_mask: which outcomes are failures. */
 void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_t count_mask);
 
+/* Quantiles of a histogram, live or the difference of two. */
+void ebb_times_read(const struct ebb_hist *live, struct ebb_times *ret_times);
+
 void ebb_traffic_add(struct ebb_traffic *io_traffic, const struct ebb_traffic *more);
 
 /* Calls @visit with a copy of every pair of @row's destination; stops at a negative result and returns it. */

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "cli/render.h"
@@ -597,21 +596,13 @@ int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *o
 
 /* ------------------------------------------------------------ command -- */
 
-/* Which directory it is: after 'ebb detach' it is gone, or another. */
-static uint64_t directory_id(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? st.st_ino : 0;
-}
-
 /* Until a signal, the end, or the end of the maps. */
 static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session *session,
 				struct ebb_watch *watch, uint64_t for_ns)
 {
 	const struct timespec interval = {.tv_nsec = POLL_NS};
 	const char *pin_dir = ebb_args_get(args, "pin");
-	uint64_t directory = directory_id(pin_dir), start_ns = session->look.now_ns;
+	uint64_t pins = ebb_session_pins(args), start_ns = session->look.now_ns;
 	sigset_t signals;
 	int r;
 
@@ -628,7 +619,7 @@ static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session 
 		if (r < 0)
 			return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output: %s",
 					ebb_strerror(r));
-		if (directory_id(pin_dir) != directory)
+		if (ebb_session_pins(args) != pins)
 			return ebb_fail(args, EBB_EXIT_NO_AGENT,
 					"the maps in '%s' were removed: start 'ebb run'", pin_dir);
 		if (for_ns && ebb_age(session->look.now_ns, start_ns) >= for_ns)
