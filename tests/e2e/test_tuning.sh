@@ -55,12 +55,19 @@ order breaker auto "127.0.0.1:$port"
 
 # ----------------------------------------------------------------------------------- --for --
 
+ebb watch --for 6s >"$scratch/watch" &
+watcher=$!
+started+=("$watcher")
+# each has another end: the first after the watch has begun is told
+pokes_watch() {
+	order mode enforce "127.0.0.1:$port" --for 1h
+	grep -q 'mode: enforce for' "$scratch/watch"
+}
+check 'watch: a mode by hand' wait_for 5 pokes_watch
+order mode auto "127.0.0.1:$port"
 begin=$(now_ms)
 order breaker open "127.0.0.1:$port" --for 2s
 is 'for: refused' "$(dial)" EHOSTUNREACH=1
-ebb watch --for 4s >"$scratch/watch" &
-watcher=$!
-started+=("$watcher")
 order breaker close "127.0.0.1:$port" --for 1500ms
 check 'for: passes while it lasts' until_result OK
 check 'for: and is refused by the breaker after it' until_result EHOSTUNREACH
