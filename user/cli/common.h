@@ -66,6 +66,8 @@ enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_acc
 				  struct ebb_session *ret_session);
 /* Looks again: clocks and links. */
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
+/* Which directory of pins there is now: after 'ebb detach' there is none, 0, or another. */
+uint64_t ebb_session_pins(const struct ebb_args *args);
 void ebb_session_close(struct ebb_session *session);
 
 /* Columns of the terminal that standard output is; 0: it is none. */
@@ -84,9 +86,9 @@ struct ebb_run_sources {
 	struct ebb_config_sources sources;
 };
 
-/* Only collects; nothing is checked. */
-void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys,
-		     struct ebb_run_sources *ret_sources);
+/* Only collects; nothing is checked. @file: what EBB_CONFIG says in these @variables, or NULL. */
+void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys, const char *const *variables,
+		     const char *file, struct ebb_run_sources *ret_sources);
 
 /*
  * What 'ebb run' is told, whole: *@ret_config is the caller's and must outlive the options, which
@@ -96,11 +98,16 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sou
 		    struct ebb_config **ret_config, struct ebb_agent_options *ret_options,
 		    struct ebb_problems *problems);
 
-/* A line for each problem, "ebb COMMAND: ..." to standard error; @path is the file's. */
+/* The exit code when a configuration was refused. */
+enum ebb_exit ebb_run_exit(int r, const struct ebb_problems *problems);
+
+/* A line for each problem to standard error, "FILE:LINE:COLUMN: ..." or "ebb COMMAND: ..."; @path is the file's. */
 void ebb_tell_problems(const struct ebb_args *args, const char *path, const struct ebb_problems *problems);
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
 uint32_t ebb_operator_uid(void);
+/* Who logged in; EBB_LOGIN_NONE (core/deed.h): nobody. */
+uint32_t ebb_login_uid(void);
 
 /* -------------------------------------------------------------- agent -- */
 
