@@ -217,7 +217,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 
 	ebb_add(&route.pair->attempts, 1);
 	/*
-	 * ~other, ASK_MEMORY: the address may have another slot by the time that the socket closes.
+	 * ~other, remember: the address may have another slot by the time that the socket closes.
 	 * An error queue that is not empty: what an earlier attempt left there is not about this one.
 	 */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||

@@ -18,6 +18,7 @@
 #include "bpf/conn.h"
 #include "bpf/key.h"
 #include "bpf/maps.h"
+#include "bpf/mode.h"
 #include "bpf/stats.h"
 
 /* Everything that a hook works on. All pointers are valid when it was found. */
@@ -271,16 +272,23 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 	return ebb_resolve_route(endpoint, ret_ref);
 }
 
-/* The policy of a pair: its own where an operator gave it one, else its destination's. */
+/* The policy of a pair: its own where and while an operator gave it one, else its destination's. */
 static __always_inline struct ebb_policy *ebb_policy_for(struct ebb_policy *policy, __u32 pair_slot,
 							 __u32 pair_epoch)
 {
 	struct ebb_own *own;
+	__u64 until_ns;
 
 	if (!(policy->asks & EBB_ASK_OWN))
 		return policy;
 	own = bpf_map_lookup_elem(&ebb_own_v1, &pair_slot);
-	return own && own->pair_epoch == pair_epoch ? &own->policy : policy;
+	if (!own || own->pair_epoch != pair_epoch)
+		return policy;
+	until_ns = EBB_LOAD(own->until_ns);
+	/* most have no end: no clock */
+	if (until_ns && !ebb_still_holds(until_ns, bpf_ktime_get_ns()))
+		return policy;
+	return &own->policy;
 }
 
 /* Everything that belongs to two slots. 0: an index is outside its table, or has a new owner. */

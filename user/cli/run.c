@@ -28,7 +28,9 @@ static void add_flag(struct ebb_run_sources *run, const char *key, const char *o
 
 	assert(index < EBB_RUN_FLAGS_MAX);
 	(void)snprintf(run->names[index], sizeof(run->names[0]), "--%s", option);
-	run->flags[index] = (struct ebb_config_flag){.key = key, .flag = run->names[index], .value = value};
+	(void)snprintf(run->keys[index], sizeof(run->keys[0]), "%s", key);
+	run->flags[index] =
+		(struct ebb_config_flag){.key = run->keys[index], .flag = run->names[index], .value = value};
 	run->sources.flag_count++;
 }
 
