@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/manual.h"
 #include "export/metrics.h"
 #include "lib/why.h"
 
@@ -16,6 +17,8 @@ static const struct {
 	int (*write)(FILE *out);
 } documents[] = {
 	{"metrics", ebb_metrics_document},
+	{"ebb.8", ebb_manual_document},
+	{"ebb.yaml.5", ebb_manual_config_document},
 };
 
 #define DOCUMENTS (sizeof(documents) / sizeof(documents[0]))
