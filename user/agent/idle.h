@@ -9,8 +9,8 @@
  *	                  +-- touched ----> key inserted, live again
  *
  * A slot is idle when its counters did not move for the given time, no
- * connection is open, its breaker is closed and not in backoff, and no override
- * or limit given by hand stands. Who held its index before it retired goes on using it, and is seen to.
+ * connection is open, its breaker is closed and not in backoff, and nothing that was
+ * said by hand stands. Who held its index before it retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
  */
@@ -38,6 +38,9 @@ struct ebb_collector;
 int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struct ebb_idle_ops *ops,
 		      struct ebb_collector **ret_collector);
 void ebb_collector_free(struct ebb_collector *collector);
+
+/* Another idle time, from the next run on. */
+void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns);
 
 /*
  * One pass over an eighth of the slots; call it about once a second, with the lock of those
