@@ -183,3 +183,36 @@ def check_documents(tree):
         yield Finding(path, 1, 'is missing: run make docs')
     elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
         yield Finding(path, 1, 'differs from the table in the code: run make docs')
+
+
+# Where each manual page lies; the tool knows it by its name.
+MANUALS = {'ebb.8': 'docs/man/ebb.8', 'ebb.yaml.5': 'docs/man/ebb.yaml.5'}
+# What only a machine where they are installed can tell.
+NOT_HERE = re.compile(r'referenced manual not found|outdated mandoc\.db')
+
+
+def check_manuals(tree):
+    """Manual pages are what the tables say, and mandoc has nothing to say about them."""
+    if 'user/cli/manual.c' not in tree.paths:
+        return
+    tool = os.path.join(BUILD, 'tools', 'docs')
+    for name, path in MANUALS.items():
+        if path not in tree.paths:
+            yield Finding(path, 1, 'is missing: run make docs')
+            continue
+        try:
+            made = subprocess.run([tool, name], cwd=tree.root, capture_output=True, check=False)
+        except FileNotFoundError:
+            yield Finding(path, 1, f'{tool} is not built: run make lint, not lint.py')
+            return
+        if made.returncode != 0:
+            yield Finding(path, 1, f'{tool}: {made.stderr.decode(errors="replace").strip()}')
+        elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
+            yield Finding(path, 1, 'differs from the table in the code: run make docs')
+        status, said = run(tree, ['mandoc', '-T', 'lint', path])
+        if status == 127:
+            yield Finding(path, 1, said)
+        for line in said.split('\n'):
+            match = re.match(r'mandoc: [^:]+:(\d+):\d+: (.*)', line)
+            if match and not NOT_HERE.search(line):
+                yield Finding(path, int(match[1]), match[2])
