@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "lib/text.h"
 
 #define HELP_COLUMNS	79
@@ -575,6 +576,8 @@ enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **
 		(void)printf("ebb " EBB_VERSION " (maps version %d)\n", EBB_ABI_VERSION);
 		return finish_output(EBB_EXIT_DONE, "version");
 	}
+	if (strcmp(argv[1], "__complete") == 0)
+		return ebb_complete(stdout, commands, argc - 2, argv + 2);
 	if (argv[1][0] == '-') {
 		(void)fprintf(stderr,
 			      "ebb: a command comes first: ebb COMMAND [OPTION...]; see 'ebb --help'\n");
