@@ -43,7 +43,8 @@ static __always_inline __u64 ebb_pace_wanted(const struct tcp_sock *tp, const st
 	__u64 share = EBB_LOAD(route->gate->share), now, rate;
 	const struct ebb_limit *limit;
 
-	if (policy->mode != EBB_MODE_ENFORCE || !(policy->asks & EBB_ASK_PACKET) || (!share && !early))
+	if (policy->mode != EBB_MODE_ENFORCE || !(policy->asks & EBB_ASK_PACKET) || (!share && !early) ||
+	    route->class != EBB_CLASS_GOVERNED)
 		return EBB_PACE_NONE;
 	now = bpf_ktime_get_ns();
 	limit = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, ebb_is_leased(policy, now));

@@ -73,7 +73,8 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route))
+	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route) ||
+	    route.class != EBB_CLASS_GOVERNED)
 		return 0;
 	if (!ebb_gate_resets(route.gate, route.verdict, route.policy, agent, bpf_ktime_get_ns()))
 		return 0;

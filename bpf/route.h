@@ -10,6 +10,7 @@
 #include "bpf/key.h"
 #include "bpf/maps.h"
 #include "bpf/stats.h"
+#include "bpf/workload.h"
 
 /* Everything that a hook works on. All pointers are valid when it was found. */
 struct ebb_route {
@@ -21,7 +22,7 @@ struct ebb_route {
 	__u32 dst_slot;
 	__u32 pair_slot;
 	__u32 gate_slot;
-	__u32 pad;
+	__u32 class; /* enum ebb_class of the workload; ALONE also where nothing was found */
 };
 
 /* *high = max(*high, slot) */
@@ -42,7 +43,8 @@ static __always_inline void ebb_raise(__u32 *high, __u32 slot)
  * processors meet it at once, one slot wins and the other goes back.
  * Writes the slot and epoch that stand in the map then, ~other when there is no room.
  */
-static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
+static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, __u64 workload,
+				       struct ebb_ref *ret_ref)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 	struct ebb_policy *policy;
@@ -56,17 +58,22 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct eb
 		return 0;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
+	if (!ebb_share_take(workload))
+		return 0;
 	if (bpf_map_pop_elem(&ebb_freedst_v1, &slot)) {
+		ebb_share_give(workload);
 		ebb_count_error(EBB_ERR_DST_TABLE_FULL);
 		return 0;
 	}
 	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
 	policy = bpf_map_lookup_elem(&ebb_policy_v1, &slot);
 	if (!dst || !policy) {
+		ebb_share_give(workload);
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
 	dst->endpoint = *key;
+	dst->finder = workload;
 	dst->scope = ebb_key_is_local(key) ? EBB_SCOPE_WORKLOAD : policy->scope;
 	dst->created_ns = bpf_ktime_get_ns();
 	__sync_lock_test_and_set(&dst->state, EBB_SLOT_LIVE); /* after all it says */
@@ -80,6 +87,8 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct eb
 		return 0;
 	}
 	EBB_STORE(dst->state, EBB_SLOT_FREE);
+	dst->finder = 0;
+	ebb_share_give(workload);
 	if (bpf_map_push_elem(&ebb_freedst_v1, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 	found = bpf_map_lookup_elem(&ebb_endpoint_v1, key);
@@ -167,6 +176,9 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
+	/* ~other is no workload: who knows which it is says it afterwards */
+	ret->class =
+		pair_slot == EBB_SLOT_OTHER ? EBB_CLASS_GOVERNED : ebb_workload_class(ret->pair->workload, 0);
 	return 1;
 }
 
@@ -228,6 +240,7 @@ static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
+	ret->class = ebb_workload_class(workload, 1);
 	return 1;
 }
 
@@ -237,15 +250,19 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
 	struct ebb_pair_key key;
 	struct ebb_dst *dst;
-	__u32 dst_slot;
+	__u32 dst_slot, class;
 
 	if (!endpoint || !ret)
+		return 0;
+	class = ebb_workload_class(workload, 1);
+	ret->class = class;
+	if (class == EBB_CLASS_ALONE)
 		return 0;
 	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (found)
 		dst_ref = *found;
 	else if (discover)
-		ebb_discover_dst(endpoint, &dst_ref);
+		ebb_discover_dst(endpoint, workload, &dst_ref);
 	else
 		return 0;
 	key.workload = workload;
@@ -261,7 +278,10 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 			return 0;
 		ebb_discover_pair(&key, dst->scope, &pair_ref);
 	}
-	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
+	if (!ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret))
+		return 0;
+	ret->class = class;
+	return 1;
 }
 
 /* Finds or makes; without @discover it makes only a pair: 0 when the destination is not known. */
@@ -272,7 +292,7 @@ static __always_inline int ebb_route_join(const struct ebb_endpoint *endpoint, _
 
 	if (!guess)
 		return 0;
-	if (ebb_route_guess(guess, endpoint, workload, ret))
+	if (ebb_route_guess(guess, endpoint, workload, ret) && ret->class != EBB_CLASS_ALONE)
 		return 1;
 	if (!ebb_look_up_or_make(endpoint, workload, discover, ret))
 		return 0;
@@ -297,6 +317,7 @@ static __always_inline int ebb_route_known(const struct ebb_endpoint *endpoint, 
 
 	if (guess && ebb_route_guess(guess, endpoint, workload, ret))
 		return 1;
+	ret->class = ebb_workload_class(workload, 0);
 	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (!dst_ref)
 		return 0;
@@ -324,7 +345,11 @@ static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_rout
 /* For a socket with a memory. */
 static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
 {
-	return ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret);
+	if (!ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret))
+		return 0;
+	if (conn->pair == EBB_SLOT_OTHER && (conn->flags & EBB_CONN_MUTE))
+		ret->class = EBB_CLASS_OBSERVED;
+	return 1;
 }
 
 /*
