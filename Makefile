@@ -43,7 +43,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # ---- packages (Debian 12)
 
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
-	libmicrohttpd-dev libjansson-dev libcap-ng-dev uthash-dev
+	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
 	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount
@@ -64,7 +64,7 @@ REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
 CPPFLAGS_ALL = -D_GNU_SOURCE -DEBB_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) -I$(BUILD)/bpf $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(REPRODUCIBLE) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
-LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lm -lpthread
+LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lyaml -lm -lpthread
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 LINK = $(CC) $(LDFLAGS_ALL)
 COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
@@ -116,6 +116,16 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 ASAN_TESTS := $(UNIT_PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) $(E2E_TESTS:%='EBB_BUILD=$(ASAN_BUILD) %')
 
+# Fuzzers: every tests/fuzz/fuzz_NAME.c, with its corpus in tests/fuzz/corpus/NAME, built by 'make fuzz'.
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,fuzz/fuzz_*))
+FUZZ_OBJECTS := $(FUZZ_PROGRAMS:%=%.o)
+FUZZ_MAKE := $(MAKE) BUILD=$(FUZZ_BUILD) CC=$(CLANG) OPTIMIZE='-O1 -g' \
+	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+FUZZ_TESTS := $(FUZZ_PROGRAMS:$(BUILD)/%='tests/fuzz/run.sh $(FUZZ_BUILD)/%')
+# How many inputs 'make fuzz' tries besides the corpus.
+RUNS ?= 20000
+
 # ---- targets for people
 
 ##@ Build
@@ -162,7 +172,9 @@ test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
-	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS) $(ASAN_TESTS)
+	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
+	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(FUZZ_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) \
+		$(E2E_TESTS) $(ASAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
@@ -179,6 +191,10 @@ test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespace
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(RUN_TESTS) $(ASAN_TESTS)
+
+fuzz: ## parsers against their corpus and made-up input, with sanitizers (RUNS=20000)
+	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
+	@RUNS=$(RUNS) $(RUN_TESTS) $(FUZZ_TESTS)
 
 # Threads of a test count too: hence atomic.
 coverage: ## lines and branches that the unit tests reach
@@ -218,7 +234,7 @@ help: ## this list
 	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere\n'
 
 .PHONY: all deps deps-build install uninstall dist clean run demo test check unit test-bpf test-e2e asan \
-	coverage bench bench-limits lint format docs vmlinux help
+	fuzz coverage bench bench-limits lint format docs vmlinux help
 
 # ---- targets between them
 
@@ -229,10 +245,11 @@ tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
 tests-unit: $(UNIT_PROGRAMS)
 tests-bpf: $(BPF_PROGRAMS)
 tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
+fuzzers: $(FUZZ_PROGRAMS)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(DOCS_TOOL)
 
-.PHONY: tests tests-unit tests-bpf tests-e2e lint-needs FORCE
+.PHONY: tests tests-unit tests-bpf tests-e2e fuzzers lint-needs FORCE
 
 # ---- what a result depends on besides files: when the text changes, what was made with it is made again
 
@@ -296,7 +313,7 @@ $(BUILD)/libebbtest.a: $(TEST_LIB_OBJECTS) $(BUILD)/.link
 	$(Q)rm -f $@
 	$(Q)ar rcsD $@ $(filter %.o,$^)
 
-$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY) $(BUILD)/.link
+$(BUILD)/ebb: $(BUILD)/user/ebb.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
@@ -315,5 +332,9 @@ $(BUILD)/tests/bench/ebb-bench: $(BENCH_OBJECTS) $(TEST_LIBRARY) $(LIBRARY) $(BU
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
--include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
-	$(BUILD)/tools/docs.o $(TEST_OBJECTS))
+$(FUZZ_PROGRAMS): %: %.o $(LIBRARY) $(BUILD)/.link
+	@echo "  LD    $@"
+	$(Q)$(LINK) -fsanitize=fuzzer $(filter %.o %.a,$^) $(LIBS) -o $@
+
+-include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/ebb.o \
+	$(BUILD)/tools/docs.o $(TEST_OBJECTS) $(FUZZ_OBJECTS))

@@ -15,7 +15,12 @@
 #include <linux/types.h>
 #endif
 
-/* In the name of every map; a pin directory of another version is refused. */
+/*
+ * In the name of every map. An agent of a later version moves what an earlier one pinned over, field by
+ * field and by name (user/kernel/migrate.c), and refuses a later one. So who changes the layout
+ * of a pinned map raises it, who changes what a field means gives it another name, and enums whose
+ * values are stored grow at their end.
+ */
 #define EBB_ABI_VERSION 1
 
 #define EBB_TICK_SHIFT	     20 /* ns to ticks */
@@ -191,9 +196,10 @@ enum ebb_error {
 
 /* What a pass over the open sockets does (seed.bpf.c). */
 enum ebb_pass {
-	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_LISTEN, /* collects who listens; goes before each that adopts */
 	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
 	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_REMEMBER, /* gives a memory to those whose address is about to change hands (EBB_ASK_MEMORY) */
 	EBB_PASS_MAX,
 };
 
@@ -250,19 +256,23 @@ struct ebb_port_key {
 };
 _Static_assert(sizeof(struct ebb_port_key) == 8, "map key layout is ABI");
 
+#define EBB_PREFIXES_MAX 65536 /* of a table */
+#define EBB_PORTS_MAX	 40960 /* entries for ports of a table */
+
 /*
  * Which of its names a workload meant by an address that has several: the one it looked up
- * last. Asked only while agent.ambiguous is not 0; exactly, then with port 0.
+ * last. Asked only while agent.ambiguous is not 0; exactly, then with port 0. Where it says
+ * EBB_SLOT_DISCOVER, the endpoint gets a slot of its own beside the one that is claimed: it
+ * stands here, too, under workload 0, for all who mean no rule's name by that address.
  */
 struct ebb_lookup_key {
-	__u64 workload;
+	__u64 workload;		      /* cgroup id; 0: see above */
 	struct ebb_endpoint endpoint; /* port 0: every port */
 	__u32 pad;		      /* always 0 */
 };
 _Static_assert(sizeof(struct ebb_lookup_key) == 32, "map key layout is ABI");
 
-#define EBB_SLOT_DISCOVER \
-	0xffffffffU /* in an ebb_ref of that table: no rule; gets a slot of its own when it is met */
+#define EBB_SLOT_DISCOVER 0xffffffffU /* in an ebb_ref of that table: no rule claims that name */
 
 /* ---------------------------------------------------------------- words -- */
 
@@ -614,21 +624,29 @@ struct ebb_policy {
 	__u64	mode_until_ns;		/* 0: no end */
 	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
 	__u32	mode_uid;
-	__u64	pad[2];
+	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
+	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
+	__u32	wide_uid;
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
  * the whole policy of this pair, in place of its destination's. Whoever writes that one
- * writes this one too.
+ * writes this one too (core/by_hand.h makes it).
  */
 struct ebb_own {
 	__u32	pair_epoch;
-	__u32	pad;
+	__u32	said;			/* EBB_SAID_*: for this workload alone; the rest is its destination's */
+	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+
+/* What an operator can say. */
+#define EBB_SAID_OVERRIDE 1U
+#define EBB_SAID_MODE	  2U
+#define EBB_SAID_LIMITS	  4U
 
 /* Agent. One for each destination slot. It counts while its epoch is the slot's. */
 struct ebb_name {
@@ -665,10 +683,14 @@ struct ebb_dns_head {
 	__u64	at_ns;
 	__u64	workload;
 	__u8	from[16];		/* who answered */
+	__u64	netns;			/* cookie of the socket's network namespace; 0: not known */
 	__u32	length;			/* bytes that follow */
-	__u32	asked;			/* 1: the socket had sent something to that address and port */
+	__u32	flags;			/* EBB_DNS_* */
 };
-_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
+_Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
+
+#define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
+#define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -692,7 +714,7 @@ struct ebb_agent {
 	__u32	workload_rules;		/* enum ebb_rules */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
-	__u32	pad1;
+	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 
@@ -750,8 +772,9 @@ struct ebb_seeding {
 	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
+	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

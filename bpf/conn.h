@@ -3,7 +3,8 @@
  * What we remember of a socket, and its life. Only sockets that need it have a
  * memory, since making one costs 0.8 us: a probe, a holder of a concurrency
  * slot, one whose address another program rewrites, one of a gate that has moved
- * before, one that found no room and counts in ~other, one in whose error queue an
+ * before, one that found no room and counts in ~other, one whose address is about to
+ * belong to another destination, one in whose error queue an
  * earlier attempt left something. A socket without one began in generation 0, with
  * its gate closed.
  *

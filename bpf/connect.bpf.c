@@ -10,6 +10,8 @@
 
 #include "bpf/compat.h"
 #include "bpf/conn.h"
+#include "bpf/dns.h"
+#include "bpf/enforce.h"
 #include "bpf/errno.h"
 #include "bpf/gate.h"
 #include "bpf/key.h"
@@ -78,6 +80,13 @@ static __always_inline int aim_at_nothing(struct bpf_sock_addr *ctx, int v6)
 	}
 	ctx->user_port = 0;
 	return EBB_ALLOW;
+}
+
+/* What a limit refuses with can be another errno than that of the breaker. */
+static __always_inline __u32 errno_of(const struct ebb_policy *policy, __u32 cause)
+{
+	return cause == EBB_CAUSE_RATE || cause == EBB_CAUSE_CONCURRENCY ? policy->limits_errno
+									 : policy->errno_code;
 }
 
 static __always_inline int refuse(struct bpf_sock_addr *ctx, __u32 errno_code, int v6)
@@ -218,18 +227,18 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		enforced = route.policy->mode == EBB_MODE_ENFORCE && can_refuse(ctx);
+		enforced = ebb_is_enforced(&route, now) && can_refuse(ctx);
 		count_denial(route.pair, answer.cause, enforced);
 		if (enforced)
-			return refuse(ctx, route.policy->errno_code, v6);
+			return refuse(ctx, errno_of(route.policy, answer.cause), v6);
 		observed = 1;
 	}
 
 	ebb_add(&route.pair->attempts, 1);
-	/* ~other: the address may have a slot of its own by the time that the socket closes */
+	/* ~other, ASK_MEMORY: the address may have another slot by the time that the socket closes */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER) {
+	    route.pair_slot == EBB_SLOT_OTHER || (route.policy->asks & EBB_ASK_MEMORY)) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
@@ -290,10 +299,10 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
 			return EBB_ALLOW;
 		if (answer.kind == EBB_ANSWER_DENY) {
-			enforced = route.policy->mode == EBB_MODE_ENFORCE;
+			enforced = ebb_is_enforced(&route, now);
 			count_denial(route.pair, answer.cause, enforced);
 			if (enforced)
-				return udp_refuse(route.policy->errno_code);
+				return udp_refuse(errno_of(route.policy, answer.cause));
 		}
 	}
 
@@ -328,6 +337,7 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 	struct ebb_note *note;
 	__u32 zero = 0;
 	int enforced;
+	__u64 now;
 
 	/* no address: a connected socket whose datagram has control messages comes here with none */
 	if (!ctx->sk || !key->port)
@@ -340,10 +350,11 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 	if (!ebb_is_excused(route.class) &&
 	    (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
 	     route.policy->override_state)) {
-		if (!ask(&route, bpf_ktime_get_ns(), EBB_ASKER_UDP_SEND, &answer))
+		now = bpf_ktime_get_ns();
+		if (!ask(&route, now, EBB_ASKER_UDP_SEND, &answer))
 			return EBB_ALLOW;
 		if (answer.kind == EBB_ANSWER_DENY) {
-			enforced = route.policy->mode == EBB_MODE_ENFORCE;
+			enforced = ebb_is_enforced(&route, now);
 			count_denial(route.pair, answer.cause, enforced);
 			if (enforced)
 				return udp_refuse(route.policy->errno_code);
@@ -366,12 +377,14 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 
 static __always_inline int connect4(struct bpf_sock_addr *ctx, int cast)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, cast);
 	return decide(ctx, &key, 0);
 }
@@ -385,12 +398,14 @@ int ebb_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int ebb_connect6(struct bpf_sock_addr *ctx)
 {
+	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
-	if (ctx->protocol == IPPROTO_UDP)
+	ebb_dns_note_asked(ctx, &key);
+	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, 0);
 	return decide(ctx, &key, 1);
 }
@@ -403,6 +418,7 @@ static __always_inline int send4(struct bpf_sock_addr *ctx, int cast)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect4(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, cast);
 }
 
@@ -420,6 +436,7 @@ int ebb_sendmsg6(struct bpf_sock_addr *ctx)
 	if (ctx->protocol != IPPROTO_UDP)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
+	ebb_dns_note_asked(ctx, &key);
 	return udp_send(ctx, &key, 0);
 }
 

@@ -34,6 +34,7 @@
  *   losts         workload -> of these taken back   agent               no share is kept
  *   deeds         last orders of operators          command line (mmap) overwritten
  *   answers       DNS messages                      kernel              lost, counted: a name less
+ *   askeds        socket -> whom it asked for names kernel              its answers are not believed
  *
  * No LRU map: it evicts others on update. Nobody writes into another's element.
  */
@@ -181,8 +182,6 @@ EBB_MAP_TABLE(names, struct ebb_name);
 EBB_MAP_TABLE(deeds, struct ebb_deed);
 
 /* One table of prefixes is in force; the next is filled beside it, and takes its place at once. */
-#define EBB_PREFIXES_MAX 65536
-
 struct ebb_map_prefixes {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, EBB_PREFIXES_MAX);
@@ -199,9 +198,10 @@ struct ebb_map_routes {
 	__array(values, struct ebb_map_prefixes);
 };
 
+/* The table in force, the next, and what an agent left that was killed between them. */
 struct ebb_map_ports {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * EBB_PREFIXES_MAX);
+	__uint(max_entries, 3 * EBB_PORTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct ebb_port_key);
 	__type(value, struct ebb_ref);
@@ -240,6 +240,23 @@ struct ebb_map_shares {
 	__type(value, __u64);
 };
 
+/* Whom a socket asked for names; the last ones. Only sockets that send to port 53 have one. Not pinned. */
+#define EBB_ASKED_MAX 4 /* a power of two; resolvers of libc know three name servers */
+
+struct ebb_asked {
+	__u64 netns; /* cookie of the socket's network namespace */
+	__u32 initial;
+	__u32 next;		      /* which of them is overwritten next */
+	__u64 addrs[EBB_ASKED_MAX][2]; /* as in struct ebb_endpoint */
+};
+
+struct ebb_map_askeds {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct ebb_asked);
+};
+
 struct ebb_map_answers {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024);
@@ -273,6 +290,7 @@ extern struct ebb_map_workloads ebb_wload_v1 SEC(".maps");
 extern struct ebb_map_shares ebb_found_v1 SEC(".maps");
 extern struct ebb_map_shares ebb_lost_v1 SEC(".maps");
 extern struct ebb_map_answers ebb_answer_v1 SEC(".maps");
+extern struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
 

@@ -239,6 +239,7 @@ void fixture_open_loader(struct fixture *fx)
 		.no_set_retval = fx->options.no_set_retval,
 		.no_rdonly_cast = fx->options.no_rdonly_cast,
 		.adopt = fx->options.adopt,
+		.remember = fx->options.remember,
 		.reset = fx->options.reset,
 		.no_sock_destroy = fx->options.no_sock_destroy,
 	};

@@ -38,6 +38,7 @@ struct fixture_options {
 	bool no_set_retval;
 	bool no_rdonly_cast;
 	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
+	bool remember; /* ebb_loader_remember() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
 	bool shares; /* the test process gets no more than the share of one workload; else all that there is */

@@ -1280,11 +1280,15 @@ static void doctor_says_what_to_do(void **state)
 /* ---------------------------------------------------------------- run -- */
 
 static struct ebb_agent_options run_options;
-static struct ebb_why run_why;
+static struct ebb_run_sources run_sources;
+static struct ebb_config *run_config;
+static struct ebb_problems run_problems;
 
 static enum ebb_exit read_options(const struct ebb_args *args)
 {
-	return ebb_run_options(args, &run_options, &run_why) == 0 ? EBB_EXIT_DONE : EBB_EXIT_USAGE;
+	return ebb_run_options(args, &run_sources, &run_config, &run_options, &run_problems) == 0
+		       ? EBB_EXIT_DONE
+		       : EBB_EXIT_USAGE;
 }
 
 static const struct ebb_option options[] = {
@@ -1327,7 +1331,10 @@ static enum ebb_exit run_with(const char *option)
 	char *argv[] = {program, command, argument};
 
 	(void)snprintf(argument, sizeof(argument), "%s", option ? option : "");
-	run_why.text[0] = '\0';
+	ebb_config_free(run_config);
+	run_config = NULL;
+	/* whatever this machine has in /etc */
+	assert_int_equal(setenv("EBB_CONFIG", "/dev/null", 1), 0);
 	return ebb_cli_main(commands, option ? 3 : 2, argv);
 }
 
@@ -1447,8 +1454,10 @@ static void run_refuses_what_is_not_possible(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (run_with(cases[i].option) != EBB_EXIT_USAGE || strcmp(run_why.text, cases[i].said) != 0)
-			fail_msg("%s: '%s'", cases[i].option, run_why.text);
+		if (run_with(cases[i].option) != EBB_EXIT_USAGE || run_problems.count != 1 ||
+		    run_problems.list[0].line != 0 || strcmp(run_problems.list[0].text, cases[i].said) != 0)
+			fail_msg("%s: %zu: '%s'", cases[i].option, run_problems.count,
+				 run_problems.list[0].text);
 	}
 }
 
@@ -1456,6 +1465,7 @@ static int free_text(void **state)
 {
 	(void)state;
 	free(text);
+	ebb_config_free(run_config);
 	return 0;
 }
 

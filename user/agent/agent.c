@@ -18,6 +18,7 @@
 #include "agent/scheduling.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
+#include "core/by_hand.h"
 #include "core/limit.h"
 #include "core/policy.h"
 #include "core/verdict.h"
@@ -454,6 +455,7 @@ static void write_policies(struct agent *a)
 		.mode = o->mode,
 		.scope = o->scope,
 		.errno_code = o->errno_code,
+		.limits_errno = o->errno_code,
 		.on_agent_loss = o->on_agent_loss,
 		.established = a->established,
 		.limits = o->limits,
@@ -467,24 +469,16 @@ static void write_policies(struct agent *a)
 		struct ebb_policy *place = &a->view->policies[d];
 
 		/* what an operator said outlives the agent */
-		policy.override_state = place->override_state;
-		policy.override_until_ns = place->override_until_ns;
-		policy.override_uid = place->override_uid;
-		policy.by_hand = place->by_hand;
-		policy.by_hand_until_ns = place->by_hand_until_ns;
-		policy.by_hand_uid = place->by_hand_uid;
-		ebb_limits_summarize(&policy);
+		ebb_by_hand_keep(&policy, place);
 		*place = policy;
 	}
-	/* ~other is many destinations: it is counted, never refused */
+	/* ~other is many destinations: it is counted, never refused; what stands there by hand is the node's */
 	other = policy;
-	other.override_state = EBB_OVERRIDE_AUTO;
 	other.mode = EBB_MODE_OBSERVE;
 	memset(&other.limits, 0, sizeof(other.limits));
-	memset(&other.by_hand, 0, sizeof(other.by_hand));
 	other.established = EBB_ESTABLISHED_KEEP;
 	other.arm = ebb_arm(0, 1);
-	ebb_limits_summarize(&other);
+	ebb_by_hand_keep(&other, &a->view->policies[EBB_SLOT_OTHER]);
 	a->view->policies[EBB_SLOT_OTHER] = other;
 }
 
@@ -745,6 +739,17 @@ static void greet_limits(const struct ebb_agent_options *o)
 		ebb_info("limits of every destination:%s scope=%s", text, ebb_scope_name(o->scope));
 }
 
+/* What an upgrade with another layout of the maps kept, and what it did not. */
+static void greet_migration(const struct agent *a)
+{
+	const struct ebb_migration *m = ebb_loader_migration(a->loader);
+
+	if (!m->from)
+		return;
+	ebb_info("maps of layout v%u moved to v%u: endpoints=%u pairs=%u; the state of breakers, limits given by hand and counters go on; begun anew: %s",
+		 m->from, EBB_ABI_VERSION, m->endpoints, m->pairs, m->reset[0] ? m->reset : "nothing");
+}
+
 static void greet(const struct agent *a)
 {
 	const char *address = ebb_http_address(a->http);
@@ -752,6 +757,7 @@ static void greet(const struct agent *a)
 	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
 		 ebb_mode_name(a->options->mode), a->cgroup, a->options->pin_dir, address,
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
+	greet_migration(a);
 	greet_limits(a->options);
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
 }

@@ -9,13 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "core/policy.h"
 #include "lib/why.h"
-
-enum ebb_scheduling {
-	EBB_SCHEDULING_RR,    /* real-time while it enforces, where permitted */
-	EBB_SCHEDULING_OTHER, /* ordinary */
-};
 
 struct ebb_agent_options {
 	const char *cgroup; /* a path, or "auto" */

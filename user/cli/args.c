@@ -45,6 +45,17 @@ const char *ebb_args_get(const struct ebb_args *args, const char *name)
 	return NULL;
 }
 
+const char *ebb_args_given(const struct ebb_args *args, const char *name)
+{
+	const struct ebb_option *options = options_of(args->command);
+
+	for (size_t i = 0; options[i].name; i++) {
+		if (strcmp(options[i].name, name) == 0)
+			return args->values[i];
+	}
+	return NULL;
+}
+
 const char *ebb_args_positional(const struct ebb_args *args, size_t index)
 {
 	return index < args->positional_count ? args->positional[index] : NULL;

@@ -57,8 +57,13 @@ struct ebb_command {
 	void (*more_help)(FILE *out); /* what only code can tell; may be NULL */
 };
 
+/* The commands of ebb, in the order of --help; ends with a NULL name (cli/commands.c). */
+extern const struct ebb_command ebb_commands[];
+
 /* The value of an option, its fallback, or NULL. A switch that was given is "". */
 const char *ebb_args_get(const struct ebb_args *args, const char *name);
+/* The value that was given, or NULL: the fallback does not count. */
+const char *ebb_args_given(const struct ebb_args *args, const char *name);
 /* Positional argument @index, or NULL. */
 const char *ebb_args_positional(const struct ebb_args *args, size_t index);
 /* The command that is being run. */

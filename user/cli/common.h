@@ -14,6 +14,8 @@
 #include "agent/agent.h"
 #include "bpf/abi.h"
 #include "cli/cli.h"
+#include "config/config.h"
+#include "config/keys.h"
 #include "kernel/maps.h"
 #include "node/cgroup.h"
 
@@ -22,6 +24,8 @@
  * missed, and it is called silent.
  */
 #define EBB_HEARTBEAT_LATE_NS 3000000000ULL
+
+#define EBB_RUN_FLAGS_MAX 40
 
 /* One moment, seen by a command. A test fills it from its own memory. */
 struct ebb_look {
@@ -70,8 +74,30 @@ size_t ebb_terminal_columns(void);
 /* Prints @root, which it frees; NULL is out of memory. */
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
 
-/* What --flags of 'ebb run' say. -EINVAL and a reason that names the flag. */
-int ebb_run_options(const struct ebb_args *args, struct ebb_agent_options *ret_options, struct ebb_why *why);
+/*
+ * Where 'ebb run' takes its configuration from: flags, the environment, the file. Everything
+ * in it is borrowed from @args, the environment, and itself: it must not move.
+ */
+struct ebb_run_sources {
+	struct ebb_config_flag flags[EBB_RUN_FLAGS_MAX];
+	char names[EBB_RUN_FLAGS_MAX][24]; /* "--mode" */
+	struct ebb_config_sources sources;
+};
+
+/* Only collects; nothing is checked. */
+void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys,
+		     struct ebb_run_sources *ret_sources);
+
+/*
+ * What 'ebb run' is told, whole: *@ret_config is the caller's and must outlive the options, which
+ * borrow from it. A negative errno: what is wrong is in @problems.
+ */
+int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sources,
+		    struct ebb_config **ret_config, struct ebb_agent_options *ret_options,
+		    struct ebb_problems *problems);
+
+/* A line for each problem, "ebb COMMAND: ..." to standard error; @path is the file's. */
+void ebb_tell_problems(const struct ebb_args *args, const char *path, const struct ebb_problems *problems);
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
 uint32_t ebb_operator_uid(void);

@@ -112,9 +112,17 @@ struct ebb_problems {
 	size_t more;  /* found and not kept */
 };
 
+/* "/etc/ebb/ebb.yaml:3:7: what is wrong" in @buffer, which is returned; @path is the file's. */
+const char *ebb_problem_format(const struct ebb_problem *problem, const char *path, char *buffer,
+			       size_t size);
+#define EBB_PROBLEM_TEXT_MAX 1024
+
+/* How many of the list are errors: they stand before the warnings. */
+size_t ebb_problems_errors(const struct ebb_problems *problems);
+
 /* A value given by a flag: "mode", "enforce"; @flag as it was typed: "--mode". */
 struct ebb_config_flag {
-	const char *key; /* as in the file: "defaults.breaker.window" */
+	const char *key; /* as in the file: "defaults.scope"; or "defaults.breaker": "window=5s,probes=2" */
 	const char *flag;
 	const char *value;
 };
@@ -128,7 +136,8 @@ struct ebb_config_sources {
 	size_t flag_count;
 };
 
-#define EBB_CONFIG_PATH "/etc/ebb/ebb.yaml"
+#define EBB_CONFIG_PATH	   "/etc/ebb/ebb.yaml"
+#define EBB_CONFIG_ENVIRON "EBB_CONFIG" /* another path, unless --config says one */
 
 /*
  * Reads all sources: flags over environment over file over defaults. 0, and the caller owns
@@ -150,6 +159,37 @@ void ebb_config_free(struct ebb_config *config);
  */
 const char *ebb_config_needs_restart(const struct ebb_config *now, const struct ebb_config *next,
 				     char *buffer, size_t size);
+
+/* ------------------------------------------------------------- origins -- */
+
+enum ebb_layer {
+	EBB_LAYER_DEFAULT,
+	EBB_LAYER_FILE,
+	EBB_LAYER_ENVIRON,
+	EBB_LAYER_FLAG,
+};
+
+/* One effective value, and who says it. Everything borrowed from the configuration. */
+struct ebb_config_value {
+	const struct ebb_key *key; /* config/keys.h */
+	const char *text;	   /* as it was written; NULL: nothing, or a secret */
+	enum ebb_layer layer;
+	const char *name;      /* "--mode", "EBB_MODE", the file's path; NULL: by default */
+	uint32_t line, column; /* FILE */
+	bool inherited;	       /* of a destination: from "defaults" or the global mode */
+};
+
+typedef void ebb_config_visit(void *userdata, const struct ebb_config_value *value);
+
+/* Every key in the order of the documents; of @destination, or, with NULL, what is of none. -ENOENT: there is no such. */
+int ebb_config_each(const struct ebb_config *config, const char *destination, ebb_config_visit *visit,
+		    void *userdata);
+
+/* Who says @path, such as "attach.cgroup": "--cgroup", "EBB_ATTACH_CGROUP", "/etc/ebb/ebb.yaml:3:7", "default". */
+const char *ebb_config_origin(const struct ebb_config *config, const char *path, char *buffer, size_t size);
+
+/* The same for a value. */
+const char *ebb_config_value_origin(const struct ebb_config_value *value, char *buffer, size_t size);
 
 /* A new matcher over the rules of @config, which is borrowed for its life. 0 or -ENOMEM. */
 int ebb_config_matcher(const struct ebb_config *config, struct ebb_matcher **ret_matcher);

@@ -4,7 +4,7 @@
  *
  * The most specific match wins: an exact host, a wildcard host, the longest prefix; among
  * those a rule with a port before one without, then one with a protocol before one without;
- * ties go to the first in the file (design section 7).
+ * one that names no address at all comes last; ties go to the first in the file (design section 7).
  */
 #ifndef EBB_CORE_MATCH_H
 #define EBB_CORE_MATCH_H
@@ -20,13 +20,14 @@
 enum ebb_match_kind {
 	EBB_MATCH_HOST,	    /* "api.example.com" */
 	EBB_MATCH_WILDCARD, /* "*.example.com": any number of labels in front, at least one */
-	EBB_MATCH_PREFIX,   /* "10.0.0.0/8", and, with bits 0, a rule that names only a port */
+	EBB_MATCH_PREFIX,   /* "10.0.0.0/8", "::/0": those of IPv6 never claim an IPv4 address */
+	EBB_MATCH_ANY,	    /* names only a port or a protocol: every address of both families */
 };
 
 struct ebb_match {
 	uint32_t kind;		 /* enum ebb_match_kind */
 	char host[EBB_HOST_MAX]; /* lower case, without the last dot; WILDCARD: without "*." */
-	uint8_t addr[16];	 /* PREFIX: IPv4 mapped, host part zero */
+	uint8_t addr[16];	 /* PREFIX: IPv4 mapped, host part zero; else all zero */
 	uint8_t bits;		 /* PREFIX: of addr, IPv4 96 + its own */
 	uint8_t proto;		 /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
 	uint16_t port;		 /* host byte order; 0: every port */

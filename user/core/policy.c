@@ -309,7 +309,8 @@ static int parse_value(const struct ebb_policy_key *key, const char *text,
 	return -EINVAL;
 }
 
-static int why_value(const struct ebb_policy_key *key, struct piece value, struct ebb_why *why)
+/* "a whole number from 1 to 8" */
+static int why_expected(const struct ebb_policy_key *key, struct ebb_why *why)
 {
 	static const char *const what[] = {
 		[EBB_POLICY_DURATION] = "a duration ",	[EBB_POLICY_DURATION_OR_OFF] = "",
@@ -318,10 +319,23 @@ static int why_value(const struct ebb_policy_key *key, struct piece value, struc
 	};
 	bool number = key->range[0] >= '0' && key->range[0] <= '9';
 
-	return ebb_why(why, -EINVAL, "breaker: %s=%.*s%s: expected %s%s%s", key->name,
+	return ebb_why(why, -EINVAL, "%s%s%s", what[key->kind], number ? "from " : "", key->range);
+}
+
+int ebb_policy_parse_value(const struct ebb_policy_key *key, const char *text,
+			   struct ebb_breaker_config *io_config, struct ebb_why *why)
+{
+	return parse_value(key, text, io_config) < 0 ? why_expected(key, why) : 0;
+}
+
+static int why_value(const struct ebb_policy_key *key, struct piece value, struct ebb_why *why)
+{
+	struct ebb_why inner = {0};
+
+	(void)why_expected(key, &inner);
+	return ebb_why(why, -EINVAL, "breaker: %s=%.*s%s: expected %.256s", key->name,
 		       value.length < VALUE_MAX ? (int)value.length : VALUE_MAX, value.start,
-		       value.length < VALUE_MAX ? "" : "...", what[key->kind], number ? "from " : "",
-		       key->range);
+		       value.length < VALUE_MAX ? "" : "...", inner.text);
 }
 
 /* Insertions, deletions and replacements from @a to @b; both shorter than NEAR_MAX. */
@@ -423,8 +437,7 @@ static int parse_setting(struct piece setting, uint32_t *io_given, struct ebb_br
 	return why_unknown(name, why);
 }
 
-/* What holds between keys. */
-static int check_together(const struct ebb_breaker_config *config, struct ebb_why *why)
+int ebb_policy_check(const struct ebb_breaker_config *config, struct ebb_why *why)
 {
 	char open_for[EBB_FORMAT_MAX], open_max[EBB_FORMAT_MAX];
 
@@ -448,7 +461,7 @@ int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, str
 		if (r < 0)
 			return r;
 	}
-	r = check_together(&config, why);
+	r = ebb_policy_check(&config, why);
 	if (r < 0)
 		return r;
 	*io_config = config;

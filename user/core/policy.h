@@ -74,6 +74,16 @@ struct ebb_policy_key {
 /* All keys in the order of design section 5; *@ret_count is their number. */
 const struct ebb_policy_key *ebb_policy_keys(size_t *ret_count);
 
+/*
+ * One value of one key, as it is written. -EINVAL: @io_config is untouched, and @why says what
+ * was expected. What holds between keys is not looked at: see ebb_policy_check().
+ */
+int ebb_policy_parse_value(const struct ebb_policy_key *key, const char *text,
+			   struct ebb_breaker_config *io_config, struct ebb_why *why);
+
+/* What holds between keys: open_max is not below open_for. -EINVAL. */
+int ebb_policy_check(const struct ebb_breaker_config *config, struct ebb_why *why);
+
 /* Names as in metrics and on the command line; never NULL ("unknown" outside the range). */
 const char *ebb_mode_name(uint32_t mode);
 const char *ebb_state_name(uint32_t state);

@@ -17,7 +17,7 @@
 const char *const ebb_hook_names[EBB_HOOK_MAX] = {
 	[EBB_HOOK_RELEASE] = "release",	  [EBB_HOOK_SOCKOPS] = "sockops",   [EBB_HOOK_SENDMSG6] = "sendmsg6",
 	[EBB_HOOK_SENDMSG4] = "sendmsg4", [EBB_HOOK_CONNECT6] = "connect6", [EBB_HOOK_CONNECT4] = "connect4",
-	[EBB_HOOK_EGRESS] = "egress",
+	[EBB_HOOK_EGRESS] = "egress",	  [EBB_HOOK_INGRESS] = "ingress",
 };
 
 int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *ret_path, size_t size)
@@ -36,6 +36,11 @@ static uint32_t map_layout(const char *name)
 	if (sscanf(name, "ebb_%15[a-z]_v%u%c", noun, &version, &rest) != 2)
 		return 0;
 	return version;
+}
+
+static bool is_link(const char *name)
+{
+	return strncmp(name, EBB_LINK_PREFIX, strlen(EBB_LINK_PREFIX)) == 0;
 }
 
 static int open_dir(const char *dir, DIR **ret, struct ebb_why *why)
@@ -71,9 +76,9 @@ int ebb_pins_scan(const char *dir, struct ebb_pins *ret_pins, struct ebb_why *wh
 
 		if (layout == EBB_ABI_VERSION)
 			pins.maps++;
-		else if (layout)
+		else if (layout > pins.other_layout)
 			pins.other_layout = layout;
-		else if (strncmp(entry->d_name, EBB_LINK_PREFIX, strlen(EBB_LINK_PREFIX)) == 0)
+		else if (is_link(entry->d_name))
 			pins.links++;
 	}
 	*ret_pins = pins;
@@ -90,7 +95,33 @@ int ebb_pin_detach_link(const char *path)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
-int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
+/* A kind of entry of the directory. */
+typedef bool (*which_fn)(const char *name);
+
+static bool is_ours(const char *name)
+{
+	return is_link(name) || map_layout(name);
+}
+
+static bool is_map_of_our_layout(const char *name)
+{
+	return map_layout(name) == EBB_ABI_VERSION;
+}
+
+static bool is_left_over(const char *name)
+{
+	uint32_t layout = map_layout(name);
+
+	if (!is_link(name))
+		return layout && layout != EBB_ABI_VERSION;
+	for (int h = 0; h < EBB_HOOK_MAX; h++) {
+		if (strcmp(name + strlen(EBB_LINK_PREFIX), ebb_hook_names[h]) == 0)
+			return false;
+	}
+	return true;
+}
+
+static int remove_pins(const char *dir, which_fn which, size_t *ret_count, struct ebb_why *why)
 {
 	_cleanup_closedir_ DIR *d = NULL;
 	const struct dirent *entry;
@@ -102,25 +133,48 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	while ((entry = readdir(d))) {
-		bool is_link = strncmp(entry->d_name, EBB_LINK_PREFIX, strlen(EBB_LINK_PREFIX)) == 0;
-
-		if (!is_link && !map_layout(entry->d_name))
+		if (!which(entry->d_name))
 			continue;
 		r = ebb_pin_path(dir, "", entry->d_name, path, sizeof(path));
 		if (r < 0)
 			return ebb_why(why, r, "cannot remove '%s/%s': %s", dir, entry->d_name,
 				       ebb_strerror(r));
-		r = is_link ? ebb_pin_detach_link(path) : unlink(path) < 0 ? -errno : 0;
+		r = is_link(entry->d_name) ? ebb_pin_detach_link(path) : unlink(path) < 0 ? -errno : 0;
 		if (r < 0)
 			return ebb_why(why, r, "cannot remove '%s': %s", path, ebb_strerror(r));
 		count++;
 	}
+	*ret_count = count;
+	return 0;
+}
+
+int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
+{
+	char path[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = remove_pins(dir, is_ours, ret_count, why);
+	if (r < 0)
+		return r;
 	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
 		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
-	*ret_count = count;
 	return 0;
+}
+
+int ebb_pins_remove_ours(const char *dir, struct ebb_why *why)
+{
+	size_t count;
+
+	return remove_pins(dir, is_map_of_our_layout, &count, why);
+}
+
+int ebb_pins_remove_others(const char *dir, struct ebb_why *why)
+{
+	size_t count;
+
+	return remove_pins(dir, is_left_over, &count, why);
 }
 
 int ebb_pins_lock(const char *dir, int *ret_fd, struct ebb_why *why)

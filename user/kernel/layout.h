@@ -34,6 +34,7 @@ enum ebb_hook {
 	EBB_HOOK_CONNECT4,
 	EBB_HOOK_OPTIONAL,
 	EBB_HOOK_EGRESS = EBB_HOOK_OPTIONAL,
+	EBB_HOOK_INGRESS,
 	EBB_HOOK_MAX,
 };
 
@@ -46,7 +47,7 @@ int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *re
 struct ebb_pins {
 	size_t maps; /* of this layout */
 	size_t links;
-	uint32_t other_layout; /* a layout that is not ours, 0: none */
+	uint32_t other_layout; /* the latest layout that is not ours, 0: none */
 };
 
 /* -ENOENT when there is no such directory. */
@@ -57,6 +58,12 @@ int ebb_pin_detach_link(const char *path);
 
 /* Removes maps and links of any layout and the directory itself; links are detached first. */
 int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why);
+
+/* Removes the maps of our layout, which were being filled when somebody was killed. */
+int ebb_pins_remove_ours(const char *dir, struct ebb_why *why);
+
+/* Removes the maps of other layouts, and links of hooks that we do not know, which are detached. */
+int ebb_pins_remove_others(const char *dir, struct ebb_why *why);
 
 /*
  * The lock that an agent holds on its pin directory. -EBUSY: another one has it;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 
 /* generated: it casts const away */
 #pragma GCC diagnostic push
@@ -21,6 +23,7 @@
 #include "ebb.skel.h"
 #pragma GCC diagnostic pop
 
+#include "kernel/answers.h"
 #include "kernel/diag.h"
 #include "kernel/events.h"
 #include "kernel/layout.h"
@@ -36,17 +39,22 @@ struct ebb_loader {
 	struct ebb_bpf *skeleton;
 	struct ebb_maps *maps;
 	struct ebb_events *events;
+	struct ebb_answers *answer_ring;
 	char pin_dir[EBB_PIN_PATH_MAX];
 	int lock_fd;
 	int cgroup_fd; /* borrowed */
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
-	bool packets; /* the optional program is attached */
+	bool packets; /* the optional programs are attached */
+	bool answers;
 	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
+	uint32_t old_layout; /* there are maps of it, which this start replaces; 0: none */
+	struct ebb_migration migration;
 };
 
 /* libbpf's messages come through our log, one level lower. */
@@ -129,22 +137,34 @@ static int pinned_entries(const char *dir, const char *name, uint32_t *ret_entri
 	return 0;
 }
 
-/* Whose maps are these? Refuses another layout and another capacity before anything is loaded. */
-static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+static int refuse_capacity(const struct ebb_loader *l, const struct ebb_loader_options *o, uint32_t dst_max,
+			   uint32_t pair_max, uint32_t endpoints, struct ebb_why *why)
+{
+	if (dst_max == o->destinations + 1 && pair_max == o->pairs + 1 && endpoints == o->endpoints)
+		return 0;
+	return ebb_why(why, -EPROTO,
+		       "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
+		       l->pin_dir, dst_max - 1, pair_max - 1, endpoints, o->destinations, o->pairs,
+		       o->endpoints, l->pin_dir);
+}
+
+/*
+ * Maps of our layout. They stand when an agent has taken charge of them; beside those of an older
+ * layout others were being filled when that agent was killed, and are made again.
+ */
+static int inspect_ours(struct ebb_loader *l, const struct ebb_loader_options *o, const struct ebb_pins *pins,
+			struct ebb_why *why)
 {
 	struct ebb_maps *maps = NULL;
 	const struct ebb_view *view;
-	struct ebb_pins pins;
 	uint32_t endpoints = 0;
+	bool taken;
 	int r;
 
-	r = ebb_pins_scan(l->pin_dir, &pins, why);
-	if (r < 0)
-		return r;
-	if (!pins.maps && !pins.other_layout)
-		return 0;
 	/* a new map in place of a missing one would not know what the others hold */
-	if (pins.maps && pins.maps != EBB_PINNED_MAPS)
+	if (pins->maps != EBB_PINNED_MAPS && pins->other_layout)
+		return ebb_pins_remove_ours(l->pin_dir, why);
+	if (pins->maps != EBB_PINNED_MAPS)
 		return ebb_why(why, -EPROTO,
 			       "the maps in '%s' are not complete: run 'ebb detach --pin %s' and start again",
 			       l->pin_dir, l->pin_dir);
@@ -152,20 +172,44 @@ static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o
 	if (r < 0)
 		return r;
 	view = ebb_maps_view(maps);
+	taken = view->agent->abi_version == EBB_ABI_VERSION;
 	r = pinned_entries(l->pin_dir, "ebb_endpoint_v1", &endpoints);
 	if (r < 0)
 		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v1' in '%s': %s", l->pin_dir,
 			    ebb_strerror(r));
-	else if (view->dst_max != o->destinations + 1 || view->pair_max != o->pairs + 1 ||
-		 endpoints != o->endpoints)
-		r = ebb_why(why, -EPROTO,
-			    "the maps in '%s' have room for %u destinations, %u pairs and %u endpoints, asked for are %u, %u and %u: run 'ebb detach --pin %s' first, which forgets all counters",
-			    l->pin_dir, view->dst_max - 1, view->pair_max - 1, endpoints, o->destinations,
-			    o->pairs, o->endpoints, l->pin_dir);
-	else if (view->agent->abi_version == EBB_ABI_VERSION)
-		l->took_over = true;
+	else
+		r = refuse_capacity(l, o, view->dst_max, view->pair_max, endpoints, why);
 	ebb_maps_free(maps);
-	return r;
+	if (r < 0)
+		return r;
+	l->took_over = taken;
+	return !taken && pins->other_layout ? ebb_pins_remove_ours(l->pin_dir, why) : 0;
+}
+
+/* Whose maps are these? Refuses a later layout and another capacity before anything is loaded. */
+static int inspect_pins(struct ebb_loader *l, const struct ebb_loader_options *o, struct ebb_why *why)
+{
+	uint32_t dst_max, pair_max, endpoints;
+	struct ebb_pins pins;
+	int r;
+
+	r = ebb_pins_scan(l->pin_dir, &pins, why);
+	if (r < 0)
+		return r;
+	if (pins.other_layout > EBB_ABI_VERSION)
+		return ebb_why(why, -EPROTO,
+			       "'%s' holds maps of layout v%u, this ebb speaks v%u: use the ebb that made them, or run 'ebb detach --pin %s', which forgets all counters",
+			       l->pin_dir, pins.other_layout, EBB_ABI_VERSION, l->pin_dir);
+	l->old_layout = pins.other_layout;
+	if (pins.maps) {
+		r = inspect_ours(l, o, &pins, why);
+		if (r < 0 || l->took_over || !l->old_layout)
+			return r;
+	}
+	if (!l->old_layout)
+		return 0;
+	r = ebb_migrate_capacity(l->pin_dir, l->old_layout, &dst_max, &pair_max, &endpoints, why);
+	return r < 0 ? r : refuse_capacity(l, o, dst_max, pair_max, endpoints, why);
 }
 
 static int pin_at(struct ebb_loader *l, struct bpf_map *map, uint32_t entries, struct ebb_why *why)
@@ -245,12 +289,13 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 {
 	int r;
 
-	l->adopts = o->adopt && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->iterates = (o->adopt || o->remember) && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->adopts = o->adopt && l->iterates;
 	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
 		l->reset_way = EBB_RESET_BPF;
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
-	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
+	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
 					      l->reset_way != EBB_RESET_IMPOSSIBLE);
@@ -333,7 +378,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		return r;
 	r = load(l, o, o, why);
 	/* the probes said yes, the kernel no: better without them than not at all */
-	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
+	if (r < 0 && (l->iterates || l->reset_way != EBB_RESET_IMPOSSIBLE))
 		r = load(l, o, &nothing_optional, why);
 	if (r < 0)
 		return r;
@@ -343,8 +388,16 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = ebb_events_new(bpf_map__fd(l->skeleton->maps.ebb_event_v1), &l->events);
 	if (r < 0)
 		return ebb_why(why, r, "cannot read the ring buffer: %s", ebb_strerror(r));
+	r = ebb_answers_new(bpf_map__fd(l->skeleton->maps.ebb_answer_v1), &l->answer_ring);
+	if (r < 0)
+		return ebb_why(why, r, "cannot read the ring of DNS answers: %s", ebb_strerror(r));
 	if (!l->took_over) {
 		view = ebb_maps_view(l->maps);
+		if (l->old_layout) {
+			r = ebb_migrate(l->pin_dir, l->old_layout, &l->migration, why);
+			if (r < 0)
+				return r;
+		}
 		view->dsts[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
 		view->pairs[EBB_SLOT_OTHER].state = EBB_SLOT_LIVE;
 	}
@@ -382,7 +435,12 @@ int ebb_loader_open(const struct ebb_loader_options *options, struct ebb_loader 
 
 bool ebb_loader_took_over(const struct ebb_loader *loader)
 {
-	return loader->took_over;
+	return loader->took_over || loader->migration.from;
+}
+
+const struct ebb_migration *ebb_loader_migration(const struct ebb_loader *loader)
+{
+	return &loader->migration;
 }
 
 int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
@@ -448,6 +506,8 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_connect6;
 	case EBB_HOOK_EGRESS:
 		return l->skeleton->progs.ebb_egress;
+	case EBB_HOOK_INGRESS:
+		return l->skeleton->progs.ebb_ingress;
 	default:
 		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
@@ -646,6 +706,31 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
 	return 0;
 }
 
+int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+{
+	struct ebb_seeding *seeding;
+	uint64_t count = 0;
+	int r = 0;
+
+	if (!loader->iterates)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	/* a connect that has not seen what its policy asks for is over, and its socket armed or nothing */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		return ebb_why(why, -errno, "cannot wait for the programs that run now: %s", strerror(errno));
+	seeding = &loader->skeleton->bss->ebb_seeding;
+	for (int turn = 0; turn < BUSY_TURNS && r == 0; turn++) {
+		*seeding = (struct ebb_seeding){.pass = EBB_PASS_REMEMBER};
+		r = iterate(loader->skeleton->progs.ebb_seed);
+		count += seeding->remembered;
+		if (seeding->busy == 0)
+			break;
+	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	*ret_count = count;
+	return 0;
+}
+
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader)
 {
 	return &loader->adopted_first;
@@ -657,7 +742,7 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
 }
 
 /*
- * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * New maps, or maps into which the state of connections was not moved: what an earlier life of ours armed is counted nowhere now. Before sockops is
  * attached every armed socket is one of these; afterwards it is one that is counted.
  */
 static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
@@ -738,6 +823,7 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
 	bool made[EBB_HOOK_MAX] = {false};
+	struct ebb_why left = {};
 	int r = 0;
 
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
@@ -751,6 +837,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 			r = take_over_link(loader, h, paths[h]);
 		if (h == EBB_HOOK_EGRESS)
 			loader->packets = r == 0;
+		if (h == EBB_HOOK_INGRESS)
+			loader->answers = r == 0;
 		if (r == -ENOENT && h >= EBB_HOOK_OPTIONAL) {
 			r = 0;
 		} else if (r == -ENOENT) {
@@ -768,22 +856,26 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	/* nothing uses them any more; what cannot be removed now is tried again at the next start */
+	if (loader->old_layout && ebb_pins_remove_others(loader->pin_dir, &left) < 0)
+		ebb_debug("maps of an older layout are left: %s", left.text);
 	return 0;
 }
 
-int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+/* Attaches or takes away a program that is there only on demand. */
+static int want(struct ebb_loader *l, int hook, bool wanted, bool *attached, struct ebb_why *why)
 {
-	const char *name = ebb_hook_names[EBB_HOOK_EGRESS];
+	const char *name = ebb_hook_names[hook];
 	char path[EBB_PIN_PATH_MAX];
 	int r;
 
-	if (wanted == loader->packets)
+	if (wanted == *attached)
 		return 0;
-	r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
+	r = ebb_pin_path(l->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
 	if (r < 0)
 		return explain_attach(r, name, why);
 	if (wanted) {
-		r = make_link(loader, EBB_HOOK_EGRESS, path);
+		r = make_link(l, hook, path);
 		if (r < 0)
 			return explain_attach(r, name, why);
 	} else {
@@ -791,8 +883,33 @@ int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_w
 		if (r < 0)
 			return ebb_why(why, r, "cannot take %s away: %s", name, ebb_strerror(r));
 	}
-	loader->packets = wanted;
+	*attached = wanted;
 	return 0;
+}
+
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	return want(loader, EBB_HOOK_EGRESS, wanted, &loader->packets, why);
+}
+
+int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	const struct ebb_view *view = ebb_maps_view(loader->maps);
+	int r = want(loader, EBB_HOOK_INGRESS, wanted, &loader->answers, why);
+
+	if (r == 0)
+		__atomic_store_n(&view->agent->answers, wanted, __ATOMIC_RELAXED);
+	return r;
+}
+
+int ebb_loader_answers_fd(const struct ebb_loader *loader)
+{
+	return ebb_answers_fd(loader->answer_ring);
+}
+
+int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_handler handle, void *userdata)
+{
+	return ebb_answers_take(loader->answer_ring, max, handle, userdata);
 }
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader)
@@ -823,11 +940,16 @@ void ebb_loader_free(struct ebb_loader *loader)
 	if (!loader)
 		return;
 	ebb_events_free(loader->events);
+	ebb_answers_free(loader->answer_ring);
 	ebb_maps_free(loader->maps);
 	ebb_bpf__destroy(loader->skeleton);
 	/* maps that we made and never attached to anything are of no use to anyone */
-	if (loader->pin_dir[0] && !loader->took_over && !loader->attached)
-		(void)ebb_pins_remove(loader->pin_dir, &count, NULL);
+	if (loader->pin_dir[0] && !loader->took_over && !loader->attached) {
+		if (loader->old_layout)
+			(void)ebb_pins_remove_ours(loader->pin_dir, NULL);
+		else
+			(void)ebb_pins_remove(loader->pin_dir, &count, NULL);
+	}
 	if (loader->lock_fd >= 0)
 		(void)close(loader->lock_fd);
 	free(loader);

@@ -6,12 +6,7 @@
 
 #define DISTANCE_MAX_BYTES 63
 
-/*
- * Reads one UTF-8 character, shortest form only (RFC 3629). Returns its length
- * in bytes, or 0 when there is none; stops at the NUL by itself, since that is
- * no continuation byte.
- */
-static size_t decode(const unsigned char *s, uint32_t *ret_char)
+size_t ebb_text_decode(const unsigned char *s, uint32_t *ret_char)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length;
@@ -65,7 +60,7 @@ const char *ebb_text_escape(const char *text, char *buffer, size_t size)
 		return buffer;
 	while (*s) {
 		uint32_t c = 0;
-		size_t length = decode(s, &c);
+		size_t length = ebb_text_decode(s, &c);
 
 		if (length > 0 && is_printable(c)) {
 			if (used + length >= size)

@@ -8,6 +8,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Reads one UTF-8 character, shortest form only (RFC 3629). Returns its length in bytes, or 0
+ * when there is none. A NUL behind the text stops it: that is no continuation byte.
+ */
+size_t ebb_text_decode(const unsigned char *s, uint32_t *ret_char);
 
 /*
  * Copies @text into @buffer, which is returned. Control characters, characters

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ebb: one table of subcommands, and nothing else. */
+/*
+ * One table of commands and options: parsing, --help, the manual pages and the
+ * completion of shells are made from it.
+ */
 #include "cli/cli.h"
 
 static const struct ebb_option run_options[] = {
 	EBB_OPTION_PIN,
+	{"config", "FILE", "/etc/ebb/ebb.yaml, where there is one",
+	 "the configuration; flags are stronger than what it says, and so are EBB_... variables", 0},
 	{"mode", "MODE", "observe", "observe: count what would be refused; enforce: refuse it", 0},
 	{"cgroup", "PATH", "auto",
 	 "the cgroup2 directory below which connections are governed; auto is the kubepods slice if there is one, "
@@ -101,7 +106,7 @@ static const struct ebb_option detach_options[] = {
 	EBB_OPTIONS_END,
 };
 
-static const struct ebb_command commands[] = {
+const struct ebb_command ebb_commands[] = {
 	{"run", NULL, "the agent, in the foreground",
 	 "Attaches to a cgroup, watches the connections that are opened below it, and opens the breaker of a "
 	 "destination that fails. In the default mode nothing is refused. SIGTERM and SIGINT end it, a second one "
@@ -144,8 +149,3 @@ static const struct ebb_command commands[] = {
 	 detach_options, ebb_cmd_detach, NULL},
 	{NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
-
-int main(int argc, char **argv)
-{
-	return (int)ebb_cli_main(commands, argc, argv);
-}

@@ -1,0 +1,896 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table is written in three pieces: what stands once; what stands both below "defaults" and
+ * below each destination; and the breaker's keys, from core/policy.c. ebb_keys_new() puts them
+ * together.
+ */
+#include "config/keys.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/rules.h"
+#include "lib/units.h"
+
+#define SECOND 1000000000ULL
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+
+/* The capacities are arrays in kernel memory: a destination takes about 2.5 KB, a pair 0.6 KB. */
+#define CAPACITY_MAX (1U << 20)
+
+static const char *const modes[] = {"observe", "enforce", NULL}; /* enum ebb_mode */
+static const char *const losses[] = {"release", "hold", NULL};	 /* enum ebb_on_agent_loss */
+static const char *const scopes[] = {"node", "workload", NULL};	 /* enum ebb_scope */
+static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm",
+				     NULL};			    /* ebb_errno */
+static const char *const schedulings[] = {"rr", "other", NULL};	    /* enum ebb_scheduling */
+static const char *const fates[] = {"keep", "drop", "reset", NULL}; /* enum ebb_established */
+static const char *const exits[] = {"keep", "detach", NULL};
+static const char *const excluded[] = {"observe", "ignore",
+				       NULL}; /* enum ebb_class, from EBB_CLASS_OBSERVED */
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* enum ebb_log_level */
+static const char *const protocols[] = {"tcp", "udp", NULL};
+static const char *const weightings[] = {"sliding", "exponential", NULL};
+static const char *const fuse_actions[] = {"alert", "release", "shed", NULL};
+
+#define ERRNOS "econnrefused, ehostunreach, etimedout or eperm"
+
+#define AT(member) .offset = offsetof(struct ebb_config, member)
+#define TEXT_AT(member) \
+	.offset = offsetof(struct ebb_config, member), .size = sizeof(((struct ebb_config *)0)->member)
+#define SETTING(member)	   .offset = offsetof(struct ebb_settings, member)
+#define NOWHERE		   .offset = EBB_KEY_NOWHERE
+#define CHOICES(list)	   .kind = EBB_KEY_CHOICE, .type = "word", .choices = (list)
+#define SWITCH		   .kind = EBB_KEY_SWITCH, .type = "switch", .range = "on or off"
+#define DURATION(from, to) .kind = EBB_KEY_DURATION, .type = "duration", .min = (from), .max = (to)
+#define COUNT(from, to)	   .kind = EBB_KEY_COUNT, .type = "whole number", .min = (from), .max = (to)
+#define SECTION		   .kind = EBB_KEY_SECTION, .type = "section", NOWHERE
+
+/* Stands before everything of the table that is put in its place: settings, the breaker's keys. */
+#define HERE_SETTINGS "*settings"
+#define HERE_BREAKER  "*breaker"
+
+/* Below "defaults" and below each destination. */
+static const struct ebb_key setting_keys[] = {
+	{.path = "scope",
+	 CHOICES(scopes),
+	 .range = "node or workload",
+	 .fallback = "node",
+	 .flag = "scope",
+	 SETTING(scope),
+	 .help = "node: all workloads share the breaker and the limits of a destination; workload: each has its own. "
+		 "Loopback and link-local destinations always have one for each workload"},
+	{.path = "on_agent_loss",
+	 CHOICES(losses),
+	 .range = "release or hold",
+	 .fallback = "release",
+	 .flag = "on-agent-loss",
+	 SETTING(on_agent_loss),
+	 .help = "what holds when the agent is gone for longer than the lease: release refuses nothing more, hold goes "
+		 "on refusing and limiting"},
+	{.path = "enforce_percent",
+	 COUNT(0, 100),
+	 .range = "0 to 100",
+	 .fallback = "100",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "the share of refusals that are carried out, to roll out carefully; the others are counted only"},
+	{.path = "breaker",
+	 SECTION,
+	 .help = "when connections are refused because a destination fails, and for how long (docs/state-machine.md)"},
+	{.path = HERE_BREAKER},
+	{.path = "breaker.window_calls",
+	 COUNT(0, 100000),
+	 .range = "0 to 100000",
+	 .fallback = "0",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "above 0: rates look at so many last results instead of a time; 0 is off"},
+	{.path = "breaker.weighting",
+	 CHOICES(weightings),
+	 .range = "sliding or exponential",
+	 .fallback = "sliding",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "exponential: what is younger counts more, with a half-life of half the window"},
+	{.path = "breaker.ramp",
+	 DURATION(0, HOUR),
+	 .range = "0s to 1h",
+	 .fallback = "0s",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "after closing, a share of new connections is let through that grows to all over this time"},
+	{.path = "breaker.syn_retries",
+	 COUNT(1, 10),
+	 .range = "1 to 10",
+	 .fallback = "2",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "a connect whose SYN was sent again so often has failed by timeout, minutes before TCP says so"},
+	{.path = "breaker.errno",
+	 CHOICES(errnos),
+	 .range = ERRNOS,
+	 .fallback = "econnrefused",
+	 .flag = "errno",
+	 SETTING(errno_code),
+	 .help = "what a program sees that the breaker refuses"},
+	{.path = "breaker.established",
+	 CHOICES(fates),
+	 .range = "keep, drop or reset",
+	 .fallback = "keep",
+	 .flag = "established",
+	 SETTING(established),
+	 .help = "what becomes of live connections when the breaker opens; drop: what they send is dropped; reset: they "
+		 "are ended at once"},
+	{.path = "limits", SECTION, .help = "what may be sent and opened at most (docs/limits.md)"},
+	{.path = "limits.bytes",
+	 .kind = EBB_KEY_LIMIT,
+	 .type = "rate",
+	 .min = EBB_LIMIT_BYTES,
+	 .range = "none, or a rate up to 1TB/s; with {rate: 10MB/s, burst: 2MB} also how much at once",
+	 .fallback = "none",
+	 .flag = "bytes",
+	 SETTING(limits.bucket[EBB_LIMIT_BYTES]),
+	 .help = "IP bytes sent to it; TCP is paced, what exceeds the pace is dropped"},
+	{.path = "limits.packets",
+	 .kind = EBB_KEY_LIMIT,
+	 .type = "rate",
+	 .min = EBB_LIMIT_PACKETS,
+	 .range = "none, or a rate up to 1000M/s; with {rate: 1000/s, burst: 500} also how many at once",
+	 .fallback = "none",
+	 .flag = "packets",
+	 SETTING(limits.bucket[EBB_LIMIT_PACKETS]),
+	 .help = "packets sent to it"},
+	{.path = "limits.connects",
+	 .kind = EBB_KEY_LIMIT,
+	 .type = "rate",
+	 .min = EBB_LIMIT_CONNECTS,
+	 .range = "none, or a rate up to 1000M/s; with {rate: 20/s, burst: 40} also how many at once",
+	 .fallback = "none",
+	 .flag = "connects",
+	 SETTING(limits.bucket[EBB_LIMIT_CONNECTS]),
+	 .help = "new connections to it; what is over is refused at once"},
+	{.path = "limits.concurrent",
+	 .kind = EBB_KEY_CONCURRENT,
+	 .type = "whole number",
+	 .range = "a whole number from 1, or none",
+	 .fallback = "none",
+	 .flag = "concurrent",
+	 SETTING(limits.concurrent),
+	 .help = "open and opening connections that it may have; what is over is refused at once"},
+	{.path = "limits.errno",
+	 CHOICES(errnos),
+	 .range = ERRNOS,
+	 .fallback = "econnrefused",
+	 SETTING(limits_errno),
+	 .help = "what a program sees that a limit refuses"},
+};
+
+static const struct ebb_key plain_keys[] = {
+	{.path = "mode",
+	 CHOICES(modes),
+	 .range = "observe or enforce",
+	 .fallback = "observe",
+	 .flag = "mode",
+	 AT(defaults.mode),
+	 .help = "observe: count what would be refused; enforce: refuse it"},
+	{.path = "attach", SECTION, .help = "where connections are governed"},
+	{.path = "attach.cgroup",
+	 .kind = EBB_KEY_CGROUP,
+	 .type = "path",
+	 .range = "a cgroup2 directory, or auto",
+	 .fallback = "auto",
+	 .flag = "cgroup",
+	 TEXT_AT(cgroup),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "connections opened below this cgroup2 directory are governed; auto is the kubepods slice if there is "
+		 "one, else the root"},
+	{.path = "listen",
+	 .kind = EBB_KEY_LISTEN,
+	 .type = "address",
+	 .range = "like 127.0.0.1:9478, [::1]:9478 or :9478",
+	 .fallback = "127.0.0.1:9478",
+	 .flag = "listen",
+	 TEXT_AT(listen),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "where metrics and health are served, read-only; port 0 takes a free one"},
+	{.path = "workloads", SECTION, .help = "which programs are governed"},
+	{.path = "workloads.include",
+	 .kind = EBB_KEY_SELECTORS,
+	 .type = "list",
+	 .range = "a list of selectors",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "only these are governed; nothing here: all"},
+	{.path = "workloads.exclude",
+	 .kind = EBB_KEY_SELECTORS,
+	 .type = "list",
+	 .range = "a list of selectors",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "these are not; stronger than include"},
+	{.path = "workloads.*[].cgroup",
+	 .kind = EBB_KEY_PATTERN,
+	 .type = "pattern",
+	 .range = "a pattern that begins with '/' or '*'",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "of the path below the cgroup2 mount, such as \"/system.slice/*\"; '*' takes any characters, '/' too"},
+	{.path = "workloads.*[].namespace",
+	 .kind = EBB_KEY_PATTERN,
+	 .type = "pattern",
+	 .range = "a name or a pattern",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "of Kubernetes, such as kube-system or \"dev-*\""},
+	{.path = "workloads.*[].label",
+	 .kind = EBB_KEY_PATTERN,
+	 .type = "pattern",
+	 .range = "key=value; the value may be a pattern",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "of the pod, such as app=crawler"},
+	{.path = "workloads.*[].priority_class",
+	 .kind = EBB_KEY_PATTERN,
+	 .type = "pattern",
+	 .range = "a name or a pattern",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "of the pod, such as \"system-*\""},
+	{.path = "workloads.excluded",
+	 CHOICES(excluded),
+	 .min = EBB_CLASS_OBSERVED,
+	 .range = "observe or ignore",
+	 .fallback = "observe",
+	 AT(workloads.excluded),
+	 .help = "observe: excluded ones are counted, never refused; ignore: as if ebb were not there"},
+	{.path = "defaults", SECTION, .help = "what holds for every destination that does not say otherwise"},
+	{.path = HERE_SETTINGS, .min = 0},
+	{.path = "destinations",
+	 .kind = EBB_KEY_DESTINATIONS,
+	 .type = "list",
+	 .range = "a list of destinations",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY,
+	 .help = "destinations with a name; an address that none of them claims is a destination of its own"},
+	{.path = "destinations[].name",
+	 .kind = EBB_KEY_NAME,
+	 .type = "name",
+	 .range = "up to 63 letters, digits, '.', '_' and '-', not like an address",
+	 .offset = offsetof(struct ebb_destination, name),
+	 .size = EBB_DESTINATION_NAME_MAX,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION | EBB_KEY_MUST,
+	 .help = "as it is shown and called everywhere; breaker state and orders by hand belong to it"},
+	{.path = "destinations[].match",
+	 .kind = EBB_KEY_MATCHES,
+	 .type = "list",
+	 .range = "a list of matches",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION | EBB_KEY_MUST,
+	 .help = "what belongs to it: each match names a host, a cidr or a port, and what it names must all fit"},
+	{.path = "destinations[].match[].host",
+	 .kind = EBB_KEY_HOST,
+	 .type = "host name",
+	 .range = "a host name, or \"*.\" and a domain",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION,
+	 .help = "addresses that DNS answers gave for this name; \"*.example.com\" is every name below, not the domain itself"},
+	{.path = "destinations[].match[].cidr",
+	 .kind = EBB_KEY_CIDR,
+	 .type = "prefix",
+	 .range = "like 10.0.0.0/8, 192.0.2.7 or \"2001:db8::/32\"",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION,
+	 .help = "addresses; \"::/0\" is all of IPv6 and nothing of IPv4"},
+	{.path = "destinations[].match[].port",
+	 COUNT(1, 65535),
+	 .range = "1 to 65535",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION,
+	 .help = "without it: every port"},
+	{.path = "destinations[].match[].protocol",
+	 CHOICES(protocols),
+	 .range = "tcp or udp",
+	 NOWHERE,
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION,
+	 .help = "without it: both"},
+	{.path = "destinations[].mode",
+	 CHOICES(modes),
+	 .range = "observe or enforce",
+	 .offset = offsetof(struct ebb_destination, settings.mode),
+	 .flags = EBB_KEY_FILE_ONLY | EBB_KEY_DESTINATION | EBB_KEY_INHERITED,
+	 .help = "for this one alone; without it, the mode above"},
+	{.path = HERE_SETTINGS, .min = 1},
+	{.path = "dns", SECTION, .help = "names of addresses, from the DNS answers that programs get"},
+	{.path = "dns.names",
+	 SWITCH,
+	 .fallback = "on",
+	 AT(dns_names),
+	 .help = "show host names instead of addresses also where no match is about hosts; off: DNS answers are looked at "
+		 "only for those"},
+	{.path = "dns.grace",
+	 DURATION(0, 7 * DAY),
+	 .range = "0s to 7d",
+	 .fallback = "10m",
+	 AT(dns_grace_ns),
+	 .help = "an answer is believed so long after its time to live: programs keep addresses for longer than they may"},
+	{.path = "dns.resolvers",
+	 .kind = EBB_KEY_RESOLVERS,
+	 .type = "list",
+	 .range = "auto, or a list of up to 16 addresses, auto among them",
+	 .fallback = "auto",
+	 NOWHERE,
+	 .help = "whose answers are believed; auto: resolv.conf, the loopback stub, the cluster's DNS"},
+	{.path = "turns",
+	 SWITCH,
+	 .fallback = "on",
+	 AT(turns),
+	 .flags = EBB_KEY_LATER,
+	 .help = "measure requests and their answers; off: no program looks at packets unless a limit needs one"},
+	{.path = "adopt",
+	 SWITCH,
+	 .fallback = "on",
+	 .flag = "adopt",
+	 AT(adopt),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "count connections that were open before the agent; off: only those that come after"},
+	{.path = "lease",
+	 /* the heartbeat of an idle agent comes once a second: a shorter lease would end between two */
+	 DURATION(2 * SECOND, HOUR),
+	 .range = "2s to 1h",
+	 .fallback = "30s",
+	 .flag = "lease",
+	 AT(lease_ns),
+	 .help = "for how long verdicts hold when the agent no longer renews them"},
+	{.path = "scheduling",
+	 CHOICES(schedulings),
+	 .range = "rr or other",
+	 .fallback = "rr",
+	 .flag = "scheduling",
+	 AT(scheduling),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "rr: the lowest real-time priority while it enforces, so that verdicts are not late on a busy machine; "
+		 "other: none"},
+	{.path = "log_level",
+	 CHOICES(levels),
+	 .range = "error, warn, info or debug",
+	 .fallback = "info",
+	 .flag = "log-level",
+	 AT(log_level),
+	 .help = "what goes to standard error"},
+	{.path = "capacity",
+	 SECTION,
+	 .help = "how much is kept; what finds no room is counted together as ~other"},
+	{.path = "capacity.destinations",
+	 COUNT(1, CAPACITY_MAX),
+	 .range = "1 to 1048576",
+	 .fallback = "4096",
+	 .flag = "destinations",
+	 AT(cap_destinations),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "room for destinations, about 2.5 KB of kernel memory each"},
+	{.path = "capacity.pairs",
+	 COUNT(1, CAPACITY_MAX),
+	 .range = "1 to 1048576",
+	 .fallback = "16384",
+	 .flag = "pairs",
+	 AT(cap_pairs),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "room for pairs of a workload and a destination, about 0.6 KB each"},
+	{.path = "capacity.endpoints",
+	 COUNT(1, CAPACITY_MAX),
+	 .range = "1 to 1048576",
+	 .fallback = "65536",
+	 .flag = "endpoints",
+	 AT(cap_endpoints),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "room for addresses with their ports; those that a cidr or a port claims need none"},
+	{.path = "capacity.idle",
+	 DURATION(SECOND, 30 * DAY),
+	 .range = "1s to 30d",
+	 .fallback = "10m",
+	 .flag = "idle",
+	 AT(idle_ns),
+	 .help = "room that nobody used for so long, and up to half a minute longer, is given back"},
+	{.path = "shutdown", SECTION, .help = "how the agent ends"},
+	{.path = "shutdown.timeout",
+	 DURATION(SECOND, HOUR),
+	 .range = "1s to 1h",
+	 .fallback = "30s",
+	 .flag = "shutdown-timeout",
+	 AT(shutdown_timeout_ns),
+	 .help = "after SIGTERM or SIGINT it ends within this time"},
+	{.path = "shutdown.on_exit",
+	 CHOICES(exits),
+	 .range = "keep or detach",
+	 .fallback = "keep",
+	 .flag = "on-exit",
+	 AT(on_exit_detach),
+	 .help = "keep: the pinned programs go on; detach: leave no trace"},
+	{.path = "node_fuse",
+	 SECTION,
+	 .help = "one breaker above the others: many destinations fail because the node does"},
+	{.path = "node_fuse.open_ratio",
+	 .kind = EBB_KEY_RATIO,
+	 .type = "ratio",
+	 .min = 1,
+	 .range = "above 0 and up to 1",
+	 .fallback = "0.5",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "it acts when this share of the active destinations, or more, is open"},
+	{.path = "node_fuse.min_destinations",
+	 COUNT(1, CAPACITY_MAX),
+	 .range = "1 to 1048576",
+	 .fallback = "4",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "with fewer active destinations it does not act"},
+	{.path = "node_fuse.min_calls",
+	 COUNT(1, 1000000),
+	 .range = "1 to 1000000",
+	 .fallback = "50",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "results that the window must hold before it acts"},
+	{.path = "node_fuse.action",
+	 CHOICES(fuse_actions),
+	 .range = "alert, release or shed",
+	 .fallback = "alert",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "alert: only tell; release: breakers stop refusing; shed: everything not exempt is refused"},
+	{.path = "node_fuse.exempt",
+	 .kind = EBB_KEY_WORDS,
+	 .type = "list",
+	 .range = "a list of destination names",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "destinations that shed never refuses"},
+	{.path = "metrics", SECTION, .help = "what /metrics shows"},
+	{.path = "metrics.workloads",
+	 SWITCH,
+	 .fallback = "on",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "series for each pair of a workload and a destination; off: only for each destination"},
+	{.path = "audit", SECTION, .help = "where events are kept; any number of sinks at once"},
+	{.path = "audit.file", SECTION, .help = "lines of JSON"},
+	{.path = "audit.file.path",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "without it: no such file"},
+	{.path = "audit.file.keep",
+	 COUNT(1, 1000),
+	 .range = "1 to 1000",
+	 .fallback = "5",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "older files that stay when a full one is moved aside"},
+	{.path = "audit.sqlite", SECTION, .help = "a database in one file: reports need no server"},
+	{.path = "audit.sqlite.path",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 .fallback = "/var/lib/ebb/audit.db",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "the file"},
+	{.path = "audit.sqlite.keep",
+	 DURATION(HOUR, 3660 * DAY),
+	 .range = "1h to 3660d",
+	 .fallback = "30d",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "older events are removed"},
+	{.path = "audit.postgres", SECTION, .help = "a PostgreSQL server, table audit_log"},
+	{.path = "audit.postgres.host",
+	 .kind = EBB_KEY_WORD,
+	 .type = "word",
+	 .range = "a host name, an address, or the directory of a socket",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "without it: none"},
+	{.path = "audit.postgres.port",
+	 COUNT(1, 65535),
+	 .range = "1 to 65535",
+	 .fallback = "5432",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "its port"},
+	{.path = "audit.postgres.database",
+	 .kind = EBB_KEY_WORD,
+	 .type = "word",
+	 .range = "a word without blanks",
+	 .fallback = "ebb",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "its database"},
+	{.path = "audit.postgres.user",
+	 .kind = EBB_KEY_WORD,
+	 .type = "word",
+	 .range = "a word without blanks",
+	 .fallback = "ebb",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "as whom"},
+	{.path = "audit.postgres.password_file",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER | EBB_KEY_SECRET,
+	 .help = "the first line of this file is the password"},
+	{.path = "traces", SECTION, .help = "where spans are sent"},
+	{.path = "traces.otlp", SECTION, .help = "OpenTelemetry over HTTP"},
+	{.path = "traces.otlp.endpoint",
+	 .kind = EBB_KEY_URL,
+	 .type = "URL",
+	 .range = "like http://otel-collector:4318, without a password in it",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "without it: no traces"},
+	{.path = "traces.otlp.sample",
+	 .kind = EBB_KEY_RATIO,
+	 .type = "ratio",
+	 .range = "0 to 1",
+	 .fallback = "0.1",
+	 NOWHERE,
+	 .flags = EBB_KEY_LATER,
+	 .help = "the share of connections that become spans"},
+};
+
+/* ------------------------------------------------------------ the table -- */
+
+static struct ebb_key *append(struct ebb_keys *keys, const struct ebb_key *key, const char *prefix)
+{
+	struct ebb_key *place = &keys->list[keys->count++];
+	int length;
+
+	assert(keys->count <= EBB_KEYS_MAX);
+	*place = *key;
+	length = snprintf(place->path, sizeof(place->path), "%s%s", prefix, key->path);
+	assert(length > 0 && (size_t)length < sizeof(place->path));
+	(void)length;
+	return place;
+}
+
+static struct ebb_key breaker_key(const struct ebb_policy_key *from)
+{
+	struct ebb_key key = {
+		.kind = EBB_KEY_BREAKER,
+		.type = from->kind == EBB_POLICY_OUTCOMES ? "list" : from->unit,
+		.range = from->range,
+		.fallback = from->fallback,
+		.help = from->help,
+		.breaker = from,
+		.offset = offsetof(struct ebb_settings, breaker),
+	};
+
+	(void)snprintf(key.path, sizeof(key.path), "breaker.%s", from->name);
+	return key;
+}
+
+/* Of a destination: without the flag and the default of their own, they come from "defaults". */
+static void append_setting(struct ebb_keys *keys, const struct ebb_key *key, bool of_destination)
+{
+	struct ebb_key *place = append(keys, key, of_destination ? "destinations[]." : "defaults.");
+
+	if (of_destination) {
+		place->flag = NULL;
+		place->fallback = NULL;
+		place->flags |= EBB_KEY_DESTINATION | EBB_KEY_FILE_ONLY | EBB_KEY_INHERITED;
+	}
+	if (place->offset != EBB_KEY_NOWHERE)
+		place->offset += of_destination ? offsetof(struct ebb_destination, settings)
+						: offsetof(struct ebb_config, defaults);
+}
+
+static void append_settings(struct ebb_keys *keys, bool of_destination)
+{
+	size_t count;
+	const struct ebb_policy_key *breaker = ebb_policy_keys(&count);
+
+	for (size_t i = 0; i < sizeof(setting_keys) / sizeof(setting_keys[0]); i++) {
+		if (strcmp(setting_keys[i].path, HERE_BREAKER) != 0) {
+			append_setting(keys, &setting_keys[i], of_destination);
+			continue;
+		}
+		for (size_t b = 0; b < count; b++) {
+			struct ebb_key key = breaker_key(&breaker[b]);
+
+			append_setting(keys, &key, of_destination);
+		}
+	}
+}
+
+static int compare_paths(const void *a, const void *b, void *userdata)
+{
+	const struct ebb_keys *keys = userdata;
+
+	return strcmp(keys->list[*(const uint16_t *)a].path, keys->list[*(const uint16_t *)b].path);
+}
+
+struct ebb_keys *ebb_keys_new(void)
+{
+	struct ebb_keys *keys = calloc(1, sizeof(*keys));
+
+	if (!keys)
+		return NULL;
+	for (size_t i = 0; i < sizeof(plain_keys) / sizeof(plain_keys[0]); i++) {
+		if (strcmp(plain_keys[i].path, HERE_SETTINGS) == 0)
+			append_settings(keys, plain_keys[i].min != 0);
+		else
+			append(keys, &plain_keys[i], "");
+	}
+	for (size_t i = 0; i < keys->count; i++)
+		keys->sorted[i] = (uint16_t)i;
+	qsort_r(keys->sorted, keys->count, sizeof(keys->sorted[0]), compare_paths, keys);
+	return keys;
+}
+
+const struct ebb_key *ebb_keys_find(const struct ebb_keys *keys, const char *path)
+{
+	size_t low = 0, high = keys->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct ebb_key *key = &keys->list[keys->sorted[middle]];
+		int order = strcmp(path, key->path);
+
+		if (order == 0)
+			return key;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+const char *ebb_key_name(const struct ebb_key *key)
+{
+	const char *dot = strrchr(key->path, '.');
+
+	return dot ? dot + 1 : key->path;
+}
+
+const char *ebb_key_environ(const struct ebb_key *key, char *buffer, size_t size)
+{
+	size_t used;
+
+	if (key->kind == EBB_KEY_SECTION || key->flags & EBB_KEY_FILE_ONLY)
+		return NULL;
+	used = (size_t)snprintf(buffer, size, "EBB_%s", key->path);
+	for (size_t i = 0; i < used && i < size; i++) {
+		if (buffer[i] == '.')
+			buffer[i] = '_';
+		else if (buffer[i] >= 'a' && buffer[i] <= 'z')
+			buffer[i] = (char)(buffer[i] - 'a' + 'A');
+	}
+	return buffer;
+}
+
+/* --------------------------------------------------------------- values -- */
+
+/* What a chart makes of "on" and "off" on its way is taken, too. */
+static bool is_off(const char *text)
+{
+	return strcmp(text, "off") == 0 || strcmp(text, "false") == 0;
+}
+
+static bool is_on(const char *text)
+{
+	return strcmp(text, "on") == 0 || strcmp(text, "true") == 0;
+}
+
+/* Only the form: whether it is free to listen on is found out by listening. */
+static bool is_listen_address(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + 2];
+	unsigned char address[sizeof(struct in6_addr)];
+	uint32_t port;
+	size_t length;
+
+	if (!colon || ebb_parse_u32(colon + 1, &port) < 0 || port > UINT16_MAX)
+		return false;
+	length = (size_t)(colon - text);
+	if (length == 0)
+		return true;
+	if (length >= sizeof(host))
+		return false;
+	if (text[0] == '[' && text[length - 1] == ']') {
+		(void)snprintf(host, sizeof(host), "%.*s", (int)length - 2, text + 1);
+		return inet_pton(AF_INET6, host, address) == 1;
+	}
+	(void)snprintf(host, sizeof(host), "%.*s", (int)length, text);
+	return inet_pton(AF_INET, host, address) == 1;
+}
+
+static bool is_word(const char *text)
+{
+	if (*text == '\0' || strlen(text) > 255)
+		return false;
+	for (; *text; text++) {
+		if (*text <= ' ' || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* "http://host", maybe with a port and a path; a user and a password are no part of it. */
+static bool is_url(const char *text)
+{
+	const char *host;
+
+	if (strncmp(text, "http://", strlen("http://")) == 0)
+		host = text + strlen("http://");
+	else if (strncmp(text, "https://", strlen("https://")) == 0)
+		host = text + strlen("https://");
+	else
+		return false;
+	return is_word(host) && host[0] != '/' && host[0] != ':' && !strchr(host, '@');
+}
+
+static void *place(const struct ebb_key *key, void *base)
+{
+	return key->offset == EBB_KEY_NOWHERE || !base ? NULL : (char *)base + key->offset;
+}
+
+static int store(const struct ebb_key *key, void *base, const void *value, size_t size)
+{
+	void *target = place(key, base);
+
+	if (target)
+		memcpy(target, value, size);
+	return 0;
+}
+
+static int store_u32(const struct ebb_key *key, void *base, uint32_t value)
+{
+	return store(key, base, &value, sizeof(value));
+}
+
+static int expected(const struct ebb_key *key, struct ebb_why *why)
+{
+	return ebb_why(why, -EINVAL, "%s", key->range);
+}
+
+static int parse_choice(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	for (uint32_t i = 0; key->choices[i]; i++) {
+		if (strcmp(key->choices[i], text) == 0)
+			return store_u32(key, base, (uint32_t)key->min + i);
+	}
+	return expected(key, why);
+}
+
+static int parse_text(const struct ebb_key *key, const char *text, bool fits, void *base, struct ebb_why *why)
+{
+	char *target = place(key, base);
+
+	if (!fits)
+		return expected(key, why);
+	if (key->size && strlen(text) >= key->size)
+		return ebb_why(why, -EINVAL, "at most %zu characters", key->size - 1);
+	if (target) {
+		memset(target, 0, key->size);
+		memcpy(target, text, strlen(text));
+	}
+	return 0;
+}
+
+static int parse_limit(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	struct ebb_limit limit;
+
+	if (ebb_limit_parse(is_off(text) ? "none" : text, (uint32_t)key->min, &limit, why) < 0)
+		return -EINVAL;
+	return store(key, base, &limit, sizeof(limit));
+}
+
+static int parse_breaker(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	struct ebb_breaker_config scratch, *target = place(key, base);
+
+	if (key->breaker->kind == EBB_POLICY_DURATION_OR_OFF && is_off(text))
+		text = "off";
+	return ebb_policy_parse_value(key->breaker, text, target ? target : &scratch, why);
+}
+
+int ebb_key_parse(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	uint32_t count;
+	uint64_t ns;
+	double ratio;
+
+	switch (key->kind) {
+	case EBB_KEY_CHOICE:
+		return parse_choice(key, text, base, why);
+	case EBB_KEY_SWITCH:
+		if (!is_on(text) && !is_off(text))
+			return expected(key, why);
+		return store_u32(key, base, is_on(text));
+	case EBB_KEY_COUNT:
+		if (ebb_parse_u32(text, &count) < 0 || count < key->min || count > key->max)
+			return expected(key, why);
+		return store_u32(key, base, count);
+	case EBB_KEY_DURATION:
+		if (ebb_parse_duration(text, &ns) < 0 || ns < key->min || ns > key->max)
+			return expected(key, why);
+		return store(key, base, &ns, sizeof(ns));
+	case EBB_KEY_RATIO:
+		if (ebb_parse_ratio(text, &ratio) < 0 || (key->min && ratio <= 0))
+			return expected(key, why);
+		return store(key, base, &ratio, sizeof(ratio));
+	case EBB_KEY_BREAKER:
+		return parse_breaker(key, text, base, why);
+	case EBB_KEY_LIMIT:
+		return parse_limit(key, text, base, why);
+	case EBB_KEY_CONCURRENT:
+		if (ebb_limit_parse_concurrent(is_off(text) ? "none" : text, &count) < 0)
+			return expected(key, why);
+		return store_u32(key, base, count);
+	case EBB_KEY_CGROUP:
+		return parse_text(key, text, text[0] != '\0', base, why);
+	case EBB_KEY_LISTEN:
+		return parse_text(key, text, is_listen_address(text), base, why);
+	case EBB_KEY_PATH:
+		return parse_text(key, text, text[0] == '/', base, why);
+	case EBB_KEY_WORD:
+	case EBB_KEY_WORDS:
+		return parse_text(key, text, is_word(text), base, why);
+	case EBB_KEY_URL:
+		return parse_text(key, text, is_url(text), base, why);
+	case EBB_KEY_NAME:
+		return ebb_rule_name(text, place(key, base), why);
+	case EBB_KEY_HOST:
+	case EBB_KEY_CIDR:
+	case EBB_KEY_PATTERN:
+	case EBB_KEY_RESOLVERS:
+	case EBB_KEY_SELECTORS:
+	case EBB_KEY_MATCHES:
+	case EBB_KEY_DESTINATIONS:
+	case EBB_KEY_SECTION:
+		break;
+	}
+	return expected(key, why);
+}
+
+static size_t value_size(const struct ebb_key *key)
+{
+	switch (key->kind) {
+	case EBB_KEY_CHOICE:
+	case EBB_KEY_SWITCH:
+	case EBB_KEY_COUNT:
+	case EBB_KEY_CONCURRENT:
+		return sizeof(uint32_t);
+	case EBB_KEY_DURATION:
+		return sizeof(uint64_t);
+	case EBB_KEY_RATIO:
+		return sizeof(double);
+	case EBB_KEY_LIMIT:
+		return sizeof(struct ebb_limit);
+	case EBB_KEY_BREAKER:
+		return sizeof(struct ebb_breaker_config);
+	default:
+		return key->size; /* of text; nothing of what is kept elsewhere */
+	}
+}
+
+bool ebb_key_same(const struct ebb_key *key, const void *a, const void *b)
+{
+	if (key->offset == EBB_KEY_NOWHERE)
+		return true;
+	return memcmp((const char *)a + key->offset, (const char *)b + key->offset, value_size(key)) == 0;
+}
