@@ -27,7 +27,9 @@
 #include "bpf/stats.h"
 
 /* What CONNECT_CB arms. A socket that has them all is ours, or the child of a listener that once connected. */
-#define EBB_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+#define EBB_CALLBACKS	   (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+/* And what it has when it is established: before, the handshake's own RTT would be one call more. */
+#define EBB_CALLBACKS_OPEN (EBB_CALLBACKS | BPF_SOCK_OPS_RTT_CB_FLAG)
 
 /* A memory begins. Its flags are written last by the caller. */
 static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,

@@ -66,6 +66,11 @@ void ebb_collector_free(struct ebb_collector *collector)
 	free(collector);
 }
 
+void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns)
+{
+	collector->idle_ns = idle_ns;
+}
+
 /* Everything that a connection or a datagram, refused or not, makes grow. */
 static uint64_t pair_activity(const struct ebb_pair *pair)
 {

@@ -39,6 +39,9 @@ int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struc
 		      struct ebb_collector **ret_collector);
 void ebb_collector_free(struct ebb_collector *collector);
 
+/* Another idle time, from the next run on. */
+void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns);
+
 /*
  * One pass over an eighth of the slots; call it about once a second, with the lock of those
  * who write policies held. Returns the

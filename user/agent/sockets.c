@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ struct ebb_sockets {
 	const char *cgroup;
 	bool others;
 	int own_ns;
+	int done_fd;
 	pthread_t thread;
 	bool started;
 
@@ -140,6 +142,23 @@ static void reset(struct ebb_sockets *s)
 		ebb_debug("no live connections to reset: namespaces=%zu took=%s", visited + 1, took);
 }
 
+/* --------------------------------------------------------------- remember -- */
+
+static void remember(struct ebb_sockets *s)
+{
+	uint64_t start = now_monotonic(), count = 0, one = 1;
+	char took[EBB_FORMAT_MAX];
+	struct ebb_why why = {0};
+
+	if (ebb_loader_remember(s->loader, &count, &why) < 0)
+		ebb_warn("%s: open connections whose address changes hands are counted where they do not belong until they are counted anew",
+			 why.text);
+	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
+	ebb_debug("open connections remember where they belong: count=%" PRIu64 " took=%s", count, took);
+	if (write(s->done_fd, &one, sizeof(one)) != sizeof(one))
+		ebb_warn("cannot wake the loop (%s): it goes on with its next tick", ebb_strerror(-errno));
+}
+
 /* ----------------------------------------------------------------- thread -- */
 
 static uint32_t next_work(struct ebb_sockets *s)
@@ -149,9 +168,13 @@ static uint32_t next_work(struct ebb_sockets *s)
 	(void)pthread_mutex_lock(&s->lock);
 	while (!s->wanted && !s->stop)
 		(void)pthread_cond_wait(&s->changed, &s->lock);
-	/* who waits for a reset waits for a dead peer */
+	/* who waits for a reset waits for a dead peer, and who waits for memories is the loop */
 	if (!s->stop) {
-		what = s->wanted & EBB_SOCKETS_RESET ? EBB_SOCKETS_RESET : EBB_SOCKETS_ADOPT;
+		what = EBB_SOCKETS_ADOPT;
+		if (s->wanted & EBB_SOCKETS_REMEMBER)
+			what = EBB_SOCKETS_REMEMBER;
+		if (s->wanted & EBB_SOCKETS_RESET)
+			what = EBB_SOCKETS_RESET;
 		s->wanted &= ~what;
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -166,6 +189,8 @@ static void *work(void *argument)
 	while ((what = next_work(s))) {
 		if (what == EBB_SOCKETS_RESET)
 			reset(s);
+		else if (what == EBB_SOCKETS_REMEMBER)
+			remember(s);
 		else
 			adopt(s);
 	}
@@ -187,7 +212,8 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->changed, NULL);
 	s->own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (s->own_ns < 0) {
+	s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->own_ns < 0 || s->done_fd < 0) {
 		r = -errno;
 		ebb_sockets_free(s);
 		return r;
@@ -214,6 +240,11 @@ void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what)
 	(void)pthread_mutex_unlock(&sockets->lock);
 }
 
+int ebb_sockets_done_fd(const struct ebb_sockets *sockets)
+{
+	return sockets->done_fd;
+}
+
 void ebb_sockets_free(struct ebb_sockets *sockets)
 {
 	if (!sockets)
@@ -229,6 +260,8 @@ void ebb_sockets_free(struct ebb_sockets *sockets)
 	(void)pthread_mutex_destroy(&sockets->lock);
 	if (sockets->own_ns >= 0)
 		(void)close(sockets->own_ns);
+	if (sockets->done_fd >= 0)
+		(void)close(sockets->done_fd);
 	free(sockets);
 }
 

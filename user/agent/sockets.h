@@ -13,8 +13,9 @@
 
 #include "kernel/loader.h"
 
-#define EBB_SOCKETS_ADOPT 1U /* ebb_loader_adopt() */
-#define EBB_SOCKETS_RESET 2U /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_ADOPT    1U /* ebb_loader_adopt() */
+#define EBB_SOCKETS_RESET    2U /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_REMEMBER 4U /* ebb_loader_remember(), see ebb_sockets_done_fd() */
 
 struct ebb_sockets;
 
@@ -27,6 +28,12 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 
 /* Asks for work; what is asked for twice before it begins is done once. Never waits. */
 void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what);
+
+/*
+ * Readable when a pass of EBB_SOCKETS_REMEMBER has ended, however it ended; owned by @sockets. What the
+ * loop waits for is told by an eventfd, which the reader reads.
+ */
+int ebb_sockets_done_fd(const struct ebb_sockets *sockets);
 
 /* Waits for the work that has begun. */
 void ebb_sockets_free(struct ebb_sockets *sockets);

@@ -102,6 +102,8 @@ enum ebb_exit ebb_cmd_watch(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_doctor(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_set(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_clear(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_config_check(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_config_show(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_detach(const struct ebb_args *args);
 
 /* From their tables: the keys of --breaker, how limits are written, and both. */

@@ -101,6 +101,13 @@ static const struct ebb_option limit_clear_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option config_show_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	{"config", "FILE", NULL, "show what 'ebb run' would make of this file, not what the agent does", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option detach_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
@@ -140,6 +147,18 @@ const struct ebb_command ebb_commands[] = {
 	{"limit clear", "DEST", "take back what was given by hand",
 	 "Afterwards the destination has the limits that are configured.", limit_clear_options,
 	 ebb_cmd_limit_clear, NULL},
+	{"config check", "[FILE]", "is this file one that an agent would take?",
+	 "Lists everything that is wrong in it, each with line and column, and changes nothing; '-' reads "
+	 "standard input. Without FILE it is the one that 'ebb run' would read. Exits with 0 when an agent would "
+	 "take it.",
+	 reading_options, ebb_cmd_config_check, NULL},
+	{"config show", "[DEST]", "what holds, and who says it: flag, environment, file or default",
+	 "Of the agent that runs: what its flags, its environment and its file say now. Without one, or with "
+	 "--config, what 'ebb run' would do here. With DEST everything that holds for a destination that the "
+	 "configuration names.\n\n"
+	 "  ebb config show\n"
+	 "  ebb config show --config new.yaml payments",
+	 config_show_options, ebb_cmd_config_show, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},

@@ -84,9 +84,9 @@ struct ebb_run_sources {
 	struct ebb_config_sources sources;
 };
 
-/* Only collects; nothing is checked. */
-void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys,
-		     struct ebb_run_sources *ret_sources);
+/* Only collects; nothing is checked. @file: what EBB_CONFIG says in these @variables, or NULL. */
+void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys, const char *const *variables,
+		     const char *file, struct ebb_run_sources *ret_sources);
 
 /*
  * What 'ebb run' is told, whole: *@ret_config is the caller's and must outlive the options, which
@@ -96,7 +96,10 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sou
 		    struct ebb_config **ret_config, struct ebb_agent_options *ret_options,
 		    struct ebb_problems *problems);
 
-/* A line for each problem, "ebb COMMAND: ..." to standard error; @path is the file's. */
+/* The exit code when a configuration was refused. */
+enum ebb_exit ebb_run_exit(int r, const struct ebb_problems *problems);
+
+/* A line for each problem to standard error, "FILE:LINE:COLUMN: ..." or "ebb COMMAND: ..."; @path is the file's. */
 void ebb_tell_problems(const struct ebb_args *args, const char *path, const struct ebb_problems *problems);
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */

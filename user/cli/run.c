@@ -32,19 +32,18 @@ static void add_flag(struct ebb_run_sources *run, const char *key, const char *o
 	run->sources.flag_count++;
 }
 
-void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys,
-		     struct ebb_run_sources *ret_sources)
+void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys, const char *const *variables,
+		     const char *file, struct ebb_run_sources *ret_sources)
 {
 	struct ebb_run_sources *run = ret_sources;
-	const char *file = ebb_args_given(args, "config");
-	const char *value;
+	const char *value = ebb_args_given(args, "config");
 
 	memset(run, 0, sizeof(*run));
-	if (!file || file[0] == '\0')
-		file = getenv(EBB_CONFIG_ENVIRON);
+	if (value && value[0])
+		file = value;
 	run->sources.path = file && file[0] ? file : EBB_CONFIG_PATH;
 	run->sources.optional = !file || file[0] == '\0';
-	run->sources.environ = (const char *const *)environ;
+	run->sources.environ = variables;
 	run->sources.flags = run->flags;
 	for (size_t i = 0; i < keys->count; i++) {
 		const struct ebb_key *key = &keys->list[i];
@@ -76,31 +75,6 @@ static int read_run(const struct ebb_args *args, struct ebb_agent_options *io_op
 	return 0;
 }
 
-/* What the agent is told by the configuration. */
-static void read_config(const struct ebb_config *config, struct ebb_agent_options *io_options)
-{
-	const struct ebb_settings *defaults = &config->defaults;
-
-	io_options->cgroup = config->cgroup;
-	io_options->listen = config->listen;
-	io_options->mode = defaults->mode;
-	io_options->errno_code = defaults->errno_code;
-	io_options->on_agent_loss = defaults->on_agent_loss;
-	io_options->scheduling = config->scheduling;
-	io_options->scope = defaults->scope;
-	io_options->limits = defaults->limits;
-	io_options->adopt = config->adopt;
-	io_options->established = defaults->established;
-	io_options->lease_ns = config->lease_ns;
-	io_options->shutdown_timeout_ns = config->shutdown_timeout_ns;
-	io_options->destinations = config->cap_destinations;
-	io_options->pairs = config->cap_pairs;
-	io_options->endpoints = config->cap_endpoints;
-	io_options->idle_ns = config->idle_ns;
-	io_options->detach_on_exit = config->on_exit_detach;
-	io_options->breaker = defaults->breaker;
-}
-
 int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sources,
 		    struct ebb_config **ret_config, struct ebb_agent_options *ret_options,
 		    struct ebb_problems *problems)
@@ -118,11 +92,11 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sou
 	r = read_run(args, &options, problems);
 	if (r < 0)
 		return r;
-	ebb_run_sources(args, keys, ret_sources);
+	ebb_run_sources(args, keys, (const char *const *)environ, getenv(EBB_CONFIG_ENVIRON), ret_sources);
 	r = ebb_config_load(&ret_sources->sources, &config, problems);
 	if (r < 0)
 		return r;
-	read_config(config, &options);
+	options.sources = &ret_sources->sources;
 	*ret_config = config;
 	*ret_options = options;
 	return 0;
@@ -130,21 +104,25 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sou
 
 void ebb_tell_problems(const struct ebb_args *args, const char *path, const struct ebb_problems *problems)
 {
-	char text[EBB_PROBLEM_TEXT_MAX];
+	const char *command = ebb_args_command(args)->name;
 
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct ebb_problem *problem = &problems->list[i];
+		const char *kind = problem->warning ? "warning: " : "";
 
-		(void)fprintf(stderr, "ebb %s: %s%s\n", ebb_args_command(args)->name,
-			      problem->warning ? "warning: " : "",
-			      ebb_problem_format(problem, path, text, sizeof(text)));
+		/* as compilers say it: editors and CI systems find the place */
+		if (problem->line)
+			(void)fprintf(stderr, "%s:%u:%u: %s%s\n", path, problem->line, problem->column, kind,
+				      problem->text);
+		else
+			(void)fprintf(stderr, "ebb %s: %s%s\n", command, kind, problem->text);
 	}
 	if (problems->more)
-		(void)fprintf(stderr, "ebb %s: %zu more\n", ebb_args_command(args)->name, problems->more);
+		(void)fprintf(stderr, "ebb %s: %zu more\n", command, problems->more);
 }
 
 /* A flag or a variable that is wrong is wrong use; a file is not. */
-static enum ebb_exit exit_of(int r, const struct ebb_problems *problems)
+enum ebb_exit ebb_run_exit(int r, const struct ebb_problems *problems)
 {
 	if (r == -EPERM || r == -EACCES)
 		return EBB_EXIT_NOT_PERMITTED;
@@ -197,20 +175,21 @@ enum ebb_exit ebb_cmd_run(const struct ebb_args *args)
 	r = ebb_run_options(args, &sources, &config, &options, &problems);
 	if (r < 0) {
 		ebb_tell_problems(args, sources.sources.path, &problems);
-		return exit_of(r, &problems);
+		return ebb_run_exit(r, &problems);
 	}
 	code = check_cgroup(args, config);
-	if (code == EBB_EXIT_DONE) {
+	if (code != EBB_EXIT_DONE) {
+		ebb_config_free(config);
+	} else {
 		ebb_log_set_level((enum ebb_log_level)config->log_level);
 		log_warnings(sources.sources.path, &problems);
-		r = ebb_agent_run(&options, &why);
+		r = ebb_agent_run(&options, config, &why);
 		if (r < 0)
 			code = ebb_fail(args,
 					r == -EPERM || r == -EACCES ? EBB_EXIT_NOT_PERMITTED
 								    : EBB_EXIT_FAILED,
 					"%s", why.text);
 	}
-	ebb_config_free(config);
 	return code;
 }
 

@@ -239,7 +239,7 @@ static const struct ebb_key *key_of_environ(const struct ebb_keys *keys, const c
 static void unknown_environ(struct ebb_reader *r, const char *name, size_t length)
 {
 	char given[SHOWN_MAX], shown[4 * SHOWN_MAX], own[EBB_KEY_ENVIRON_MAX], best[EBB_KEY_ENVIRON_MAX] = "";
-	size_t best_distance = 8, distance;
+	size_t best_distance = 4, distance;
 
 	(void)snprintf(given, sizeof(given), "%.*s", (int)length, name);
 	(void)ebb_text_escape(given, shown, sizeof(shown));
@@ -386,6 +386,11 @@ int ebb_config_parse(const char *text, size_t length, struct ebb_config **ret_co
 	const struct ebb_config_sources none = {0};
 
 	return load(&none, text, length, ret_config, ret_problems);
+}
+
+const char *ebb_config_file(const struct ebb_config *config)
+{
+	return config->origins->path;
 }
 
 const char *ebb_config_needs_restart(const struct ebb_config *now, const struct ebb_config *next,

@@ -15,7 +15,7 @@
 #include "node/cgroup.h"
 
 /* What became of a configuration that was read while the agent ran. */
-enum ebb_reload {
+enum ebb_reload_result {
 	EBB_RELOAD_APPLIED,
 	EBB_RELOAD_REJECTED, /* something is wrong in it, or there is no room for it */
 	EBB_RELOAD_MAX,
