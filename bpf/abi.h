@@ -659,6 +659,7 @@ _Static_assert(sizeof(struct ebb_name) == 280, "map value layout is ABI");
 #define EBB_NAME_RULE	   1U /* of the configuration: never idle */
 #define EBB_NAME_HOST	   2U /* a host name seen in DNS */
 #define EBB_NAME_AMBIGUOUS 4U /* an address of it has another name, too */
+#define EBB_NAME_OWN	   8U /* HOST, by an answer that only the one workload believes that uses it */
 
 /* Agent; by the kernel one that it meets first, as UNKNOWN. By cgroup id. */
 struct ebb_workload {

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "agent/idle.h"
+#include "core/by_hand.h"
 #include "core/limit.h"
+#include "node/owns.h"
 #include "tests/lib/fake_view.h"
 
 #define S     1000000000ULL
@@ -374,21 +376,46 @@ static void limit_by_hand_keeps_the_destination_and_not_its_pairs(void **state)
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
 }
 
-static void limit_by_hand_that_is_over_is_taken_back(void **state)
+static void limit_by_hand_that_is_over_keeps_nothing(void **state)
 {
 	struct world *w = *state;
 
-	give_by_hand(w, w->now + 100 * S);
-	w->view.pairs[PAIR].active = 1;
-	run_for(w, 99);
-	assert_int_equal(w->view.policies[DST].by_hand.given, EBB_GIVEN_CONCURRENT);
-	assert_int_equal(w->view.policies[DST].asks, EBB_ASK_CONNECT);
-	run_for(w, 9);
+	give_by_hand(w, w->now + 1500 * S);
+	run_for(w, 1400);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	run_for(w, 120);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
 	assert_int_equal(w->view.policies[DST].by_hand.given, 0);
 	assert_int_equal(w->view.policies[DST].asks, 0);
-	w->view.pairs[PAIR].active = 0;
-	run_for(w, 700);
+}
+
+static void mode_by_hand_keeps_the_destination(void **state)
+{
+	struct world *w = *state;
+
+	ebb_mode_give(&w->view.policies[DST], 1 + EBB_MODE_ENFORCE, 0, 0);
+	run_for(w, 2000);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	ebb_mode_give(&w->view.policies[DST], 0, 0, 0);
+	run_for(w, 20);
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
+/* Its order would be gone with the slot, and come back for nobody. */
+static void order_for_one_workload_keeps_its_pair(void **state)
+{
+	struct world *w = *state;
+	struct ebb_own own = {.pair_epoch = w->view.pairs[PAIR].epoch};
+
+	ebb_own_give_override(&own, &w->view.policies[DST], EBB_OVERRIDE_OPEN, w->now + 1500 * S, 0);
+	assert_int_equal(ebb_own_write(&w->view, PAIR, &own), 0);
+	run_for(w, 2000);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	/* it is over, and the agent's upkeep has taken it out */
+	assert_int_equal(ebb_by_hand_upkeep(&w->view, w->now), 1);
+	run_for(w, 700);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
 }
 
 /* Also one that was over without anybody having looked. */
@@ -444,7 +471,9 @@ int main(void)
 		TEST(destination_met_again_while_it_goes_lives_on),
 		TEST(destination_with_a_living_pair_stays),
 		TEST(limit_by_hand_keeps_the_destination_and_not_its_pairs),
-		TEST(limit_by_hand_that_is_over_is_taken_back),
+		TEST(limit_by_hand_that_is_over_keeps_nothing),
+		TEST(mode_by_hand_keeps_the_destination),
+		TEST(order_for_one_workload_keeps_its_pair),
 		TEST(next_owner_of_a_slot_finds_no_limit_by_hand),
 		TEST(sweep_frees_what_a_dead_agent_was_taking_back),
 	};

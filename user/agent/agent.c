@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/apply.h"
+#include "agent/deeds.h"
 #include "agent/idle.h"
 #include "agent/privileges.h"
 #include "agent/reload.h"
@@ -35,6 +36,7 @@
 #include "lib/units.h"
 #include "node/cgroup.h"
 #include "node/netns.h"
+#include "node/owns.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -126,6 +128,15 @@ static int64_t now_realtime(void)
 
 /* ------------------------------------------------------------------ moves -- */
 
+/* enum ebb_mode in force at a gate. */
+static uint32_t mode_of(const struct agent *a, uint32_t dst, uint32_t gate, uint64_t now)
+{
+	struct ebb_policy policy;
+
+	ebb_gate_policy(a->view, dst, gate, now, &policy);
+	return ebb_mode_of(&policy, &a->view->policies[EBB_SLOT_OTHER], dst, now);
+}
+
 static void on_move(void *userdata, const struct ebb_move *move)
 {
 	const struct agent *a = userdata;
@@ -142,7 +153,7 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
 		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
-		 ebb_mode_name(a->view->policies[move->dst].mode));
+		 ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
 	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->sockets &&
 	    a->view->policies[move->dst].established == EBB_ESTABLISHED_RESET)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
@@ -186,6 +197,22 @@ static void report_errors(struct agent *a, uint64_t now)
 	}
 }
 
+/* Is some destination, or the node, in enforce mode? What was said for one workload alone does not count. */
+static bool wants_enforcement(const struct agent *a, uint64_t now)
+{
+	const struct ebb_policy *policies = a->view->policies, *node = &policies[EBB_SLOT_OTHER];
+	uint32_t high = a->view->kernel->dst_high, said = ebb_mode_said(node, now);
+
+	if (said || a->options->mode == EBB_MODE_ENFORCE)
+		return said != 1 + EBB_MODE_OBSERVE;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
+		if (a->view->dsts[d].state == EBB_SLOT_LIVE &&
+		    ebb_mode_of(&policies[d], node, d, now) == EBB_MODE_ENFORCE)
+			return true;
+	}
+	return false;
+}
+
 static void check_links(struct agent *a, uint64_t now)
 {
 	struct ebb_link_info links[EBB_LINKS_MAX];
@@ -227,6 +254,16 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* What has come to its end is over in the kernel already: here it is tidied up and told. */
+static int end_by_hand(const struct agent *a, uint64_t now)
+{
+	int r = ebb_by_hand_upkeep(a->view, now);
+
+	if (r > 0)
+		ebb_info("orders by hand have come to their end: count=%d", r);
+	return r < 0 ? r : 0;
+}
+
 /* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
@@ -236,9 +273,12 @@ static void collect_idle(struct agent *a, uint64_t now)
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
+	(void)ebb_deeds_tell(a->view, ebb_deed_log, NULL);
 	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
 	if (r == -EBUSY) /* nothing is in a hurry here */
 		return;
+	if (r == 0)
+		r = end_by_hand(a, now);
 	if (r == 0)
 		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
@@ -247,23 +287,38 @@ static void collect_idle(struct agent *a, uint64_t now)
 		ebb_debug("idle slots taken back: count=%d", r);
 }
 
-/* The program that sees every packet is attached only while some policy asks for it. */
-static void follow_policies(struct agent *a)
+/* EBB_ASK_* of all that there is. */
+static uint32_t asks_now(const struct agent *a)
 {
 	uint32_t high = a->view->kernel->dst_high, asks = a->default_asks;
-	struct ebb_why why = {};
 
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
 		if (a->view->dsts[d].state == EBB_SLOT_LIVE)
 			asks |= a->view->policies[d].asks;
 	}
-	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
+	return asks & EBB_ASK_OWN ? asks | ebb_owns_asks(a->view) : asks;
+}
+
+/* The program that sees every packet is attached only while some policy asks for it. */
+static void follow_policies(struct agent *a)
+{
+	bool wanted = asks_now(a) & EBB_ASK_PACKET;
+	_cleanup_close_ int lock = -1;
+	struct ebb_why why = {};
+
+	if (!wanted && ebb_loader_has_packets(a->loader)) {
+		/* a command may just have written what asks for it, and attached it */
+		if (ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL) < 0)
+			return;
+		wanted = asks_now(a) & EBB_ASK_PACKET;
+	}
+	if (ebb_loader_want_packets(a->loader, wanted, &why) == 0) {
 		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
-		if (!a->packets && asks & EBB_ASK_PACKET)
+		if (!a->packets && wanted)
 			ebb_info("every packet is looked at: bytes or packets are limited, or live connections may be dropped");
-		else if (a->packets && !(asks & EBB_ASK_PACKET))
+		else if (a->packets && !wanted)
 			ebb_info("packets are no longer looked at: no limit asks for it");
-		a->packets = (asks & EBB_ASK_PACKET) != 0;
+		a->packets = wanted;
 		a->packets_failed = false;
 		return;
 	}
@@ -309,6 +364,7 @@ static int tick(struct agent *a)
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
 	follow_policies(a);
+	a->health.enforce_wanted = wants_enforcement(a, start);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
@@ -1000,7 +1056,7 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 {
 	int r;
 
-	a->capped = calloc(a->view->dst_max, sizeof(*a->capped));
+	a->capped = calloc(a->view->gate_max, sizeof(*a->capped));
 	if (!a->capped)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);

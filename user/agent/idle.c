@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/limit.h"
+#include "core/by_hand.h"
+#include "node/owns.h"
 
 /* Each run looks at every eighth slot: at full tables that is under a millisecond. */
 #define STRIDE 8
@@ -229,7 +230,8 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (pair->state != EBB_SLOT_LIVE || pair->dst >= view->dst_max || pair->gate >= view->gate_max)
 		return 0;
 	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || pair->active ||
-	    view->policies[pair->dst].override_state || holds_slots(view, pair))
+	    ebb_override_of(&view->policies[pair->dst], now_ns) != EBB_OVERRIDE_AUTO ||
+	    holds_slots(view, pair) || ebb_own_stands(view, slot))
 		return 0;
 	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
 		return 0;
@@ -322,7 +324,7 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 
 	__atomic_store_n(&dst->epoch, epoch, __ATOMIC_SEQ_CST);
 	/* its time is over; the next owner is another destination */
-	ebb_limits_take_back(&view->policies[slot]);
+	ebb_by_hand_forget(&view->policies[slot]);
 	clear_gate(view, slot);
 	memset(dst, 0, sizeof(*dst));
 	dst->epoch = epoch;
@@ -344,18 +346,6 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 }
 
 /*
- * Limits given by hand end by themselves in the kernel; taking them back afterwards saves it
- * the look.
- */
-static void end_by_hand(const struct ebb_view *view, uint32_t slot, uint64_t now_ns)
-{
-	struct ebb_policy *policy = &view->policies[slot];
-
-	if (policy->by_hand.given && !ebb_limits_by_hand(policy, now_ns))
-		ebb_limits_take_back(policy);
-}
-
-/*
  * A destination is idle when its pairs have gone, nothing is counted, nothing stands by hand, and
  * it is not just being met. Its pairs may go while a limit stands by hand: the bucket of one
  * that was idle is full anyhow, and a limit may stand for months while pods come and go.
@@ -371,12 +361,11 @@ static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return finish_dst(c, slot, now_ns);
 	if (dst->state != EBB_SLOT_LIVE)
 		return 0;
-	end_by_hand(view, slot, now_ns);
 	idle = is_idle(c, w, dst->epoch, dst_activity(view, slot), now_ns);
 	/* signed: it may have been met after now was read */
 	if (!idle || (int64_t)(now_ns - dst->created_ns) < (int64_t)c->idle_ns ||
-	    view->policies[slot].override_state || view->policies[slot].by_hand.given ||
-	    !gate_is_quiet(view, slot) || is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
+	    ebb_by_hand_said(&view->policies[slot], now_ns) || !gate_is_quiet(view, slot) ||
+	    is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
 		return 0;
 	return retire_dst(c, slot, now_ns);
 }

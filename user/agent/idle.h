@@ -9,8 +9,8 @@
  *	                  +-- touched ----> key inserted, live again
  *
  * A slot is idle when its counters did not move for the given time, no
- * connection is open, its breaker is closed and not in backoff, and no override
- * or limit given by hand stands. Who held its index before it retired goes on using it, and is seen to.
+ * connection is open, its breaker is closed and not in backoff, and nothing that was
+ * said by hand stands. Who held its index before it retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
  */

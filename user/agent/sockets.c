@@ -12,11 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/by_hand.h"
 #include "core/limit.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/units.h"
 #include "node/netns.h"
+#include "node/owns.h"
 
 #define NS_PER_S     1000000000ULL
 #define COMPLAINT_NS (60 * NS_PER_S) /* one line about what does not work */
@@ -267,22 +269,34 @@ void ebb_sockets_free(struct ebb_sockets *sockets)
 
 /* ------------------------------------------------------------ when to walk -- */
 
+/* By the rule of ebb_gate_resets(); whoever asks is the agent, so that its lease holds. */
+static bool is_shut(const struct ebb_view *view, const struct ebb_pair *pair, const struct ebb_policy *policy,
+		    uint64_t now_ns)
+{
+	uint64_t word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
+	uint32_t override_state = ebb_override_of(policy, now_ns);
+
+	if (override_state != EBB_OVERRIDE_AUTO)
+		return override_state == EBB_OVERRIDE_OPEN;
+	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT;
+}
+
 bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)
 {
 	uint32_t high = view->kernel->pair_high;
 
 	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
 		const struct ebb_pair *pair = &view->pairs[p];
-		const struct ebb_policy *policy;
-		uint64_t word;
+		struct ebb_policy policy;
 
 		if (pair->state != EBB_SLOT_LIVE || !pair->active || pair->dst >= view->dst_max ||
-		    pair->gate >= view->gate_max)
+		    pair->gate >= view->gate_max ||
+		    view->policies[pair->dst].established != EBB_ESTABLISHED_RESET)
 			continue;
-		policy = &view->policies[pair->dst];
-		word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
-		if (policy->established == EBB_ESTABLISHED_RESET && policy->mode == EBB_MODE_ENFORCE &&
-		    ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT)
+		ebb_gate_policy(view, pair->dst, pair->gate, now_ns, &policy);
+		if (ebb_mode_of(&policy, &view->policies[EBB_SLOT_OTHER], pair->dst, now_ns) ==
+			    EBB_MODE_ENFORCE &&
+		    is_shut(view, pair, &policy, now_ns))
 			return true;
 	}
 	return false;
@@ -298,9 +312,17 @@ static bool has_cap(const struct ebb_policy *policy, uint64_t now_ns)
 	return limits.concurrent != 0;
 }
 
+/* A workload with a cap of its own; most have none, and their destination's was looked at. */
+static bool has_own_cap(const struct ebb_view *view, uint32_t pair, uint64_t now_ns)
+{
+	struct ebb_own own;
+
+	return ebb_own_find(view, pair, now_ns, &own) && has_cap(&own.policy, now_ns);
+}
+
 bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high)
 {
-	uint32_t high = view->kernel->dst_high;
+	uint32_t high = view->kernel->dst_high, pair_high = view->kernel->pair_high;
 	bool came = false;
 
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < view->dst_max; d++) {
@@ -312,5 +334,11 @@ bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *ca
 		capped[d] = cap;
 	}
 	*io_high = high;
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= pair_high && p < view->pair_max; p++) {
+		bool cap = has_own_cap(view, p, now_ns);
+
+		came = came || (cap && !capped[view->dst_max + p]);
+		capped[view->dst_max + p] = cap;
+	}
 	return came;
 }

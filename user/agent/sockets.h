@@ -48,7 +48,7 @@ void ebb_sockets_log_adopted(const struct ebb_adopted *adopted, bool first);
 bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns);
 
 /*
- * Which destinations have a cap on concurrency; @capped holds one for each slot, and
+ * Which destinations and workloads have a cap on concurrency; @capped holds one for each gate slot, and
  * *@io_high how many of them are known. Has one come where connections may be open already?
  */
 bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high);

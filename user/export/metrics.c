@@ -13,6 +13,7 @@
 #include "core/limit.h"
 #include "core/policy.h"
 #include "export/family.h"
+#include "node/owns.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -85,10 +86,13 @@ static bool speaks(const struct ebb_reading *r, const struct ebb_item *item, uin
 	return item->dst == EBB_SLOT_OTHER || r->source->view->dsts[item->dst].endpoint.proto == proto;
 }
 
-/* The limits of the gates of @item's destination, now. */
+/* The limits of the gate of @item, now. */
 static void limits_of(const struct ebb_reading *r, const struct ebb_item *item, struct ebb_limits *ret_limits)
 {
-	ebb_limits_in_force(&r->source->view->policies[item->dst], r->now_ns, ret_limits);
+	struct ebb_policy policy;
+
+	ebb_gate_policy(r->source->view, item->dst, item->gate, r->now_ns, &policy);
+	ebb_limits_in_force(&policy, r->now_ns, ret_limits);
 }
 
 /*

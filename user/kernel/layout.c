@@ -43,6 +43,11 @@ static bool is_link(const char *name)
 	return strncmp(name, EBB_LINK_PREFIX, strlen(EBB_LINK_PREFIX)) == 0;
 }
 
+static bool is_program(const char *name)
+{
+	return strncmp(name, EBB_PROGRAM_PREFIX, strlen(EBB_PROGRAM_PREFIX)) == 0;
+}
+
 static int open_dir(const char *dir, DIR **ret, struct ebb_why *why)
 {
 	DIR *opened = opendir(dir);
@@ -100,7 +105,7 @@ typedef bool (*which_fn)(const char *name);
 
 static bool is_ours(const char *name)
 {
-	return is_link(name) || map_layout(name);
+	return is_link(name) || is_program(name) || map_layout(name);
 }
 
 static bool is_map_of_our_layout(const char *name)

@@ -819,6 +819,29 @@ int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_
 	return 0;
 }
 
+/*
+ * For commands that need a program which nobody attaches for them (kernel/packets.h). By rename, so
+ * that there is one at every moment; dots are not possible in names of a bpf file system.
+ */
+static int pin_program(struct ebb_loader *l, int hook)
+{
+	char path[EBB_PIN_PATH_MAX], next[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX, ebb_hook_names[hook], path, sizeof(path));
+	if (r == 0)
+		r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX "next_", ebb_hook_names[hook], next,
+				 sizeof(next));
+	if (r < 0)
+		return r;
+	/* of one who was killed between the two */
+	(void)unlink(next);
+	r = bpf_obj_pin(bpf_program__fd(hook_program(l, hook)), next);
+	if (r < 0)
+		return r;
+	return rename(next, path) < 0 ? -errno : 0;
+}
+
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
@@ -856,10 +879,33 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	/* without it a command waits for us to attach it */
+	r = pin_program(loader, EBB_HOOK_EGRESS);
+	if (r < 0)
+		ebb_debug("%s is not pinned: %s", ebb_hook_names[EBB_HOOK_EGRESS], ebb_strerror(r));
 	/* nothing uses them any more; what cannot be removed now is tried again at the next start */
 	if (loader->old_layout && ebb_pins_remove_others(loader->pin_dir, &left) < 0)
 		ebb_debug("maps of an older layout are left: %s", left.text);
 	return 0;
+}
+
+/* A link that a command made is as good as ours, and may come while we make one. */
+static int attach_wanted(struct ebb_loader *l, int hook, const char *path)
+{
+	int r = take_over_link(l, hook, path);
+
+	if (r == -ENOENT)
+		r = make_link(l, hook, path);
+	return r == -EEXIST ? take_over_link(l, hook, path) : r;
+}
+
+/* By us, or by a command. */
+static bool is_pinned(const struct ebb_loader *l, int hook)
+{
+	char path[EBB_PIN_PATH_MAX];
+
+	return ebb_pin_path(l->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[hook], path, sizeof(path)) == 0 &&
+	       access(path, F_OK) == 0;
 }
 
 /* Attaches or takes away a program that is there only on demand. */
@@ -869,22 +915,27 @@ static int want(struct ebb_loader *l, int hook, bool wanted, bool *attached, str
 	char path[EBB_PIN_PATH_MAX];
 	int r;
 
-	if (wanted == *attached)
+	if (wanted ? *attached : !*attached && !is_pinned(l, hook))
 		return 0;
 	r = ebb_pin_path(l->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
 	if (r < 0)
 		return explain_attach(r, name, why);
 	if (wanted) {
-		r = make_link(l, hook, path);
+		r = attach_wanted(l, hook, path);
 		if (r < 0)
 			return explain_attach(r, name, why);
 	} else {
 		r = ebb_pin_detach_link(path);
-		if (r < 0)
+		if (r < 0 && r != -ENOENT)
 			return ebb_why(why, r, "cannot take %s away: %s", name, ebb_strerror(r));
 	}
 	*attached = wanted;
 	return 0;
+}
+
+bool ebb_loader_has_packets(const struct ebb_loader *loader)
+{
+	return loader->packets || is_pinned(loader, EBB_HOOK_EGRESS);
 }
 
 int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)

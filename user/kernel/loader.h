@@ -72,9 +72,14 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
 /*
  * Attaches the program that sees every packet, or takes it away: it is there only while
- * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted. A link that
+ * a command made is taken up. Taken away only under the lock of kernel/maps.h, as of
+ * which nobody asks for it.
  */
 int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/* Is it attached, by us or by a command? */
+bool ebb_loader_has_packets(const struct ebb_loader *loader);
 
 /*
  * The same for the program that hands over DNS answers: it is there only while somebody wants

@@ -43,6 +43,12 @@ int ebb_cgroup_auto_below(const char *mount, char *ret_path, size_t size);
 /* Opens @path and makes sure that it is a cgroup2 directory. The caller owns *@ret_fd. */
 int ebb_cgroup_open(const char *path, int *ret_fd, uint64_t *ret_id, struct ebb_why *why);
 
+/*
+ * The same by id. -ESTALE: it is gone; -EPERM: not permitted (CAP_DAC_READ_SEARCH); -ENOENT: there
+ * is no cgroup2 here.
+ */
+int ebb_cgroup_open_id(uint64_t id, int *ret_fd, struct ebb_why *why);
+
 /* Names of cgroups by id, relative to the mount; remembers, bounded. */
 struct ebb_cgroup_names;
 
