@@ -469,13 +469,15 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 
 /* Kernel. One for each destination slot. */
 struct ebb_dst {
-	struct ebb_endpoint endpoint;	/* the first that was seen */
+	struct ebb_endpoint endpoint;	/* that it was discovered by; all zero: a rule names it */
 	__u32	epoch;			/* + 1 each time the slot gets a new owner */
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	scope;			/* enum ebb_scope */
 	__u64	created_ns;
 	__u64	finder;			/* workload that discovered it, 0: a rule */
-	__u64	pad[2];
+	__u32	apart;			/* 1: its endpoint stands in lookups, since a rule claims the address */
+	__u32	pad0;
+	__u64	pad;
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
 };
@@ -722,7 +724,7 @@ _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 /* Kernel. The one element of its map. */
 struct ebb_kernel {
 	__u64	woken_for;		/* agent.looked at the last wake-up */
-	__u32	dst_high;		/* highest slot ever used */
+	__u32	dst_high;		/* highest slot ever used; raised by the agent, too */
 	__u32	pair_high;
 	__u64	errors[EBB_ERR_MAX];
 };

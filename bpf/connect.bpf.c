@@ -240,9 +240,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	 * An error queue that is not empty: what an earlier attempt left there is not about this one.
 	 */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
-	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER || (route.policy->asks & EBB_ASK_MEMORY) ||
-	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen) {
+	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
+	    route.pair_slot == EBB_SLOT_OTHER || tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
