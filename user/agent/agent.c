@@ -197,13 +197,22 @@ static void report_errors(struct agent *a, uint64_t now)
 	}
 }
 
+static bool is_configured_to_enforce(const struct ebb_config *config)
+{
+	bool wanted = config->defaults.mode == EBB_MODE_ENFORCE;
+
+	for (size_t i = 0; i < config->destination_count; i++)
+		wanted |= config->destinations[i].settings.mode == EBB_MODE_ENFORCE;
+	return wanted;
+}
+
 /* Is some destination, or the node, in enforce mode? What was said for one workload alone does not count. */
 static bool wants_enforcement(const struct agent *a, uint64_t now)
 {
 	const struct ebb_policy *policies = a->view->policies, *node = &policies[EBB_SLOT_OTHER];
 	uint32_t high = a->view->kernel->dst_high, said = ebb_mode_said(node, now);
 
-	if (said || a->options->mode == EBB_MODE_ENFORCE)
+	if (said || is_configured_to_enforce(a->config))
 		return said != 1 + EBB_MODE_OBSERVE;
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
 		if (a->view->dsts[d].state == EBB_SLOT_LIVE &&
@@ -715,15 +724,6 @@ static int open_apply(struct agent *a, struct ebb_why *why)
 	return r < 0 ? ebb_why(why, r, "out of memory") : 0;
 }
 
-static bool wants_enforcement(const struct ebb_config *config)
-{
-	bool wanted = config->defaults.mode == EBB_MODE_ENFORCE;
-
-	for (size_t i = 0; i < config->destination_count; i++)
-		wanted |= config->destinations[i].settings.mode == EBB_MODE_ENFORCE;
-	return wanted;
-}
-
 /* Who only observes is in no hurry. */
 static void follow_urgency(struct agent *a)
 {
@@ -758,7 +758,7 @@ static void configured(struct agent *a)
 	a->view->agent->mode = a->config->defaults.mode;
 	__atomic_store_n(&a->view->agent->lease_ns, a->config->lease_ns, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&a->view->agent->generation, 1, __ATOMIC_RELEASE);
-	a->health.enforce_wanted = wants_enforcement(a->config);
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 }
 
@@ -887,7 +887,7 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot name workloads: %s", ebb_strerror(r));
 	ebb_health_init(&a->health, now_realtime());
-	a->health.enforce_wanted = wants_enforcement(a->config);
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source = (struct ebb_source){
 		.view = a->view,
 		.health = &a->health,
