@@ -308,13 +308,21 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 void ebb_classifier_meet(struct ebb_classifier *classifier, uint64_t workload)
 {
 	struct ebb_classifier *c = classifier;
+	struct ebb_classified ignored;
 	char path[EBB_CGROUP_PATH_MAX];
 	uint32_t class;
+	int r;
 
 	if (c->mode != EBB_RULES_ALL)
 		return;
-	/* gone, or not to be found out: the ten seconds end by themselves */
-	if (c->ops.path(c->ops.userdata, workload, path, sizeof(path)) < 0)
+	r = c->ops.path(c->ops.userdata, workload, path, sizeof(path));
+	if (r == -EPERM || r == -EACCES) {
+		(void)walk_all(c, &ignored); /* without CAP_DAC_READ_SEARCH: it is in the tree */
+		__atomic_fetch_add(&c->view->agent->mapping, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	/* gone: the ten seconds end by themselves */
+	if (r < 0)
 		return;
 	class = class_of(c, path);
 	if (set(c, workload, class) == 0 && class != EBB_CLASS_UNKNOWN)

@@ -68,42 +68,34 @@ static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t siz
 
 /* ----------------------------------------------------------------- shares -- */
 
-static int each_found(void *userdata,
-		      int (*handle)(void *argument, uint64_t workload, const uint64_t *count), void *argument)
+static int each_found(void *userdata, int (*handle)(void *argument, uint64_t workload, const uint64_t *count),
+		      void *argument)
 {
 	const struct ebb_keeper *k = userdata;
 
 	return ebb_founds_each(k->mapping, handle, argument);
 }
 
-static int each_lost(void *userdata,
-		     int (*handle)(void *argument, uint64_t workload, const uint64_t *count), void *argument)
+static int each_lost(void *userdata, int (*handle)(void *argument, uint64_t workload, const uint64_t *count),
+		     void *argument)
 {
 	const struct ebb_keeper *k = userdata;
 
 	return ebb_losts_each(k->mapping, handle, argument);
 }
 
-static int nothing_is_none(int r, uint64_t *ret_count)
-{
-	if (r != -ENOENT)
-		return r;
-	*ret_count = 0;
-	return 0;
-}
-
 static int get_found(void *userdata, uint64_t workload, uint64_t *ret_count)
 {
 	const struct ebb_keeper *k = userdata;
 
-	return nothing_is_none(ebb_founds_get(k->mapping, workload, ret_count), ret_count);
+	return ebb_founds_get(k->mapping, workload, ret_count);
 }
 
 static int get_lost(void *userdata, uint64_t workload, uint64_t *ret_count)
 {
 	const struct ebb_keeper *k = userdata;
 
-	return nothing_is_none(ebb_losts_get(k->mapping, workload, ret_count), ret_count);
+	return ebb_losts_get(k->mapping, workload, ret_count);
 }
 
 static int put_lost(void *userdata, uint64_t workload, uint64_t count)
