@@ -16,6 +16,7 @@
 #include "agent/apply.h"
 #include "agent/deeds.h"
 #include "agent/idle.h"
+#include "agent/keeper.h"
 #include "agent/privileges.h"
 #include "agent/reload.h"
 #include "agent/scheduling.h"
@@ -70,6 +71,7 @@ struct agent {
 	struct ebb_mapping *mapping;
 	struct ebb_apply *apply;
 	struct ebb_reload *reload;
+	struct ebb_keeper *keeper;
 	struct ebb_ticker *ticker;
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
@@ -378,6 +380,7 @@ static int tick(struct agent *a)
 	check_tables(a, &result);
 	report_errors(a, start);
 	collect_idle(a, start);
+	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
 	if (ebb_scheduling_was_lost())
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
@@ -408,6 +411,9 @@ static void on_event(void *userdata, const struct ebb_event *event)
 	case EBB_EVENT_DST_NEW:
 		ebb_debug("destination discovered: destination=%s",
 			  ebb_dst_name(a->view, event->gate, dst, sizeof(dst)));
+		break;
+	case EBB_EVENT_WORKLOAD_NEW:
+		ebb_keeper_meet(a->keeper, event);
 		break;
 	default:
 		if (a->hint_waits)
@@ -581,19 +587,32 @@ static int write_agent(struct agent *a, bool took_over)
 	return 0;
 }
 
-static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
+static int remove_key(void *agent, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
-	return ebb_slots_remove(loader, kind, key, slot);
+	const struct agent *a = agent;
+
+	return ebb_slots_remove(a->loader, kind, key, slot);
 }
 
-static int insert_key(void *loader, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
+static int insert_key(void *agent, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
 {
-	return ebb_slots_insert(loader, kind, key, ref);
+	const struct agent *a = agent;
+
+	return ebb_slots_insert(a->loader, kind, key, ref);
 }
 
-static int release_slot(void *loader, enum ebb_slot_kind kind, uint32_t slot)
+static int release_slot(void *agent, enum ebb_slot_kind kind, uint32_t slot)
 {
-	return ebb_slots_release(loader, kind, slot);
+	const struct agent *a = agent;
+
+	return ebb_slots_release(a->loader, kind, slot);
+}
+
+static int lost_by(void *agent, uint64_t workload)
+{
+	const struct agent *a = agent;
+
+	return ebb_keeper_lost(a->keeper, workload);
 }
 
 static bool wants_reset(const struct ebb_config *config)
@@ -752,6 +771,7 @@ static void configured(struct agent *a)
 	const struct ebb_breaker_config *breakers;
 	const uint32_t *of_dst;
 
+	ebb_keeper_configure(a->keeper, &a->config->workloads);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
 	a->default_asks = ebb_apply_default_asks(a->apply);
@@ -846,10 +866,11 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_agent_options *o = a->options;
 	const struct ebb_idle_ops ops = {
-		.userdata = a->loader,
+		.userdata = a,
 		.remove = remove_key,
 		.insert = insert_key,
 		.release = release_slot,
+		.lost = lost_by,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
 	_cleanup_close_ int lock = -1;
@@ -872,6 +893,8 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot take back slots: %s", ebb_strerror(r));
 	r = ebb_loader_fill_queues(a->loader, why);
+	if (r == 0)
+		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, &a->keeper, why);
 	if (r < 0)
 		return r;
 	decide_reset(a);
@@ -1117,6 +1140,7 @@ static void close_all(struct agent *a)
 	ebb_sockets_free(a->sockets);
 	ebb_http_free(a->http);
 	ebb_reload_free(a->reload);
+	ebb_keeper_free(a->keeper);
 	ebb_ticker_free(a->ticker);
 	ebb_apply_free(a->apply);
 	ebb_mapping_free(a->mapping);
