@@ -123,7 +123,7 @@ call config show --pin "$pin" --config "$file" -o json
 is 'show -o json: a secret is null' "$(json '[(v["value"], v["secret"]) for v in d["values"] if v["key"].endswith("password_file")]' <"$scratch/out")" \
 	'[[null, true]]'
 call config show --pin "$pin" --config "$file" bay
-is 'show: no such destination: 3' "$rc $(cat "$scratch/err" | tail -1)" \
+is 'show: no such destination: 3' "$rc $(tail -1 "$scratch/err")" \
 	"3 ebb config show: the configuration names no destination 'bay': did you mean 'pay'?"
 EBB_LAESE=40s call config show --pin "$pin"
 err_says 'a variable that is no key is told' 'warning: EBB_LAESE in the environment is no key: ignored; is it EBB_LEASE'

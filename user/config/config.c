@@ -6,7 +6,6 @@
  */
 #include "config/config.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +27,7 @@ static void origins_free(struct ebb_config_origins *origins)
 	if (!origins)
 		return;
 	free(origins->keys);
-	free((void *)origins->of_destination);
+	free(origins->of_destination);
 	ebb_arena_done(&origins->arena);
 	free(origins);
 }
@@ -177,7 +176,8 @@ static int read_path(struct ebb_reader *r, const struct ebb_config_sources *sour
 	if (e == -ENOMEM)
 		return e;
 	if (e < 0) {
-		ebb_problem(r->problems, 0, 0, "cannot read '%s': %s",
+		ebb_problem(r->problems, 0, 0, "%s%scannot read '%s': %s",
+			    sources->path_by ? sources->path_by : "", sources->path_by ? ": " : "",
 			    ebb_text_escape(sources->path, shown, sizeof(shown)), why_unreadable(e));
 		return e;
 	}
@@ -293,14 +293,12 @@ static void read_breaker_flag(struct ebb_reader *r, const struct ebb_config_flag
 		return;
 	}
 	for (char *item; (item = strsep(&rest, ","));) {
-		char *equals = strchr(item, '=');
+		const char *value = item + strcspn(item, "=");
 
-		assert(equals); /* it was parsed */
-		*equals = '\0';
-		(void)snprintf(path, sizeof(path), "defaults.breaker.%s", item);
+		(void)snprintf(path, sizeof(path), "defaults.breaker.%.*s", (int)(value - item), item);
 		given.key = ebb_keys_find(r->keys, path);
-		assert(given.key);
-		ebb_reader_note(r, &given, equals + 1);
+		if (given.key && *value)
+			ebb_reader_note(r, &given, value + 1);
 	}
 }
 
@@ -314,8 +312,13 @@ static void read_flags(struct ebb_reader *r, const struct ebb_config_flag *flags
 			continue;
 		}
 		given.key = ebb_keys_find(r->keys, flags[i].key);
-		assert(given.key);
-		ebb_reader_set(r, &given, flags[i].value);
+		if (given.key) {
+			ebb_reader_set(r, &given, flags[i].value);
+		} else {
+			ebb_problem(r->problems, 0, 0, "%s: there is no key '%s'", flags[i].flag,
+				    flags[i].key);
+			r->wrong = true;
+		}
 	}
 }
 

@@ -7,7 +7,6 @@
 #include "config/keys.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -551,22 +550,25 @@ static const struct ebb_key plain_keys[] = {
 
 /* ------------------------------------------------------------ the table -- */
 
+/* NULL: there is no room, which a test would see. */
 static struct ebb_key *append(struct ebb_keys *keys, const struct ebb_key *key, const char *prefix)
 {
-	struct ebb_key *place = &keys->list[keys->count++];
+	struct ebb_key *place = &keys->list[keys->count];
 	int length;
 
-	assert(keys->count <= EBB_KEYS_MAX);
+	if (keys->count == EBB_KEYS_MAX)
+		return NULL;
 	*place = *key;
 	length = snprintf(place->path, sizeof(place->path), "%s%s", prefix, key->path);
-	assert(length > 0 && (size_t)length < sizeof(place->path));
-	(void)length;
+	if (length < 0 || (size_t)length >= sizeof(place->path))
+		return NULL;
+	keys->count++;
 	return place;
 }
 
 static const char *const breaker_types[] = {
-	[EBB_POLICY_DURATION] = "duration", [EBB_POLICY_DURATION_OR_OFF] = "duration",
-	[EBB_POLICY_RATIO] = "ratio",	    [EBB_POLICY_FACTOR] = "number",
+	[EBB_POLICY_DURATION] = "duration",  [EBB_POLICY_DURATION_OR_OFF] = "duration",
+	[EBB_POLICY_RATIO] = "ratio",	     [EBB_POLICY_FACTOR] = "number",
 	[EBB_POLICY_COUNT] = "whole number", [EBB_POLICY_OUTCOMES] = "list",
 };
 
@@ -591,6 +593,8 @@ static void append_setting(struct ebb_keys *keys, const struct ebb_key *key, boo
 {
 	struct ebb_key *place = append(keys, key, of_destination ? "destinations[]." : "defaults.");
 
+	if (!place)
+		return;
 	if (of_destination) {
 		place->flag = NULL;
 		place->fallback = NULL;
@@ -636,7 +640,7 @@ struct ebb_keys *ebb_keys_new(void)
 		if (strcmp(plain_keys[i].path, HERE_SETTINGS) == 0)
 			append_settings(keys, plain_keys[i].min != 0);
 		else
-			append(keys, &plain_keys[i], "");
+			(void)append(keys, &plain_keys[i], "");
 	}
 	for (size_t i = 0; i < keys->count; i++)
 		keys->sorted[i] = (uint16_t)i;

@@ -6,7 +6,6 @@
  */
 #include "config/reader.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -20,7 +19,7 @@
 
 #define SHOWN_MAX	 64 /* bytes of a wrong value that a message repeats */
 #define MAPPING_KEYS_MAX 256
-#define PENDING_MAX	 64 /* sections: each path once */
+#define PENDING_MAX	 (EBB_KEYS_MAX + 1) /* sections, each once, since no key is taken twice; and the root */
 #define PATH_TEXT_MAX	 160
 #define BELOW		 "destinations[]."
 
@@ -123,8 +122,8 @@ void ebb_reader_note(struct ebb_reader *r, const struct ebb_given *given, const 
 			r->no_memory = true;
 			return;
 		}
-		origin->next = origins->of_destination[given->destination];
-		origins->of_destination[given->destination] = origin;
+		origin->next = origins->of_destination[given->destination].first;
+		origins->of_destination[given->destination].first = origin;
 	}
 	origin->key = given->key;
 	origin->layer = given->layer;
@@ -610,7 +609,8 @@ static bool read_match_part(struct ebb_reader *r, const struct ebb_given *given,
 
 	(void)snprintf(path, sizeof(path), "destinations[].match[].%s", match_names[part]);
 	at.key = ebb_keys_find(r->keys, path);
-	assert(at.key);
+	if (!at.key)
+		return false;
 	switch (part) {
 	case MATCH_HOST:
 		e = ebb_rule_host(value->text, io_match, &why);
@@ -830,7 +830,6 @@ struct pending {
 
 static void push(struct pending *pending, const struct ebb_node *node, const char *prefix)
 {
-	assert(pending->count < PENDING_MAX);
 	pending->list[pending->count].node = node;
 	(void)snprintf(pending->list[pending->count].prefix, sizeof(pending->list[0].prefix), "%s", prefix);
 	pending->count++;
