@@ -360,6 +360,25 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		ebb_sockets_want(a->sockets, what);
 }
 
+/* Who only observes is in no hurry. */
+static void follow_urgency(struct agent *a)
+{
+	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
+	int r;
+
+	if (urgent == a->urgent)
+		return;
+	a->urgent = urgent;
+	if (!urgent) {
+		ebb_scheduling_lower();
+		return;
+	}
+	r = ebb_scheduling_raise();
+	if (r < 0)
+		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
+			 ebb_strerror(r));
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -376,6 +395,7 @@ static int tick(struct agent *a)
 	a->hint_waits = false;
 	follow_policies(a);
 	a->health.enforce_wanted = wants_enforcement(a, start);
+	follow_urgency(a);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
@@ -719,12 +739,6 @@ static void mapping_changed(void *mapping)
 	ebb_mapping_changed(mapping);
 }
 
-static void policy_written(void *mapping, uint32_t slot)
-{
-	(void)mapping;
-	(void)slot;
-}
-
 static int open_apply(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_apply_ops ops = {
@@ -736,30 +750,10 @@ static int open_apply(struct agent *a, struct ebb_why *why)
 		.put_endpoint = put_endpoint,
 		.remove_endpoint = remove_endpoint,
 		.mapping_changed = mapping_changed,
-		.policy_written = policy_written,
 	};
 	int r = ebb_apply_new(a->view, &ops, !ebb_loader_took_over(a->loader), !a->no_reset, &a->apply);
 
 	return r < 0 ? ebb_why(why, r, "out of memory") : 0;
-}
-
-/* Who only observes is in no hurry. */
-static void follow_urgency(struct agent *a)
-{
-	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
-	int r;
-
-	if (urgent == a->urgent)
-		return;
-	a->urgent = urgent;
-	if (!urgent) {
-		ebb_scheduling_lower();
-		return;
-	}
-	r = ebb_scheduling_raise();
-	if (r < 0)
-		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
-			 ebb_strerror(r));
 }
 
 /*
@@ -782,8 +776,11 @@ static void configured(struct agent *a)
 	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 }
 
-static void warn_no_reset(const struct agent *a, const struct ebb_apply_report *report)
+static void warn_of(const struct agent *a, const struct ebb_apply_report *report)
 {
+	if (report->stale)
+		ebb_warn("policies of single workloads could not be written for %u destinations: there the old ones hold until an operator changes them",
+			 report->stale);
 	if (report->resets)
 		ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
 			 a->no_reset);
@@ -810,7 +807,7 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	configured(a);
-	warn_no_reset(a, &report);
+	warn_of(a, &report);
 	return 0;
 }
 
@@ -821,7 +818,7 @@ static void on_configured(void *userdata, const struct ebb_config *config,
 
 	a->config = config;
 	configured(a);
-	warn_no_reset(a, report);
+	warn_of(a, report);
 	ebb_collector_set_idle(a->collector, config->idle_ns);
 	ebb_log_set_level((enum ebb_log_level)config->log_level);
 	follow_urgency(a);

@@ -14,6 +14,7 @@
 #include "core/policy.h"
 #include "core/routes.h"
 #include "lib/cleanup.h"
+#include "node/owns.h"
 
 #define NOBODY UINT32_MAX
 
@@ -41,6 +42,8 @@ struct ebb_apply {
 	bool can_reset;
 	struct plan *now;  /* in force; NULL: none yet */
 	struct plan *next; /* prepared */
+	uint64_t now_ns;   /* of the commit */
+	uint32_t stale;	   /* see struct ebb_apply_report */
 };
 
 static void free_plan(struct plan *plan)
@@ -502,14 +505,15 @@ void ebb_apply_drop(struct ebb_apply *apply)
 
 /* ----------------------------------------------------------------- commit -- */
 
-static void write_policy(const struct ebb_apply *a, uint32_t slot, const struct ebb_policy *settings)
+static void write_policy(struct ebb_apply *a, uint32_t slot, const struct ebb_policy *settings)
 {
 	ebb_policy_configure(&a->view->policies[slot], settings);
-	a->ops.policy_written(a->ops.userdata, slot);
+	if (ebb_owns_refresh(a->view, slot, a->now_ns) < 0)
+		a->stale++;
 }
 
 /* Nobody knows them yet. Their slots are empty but for the epoch. */
-static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_t now_ns)
+static void make_new(struct ebb_apply *a, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->config->destination_count; i++) {
 		const struct ebb_destination *destination = &plan->config->destinations[i];
@@ -522,7 +526,7 @@ static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_
 		write_policy(a, plan->slots[i], &policy);
 		memset(&dst->endpoint, 0, sizeof(dst->endpoint));
 		dst->scope = scope_of(destination);
-		dst->created_ns = now_ns;
+		dst->created_ns = a->now_ns;
 		dst->finder = 0;
 		write_name(a->view, plan->slots[i], destination->name, EBB_NAME_RULE);
 		__atomic_store_n(&dst->state, EBB_SLOT_LIVE, __ATOMIC_SEQ_CST);
@@ -533,7 +537,7 @@ static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_
  * The policies of all slots that lose addresses in this change, or of all that do not. Whatever
  * no rule claims, and whoever will be met next, follows the defaults.
  */
-static void write_policies(const struct ebb_apply *a, const struct plan *plan, bool losers)
+static void write_policies(struct ebb_apply *a, const struct plan *plan, bool losers)
 {
 	const struct plan *order = a->next;
 	struct ebb_policy defaults = policy_of(a, &plan->config->defaults), policy;
@@ -570,7 +574,7 @@ static void move_discovered(const struct ebb_apply *a)
 		bool was, is;
 		int r;
 
-		if (!is_discovered(view, d))
+		if (!is_discovered(view, d) || view->dsts[d].apart)
 			continue;
 		was = claimed(a->now, endpoint) != EBB_MATCH_NONE;
 		is = claimed(a->next, endpoint) != EBB_MATCH_NONE;
@@ -751,7 +755,9 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	struct plan *next = apply->next;
 	int r;
 
-	make_new(apply, next, now_ns);
+	apply->now_ns = now_ns;
+	apply->stale = 0;
+	make_new(apply, next);
 	write_policies(apply, next, false);
 	if (next->moves) {
 		r = apply->ops.replace_routes(apply->ops.userdata, &next->table, why);
@@ -766,6 +772,7 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	retire_names(apply);
 	take_marks_back(apply->view);
 	make_report(apply, ret_report);
+	ret_report->stale = apply->stale;
 	free_plan(apply->now);
 	apply->now = next;
 	apply->next = NULL;

@@ -46,8 +46,6 @@ struct ebb_apply_ops {
 	int (*put_endpoint)(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref);
 	int (*remove_endpoint)(void *userdata, const struct ebb_endpoint *key);
 	void (*mapping_changed)(void *userdata);
-	/* the policy of @slot was written: those of single workloads are to be made again */
-	void (*policy_written)(void *userdata, uint32_t slot);
 };
 
 struct ebb_apply;
@@ -77,6 +75,7 @@ struct ebb_apply_report {
 	uint32_t changed; /* settings, rules */
 	uint32_t renewed; /* another scope: a slot of their own from now on, counters begin anew */
 	uint32_t resets;  /* ask for reset, get drop */
+	uint32_t stale;	  /* whose policies for single workloads could not be written: they are as before */
 	char text[384];	  /* "added=a,b removed=c": as many as fit; "": nothing */
 };
 
