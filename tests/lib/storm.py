@@ -86,8 +86,9 @@ def connector(cgroup, port, rate, stop, results):
             outcome = attempt(ADDRESSES[name], port)
             mine.append((name, began, time.monotonic(), outcome))
             due += 1 / rate
-            if due > time.monotonic():
-                time.sleep(due - time.monotonic())
+            wait = due - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
     results.put(mine)
 
 

@@ -292,8 +292,10 @@ static void collect_idle(struct agent *a, uint64_t now)
 		return;
 	if (r == 0)
 		r = end_by_hand(a, now);
-	if (r == 0)
+	if (r == 0) {
+		ebb_apply_settle(a->apply, now);
 		r = ebb_collector_run(a->collector, now);
+	}
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
 	else if (r > 0)

@@ -18,6 +18,12 @@
 
 #define NOBODY UINT32_MAX
 
+/*
+ * Marks stay for so long: a program that was interrupted after it found where an address belonged
+ * must still see that it has to remember it.
+ */
+#define UNMARK_NS 1000000000ULL
+
 /* A configuration and its place in the maps. Arrays by destination are in the order of the configuration. */
 struct plan {
 	const struct ebb_config *config; /* borrowed */
@@ -40,10 +46,11 @@ struct ebb_apply {
 	struct ebb_apply_ops ops;
 	bool fresh; /* no routes are in the maps that no plan knows */
 	bool can_reset;
-	struct plan *now;  /* in force; NULL: none yet */
-	struct plan *next; /* prepared */
-	uint64_t now_ns;   /* of the commit */
-	uint32_t stale;	   /* see struct ebb_apply_report */
+	struct plan *now;   /* in force; NULL: none yet */
+	struct plan *next;  /* prepared */
+	uint64_t now_ns;    /* of the commit */
+	uint64_t unmark_ns; /* when marks are to be taken back; 0: there are none */
+	uint32_t stale;	    /* see struct ebb_apply_report */
 };
 
 static void free_plan(struct plan *plan)
@@ -73,6 +80,8 @@ int ebb_apply_new(const struct ebb_view *view, const struct ebb_apply_ops *ops, 
 	a->ops = *ops;
 	a->fresh = fresh;
 	a->can_reset = can_reset;
+	/* an agent that was killed may have left some */
+	a->unmark_ns = fresh ? 0 : 1;
 	*ret_apply = a;
 	return 0;
 }
@@ -493,11 +502,21 @@ static void take_marks_back(const struct ebb_view *view)
 	}
 }
 
+void ebb_apply_settle(struct ebb_apply *apply, uint64_t now_ns)
+{
+	if (apply->next || !apply->unmark_ns || now_ns < apply->unmark_ns)
+		return;
+	apply->unmark_ns = 0;
+	take_marks_back(apply->view);
+}
+
 void ebb_apply_drop(struct ebb_apply *apply)
 {
 	if (!apply->next)
 		return;
-	take_marks_back(apply->view);
+	/* those of a commit before it have their own time */
+	if (!apply->unmark_ns)
+		take_marks_back(apply->view);
 	give_back(apply, apply->next);
 	free_plan(apply->next);
 	apply->next = NULL;
@@ -561,10 +580,12 @@ static void write_policies(struct ebb_apply *a, const struct plan *plan, bool lo
 }
 
 /*
- * What had a slot of its own and is claimed by a rule now goes to the rule's destination, and the
- * other way round: it has its old slot again, where that is still there.
+ * What had a slot of its own and is claimed by a rule now loses its key, which stands before the
+ * routes, when these are in force: until then it goes where it went. One that is claimed no longer
+ * has its key again before that, so that nobody discovers it anew in between.
  */
-static void move_discovered(const struct ebb_apply *a)
+static void move_discovered(const struct ebb_apply *a, const struct plan *from, const struct plan *to,
+			    bool claims)
 {
 	const struct ebb_view *view = a->view;
 
@@ -576,9 +597,9 @@ static void move_discovered(const struct ebb_apply *a)
 
 		if (!is_discovered(view, d) || view->dsts[d].apart)
 			continue;
-		was = claimed(a->now, endpoint) != EBB_MATCH_NONE;
-		is = claimed(a->next, endpoint) != EBB_MATCH_NONE;
-		if (was == is && (a->now || a->fresh))
+		was = claimed(from, endpoint) != EBB_MATCH_NONE;
+		is = claimed(to, endpoint) != EBB_MATCH_NONE;
+		if (is != claims || (was == is && (a->now || a->fresh)))
 			continue;
 		r = a->ops.get_endpoint(a->ops.userdata, endpoint, &found);
 		if (is && r == 0 && found.slot == d)
@@ -743,6 +764,8 @@ static void undo(struct ebb_apply *a)
 		a->view->names[slot].epoch = a->view->dsts[slot].epoch - 1;
 	}
 	if (a->now) {
+		move_discovered(a, a->next, a->now, true);
+		a->ops.mapping_changed(a->ops.userdata);
 		write_policies(a, a->now, false);
 		write_policies(a, a->now, true);
 	}
@@ -760,17 +783,19 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	make_new(apply, next);
 	write_policies(apply, next, false);
 	if (next->moves) {
+		move_discovered(apply, apply->now, next, false);
 		r = apply->ops.replace_routes(apply->ops.userdata, &next->table, why);
 		if (r < 0) {
 			undo(apply);
 			return r;
 		}
-		move_discovered(apply);
+		move_discovered(apply, apply->now, next, true);
 		apply->ops.mapping_changed(apply->ops.userdata);
 	}
 	write_policies(apply, next, true);
 	retire_names(apply);
-	take_marks_back(apply->view);
+	if (next->moves)
+		apply->unmark_ns = now_ns + UNMARK_NS;
 	make_report(apply, ret_report);
 	ret_report->stale = apply->stale;
 	free_plan(apply->now);

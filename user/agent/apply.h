@@ -20,6 +20,8 @@
  *	routes, at once; then what had a slot of its own and is claimed now, or no longer
  *	policies of those that lost some
  *
+ * The marks are taken back a second later (ebb_apply_settle()).
+ *
  * Tolerated: a destination that gets other settings, loses addresses and wins others, all in one
  * change, judges what it wins by its old settings for the moment between the last two.
  * The same holds for the defaults and all that no rule claims. And what
@@ -83,7 +85,10 @@ struct ebb_apply_report {
 int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_report *ret_report,
 		     struct ebb_why *why);
 
-/* Forgets what was prepared and takes the marks back. */
+/* Once in a while, with the lock: takes marks back that are no longer needed. */
+void ebb_apply_settle(struct ebb_apply *apply, uint64_t now_ns);
+
+/* Forgets what was prepared. */
 void ebb_apply_drop(struct ebb_apply *apply);
 
 /* The configuration in force, NULL before the first commit; valid until the next commit. */
