@@ -19,7 +19,8 @@ endif
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/ebb
+SHAREDIR = $(DESTDIR)$(PREFIX)/share
+DOCDIR = $(SHAREDIR)/doc/ebb
 
 # For 'make run': what the agent gets besides its defaults.
 ARGS ?=
@@ -43,10 +44,10 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # ---- packages (Debian 12)
 
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
-	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev
+	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev libncurses-dev libldns-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
-	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount
+	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
 
 # ---- flags
 
@@ -144,9 +145,16 @@ install: all ## install the program, documents and licences (DESTDIR, PREFIX=/us
 	install -m 644 $(wildcard docs/*.md) $(DOCDIR)/docs
 	install -m 644 $(wildcard docs/examples/*) $(DOCDIR)/docs/examples
 	install -m 644 $(wildcard LICENSES/*) $(DOCDIR)/LICENSES
+	install -D -m 644 docs/man/ebb.8 $(SHAREDIR)/man/man8/ebb.8
+	install -D -m 644 docs/man/ebb.yaml.5 $(SHAREDIR)/man/man5/ebb.yaml.5
+	install -D -m 644 deploy/completion/ebb.bash $(SHAREDIR)/bash-completion/completions/ebb
+	install -D -m 644 deploy/completion/_ebb $(SHAREDIR)/zsh/site-functions/_ebb
+	install -D -m 644 deploy/completion/ebb.fish $(SHAREDIR)/fish/vendor_completions.d/ebb.fish
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/ebb
+	rm -f $(DESTDIR)$(PREFIX)/sbin/ebb $(SHAREDIR)/man/man8/ebb.8 $(SHAREDIR)/man/man5/ebb.yaml.5
+	rm -f $(SHAREDIR)/bash-completion/completions/ebb $(SHAREDIR)/zsh/site-functions/_ebb
+	rm -f $(SHAREDIR)/fish/vendor_completions.d/ebb.fish
 	rm -rf $(DOCDIR)
 
 dist: ## pack the committed sources into build/ebb-VERSION.tar.gz
@@ -250,6 +258,14 @@ tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
 fuzzers: $(FUZZ_PROGRAMS)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(DOCS_TOOL)
+
+# The manual pages are documents like the others; where each lies says its section.
+MANUALS := docs/man/ebb.8 docs/man/ebb.yaml.5
+docs: $(MANUALS:docs/man/%=manual-%)
+manual-%: $(DOCS_TOOL)
+	@mkdir -p docs/man
+	$(Q)$(DOCS_TOOL) $* >$(BUILD)/$*
+	$(Q)mv $(BUILD)/$* docs/man/$*
 
 .PHONY: tests tests-unit tests-bpf tests-e2e fuzzers lint-needs FORCE
 

@@ -145,6 +145,17 @@ enum ebb_class {
 };
 #define EBB_UNKNOWN_NS 10000000000ULL
 
+/* Whether the table of workloads is asked, and what becomes of one that is not in it. */
+enum ebb_rules {
+	EBB_RULES_NONE,	  /* not asked: all are governed */
+	EBB_RULES_ALL,	  /* it is not identified yet */
+	EBB_RULES_LISTED, /* it is governed */
+	EBB_RULES_MAX,
+};
+
+#define EBB_SHARES \
+	4 /* one workload holds at most one of so many parts of the destinations that no rule names */
+
 /* Life of a destination or pair slot. */
 enum ebb_slot_state {
 	EBB_SLOT_FREE,
@@ -154,10 +165,11 @@ enum ebb_slot_state {
 };
 
 enum ebb_event_kind {
-	EBB_EVENT_DST_NEW, /* a destination was discovered */
-	EBB_EVENT_FAILURE, /* a failed result reached a gate */
-	EBB_EVENT_PULL,	   /* the kernel moved a gate by itself */
-	EBB_EVENT_PROBE,   /* a probe has its result */
+	EBB_EVENT_DST_NEW,	/* a destination was discovered */
+	EBB_EVENT_FAILURE,	/* a failed result reached a gate */
+	EBB_EVENT_PULL,		/* the kernel moved a gate by itself */
+	EBB_EVENT_PROBE,	/* a probe has its result */
+	EBB_EVENT_WORKLOAD_NEW, /* a workload nobody has classified yet connects; its id: pair:32 | gate:32 */
 	EBB_EVENT_MAX,
 };
 
@@ -184,9 +196,10 @@ enum ebb_error {
 
 /* What a pass over the open sockets does (seed.bpf.c). */
 enum ebb_pass {
-	EBB_PASS_LISTEN, /* collects who listens; goes before each of the others */
+	EBB_PASS_LISTEN, /* collects who listens; goes before each that adopts */
 	EBB_PASS_FIRST,	 /* new maps, sockops not attached: adopts also what an earlier life of ours armed */
 	EBB_PASS_ALL,	 /* adopts what nobody counts yet, gives slots to those who lack one */
+	EBB_PASS_REMEMBER, /* gives a memory to those whose address is about to change hands (EBB_ASK_MEMORY) */
 	EBB_PASS_MAX,
 };
 
@@ -456,13 +469,15 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 
 /* Kernel. One for each destination slot. */
 struct ebb_dst {
-	struct ebb_endpoint endpoint;	/* the first that was seen */
+	struct ebb_endpoint endpoint;	/* that it was discovered by; all zero: a rule names it */
 	__u32	epoch;			/* + 1 each time the slot gets a new owner */
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	scope;			/* enum ebb_scope */
 	__u64	created_ns;
 	__u64	finder;			/* workload that discovered it, 0: a rule */
-	__u64	pad[2];
+	__u32	apart;			/* 1: its endpoint stands in lookups, since a rule claims the address */
+	__u32	pad0;
+	__u64	pad;
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
 };
@@ -611,21 +626,29 @@ struct ebb_policy {
 	__u64	mode_until_ns;		/* 0: no end */
 	__u32	mode_by_hand;		/* 0: none, 1 + enum ebb_mode; of ~other: the node's, stronger than all others */
 	__u32	mode_uid;
-	__u64	pad[2];
+	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
+	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
+	__u32	wide_uid;
 };
 _Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
  * the whole policy of this pair, in place of its destination's. Whoever writes that one
- * writes this one too.
+ * writes this one too (core/by_hand.h makes it).
  */
 struct ebb_own {
 	__u32	pair_epoch;
-	__u32	pad;
+	__u32	said;			/* EBB_SAID_*: for this workload alone; the rest is its destination's */
+	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 392, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+
+/* What an operator can say. */
+#define EBB_SAID_OVERRIDE 1U
+#define EBB_SAID_MODE	  2U
+#define EBB_SAID_LIMITS	  4U
 
 /* Agent. One for each destination slot. It counts while its epoch is the slot's. */
 struct ebb_name {
@@ -638,8 +661,9 @@ _Static_assert(sizeof(struct ebb_name) == 280, "map value layout is ABI");
 #define EBB_NAME_RULE	   1U /* of the configuration: never idle */
 #define EBB_NAME_HOST	   2U /* a host name seen in DNS */
 #define EBB_NAME_AMBIGUOUS 4U /* an address of it has another name, too */
+#define EBB_NAME_OWN	   8U /* HOST, by an answer that only the one workload believes that uses it */
 
-/* Agent. By cgroup id. */
+/* Agent; by the kernel one that it meets first, as UNKNOWN. By cgroup id. */
 struct ebb_workload {
 	__u32	class;			/* enum ebb_class */
 	__u32	pad;
@@ -662,10 +686,14 @@ struct ebb_dns_head {
 	__u64	at_ns;
 	__u64	workload;
 	__u8	from[16];		/* who answered */
+	__u64	netns;			/* cookie of the socket's network namespace; 0: not known */
 	__u32	length;			/* bytes that follow */
-	__u32	asked;			/* 1: the socket had sent something to that address and port */
+	__u32	flags;			/* EBB_DNS_* */
 };
-_Static_assert(sizeof(struct ebb_dns_head) == 40, "ring buffer layout is ABI");
+_Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
+
+#define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
+#define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -686,17 +714,17 @@ struct ebb_agent {
 	__u64	generation;		/* of the configuration */
 	__u64	mapping;		/* + 1 after each change of what belongs where: guesses made before are void */
 	__u64	deeds_told;		/* serial of the last deed that was told */
-	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
+	__u32	workload_rules;		/* enum ebb_rules */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
-	__u32	pad1;
+	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 };
 _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 
 /* Kernel. The one element of its map. */
 struct ebb_kernel {
 	__u64	woken_for;		/* agent.looked at the last wake-up */
-	__u32	dst_high;		/* highest slot ever used */
+	__u32	dst_high;		/* highest slot ever used; raised by the agent, too */
 	__u32	pair_high;
 	__u64	errors[EBB_ERR_MAX];
 };
@@ -747,8 +775,9 @@ struct ebb_seeding {
 	__u64	busy;			/* changed under our eyes: a later pass will see it; by descriptor */
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
+	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 64, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

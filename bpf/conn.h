@@ -3,7 +3,8 @@
  * What we remember of a socket, and its life. Only sockets that need it have a
  * memory, since making one costs 0.8 us: a probe, a holder of a concurrency
  * slot, one whose address another program rewrites, one of a gate that has moved
- * before, one that found no room and counts in ~other, one in whose error queue an
+ * before, one that found no room and counts in ~other, one whose address is about to
+ * belong to another destination, one in whose error queue an
  * earlier attempt left something. A socket without one began in generation 0, with
  * its gate closed.
  *
@@ -26,7 +27,9 @@
 #include "bpf/stats.h"
 
 /* What CONNECT_CB arms. A socket that has them all is ours, or the child of a listener that once connected. */
-#define EBB_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+#define EBB_CALLBACKS	   (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
+/* And what it has when it is established: before, the handshake's own RTT would be one call more. */
+#define EBB_CALLBACKS_OPEN (EBB_CALLBACKS | BPF_SOCK_OPS_RTT_CB_FLAG)
 
 /* A memory begins. Its flags are written last by the caller. */
 static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,

@@ -18,6 +18,7 @@
 #include "bpf/atomic.h"
 #include "bpf/bucket.h"
 #include "bpf/limit.h"
+#include "bpf/mode.h"
 
 /* An agent that has not ticked for so long leaves the end of half-open to the kernel. */
 #define EBB_AGENT_ABSENT_NS 2000000000ULL
@@ -221,34 +222,39 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 }
 
 /*
- * Is the gate open now for its live connections, too? One whose time is over is not, even
- * if no connect() has come that moves it, nor one that an operator has closed.
+ * Is the gate open now for its live connections, too? What an operator says goes before all.
+ * One whose time is over is not, even if no connect() has come that moves it; nor one whose
+ * verdict does not hold any more (@leased).
  */
 static inline __attribute__((always_inline)) int ebb_gate_is_shut(const struct ebb_gate *gate,
 								  const struct ebb_verdict *verdict,
-								  const struct ebb_policy *policy,
+								  const struct ebb_policy *policy, int leased,
 								  __u64 now_ns)
 {
-	__u64 word = ebb_gate_word(gate, verdict);
+	__u32 override_state = ebb_override_in_force(policy, now_ns);
+	__u64 word;
 
-	if (ebb_word_state(word) != EBB_STATE_OPEN || (now_ns >> EBB_TICK_SHIFT) >= ebb_word_until(word))
-		return 0;
-	/* the breaker refuses nothing */
-	return policy->override_state != EBB_OVERRIDE_CLOSE ||
-	       (policy->override_until_ns && now_ns >= policy->override_until_ns);
+	if (override_state != EBB_OVERRIDE_AUTO)
+		return override_state == EBB_OVERRIDE_OPEN;
+	word = ebb_gate_word(gate, verdict);
+	return leased && ebb_word_state(word) == EBB_STATE_OPEN &&
+	       (now_ns >> EBB_TICK_SHIFT) < ebb_word_until(word);
 }
 
 /* Are its live connections to be destroyed? */
 static inline __attribute__((always_inline)) int ebb_gate_resets(const struct ebb_gate *gate,
 								 const struct ebb_verdict *verdict,
 								 const struct ebb_policy *policy,
+								 const struct ebb_policy *node,
 								 const struct ebb_agent *agent, __u64 now_ns)
 {
-	if (policy->established != EBB_ESTABLISHED_RESET || policy->mode != EBB_MODE_ENFORCE)
+	if (policy->established != EBB_ESTABLISHED_RESET ||
+	    ebb_mode_in_force(policy, node, now_ns) != EBB_MODE_ENFORCE)
 		return 0;
-	return ebb_gate_is_shut(gate, verdict, policy, now_ns) &&
-	       (policy->on_agent_loss == EBB_LOSS_HOLD ||
-		ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns)));
+	return ebb_gate_is_shut(gate, verdict, policy,
+				policy->on_agent_loss == EBB_LOSS_HOLD ||
+					ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns)),
+				now_ns);
 }
 
 /* ------------------------------------------------------------- concurrency -- */
@@ -366,14 +372,11 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
 		       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
-	__u32 override_state = policy->override_state;
+	__u32 override_state = ebb_override_in_force(policy, now_ns);
 	const struct ebb_limit *limit;
 	__u32 state, concurrent, cause;
 	__u64 word;
 	int probe;
-
-	if (override_state && policy->override_until_ns && now_ns >= policy->override_until_ns)
-		override_state = EBB_OVERRIDE_AUTO;
 
 	word = ebb_gate_settle(gate, verdict, policy, agent, now_ns);
 	state = ebb_word_state(word);

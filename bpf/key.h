@@ -74,6 +74,16 @@ static __always_inline void ebb_key_from_sock(struct ebb_endpoint *key, const st
 	ebb_key_port(key, sk->__sk_common.skc_dport, IPPROTO_TCP);
 }
 
+/* The same where a helper gave us the socket: plain loads, while each of the others is checked as it is made. */
+static __always_inline void ebb_key_from_bpf_sock(struct ebb_endpoint *key, const struct bpf_sock *sock)
+{
+	if (sock->family == EBB_AF_INET)
+		ebb_key_v4(key, sock->dst_ip4);
+	else
+		ebb_key_v6(key, sock->dst_ip6[0], sock->dst_ip6[1], sock->dst_ip6[2], sock->dst_ip6[3]);
+	ebb_key_port(key, sock->dst_port, IPPROTO_TCP);
+}
+
 static __always_inline int ebb_key_equal(const struct ebb_endpoint *a, const struct ebb_endpoint *b)
 {
 	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;

@@ -8,17 +8,17 @@
 
 #include "bpf/abi.h"
 #include "bpf/atomic.h"
+#include "bpf/mode.h"
 
 /* Is the limit of @given (1 << enum ebb_limit_kind, or EBB_GIVEN_CONCURRENT) an operator's? */
 static inline __attribute__((always_inline)) int ebb_limit_by_hand(const struct ebb_policy *policy,
 								   __u32 given, __u64 now_ns)
 {
-	__u64 until_ns;
-
 	if (!(EBB_LOAD(policy->by_hand.given) & given))
 		return 0;
-	until_ns = EBB_LOAD(policy->by_hand_until_ns);
-	return !until_ns || now_ns < until_ns;
+	return ebb_still_holds(EBB_LOAD(policy->wide) & given ? EBB_LOAD(policy->wide_until_ns)
+							      : EBB_LOAD(policy->by_hand_until_ns),
+			       now_ns);
 }
 
 /*

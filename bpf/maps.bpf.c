@@ -30,6 +30,7 @@ struct ebb_map_workloads ebb_wload_v1 SEC(".maps");
 struct ebb_map_shares ebb_found_v1 SEC(".maps");
 struct ebb_map_shares ebb_lost_v1 SEC(".maps");
 struct ebb_map_answers ebb_answer_v1 SEC(".maps");
+struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 const volatile struct ebb_load_config ebb_config = {};
 

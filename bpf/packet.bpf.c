@@ -14,6 +14,7 @@
 #include "bpf/bucket.h"
 #include "bpf/compat.h"
 #include "bpf/conn.h"
+#include "bpf/enforce.h"
 #include "bpf/gate.h"
 #include "bpf/key.h"
 #include "bpf/limit.h"
@@ -174,12 +175,12 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	gate = route->gate;
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
-	enforced = policy->mode == EBB_MODE_ENFORCE;
+	enforced = ebb_is_enforced(route, now);
 	adopted = conn && (conn->flags & EBB_CONN_ADOPTED);
 	vital = is_vital(tp, &packet, !adopted);
 
-	if (packet.payload && leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, now))
+	if (packet.payload && policy->established == EBB_ESTABLISHED_DROP &&
+	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
 
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
@@ -248,7 +249,7 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
 			return PASS;
 		conn = NULL;
 	}
-	if (!(route.policy->asks & EBB_ASK_PACKET))
+	if (!(route.policy->asks & EBB_ASK_PACKET) || route.class != EBB_CLASS_GOVERNED)
 		return PASS;
 	if (!conn && tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_ESTABLISHED)
 		conn = ebb_conn_late(sock, &route);
@@ -297,9 +298,9 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	gate = route->gate;
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
-	enforced = policy->mode == EBB_MODE_ENFORCE;
-	if (leased && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, now))
+	enforced = ebb_is_enforced(route, now);
+	if (policy->established == EBB_ESTABLISHED_DROP &&
+	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
@@ -363,7 +364,7 @@ static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
 		return PASS;
 	if (!read_packet(skb, IPPROTO_UDP, &packet))
 		return PASS;
-	if (route.policy->asks & EBB_ASK_PACKET)
+	if ((route.policy->asks & EBB_ASK_PACKET) && route.class == EBB_CLASS_GOVERNED)
 		verdict = udp_limited(&route, &packet);
 	if (verdict == PASS) {
 		ebb_add(&route.pair->sent_bytes, packet.wire_bytes);

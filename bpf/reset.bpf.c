@@ -13,6 +13,7 @@
 
 #include "bpf/compat.h"
 #include "bpf/conn.h"
+#include "bpf/enforce.h"
 #include "bpf/gate.h"
 #include "bpf/maps.h"
 #include "bpf/route.h"
@@ -61,6 +62,7 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
 	struct ebb_agent *agent = ebb_agent_get();
+	const struct ebb_policy *node;
 	struct ebb_route route = {};
 	struct tcp_sock *tp;
 	struct sock *sk;
@@ -73,9 +75,12 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route))
+	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route) ||
+	    route.class != EBB_CLASS_GOVERNED)
 		return 0;
-	if (!ebb_gate_resets(route.gate, route.verdict, route.policy, agent, bpf_ktime_get_ns()))
+	node = ebb_node_policy();
+	if (!node || route.dst_slot == EBB_SLOT_OTHER ||
+	    !ebb_gate_resets(route.gate, route.verdict, route.policy, node, agent, bpf_ktime_get_ns()))
 		return 0;
 	if (!ebb_config.has_sock_destroy) {
 		tell(ctx, sk, &route);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Connections that were open before us are adopted: found among the open files of
+ * Looks at the open sockets. Connections that were open before us are adopted: found among the open files of
  * every process, in whatever network namespace, counted for their destination and
  * workload, and given a slot where there is a cap. From then on they are like
  * others, but that their results move nothing, and that their end may be seen only
@@ -89,6 +89,13 @@ static __always_inline int is_established(__u32 state)
 	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
 }
 
+/* Its end, which is told by STATE_CB, is still to come: also while it says goodbye. */
+static __always_inline int is_open(__u32 state)
+{
+	return state == BPF_TCP_SYN_SENT || is_established(state) || state == BPF_TCP_FIN_WAIT1 ||
+	       state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
+}
+
 /* Armed by us in CONNECT_CB, or the child of a listener that once was. */
 static __always_inline int is_armed(const struct facts *facts)
 {
@@ -137,7 +144,7 @@ static __always_inline enum ebb_direction direction_of(const struct sock *sk, co
 
 static __always_inline int is_capped(const struct ebb_route *route)
 {
-	if (!(route->policy->asks & EBB_ASK_CONNECT))
+	if (!(route->policy->asks & EBB_ASK_CONNECT) || route->class != EBB_CLASS_GOVERNED)
 		return 0;
 	/* whoever makes this pass is the agent, be it before its first heartbeat */
 	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns(), 1) != 0;
@@ -258,6 +265,47 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 	return 0;
 }
 
+/*
+ * Its address is about to belong to another destination, and its end would be looked for
+ * there: it gets a memory of where it belongs. Only of a destination that asks for it.
+ *
+ * Tolerated: a connection that no process holds any more and that is still saying goodbye is
+ * not met here; one connect() that was between its hook and its SYN may be met too early. Each
+ * of them ends at the new destination, and the next count of the open sockets puts it right.
+ */
+static __noinline int remember(struct sock *sk, const struct facts *facts)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+	__u32 state;
+
+	/* after a FIN of ours the counters no longer say who opened it */
+	if (is_established(facts->state) && direction_of(sk, facts) == EBB_DIRECTION_PASSIVE)
+		return 0;
+	if (!ebb_route_find(sk, &route) || !(route.policy->asks & EBB_ASK_MEMORY))
+		return 0;
+	conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+		return 0;
+	}
+	if (conn->flags)
+		return 0;
+	/* generation 0: one of a later has its memory from the connect hook */
+	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch, 0);
+	/* as in hold_slot(): who else made it speak meanwhile said the same */
+	if (!ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN |
+					  (facts->state == BPF_TCP_SYN_SENT ? 0 : EBB_CONN_ACTIVE)))
+		return 0;
+	state = EBB_LOAD(sk->__sk_common.skc_state);
+	if (is_open(state) && state != BPF_TCP_SYN_SENT)
+		ebb_conn_set(conn, EBB_CONN_ACTIVE);
+	else if (state == BPF_TCP_CLOSE)
+		ebb_conn_end(conn, route.gate);
+	__sync_fetch_and_add(&ebb_seeding.remembered, 1);
+	return 0;
+}
+
 /* It has a memory. */
 static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *conn, const struct facts *facts)
 {
@@ -308,7 +356,13 @@ static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 	}
 	if (conn && conn->flags) {
 		__sync_fetch_and_add(&ebb_seeding.known, 1);
-		look_again(tp, conn, &facts);
+		if (ebb_seeding.pass != EBB_PASS_REMEMBER)
+			look_again(tp, conn, &facts);
+		return;
+	}
+	if (ebb_seeding.pass == EBB_PASS_REMEMBER) {
+		if (is_open(facts.state) && is_armed(&facts))
+			remember(sk, &facts);
 		return;
 	}
 	if (facts.state != BPF_TCP_SYN_SENT && !is_established(facts.state))

@@ -29,6 +29,7 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 			   struct ebb_route *ret_route)
 {
 	struct ebb_conn *conn = NULL;
+	struct ebb_endpoint endpoint;
 
 	if (!sock || !sk || !ret_conn || !ret_route)
 		return 0;
@@ -40,11 +41,12 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 		return ebb_route_conn(conn, ret_route);
 	}
 	*ret_conn = NULL;
-	return ebb_route_find(sk, ret_route);
+	ebb_key_from_bpf_sock(&endpoint, sock);
+	return ebb_route_known(&endpoint, ebb_sock_workload(sk), ret_route);
 }
 
 /* Makes a socket remember its route, where looking it up by address would find another. */
-static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const struct ebb_note *note)
+static __noinline struct ebb_conn *remember(struct bpf_sock *sock, const struct ebb_note *note)
 {
 	struct ebb_conn *conn;
 
@@ -62,49 +64,59 @@ static __always_inline struct ebb_conn *remember(struct bpf_sock *sock, const st
 	return conn;
 }
 
+/* The SYN of a socket with a memory, or without a note: on the way it moved to another processor, or fast open. */
+static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+	struct tcp_sock *tp;
+
+	tp = ctx && sock ? bpf_skc_to_tcp_sock(sock) : NULL;
+	if (!tp)
+		return 0;
+	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	if (conn && (conn->flags & EBB_CONN_DENIED))
+		return 0;
+	if (conn && (conn->flags & EBB_CONN_LIVE)) {
+		ebb_conn_set(conn, EBB_CONN_SYN);
+		conn->old_errors = tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen;
+		if (!ebb_route_conn(conn, &route))
+			return 0;
+	} else if (!ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route)) {
+		if (route.class != EBB_CLASS_ALONE)
+			ebb_count_error(EBB_ERR_NOTE_LOST);
+		return 0;
+	} else if (route.class == EBB_CLASS_ALONE) {
+		return 0;
+	}
+	ebb_add(&route.pair->syn_sent, 1);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
+	return 0;
+}
+
 /* In the connect() system call, before the SYN. */
-static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *sock, const struct sock *sk)
+static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
 {
 	__u32 zero = 0;
 	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
-	struct ebb_route route = {};
 	struct ebb_endpoint key;
-	struct ebb_conn *conn;
 	struct ebb_pair *pair;
 	__u32 slot;
 
-	if (note && note->cookie == bpf_get_socket_cookie(ctx) && !note->has_conn) {
-		/* the common case: no memory, and the pair is at hand; a note speaks for one attempt */
-		note->cookie = 0;
-		slot = note->pair;
-		pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
-		if (!pair)
-			return;
-		ebb_key_from_sock(&key, sk);
-		/* another program rewrote the address; or the errors of an earlier attempt are still there */
-		if (!ebb_key_equal(&key, &note->endpoint) || sk->sk_error_queue.qlen) {
-			conn = remember(sock, note);
-			if (conn)
-				conn->old_errors = sk->sk_error_queue.qlen;
-		}
-	} else {
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
-		if (conn && (conn->flags & EBB_CONN_DENIED))
-			return;
-		if (conn && (conn->flags & EBB_CONN_LIVE)) {
-			ebb_conn_set(conn, EBB_CONN_SYN);
-			conn->old_errors = sk->sk_error_queue.qlen;
-			if (!ebb_route_conn(conn, &route))
-				return;
-		} else {
-			/* moved to another processor meanwhile, or fast open: found by address */
-			if (!ebb_route_find(sk, &route)) {
-				ebb_count_error(EBB_ERR_NOTE_LOST);
-				return;
-			}
-		}
-		pair = route.pair;
+	if (!note || note->cookie != bpf_get_socket_cookie(ctx) || note->has_conn) {
+		syn_sent_slowly(ctx, sock);
+		return;
 	}
+	/* the common case: no memory, and the pair is at hand; a note speaks for one attempt */
+	note->cookie = 0;
+	slot = note->pair;
+	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+	if (!pair)
+		return;
+	ebb_key_from_bpf_sock(&key, sock);
+	/* another program rewrote the address */
+	if (!ebb_key_equal(&key, &note->endpoint))
+		remember(sock, note);
 	ebb_add(&pair->syn_sent, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
@@ -138,6 +150,12 @@ static __always_inline void result(const struct ebb_route *route, struct ebb_con
 
 	if (conn && (conn->flags & EBB_CONN_MUTE))
 		return;
+	if (route->class != EBB_CLASS_GOVERNED) {
+		/* excluded since it became a probe */
+		if (conn)
+			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		return;
+	}
 	if (conn && (conn->flags & EBB_CONN_PROBE)) {
 		did = ebb_conn_end_probe(conn, route->gate, now,
 					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
@@ -175,17 +193,17 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	/* it began before we were attached, and nobody would see its end: left for seed.bpf.c to adopt */
 	if (!conn && !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG))
 		return;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS_OPEN);
 	if (conn && (conn->flags & EBB_CONN_ADOPTED)) {
 		/* it began before us, and its attempt was not counted; from here on its end is seen */
 		ebb_conn_opened(conn, route.pair);
 		ebb_conn_set(conn, EBB_CONN_SYN);
-		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 		return;
 	}
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
-	if (route.policy->asks & EBB_ASK_PACKET) {
+	if ((route.policy->asks & EBB_ASK_PACKET) && route.class == EBB_CLASS_GOVERNED) {
 		if (!conn)
 			conn = ebb_conn_late(sock, &route);
 		ebb_pace_apply(ctx, tp, conn, &route, 1);
@@ -230,28 +248,38 @@ static __always_inline void never_established(const struct ebb_route *route, str
 		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
 }
 
+/* An established connection ended by an error: was it lost? Out of line, as failed(). */
+static __noinline int broken(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp,
+			     __u32 old_state)
+{
+	struct ebb_close_facts facts = {};
+	__u32 outcome;
+
+	if (!route || !tp)
+		return 0;
+	facts.sk_err = (__u32)tp->inet_conn.icsk_inet.sk.sk_err;
+	facts.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT;
+	facts.received = tp->bytes_received != 0;
+	/* jiffies: within one of them the answer is taken to be the later */
+	facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
+	outcome = ebb_outcome_established(&facts);
+	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
+		return 0;
+	ebb_add(&route->pair->outcomes[outcome], 1);
+	if (route->policy->count_mask & (1U << outcome))
+		failed(route, conn, outcome);
+	return 0;
+}
+
 static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
 					    const struct tcp_sock *tp, __u32 old_state)
 {
-	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	struct ebb_close_facts facts = {
-		.sk_err = (__u32)sk->sk_err,
-		.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT,
-		.received = tp->bytes_received != 0,
-		/* jiffies: within one of them the answer is taken to be the later */
-		.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0,
-	};
-	__u32 outcome = ebb_outcome_established(&facts);
-
 	/* one that was adopted may have been let go already */
 	if (!conn || ebb_conn_clear(conn, EBB_CONN_ACTIVE))
 		ebb_gauge_down(&route->pair->active);
 	ebb_traffic_count(conn, route->pair, tp, old_state);
-	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
-		return;
-	ebb_add(&route->pair->outcomes[outcome], 1);
-	if (route->policy->count_mask & (1U << outcome))
-		failed(route, conn, outcome);
+	if (tp->inet_conn.icsk_inet.sk.sk_err)
+		broken(route, conn, tp, old_state);
 }
 
 static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 old_state)
@@ -329,7 +357,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
 		/* of a connection that sends, not of the handshake or the farewell */
-		if (ctx->state == BPF_TCP_SYN_SENT || !ctx->data_segs_out)
+		if (!ctx->data_segs_out || ctx->state == BPF_TCP_SYN_SENT)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
@@ -341,13 +369,16 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 	}
 
 	sock = ctx->sk;
-	tp = sock ? bpf_skc_to_tcp_sock(sock) : NULL;
+	if (!sock)
+		return 1;
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+		syn_sent(ctx, sock);
+		return 1;
+	}
+	tp = bpf_skc_to_tcp_sock(sock);
 	if (!tp)
 		return 1;
 	switch (ctx->op) {
-	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-		syn_sent(ctx, sock, &tp->inet_conn.icsk_inet.sk);
-		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		established(ctx, sock, tp);

@@ -44,12 +44,17 @@ static const struct bpf_insn empty_program[] = {
 	INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 };
 
-/* if (ctx->op == CONNECT_CB) bpf_sock_ops_cb_flags_set(ctx, STATE | RTT | RTO); return 1; */
+/*
+ * switch (ctx->op): CONNECT_CB: bpf_sock_ops_cb_flags_set(ctx, STATE | RTO);
+ * ACTIVE_ESTABLISHED_CB: bpf_sock_ops_cb_flags_set(ctx, STATE | RTT | RTO); return 1;
+ */
 static const struct bpf_insn armed_sockops[] = {
-	INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, offsetof(struct bpf_sock_ops, op), 0),
-	INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 2, BPF_SOCK_OPS_TCP_CONNECT_CB),
+	INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, BPF_REG_1, offsetof(struct bpf_sock_ops, op), 0),
 	INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0,
-	     BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG),
+	     BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG),
+	INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_3, 0, 2, BPF_SOCK_OPS_TCP_CONNECT_CB),
+	INSN(BPF_ALU64 | BPF_OR | BPF_K, BPF_REG_2, 0, 0, BPF_SOCK_OPS_RTT_CB_FLAG),
+	INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, 1, BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB),
 	INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sock_ops_cb_flags_set),
 	INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1),
 	INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),

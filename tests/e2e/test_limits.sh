@@ -138,8 +138,8 @@ is 'lease: and is not listed' "$(listed)" ''
 limit set "127.0.0.1:$port" --bytes 1MB/s
 is 'no agent: a byte limit is stored' "$rc $said" \
 	"0 127.0.0.1:$port/tcp: bytes 1MB/s burst 250kB (by hand), connects 7/min burst 3 (configured); by hand until it is cleared"
-like 'no agent: with a warning that nobody looks at packets' "$(cat "$scratch/err")" \
-	'^ebb limit set: warning: no program looks at packets and no agent attaches one: [^'$'\n'']*$'
+is 'no agent: with nothing to warn of' "$(cat "$scratch/err")" ''
+like 'no agent: the command itself has attached what looks at packets' "$(bpftool cgroup show "$cgroup")" ebb_egress
 ebb detach >/dev/null
 check 'detach takes the lock away, too' test ! -e "$pin"
 
@@ -188,8 +188,8 @@ done <<EOF
 2|--for: 'soon' .* a time such as 10m|127.0.0.1:$port --concurrent 5 --for soon
 2|--for: '0s'|127.0.0.1:$port --concurrent 5 --for 0s
 2|--for: '366d' .* up to 365d|127.0.0.1:$port --concurrent 5 --for 366d
-2|no option --workload|127.0.0.1:$port --concurrent 5 --workload x
-2|'~other' is many destinations: it is counted and never limited|~other --concurrent 5
+3|no workload 'x' uses '127.0.0.1:[0-9]+' yet; '[^']*' does|127.0.0.1:$port --concurrent 5 --workload x
+2|'~other' is many destinations: it is counted and never refused|~other --concurrent 5
 3|there is no destination 'nowhere'|nowhere --concurrent 5
 EOF
 is 'and none of them changed anything' "$(ebb show -o json "127.0.0.1:$port" | json 'd["gates"][0]["limits"]["concurrent"]')" "$before"

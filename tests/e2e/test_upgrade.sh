@@ -53,6 +53,8 @@ next=$later/build/ebb
 # ------------------------------------------------------------------------------ before it --
 
 start_server --hold
+holds=$port
+start_server
 alive=$port
 start_server
 dead=$port
@@ -62,15 +64,16 @@ connect --count 2 --sum 127.0.0.1 "$dead" >/dev/null
 stop_server "$server"
 connect --count 8 --sum 127.0.0.1 "$dead" >/dev/null
 wait_for 5 logged 'to=open' || bail 'the breaker does not open'
-check 'a limit by hand' timeout 20 "$now" limit set "127.0.0.1:$alive" --pin "$pin" --concurrent 40 --for 1h
+connect 127.0.0.1 "$holds" >/dev/null
+check 'a limit by hand' timeout 20 "$now" limit set "127.0.0.1:$holds" --pin "$pin" --concurrent 40 --for 1h
 hold() {
-	background sh -c "echo \$\$ >'$cgroup/cgroup.procs'; exec '$python' -S '$root/tests/lib/connect.py' --hold 600 127.0.0.1 $alive" >/dev/null
+	background sh -c "echo \$\$ >'$cgroup/cgroup.procs'; exec '$python' -S '$root/tests/lib/connect.py' --hold 600 127.0.0.1 $holds" >/dev/null
 	held+=("$!")
 }
 held=()
 hold
 hold
-is_active() { [ "$(gate "$alive" 'd["active"]')" = "$1" ]; }
+is_active() { [ "$(gate "$holds" 'd["active"]')" = "$1" ]; }
 wait_for 5 is_active 2 || bail 'two connections are to be held'
 
 # What must be the same afterwards. Times in seconds: where they are worked out, two clocks are read.
@@ -79,10 +82,11 @@ remembered() {
 	ebb show -o json "127.0.0.1:$1" | json '[d["created_timestamp"] and round(d["created_timestamp"]), d["slot"],
 		d["gates"][0]["trips"], [(t["reason"], t["run"], round(t["timestamp"])) for t in d["gates"][0]["transitions"]]]'
 }
-in_use() { gate "$alive" 'd["concurrent"]["in_use"]'; }
+in_use() { gate "$holds" 'd["concurrent"]["in_use"]'; }
 pinned_layouts() { find "$pin" -name 'ebb_*_v*' | sed 's/.*_v//' | sort -u | tr '\n' ' '; }
 
 alive_before=$(remembered "$alive")
+holds_before=$(remembered "$holds")
 dead_before=$(remembered "$dead")
 is 'before: two hold a slot' "$(in_use)" 2
 is 'before: maps of one layout' "$(pinned_layouts)" '1 '
@@ -108,7 +112,7 @@ wait "${traffic[@]}"
 like 'not one connect failed' "$(cat "$scratch/alive.sum")" '^OK=[0-9]+$'
 like 'not one slipped past the open breaker' "$(cat "$scratch/dead.sum")" '^EHOSTUNREACH=[0-9]+$'
 check 'it says what it moved, and what begins anew' \
-	logged 'maps of layout v1 moved to v2: endpoints=2 pairs=2; .* begun anew: ebb_pair\.born$'
+	logged 'maps of layout v1 moved to v2: endpoints=3 pairs=3; .* begun anew: ebb_pair\.born$'
 is 'the old maps are gone' "$(pinned_layouts)" '2 '
 is 'six programs, all attached' "$(ebb status -o json | json 'sum(p["attached"] for p in d["programs"])')" 6
 
@@ -119,14 +123,16 @@ still() { sed -E '1s/^\((.*), [0-9]+, ([0-9]+), [0-9]+, ([0-9]+)\)$/\1 \2 \3/' <
 is 'the working destination as before' "$(still "$(remembered "$alive")")" "$(still "$alive_before")"
 is 'the open breaker as before: state, end, transitions' \
 	"$(still "$(remembered "$dead")")" "$(still "$dead_before")"
+is 'the one with open connections as before' "$(remembered "$holds")" "$holds_before"
 between 'counters go on' "$(gate "$alive" 'd["attempts"]')" \
-	$((9 + $(sed 's/OK=//' "$scratch/alive.sum") / 2)) $((9 + $(sed 's/OK=//' "$scratch/alive.sum")))
+	$((7 + $(sed 's/OK=//' "$scratch/alive.sum") / 2)) $((7 + $(sed 's/OK=//' "$scratch/alive.sum")))
 is 'the open connections hold their slots' "$(in_use)" 2
-like 'the limit given by hand stands' "$(ebb show "127.0.0.1:$alive")" 'concurrent +40'
+like 'the limit given by hand stands' "$(ebb show "127.0.0.1:$holds")" 'concurrent +40'
 end "${held[0]}"
 end "${held[1]}"
 check 'and they give them back' wait_for 5 is_active 0
 is 'none is in use' "$(in_use)" 0
+is 'none of the others is left active' "$(gate "$alive" 'd["active"]')" 0
 is 'no gauge went below zero' "$(ebb status -o json | json 'd["errors"]["gauge_underflow"]')" 0
 
 stop_agent
@@ -137,6 +143,12 @@ is 'with the open breaker' "$(connect 127.0.0.1 "$dead") $(state "$dead")" 'EHOS
 check 'the older program does not guess' fails_now
 like 'and says so' "$(cat "$scratch/refused")" "holds maps of layout v2, this ebb speaks v1: use the ebb that made them, or run 'ebb detach"
 stop_agent
+launch_agent "${flags[@]}" --pairs 77
+wait_for 20 gone "$agent" || bail 'an agent with another capacity runs over the maps'
+check 'ruling 15: another capacity needs a detach, and says so' \
+	logged "have room for [0-9]+ destinations, 256 pairs and [0-9]+ endpoints, asked for are [0-9]+, 77 and [0-9]+: run 'ebb detach"
+is 'ruling 15: nothing is touched' "$(connect 127.0.0.1 "$dead") $(state "$dead") $(pinned_layouts)" 'EHOSTUNREACH open 2 '
+
 ebb_program=$now
 launch_agent "${flags[@]}"
 wait_for 20 gone "$agent" || bail 'the older agent runs over maps of a later layout'

@@ -381,7 +381,7 @@ ebb() {
 # gate PORT-OR-NAME EXPRESSION [WORKLOAD]: of the row (d) that 'ebb list' has of it.
 gate() {
 	local name=$1
-	case $name in *:*) ;; *) name=127.0.0.1:$name/tcp ;; esac
+	case $name in *[!0-9]*) ;; *) name=127.0.0.1:$name/tcp ;; esac
 	ebb list -o json --workload "${3:-*}" | json "(lambda d: $2)(next(r for r in d['destinations'] if r['destination'] == '$name'))"
 }
 

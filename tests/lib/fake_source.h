@@ -70,6 +70,9 @@ static inline struct fake *fake_new(uint32_t dst_max, uint32_t pair_max)
 		.realtime_ns = fake_realtime,
 		.version = "0.1.0",
 		.map_bytes = 123456,
+		.reloads = {[EBB_RELOAD_APPLIED] = 3, [EBB_RELOAD_REJECTED] = 1},
+		.reload_failed = true,
+		.applied_realtime_s = 1699999500,
 		.local_floor = fake_zeroed(pair_max, sizeof(uint64_t)),
 	};
 	if (ebb_cgroup_names_new_from(fake_resolve, fake, 20000, &fake->source.workloads) < 0)

@@ -20,6 +20,8 @@ APACHE = '/* SPDX-License-Identifier: Apache-2.0 */\n'
 DUAL = '/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n'
 ABI = '#include <linux/types.h>\nstruct ebb_key {\n\t__u32 a;\n\t__u16 b;\n\t__u16 c;\n};\n'
 # Where the mark itself would be found in this file.
+MANUALS = dict.fromkeys(('docs/man/ebb.8', 'docs/man/ebb.yaml.5'),
+                        '.Dd November 21, 2026\n.Dt EBB 8\n.Os\n.Sh NAME\n.Nm ebb\n.Nd a page\n')
 MARK = 'TO' + 'DO'
 
 # rule -> samples: (what it is, {path: text}); a path of None removes nothing, it is written as is.
@@ -144,6 +146,12 @@ BAD = {
         ('another one differs', {'user/config/keys.c': '', 'docs/configuration.md': 'old\n',
                                  'build/tools/docs': '#!/bin/sh\necho new\n'}),
     ],
+    'manuals': [
+        ('differs', {'user/cli/manual.c': '', **MANUALS, 'build/tools/docs': '#!/bin/sh\necho new\n'}),
+        ('is missing', {'user/cli/manual.c': '', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
+        ('mandoc finds fault', {'user/cli/manual.c': '', **dict.fromkeys(MANUALS, '.Dd x\n.Pp\n'),
+                                'build/tools/docs': '#!/bin/sh\nprintf ".Dd x\\n.Pp\\n"\n'}),
+    ],
     'tidy-reasons': [
         ('no reason', {'.clang-tidy': '# bugprone-a: a good reason\nChecks: >\n  -*,\n  -bugprone-a,\n  -bugprone-b\n'}),
     ],
@@ -250,6 +258,10 @@ GOOD = {
     'documents': [
         ('equal', {'user/export/metrics.c': '', 'docs/metrics.md': 'new\n', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
         ('before there are metrics', {'docs/a.md': ''}),
+    ],
+    'manuals': [
+        ('equal', {'user/cli/manual.c': '', **MANUALS, 'build/tools/docs': '#!/bin/sh\nexec cat docs/man/ebb.8\n'}),
+        ('before there are any', {'docs/a.md': ''}),
     ],
     'tidy-reasons': [
         ('a reason', {'.clang-tidy': '# bugprone-a: a good reason\nChecks: >\n  -*,\n  bugprone-*,\n  -bugprone-a\n'}),

@@ -167,14 +167,21 @@ def check_executable(tree):
             yield Finding(path, 1, "is executable but does not begin with '#!': chmod -x")
 
 
-DOCUMENTS = {'metrics': 'user/export/metrics.c', 'configuration': 'user/config/keys.c'}
+# What is made from which table, and where it lies; the tool knows it by its name.
+DOCUMENTS = {
+    'metrics': ('docs/metrics.md', 'user/export/metrics.c'),
+    'configuration': ('docs/configuration.md', 'user/config/keys.c'),
+    'ebb.8': ('docs/man/ebb.8', 'user/cli/manual.c'),
+    'ebb.yaml.5': ('docs/man/ebb.yaml.5', 'user/cli/manual.c'),
+}
+# What only a machine where they are installed can tell.
+NOT_HERE = re.compile(r'referenced manual not found|outdated mandoc\.db')
 
 
 def check_documents(tree):
     """What is made from a table in the code equals the committed copy."""
     tool = os.path.join(BUILD, 'tools', 'docs')
-    for name, table in DOCUMENTS.items():
-        path = f'docs/{name}.md'
+    for name, (path, table) in DOCUMENTS.items():
         if table not in tree.paths:
             continue
         try:
@@ -188,3 +195,15 @@ def check_documents(tree):
             yield Finding(path, 1, 'is missing: run make docs')
         elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
             yield Finding(path, 1, 'differs from the table in the code: run make docs')
+
+
+def check_manuals(tree):
+    """mandoc has nothing to say about the manual pages."""
+    for path in sorted(p for p in tree.paths if p.startswith('docs/man/')):
+        status, said = run(tree, ['mandoc', '-T', 'lint', path])
+        if status == 127:
+            yield Finding(path, 1, said)
+        for line in said.split('\n'):
+            match = re.match(r'mandoc: [^:]+:(\d+):\d+: (.*)', line)
+            if match and not NOT_HERE.search(line):
+                yield Finding(path, int(match[1]), match[2])

@@ -1020,7 +1020,7 @@ static const char *said_after_a_change(void)
 	FILE *out = open_text();
 
 	ebb_gate_row_read(&fake.look, 2, 2, &row);
-	ebb_limits_say(out, &fake.look, &row);
+	ebb_limits_say(out, &fake.look, row.name, &row.policy);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }

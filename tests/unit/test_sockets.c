@@ -65,7 +65,7 @@ static void reset_is_due_while_it_is_open_and_something_lives(void **state)
 static void cap_comes_once_and_only_to_what_was_there(void **state)
 {
 	struct ebb_view view = fake_view_new(4, 4);
-	bool capped[4] = {false};
+	bool capped[8] = {false};
 	uint32_t high = 0;
 
 	(void)state;

@@ -25,6 +25,7 @@
 struct world {
 	struct ebb_view view;
 	struct ebb_breaker_config config;
+	struct ebb_breaker_config configs[2];
 	struct ebb_ticker *ticker;
 	struct ebb_move moves[64];
 	size_t move_count;
@@ -349,6 +350,118 @@ static void results_make_the_next_tick_soon(void **state)
 	assert_false(tick(w).busy);
 }
 
+/* Slot @dst, another destination than DST, with the gate of the node. */
+static void discover_another(struct world *w, uint32_t dst)
+{
+	w->view.dsts[dst] = w->view.dsts[DST];
+	w->view.dsts[dst].endpoint.addr[15] = (uint8_t)dst;
+	w->view.kernel->dst_high = dst;
+}
+
+static void configure(struct world *w, const struct ebb_breaker_config *own)
+{
+	static const uint32_t of_dst[DSTS] = {[DST] = 1};
+
+	w->configs[0] = w->config;
+	w->configs[1] = *own;
+	ebb_ticker_configure(w->ticker, w->configs, of_dst);
+}
+
+static void settings_of_a_destination_are_its_own(void **state)
+{
+	struct world *w = *state;
+	struct ebb_breaker_config own = w->config;
+
+	own.consecutive_failures = 3;
+	own.open_for_ns = 7 * S;
+	discover(w, EBB_SCOPE_NODE);
+	discover_another(w, DST + 1);
+	configure(w, &own);
+	(void)tick(w);
+	assert_true(w->view.verdicts[DST].arm == ebb_arm(3, (uint32_t)ebb_ns_to_ticks(7 * S)));
+	assert_true(w->view.verdicts[DST + 1].arm ==
+		    ebb_arm(w->config.consecutive_failures,
+			    (uint32_t)ebb_ns_to_ticks(w->config.open_for_ns)));
+}
+
+static void gates_of_workloads_follow_their_destination(void **state)
+{
+	struct world *w = *state;
+	struct ebb_breaker_config own = w->config;
+
+	own.consecutive_failures = 2;
+	discover(w, EBB_SCOPE_WORKLOAD);
+	configure(w, &own);
+	(void)tick(w);
+	assert_int_equal(ebb_arm_failures(w->view.verdicts[DSTS + PAIR].arm), 2);
+}
+
+/* What was counted before the change is judged by the new settings, at the next look. */
+static void another_rate_judges_the_same_window(void **state)
+{
+	struct world *w = *state;
+	struct ebb_breaker_config own;
+
+	w->config.consecutive_failures = 0;
+	w->config.failure_rate = 0.9;
+	start_ticker(w, false);
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 4; i++) {
+		(void)succeed_once(w, DST, 0);
+		(void)fail_once(w, DST, 0);
+	}
+	assert_int_equal(tick(w).moves, 0);
+	own = w->config;
+	own.failure_rate = 0.5;
+	configure(w, &own);
+	w->now += S;
+	assert_int_equal(tick(w).moves, 1);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_FAILURE_RATE);
+	assert_int_equal(w->moves[0].transition.ok, 4);
+	assert_int_equal(w->moves[0].transition.failed, 4);
+}
+
+static void another_window_begins_anew(void **state)
+{
+	struct world *w = *state;
+	struct ebb_breaker_config own;
+
+	w->config.consecutive_failures = 0;
+	w->config.failure_rate = 0.9;
+	start_ticker(w, false);
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 8; i++)
+		(void)(i % 2 ? succeed_once(w, DST, 0) : fail_once(w, DST, 0));
+	(void)tick(w);
+	own = w->config;
+	own.failure_rate = 0.5;
+	own.window_ns = 60 * S;
+	configure(w, &own);
+	assert_int_equal(tick(w).moves, 0);
+}
+
+static void state_and_growth_survive_other_settings(void **state)
+{
+	struct world *w = *state;
+	struct ebb_breaker_config own = w->config;
+	uint64_t word;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	(void)tick(w);
+	word = w->view.verdicts[DST].word;
+	own.open_for_ns = 3 * S;
+	configure(w, &own);
+	assert_int_equal(tick(w).moves, 0);
+	assert_true(w->view.verdicts[DST].word == word);
+	/* the second opening in a row, by the new open time */
+	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm), ebb_ns_to_ticks(6 * S));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -365,6 +478,11 @@ int main(void)
 		TEST(restart_tells_what_the_kernel_did_alone),
 		TEST(slot_with_a_new_owner_starts_anew),
 		TEST(results_make_the_next_tick_soon),
+		TEST(settings_of_a_destination_are_its_own),
+		TEST(gates_of_workloads_follow_their_destination),
+		TEST(another_rate_judges_the_same_window),
+		TEST(another_window_begins_anew),
+		TEST(state_and_growth_survive_other_settings),
 	};
 
 	return cmocka_run_group_tests_name("tick", tests, NULL, NULL);

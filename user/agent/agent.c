@@ -13,11 +13,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/apply.h"
+#include "agent/deeds.h"
 #include "agent/idle.h"
+#include "agent/keeper.h"
 #include "agent/privileges.h"
+#include "agent/reload.h"
 #include "agent/scheduling.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
+#include "core/by_hand.h"
 #include "core/limit.h"
 #include "core/policy.h"
 #include "core/verdict.h"
@@ -32,6 +37,7 @@
 #include "lib/units.h"
 #include "node/cgroup.h"
 #include "node/netns.h"
+#include "node/owns.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -43,7 +49,8 @@
 #define LOCK_WAIT_NS	(5 * NS_PER_S) /* for a command that writes policies */
 #define ADOPT_NS	(300 * NS_PER_S)
 #define RESET_AGAIN_NS	NS_PER_S /* what was connecting when its breaker opened may be established since */
-#define ERROR_REPORT_NS (60 * NS_PER_S) /* one line for each kind of our own failures */
+#define APPLY_AGAIN_NS	(10 * NS_PER_MS) /* a command holds the lock */
+#define ERROR_REPORT_NS (60 * NS_PER_S)	 /* one line for each kind of our own failures */
 
 /*
  * Looks because of hints: at once, as long as there are not more than this many
@@ -54,12 +61,17 @@
 
 struct agent {
 	const struct ebb_agent_options *options;
+	const struct ebb_config *config; /* in force; owned by reload, before that by ebb_agent_run() */
 	char cgroup[EBB_CGROUP_PATH_MAX];
 	int cgroup_fd;
 	uint64_t cgroup_id;
 
 	struct ebb_loader *loader;
 	const struct ebb_view *view;
+	struct ebb_mapping *mapping;
+	struct ebb_apply *apply;
+	struct ebb_reload *reload;
+	struct ebb_keeper *keeper;
 	struct ebb_ticker *ticker;
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
@@ -84,7 +96,9 @@ struct agent {
 	uint64_t collect_at_ns;
 	uint64_t adopt_at_ns;
 	uint64_t reset_at_ns;
-	uint32_t established; /* enum ebb_established: what can really be done */
+	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
+	bool just_configured; /* a tick is due: what is armed follows at once */
+	bool urgent;	      /* something enforces, and real-time priority was asked for */
 	bool *capped;	      /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
 	uint64_t errors_at_ns;
@@ -116,6 +130,15 @@ static int64_t now_realtime(void)
 
 /* ------------------------------------------------------------------ moves -- */
 
+/* enum ebb_mode in force at a gate. */
+static uint32_t mode_of(const struct agent *a, uint32_t dst, uint32_t gate, uint64_t now)
+{
+	struct ebb_policy policy;
+
+	ebb_gate_policy(a->view, dst, gate, now, &policy);
+	return ebb_mode_of(&policy, &a->view->policies[EBB_SLOT_OTHER], dst, now);
+}
+
 static void on_move(void *userdata, const struct ebb_move *move)
 {
 	const struct agent *a = userdata;
@@ -132,7 +155,7 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
 		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
-		 ebb_mode_name(a->view->policies[move->dst].mode));
+		 ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
 	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->sockets &&
 	    a->view->policies[move->dst].established == EBB_ESTABLISHED_RESET)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
@@ -176,6 +199,31 @@ static void report_errors(struct agent *a, uint64_t now)
 	}
 }
 
+static bool is_configured_to_enforce(const struct ebb_config *config)
+{
+	bool wanted = config->defaults.mode == EBB_MODE_ENFORCE;
+
+	for (size_t i = 0; i < config->destination_count; i++)
+		wanted |= config->destinations[i].settings.mode == EBB_MODE_ENFORCE;
+	return wanted;
+}
+
+/* Is some destination, or the node, in enforce mode? What was said for one workload alone does not count. */
+static bool wants_enforcement(const struct agent *a, uint64_t now)
+{
+	const struct ebb_policy *policies = a->view->policies, *node = &policies[EBB_SLOT_OTHER];
+	uint32_t high = a->view->kernel->dst_high, said = ebb_mode_said(node, now);
+
+	if (said || is_configured_to_enforce(a->config))
+		return said != 1 + EBB_MODE_OBSERVE;
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
+		if (a->view->dsts[d].state == EBB_SLOT_LIVE &&
+		    ebb_mode_of(&policies[d], node, d, now) == EBB_MODE_ENFORCE)
+			return true;
+	}
+	return false;
+}
+
 static void check_links(struct agent *a, uint64_t now)
 {
 	struct ebb_link_info links[EBB_LINKS_MAX];
@@ -217,6 +265,16 @@ static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
+/* What has come to its end is over in the kernel already: here it is tidied up and told. */
+static int end_by_hand(const struct agent *a, uint64_t now)
+{
+	int r = ebb_by_hand_upkeep(a->view, now);
+
+	if (r > 0)
+		ebb_info("orders by hand have come to their end: count=%d", r);
+	return r < 0 ? r : 0;
+}
+
 /* Under the lock: what an operator gives by hand must not fall to the next owner of a slot. */
 static void collect_idle(struct agent *a, uint64_t now)
 {
@@ -226,9 +284,12 @@ static void collect_idle(struct agent *a, uint64_t now)
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
+	(void)ebb_deeds_tell(a->view, ebb_deed_log, NULL);
 	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
 	if (r == -EBUSY) /* nothing is in a hurry here */
 		return;
+	if (r == 0)
+		r = end_by_hand(a, now);
 	if (r == 0)
 		r = ebb_collector_run(a->collector, now);
 	if (r < 0)
@@ -237,23 +298,38 @@ static void collect_idle(struct agent *a, uint64_t now)
 		ebb_debug("idle slots taken back: count=%d", r);
 }
 
-/* The program that sees every packet is attached only while some policy asks for it. */
-static void follow_policies(struct agent *a)
+/* EBB_ASK_* of all that there is. */
+static uint32_t asks_now(const struct agent *a)
 {
 	uint32_t high = a->view->kernel->dst_high, asks = a->default_asks;
-	struct ebb_why why = {};
 
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < a->view->dst_max; d++) {
 		if (a->view->dsts[d].state == EBB_SLOT_LIVE)
 			asks |= a->view->policies[d].asks;
 	}
-	if (ebb_loader_want_packets(a->loader, asks & EBB_ASK_PACKET, &why) == 0) {
+	return asks & EBB_ASK_OWN ? asks | ebb_owns_asks(a->view) : asks;
+}
+
+/* The program that sees every packet is attached only while some policy asks for it. */
+static void follow_policies(struct agent *a)
+{
+	bool wanted = asks_now(a) & EBB_ASK_PACKET;
+	_cleanup_close_ int lock = -1;
+	struct ebb_why why = {};
+
+	if (!wanted && ebb_loader_has_packets(a->loader)) {
+		/* a command may just have written what asks for it, and attached it */
+		if (ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL) < 0)
+			return;
+		wanted = asks_now(a) & EBB_ASK_PACKET;
+	}
+	if (ebb_loader_want_packets(a->loader, wanted, &why) == 0) {
 		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
-		if (!a->packets && asks & EBB_ASK_PACKET)
+		if (!a->packets && wanted)
 			ebb_info("every packet is looked at: bytes or packets are limited, or live connections may be dropped");
-		else if (a->packets && !(asks & EBB_ASK_PACKET))
+		else if (a->packets && !wanted)
 			ebb_info("packets are no longer looked at: no limit asks for it");
-		a->packets = (asks & EBB_ASK_PACKET) != 0;
+		a->packets = wanted;
 		a->packets_failed = false;
 		return;
 	}
@@ -271,13 +347,12 @@ static void watch_sockets(struct agent *a, uint64_t now)
 
 	if (!a->sockets)
 		return;
-	if (a->options->adopt &&
+	if (a->config->adopt &&
 	    (now >= a->adopt_at_ns || ebb_sockets_cap_came(a->view, now, a->capped, &a->capped_high))) {
 		a->adopt_at_ns = now + ADOPT_NS;
 		what |= EBB_SOCKETS_ADOPT;
 	}
-	if (a->established == EBB_ESTABLISHED_RESET && now >= a->reset_at_ns &&
-	    ebb_sockets_reset_is_due(a->view, now)) {
+	if (!a->no_reset && now >= a->reset_at_ns && ebb_sockets_reset_is_due(a->view, now)) {
 		a->reset_at_ns = now + RESET_AGAIN_NS;
 		what |= EBB_SOCKETS_RESET;
 	}
@@ -300,10 +375,12 @@ static int tick(struct agent *a)
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
 	follow_policies(a);
+	a->health.enforce_wanted = wants_enforcement(a, start);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
 	collect_idle(a, start);
+	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
 	if (ebb_scheduling_was_lost())
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
@@ -334,6 +411,9 @@ static void on_event(void *userdata, const struct ebb_event *event)
 	case EBB_EVENT_DST_NEW:
 		ebb_debug("destination discovered: destination=%s",
 			  ebb_dst_name(a->view, event->gate, dst, sizeof(dst)));
+		break;
+	case EBB_EVENT_WORKLOAD_NEW:
+		ebb_keeper_meet(a->keeper, event);
 		break;
 	default:
 		if (a->hint_waits)
@@ -382,15 +462,49 @@ static int handle_events(struct agent *a)
 	return 0;
 }
 
+/* What a new configuration arms stands at once; what waits for the lock waits for a moment. */
+static int after_reload(struct agent *a)
+{
+	bool waits = ebb_reload_again(a->reload);
+	uint64_t soon;
+	int r;
+
+	if (a->just_configured) {
+		a->just_configured = false;
+		r = tick(a);
+		if (r < 0)
+			return r;
+	}
+	soon = now_monotonic() + APPLY_AGAIN_NS;
+	return waits && a->tick_at_ns > soon ? arm_timer(a, soon) : 0;
+}
+
+static int handle_config(struct agent *a)
+{
+	ebb_reload_look(a->reload);
+	return after_reload(a);
+}
+
+static int handle_remembered(struct agent *a)
+{
+	uint64_t passes;
+
+	if (read(ebb_sockets_done_fd(a->sockets), &passes, sizeof(passes)) == sizeof(passes))
+		ebb_reload_remembered(a->reload);
+	return after_reload(a);
+}
+
 static int handle_timer(struct agent *a)
 {
 	uint64_t expirations;
+	int r;
 
 	if (read(a->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		return -errno;
 	/* what did not wake us waits in the ring */
 	(void)ebb_loader_events_take(a->loader, on_event, a);
-	return tick(a);
+	r = tick(a);
+	return r < 0 ? r : after_reload(a);
 }
 
 static int handle_signal(struct agent *a)
@@ -399,6 +513,10 @@ static int handle_signal(struct agent *a)
 
 	if (read(a->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
+	if (info.ssi_signo == SIGHUP) {
+		ebb_reload_now(a->reload, "SIGHUP");
+		return after_reload(a);
+	}
 	ebb_info("stopping: signal=%s", strsignal((int)info.ssi_signo));
 	a->stop = true;
 	a->health.stopping = true;
@@ -435,57 +553,15 @@ static int find_cgroup(struct agent *a, struct ebb_why *why)
 {
 	int r;
 
-	if (strcmp(a->options->cgroup, "auto") == 0) {
+	if (strcmp(a->config->cgroup, "auto") == 0) {
 		r = ebb_cgroup_auto(a->cgroup, sizeof(a->cgroup), why);
 		if (r < 0)
 			return r;
-	} else if ((size_t)snprintf(a->cgroup, sizeof(a->cgroup), "%s", a->options->cgroup) >=
+	} else if ((size_t)snprintf(a->cgroup, sizeof(a->cgroup), "%s", a->config->cgroup) >=
 		   sizeof(a->cgroup)) {
 		return ebb_why(why, -ENAMETOOLONG, "--cgroup: the path is too long");
 	}
 	return ebb_cgroup_open(a->cgroup, &a->cgroup_fd, &a->cgroup_id, why);
-}
-
-/* Every slot gets the defaults, free ones too: the first connection to a new destination is governed. */
-static void write_policies(struct agent *a)
-{
-	const struct ebb_agent_options *o = a->options;
-	struct ebb_policy policy = {
-		.mode = o->mode,
-		.scope = o->scope,
-		.errno_code = o->errno_code,
-		.on_agent_loss = o->on_agent_loss,
-		.established = a->established,
-		.limits = o->limits,
-	};
-	struct ebb_policy other;
-
-	ebb_policy_to_kernel(&o->breaker, &policy);
-	ebb_limits_summarize(&policy);
-	a->default_asks = policy.asks;
-	for (uint32_t d = EBB_SLOT_OTHER + 1; d < a->view->dst_max; d++) {
-		struct ebb_policy *place = &a->view->policies[d];
-
-		/* what an operator said outlives the agent */
-		policy.override_state = place->override_state;
-		policy.override_until_ns = place->override_until_ns;
-		policy.override_uid = place->override_uid;
-		policy.by_hand = place->by_hand;
-		policy.by_hand_until_ns = place->by_hand_until_ns;
-		policy.by_hand_uid = place->by_hand_uid;
-		ebb_limits_summarize(&policy);
-		*place = policy;
-	}
-	/* ~other is many destinations: it is counted, never refused */
-	other = policy;
-	other.override_state = EBB_OVERRIDE_AUTO;
-	other.mode = EBB_MODE_OBSERVE;
-	memset(&other.limits, 0, sizeof(other.limits));
-	memset(&other.by_hand, 0, sizeof(other.by_hand));
-	other.established = EBB_ESTABLISHED_KEEP;
-	other.arm = ebb_arm(0, 1);
-	ebb_limits_summarize(&other);
-	a->view->policies[EBB_SLOT_OTHER] = other;
 }
 
 static int write_agent(struct agent *a, bool took_over)
@@ -499,8 +575,6 @@ static int write_agent(struct agent *a, bool took_over)
 		shared->seed = a->options->seed;
 	else if (!took_over)
 		shared->seed = random[0];
-	shared->mode = a->options->mode;
-	shared->lease_ns = a->options->lease_ns;
 	shared->started_ns = now_monotonic();
 	shared->started_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 	shared->run_id = random[1];
@@ -508,25 +582,46 @@ static int write_agent(struct agent *a, bool took_over)
 	shared->dst_max = a->view->dst_max;
 	shared->pair_max = a->view->pair_max;
 	shared->cgroup_id = a->cgroup_id;
-	shared->generation++;
 	/* from here on a later agent takes these maps up */
 	__atomic_store_n(&shared->abi_version, EBB_ABI_VERSION, __ATOMIC_RELEASE);
 	return 0;
 }
 
-static int remove_key(void *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
+static int remove_key(void *agent, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
-	return ebb_slots_remove(loader, kind, key, slot);
+	const struct agent *a = agent;
+
+	return ebb_slots_remove(a->loader, kind, key, slot);
 }
 
-static int insert_key(void *loader, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
+static int insert_key(void *agent, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
 {
-	return ebb_slots_insert(loader, kind, key, ref);
+	const struct agent *a = agent;
+
+	return ebb_slots_insert(a->loader, kind, key, ref);
 }
 
-static int release_slot(void *loader, enum ebb_slot_kind kind, uint32_t slot)
+static int release_slot(void *agent, enum ebb_slot_kind kind, uint32_t slot)
 {
-	return ebb_slots_release(loader, kind, slot);
+	const struct agent *a = agent;
+
+	return ebb_slots_release(a->loader, kind, slot);
+}
+
+static int lost_by(void *agent, uint64_t workload)
+{
+	const struct agent *a = agent;
+
+	return ebb_keeper_lost(a->keeper, workload);
+}
+
+static bool wants_reset(const struct ebb_config *config)
+{
+	bool wanted = config->defaults.established == EBB_ESTABLISHED_RESET;
+
+	for (size_t i = 0; i < config->destination_count; i++)
+		wanted |= config->destinations[i].settings.established == EBB_ESTABLISHED_RESET;
+	return wanted;
 }
 
 static int open_kernel(struct agent *a, struct ebb_why *why)
@@ -535,12 +630,13 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 	const struct ebb_loader_options options = {
 		.pin_dir = o->pin_dir,
 		.cgroup_fd = a->cgroup_fd,
-		.destinations = o->destinations,
-		.pairs = o->pairs,
-		.endpoints = o->endpoints,
+		.destinations = a->config->cap_destinations,
+		.pairs = a->config->cap_pairs,
+		.endpoints = a->config->cap_endpoints,
 		.no_set_retval = o->no_set_retval,
-		.adopt = o->adopt != 0,
-		.reset = o->established == EBB_ESTABLISHED_RESET,
+		.adopt = a->config->adopt != 0,
+		.remember = true,
+		.reset = wants_reset(a->config),
 		.no_sock_destroy = o->no_sock_destroy,
 	};
 	int r;
@@ -549,7 +645,7 @@ static int open_kernel(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	a->view = ebb_loader_view(a->loader);
-	return 0;
+	return ebb_mapping_open(o->pin_dir, a->view, &a->mapping, why);
 }
 
 /* Some processes of the cgroup run where we cannot see or enter; and how many. */
@@ -565,28 +661,200 @@ static size_t out_of_reach(const struct agent *a)
 	return count;
 }
 
-/* What can be done of what is asked for when a breaker opens. */
-static void decide_established(struct agent *a)
+/*
+ * What can be done where live connections are to be reset when their breaker opens. The right to
+ * it is given up where nothing asks for it at the start.
+ */
+static void decide_reset(struct agent *a)
 {
-	const char *missing = NULL;
-
-	a->established = a->options->established;
-	if (a->established != EBB_ESTABLISHED_RESET)
+	a->no_reset = "nothing asked for it when the agent started: start it again";
+	if (!wants_reset(a->config))
 		return;
+	a->no_reset = NULL;
 	if (ebb_loader_reset_way(a->loader) == EBB_RESET_IMPOSSIBLE)
-		missing = "this kernel destroys no sockets for us";
+		a->no_reset = "this kernel destroys no sockets for us";
 	else if (ebb_probe_one(EBB_FEATURE_NAMESPACES) < 0)
-		missing = "CAP_SYS_ADMIN or CAP_SYS_PTRACE is missing";
+		a->no_reset = "CAP_SYS_ADMIN or CAP_SYS_PTRACE is missing";
 	else if (out_of_reach(a))
-		missing = "processes of the cgroup are in another process namespace";
-	if (!missing) {
+		a->no_reset = "processes of the cgroup are in another process namespace";
+	if (!a->no_reset)
 		ebb_info("live connections are reset when their breaker opens: by=%s",
 			 ebb_loader_reset_way(a->loader) == EBB_RESET_BPF ? "bpf_sock_destroy" : "netlink");
+}
+
+/* ---------------------------------------------------------- configuration -- */
+
+static int take_slot(void *mapping, uint32_t *ret_slot)
+{
+	return ebb_slots_take(mapping, ret_slot);
+}
+
+static int give_slot_back(void *mapping, uint32_t slot)
+{
+	return ebb_slots_give_back(mapping, slot);
+}
+
+static int replace_routes(void *mapping, const struct ebb_route_table *table, struct ebb_why *why)
+{
+	return ebb_routes_replace(mapping, table, why);
+}
+
+static int get_endpoint(void *mapping, const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
+{
+	return ebb_endpoints_get(mapping, key, ret_ref);
+}
+
+static int put_endpoint(void *mapping, const struct ebb_endpoint *key, const struct ebb_ref *ref)
+{
+	return ebb_endpoints_put(mapping, key, ref);
+}
+
+static int remove_endpoint(void *mapping, const struct ebb_endpoint *key)
+{
+	return ebb_endpoints_remove(mapping, key);
+}
+
+static void mapping_changed(void *mapping)
+{
+	ebb_mapping_changed(mapping);
+}
+
+static void policy_written(void *mapping, uint32_t slot)
+{
+	(void)mapping;
+	(void)slot;
+}
+
+static int open_apply(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_apply_ops ops = {
+		.userdata = a->mapping,
+		.take_slot = take_slot,
+		.give_slot_back = give_slot_back,
+		.replace_routes = replace_routes,
+		.get_endpoint = get_endpoint,
+		.put_endpoint = put_endpoint,
+		.remove_endpoint = remove_endpoint,
+		.mapping_changed = mapping_changed,
+		.policy_written = policy_written,
+	};
+	int r = ebb_apply_new(a->view, &ops, !ebb_loader_took_over(a->loader), !a->no_reset, &a->apply);
+
+	return r < 0 ? ebb_why(why, r, "out of memory") : 0;
+}
+
+/* Who only observes is in no hurry. */
+static void follow_urgency(struct agent *a)
+{
+	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
+	int r;
+
+	if (urgent == a->urgent)
+		return;
+	a->urgent = urgent;
+	if (!urgent) {
+		ebb_scheduling_lower();
 		return;
 	}
-	a->established = EBB_ESTABLISHED_DROP;
-	ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
-		 missing);
+	r = ebb_scheduling_raise();
+	if (r < 0)
+		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
+			 ebb_strerror(r));
+}
+
+/*
+ * Another configuration is in force: everybody who follows it is told here, at the start before
+ * anything is attached.
+ */
+static void configured(struct agent *a)
+{
+	const struct ebb_breaker_config *breakers;
+	const uint32_t *of_dst;
+
+	ebb_keeper_configure(a->keeper, &a->config->workloads);
+	breakers = ebb_apply_breakers(a->apply, &of_dst);
+	ebb_ticker_configure(a->ticker, breakers, of_dst);
+	a->default_asks = ebb_apply_default_asks(a->apply);
+	a->view->agent->mode = a->config->defaults.mode;
+	__atomic_store_n(&a->view->agent->lease_ns, a->config->lease_ns, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&a->view->agent->generation, 1, __ATOMIC_RELEASE);
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
+	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
+}
+
+static void warn_no_reset(const struct agent *a, const struct ebb_apply_report *report)
+{
+	if (report->resets)
+		ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
+			 a->no_reset);
+}
+
+/*
+ * The configuration of the start. Nobody waits for us yet, so a pass over the open sockets is
+ * made at once.
+ */
+static int apply_first(struct agent *a, struct ebb_why *why)
+{
+	struct ebb_apply_report report;
+	struct ebb_why missed = {0};
+	uint64_t count;
+	int r;
+
+	r = ebb_apply_prepare(a->apply, a->config, why);
+	if (r < 0)
+		return r;
+	if (ebb_apply_mark(a->apply) && ebb_loader_remember(a->loader, &count, &missed) < 0)
+		ebb_warn("%s: open connections whose address changes hands are counted where they do not belong until they are counted anew",
+			 missed.text);
+	r = ebb_apply_commit(a->apply, now_monotonic(), &report, why);
+	if (r < 0)
+		return r;
+	configured(a);
+	warn_no_reset(a, &report);
+	return 0;
+}
+
+static void on_configured(void *userdata, const struct ebb_config *config,
+			  const struct ebb_apply_report *report)
+{
+	struct agent *a = userdata;
+
+	a->config = config;
+	configured(a);
+	warn_no_reset(a, report);
+	ebb_collector_set_idle(a->collector, config->idle_ns);
+	ebb_log_set_level((enum ebb_log_level)config->log_level);
+	follow_urgency(a);
+	a->just_configured = true;
+}
+
+static bool ask_for_memories(void *userdata)
+{
+	const struct agent *a = userdata;
+
+	if (!a->sockets)
+		return false;
+	ebb_sockets_want(a->sockets, EBB_SOCKETS_REMEMBER);
+	return true;
+}
+
+static int open_reload(struct agent *a, struct ebb_config *config, struct ebb_why *why)
+{
+	const struct ebb_reload_setup setup = {
+		.pin_dir = a->options->pin_dir,
+		.sources = a->options->sources,
+		.apply = a->apply,
+		.source = &a->source,
+		.health = &a->health,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+		.userdata = a,
+		.remember = ask_for_memories,
+		.configured = on_configured,
+	};
+	int r = ebb_reload_new(&setup, config, &a->reload);
+
+	return r < 0 ? ebb_why(why, r, "cannot follow the configuration: %s", ebb_strerror(r)) : 0;
 }
 
 /*
@@ -598,10 +866,11 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_agent_options *o = a->options;
 	const struct ebb_idle_ops ops = {
-		.userdata = a->loader,
+		.userdata = a,
 		.remove = remove_key,
 		.insert = insert_key,
 		.release = release_slot,
+		.lost = lost_by,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
 	_cleanup_close_ int lock = -1;
@@ -614,20 +883,23 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
-	r = ebb_ticker_new(a->view, &o->breaker, a->view->agent->seed, took_over, on_move, a, &a->ticker);
+	r = ebb_ticker_new(a->view, &a->config->defaults.breaker, a->view->agent->seed, took_over, on_move, a,
+			   &a->ticker);
 	if (r == 0)
-		r = ebb_collector_new(a->view, o->idle_ns, &ops, &a->collector);
+		r = ebb_collector_new(a->view, a->config->idle_ns, &ops, &a->collector);
 	if (r < 0)
 		return ebb_why(why, r, "out of memory");
 	r = ebb_collector_sweep(a->collector);
 	if (r < 0)
 		return ebb_why(why, r, "cannot take back slots: %s", ebb_strerror(r));
 	r = ebb_loader_fill_queues(a->loader, why);
+	if (r == 0)
+		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, &a->keeper, why);
 	if (r < 0)
 		return r;
-	decide_established(a);
-	write_policies(a);
-	return 0;
+	decide_reset(a);
+	r = open_apply(a, why);
+	return r < 0 ? r : apply_first(a, why);
 }
 
 static int open_export(struct agent *a, struct ebb_why *why)
@@ -638,7 +910,7 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return ebb_why(why, r, "cannot name workloads: %s", ebb_strerror(r));
 	ebb_health_init(&a->health, now_realtime());
-	a->health.enforce_wanted = a->options->mode == EBB_MODE_ENFORCE;
+	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source = (struct ebb_source){
 		.view = a->view,
 		.health = &a->health,
@@ -651,7 +923,7 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	};
 	if (!a->source.local_floor)
 		return ebb_why(why, -ENOMEM, "out of memory");
-	return ebb_http_new(a->options->listen, &a->source, &a->http, why);
+	return ebb_http_new(a->config->listen, &a->source, &a->http, why);
 }
 
 static int watch(const struct agent *a, struct source *source)
@@ -668,6 +940,7 @@ static int open_signals(struct agent *a)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -678,7 +951,7 @@ static int open_signals(struct agent *a)
 /* After the first signal: a second one ends at once, and so does the end of the time given. */
 static void bound_shutdown(const struct agent *a)
 {
-	unsigned int seconds = (unsigned int)((a->options->shutdown_timeout_ns + NS_PER_S - 1) / NS_PER_S);
+	unsigned int seconds = (unsigned int)((a->config->shutdown_timeout_ns + NS_PER_S - 1) / NS_PER_S);
 	sigset_t set;
 
 	(void)alarm(seconds ? seconds : 1);
@@ -700,12 +973,14 @@ static int loop(struct agent *a, struct ebb_why *why)
 		 */
 		{ebb_loader_events_fd(a->loader), EPOLLIN | EPOLLET, handle_events},
 		{ebb_http_fd(a->http), EPOLLIN, handle_http},
+		{ebb_reload_fd(a->reload), EPOLLIN, handle_config},
+		{ebb_sockets_done_fd(a->sockets), EPOLLIN, handle_remembered},
 	};
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-		r = watch(a, &sources[i]);
+		r = sources[i].fd < 0 ? 0 : watch(a, &sources[i]);
 		if (r < 0)
 			return ebb_why(why, r, "cannot watch a descriptor: %s", ebb_strerror(r));
 	}
@@ -726,7 +1001,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 }
 
 /* What holds for every destination; nothing where nothing is limited. */
-static void greet_limits(const struct ebb_agent_options *o)
+static void greet_limits(const struct ebb_settings *o)
 {
 	char text[(EBB_LIMIT_MAX + 1) * (EBB_LIMIT_TEXT_MAX + 16)] = "", limit[EBB_LIMIT_TEXT_MAX];
 	size_t used = 0;
@@ -756,29 +1031,24 @@ static void greet_migration(const struct agent *a)
 		 m->from, EBB_ABI_VERSION, m->endpoints, m->pairs, m->reset[0] ? m->reset : "nothing");
 }
 
+static void greet_config(const struct ebb_config *config)
+{
+	if (ebb_config_file(config))
+		ebb_info("configuration: file=%s destinations=%zu", ebb_config_file(config),
+			 config->destination_count);
+}
+
 static void greet(const struct agent *a)
 {
 	const char *address = ebb_http_address(a->http);
 
 	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
-		 ebb_mode_name(a->options->mode), a->cgroup, a->options->pin_dir, address,
+		 ebb_mode_name(a->config->defaults.mode), a->cgroup, a->options->pin_dir, address,
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
 	greet_migration(a);
-	greet_limits(a->options);
+	greet_config(a->config);
+	greet_limits(&a->config->defaults);
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
-}
-
-/* Who only observes is in no hurry. */
-static void raise_priority(const struct agent *a)
-{
-	int r;
-
-	if (a->options->mode != EBB_MODE_ENFORCE || a->options->scheduling != EBB_SCHEDULING_RR)
-		return;
-	r = ebb_scheduling_raise();
-	if (r < 0)
-		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
-			 ebb_strerror(r));
 }
 
 /*
@@ -791,7 +1061,7 @@ static void adopt_open(const struct agent *a)
 	struct ebb_adopted adopted;
 	struct ebb_why why = {0};
 
-	if (!a->options->adopt)
+	if (!a->config->adopt)
 		return;
 	if (ebb_loader_adopt(a->loader, &adopted, &why) < 0) {
 		ebb_warn("%s: connections that were there before are not counted", why.text);
@@ -809,18 +1079,17 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 {
 	int r;
 
-	a->capped = calloc(a->view->dst_max, sizeof(*a->capped));
+	a->capped = calloc(a->view->gate_max, sizeof(*a->capped));
 	if (!a->capped)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);
 	a->adopt_at_ns = now_monotonic() + ADOPT_NS;
-	if (!a->options->adopt && a->established != EBB_ESTABLISHED_RESET)
-		return 0;
-	r = ebb_sockets_new(a->loader, a->cgroup, a->established == EBB_ESTABLISHED_RESET, &a->sockets);
+	r = ebb_sockets_new(a->loader, a->cgroup, !a->no_reset, &a->sockets);
 	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
 }
 
-static int start(struct agent *a, struct ebb_why *why)
+/* @io_config: the caller's, until it is in force. */
+static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why *why)
 {
 	int r;
 
@@ -843,12 +1112,17 @@ static int start(struct agent *a, struct ebb_why *why)
 	r = take_charge(a, why);
 	if (r < 0)
 		return r;
+	r = open_reload(a, TAKE_PTR(*io_config), why);
+	if (r < 0)
+		return r;
 	r = ebb_loader_attach(a->loader, why);
 	if (r < 0)
 		return r;
 	adopt_open(a);
-	raise_priority(a);
-	r = ebb_drop_privileges(a->established == EBB_ESTABLISHED_RESET);
+	follow_urgency(a);
+	/* another configuration may enforce; where it is not permitted, that is told when it matters */
+	(void)ebb_scheduling_permit();
+	r = ebb_drop_privileges(!a->no_reset);
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
 	r = open_sockets(a, why);
@@ -865,7 +1139,11 @@ static void close_all(struct agent *a)
 {
 	ebb_sockets_free(a->sockets);
 	ebb_http_free(a->http);
+	ebb_reload_free(a->reload);
+	ebb_keeper_free(a->keeper);
 	ebb_ticker_free(a->ticker);
+	ebb_apply_free(a->apply);
+	ebb_mapping_free(a->mapping);
 	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
 	free(a->source.local_floor);
@@ -881,19 +1159,21 @@ static void close_all(struct agent *a)
 		(void)close(a->cgroup_fd);
 }
 
-int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_why *why)
+int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *config, struct ebb_why *why)
 {
 	struct agent a = {
 		.options = options,
+		.config = config,
 		.cgroup_fd = -1,
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.timer_fd = -1,
 	};
+	bool detach = false;
 	size_t removed = 0;
 	int r;
 
-	r = start(&a, why);
+	r = start(&a, &config, why);
 	if (r == 0)
 		r = loop(&a, why);
 	if (a.stop) {
@@ -901,8 +1181,11 @@ int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_why *why)
 		/* no more verdicts from us: the lease runs from the last tick */
 		a.view->agent->pid = 0;
 	}
+	if (a.stop)
+		detach = a.config->on_exit_detach != 0;
 	close_all(&a);
-	if (a.stop && options->detach_on_exit) {
+	ebb_config_free(config);
+	if (detach) {
 		r = ebb_maps_detach(options->pin_dir, &removed, why);
 		if (r == 0)
 			ebb_info("detached: pins=%zu", removed);

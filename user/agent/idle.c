@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/limit.h"
+#include "core/by_hand.h"
+#include "node/owns.h"
 
 /* Each run looks at every eighth slot: at full tables that is under a millisecond. */
 #define STRIDE 8
@@ -22,6 +23,7 @@ struct watched {
 	uint64_t since_ns; /* since then unchanged; retiring: when it began */
 	uint32_t epoch;	   /* whose activity that is */
 	bool retiring;
+	bool keyless; /* retiring: no key of its own stood in the tables */
 };
 
 struct ebb_collector {
@@ -64,6 +66,11 @@ void ebb_collector_free(struct ebb_collector *collector)
 	free(collector->pairs);
 	free(collector->referenced);
 	free(collector);
+}
+
+void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns)
+{
+	collector->idle_ns = idle_ns;
 }
 
 /* Everything that a connection or a datagram, refused or not, makes grow. */
@@ -224,7 +231,8 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (pair->state != EBB_SLOT_LIVE || pair->dst >= view->dst_max || pair->gate >= view->gate_max)
 		return 0;
 	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || pair->active ||
-	    view->policies[pair->dst].override_state || holds_slots(view, pair))
+	    ebb_override_of(&view->policies[pair->dst], now_ns) != EBB_OVERRIDE_AUTO ||
+	    holds_slots(view, pair) || ebb_own_stands(view, slot))
 		return 0;
 	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
 		return 0;
@@ -288,10 +296,15 @@ static int retire_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return r;
 	}
 	c->dsts[slot].retiring = true;
+	c->dsts[slot].keyless = r > 0;
 	c->dsts[slot].since_ns = now_ns;
 	return 0;
 }
 
+/*
+ * One without a key stays without: its address belongs to another by now, or it never had one.
+ * Only sockets that remember it use it, until they are done.
+ */
 static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_dst *dst = &c->view->dsts[slot];
@@ -300,6 +313,8 @@ static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 
 	c->dsts[slot].activity = dst_activity(c->view, slot);
 	c->dsts[slot].since_ns = now_ns;
+	if (c->dsts[slot].keyless)
+		return 0;
 	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint, &ref);
 	if (r == -EEXIST)
 		return 0;
@@ -317,7 +332,7 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 
 	__atomic_store_n(&dst->epoch, epoch, __ATOMIC_SEQ_CST);
 	/* its time is over; the next owner is another destination */
-	ebb_limits_take_back(&view->policies[slot]);
+	ebb_by_hand_forget(&view->policies[slot]);
 	clear_gate(view, slot);
 	memset(dst, 0, sizeof(*dst));
 	dst->epoch = epoch;
@@ -325,6 +340,7 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 
 static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
+	uint64_t finder;
 	int r;
 
 	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
@@ -332,22 +348,30 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) || !gate_is_quiet(c->view, slot) ||
 	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
+	finder = c->view->dsts[slot].finder;
 	clear_dst(c->view, slot);
 	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
+	/* first: what the kernel finds in it may be of the same share; what is not counted is at the next start */
+	if (finder && c->ops.lost)
+		(void)c->ops.lost(c->ops.userdata, finder);
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_DST, slot);
 	return r < 0 ? r : 1;
 }
 
-/*
- * Limits given by hand end by themselves in the kernel; taking them back afterwards saves it
- * the look.
- */
-static void end_by_hand(const struct ebb_view *view, uint32_t slot, uint64_t now_ns)
+/* Has the configuration a name for it? Then it stays, and its addresses are in routes or named by DNS. */
+static bool is_of_rule(const struct ebb_view *view, uint32_t slot)
 {
-	struct ebb_policy *policy = &view->policies[slot];
+	return (view->names[slot].flags & EBB_NAME_RULE) && view->names[slot].epoch == view->dsts[slot].epoch;
+}
 
-	if (policy->by_hand.given && !ebb_limits_by_hand(policy, now_ns))
-		ebb_limits_take_back(policy);
+/* Its name may come back while it retires. */
+static int keep_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	if (c->dsts[slot].retiring)
+		c->view->dsts[slot].state = EBB_SLOT_LIVE;
+	c->dsts[slot].retiring = false;
+	c->dsts[slot].since_ns = now_ns;
+	return 0;
 }
 
 /*
@@ -362,16 +386,17 @@ static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	struct watched *w = &c->dsts[slot];
 	bool idle;
 
+	if (is_of_rule(view, slot))
+		return keep_dst(c, slot, now_ns);
 	if (w->retiring)
 		return finish_dst(c, slot, now_ns);
 	if (dst->state != EBB_SLOT_LIVE)
 		return 0;
-	end_by_hand(view, slot, now_ns);
 	idle = is_idle(c, w, dst->epoch, dst_activity(view, slot), now_ns);
 	/* signed: it may have been met after now was read */
 	if (!idle || (int64_t)(now_ns - dst->created_ns) < (int64_t)c->idle_ns ||
-	    view->policies[slot].override_state || view->policies[slot].by_hand.given ||
-	    !gate_is_quiet(view, slot) || is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
+	    ebb_by_hand_said(&view->policies[slot], now_ns) || !gate_is_quiet(view, slot) ||
+	    is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
 		return 0;
 	return retire_dst(c, slot, now_ns);
 }
@@ -420,6 +445,10 @@ int ebb_collector_sweep(struct ebb_collector *collector)
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d < view->dst_max; d++) {
 		if (view->dsts[d].state != EBB_SLOT_RETIRING)
 			continue;
+		if (is_of_rule(view, d)) {
+			view->dsts[d].state = EBB_SLOT_LIVE;
+			continue;
+		}
 		r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &view->dsts[d].endpoint, d);
 		if (r < 0)
 			return r;

@@ -9,8 +9,9 @@
  *	                  +-- touched ----> key inserted, live again
  *
  * A slot is idle when its counters did not move for the given time, no
- * connection is open, its breaker is closed and not in backoff, and no override
- * or limit given by hand stands. Who held its index before it retired goes on using it, and is seen to.
+ * connection is open, its breaker is closed and not in backoff, and nothing that was
+ * said by hand stands. One that a rule names is never idle. Who held its index before it
+ * retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
  */
@@ -26,7 +27,7 @@
 /* What the collector does to the look-up tables and queues; a test has its own. */
 struct ebb_idle_ops {
 	void *userdata;
-	/* 0 or a negative errno, as in kernel/slots.h */
+	/* as in kernel/slots.h */
 	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 	int (*insert)(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref);
 	int (*release)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
@@ -38,6 +39,9 @@ struct ebb_collector;
 int ebb_collector_new(const struct ebb_view *view, uint64_t idle_ns, const struct ebb_idle_ops *ops,
 		      struct ebb_collector **ret_collector);
 void ebb_collector_free(struct ebb_collector *collector);
+
+/* Another idle time, from the next run on. */
+void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns);
 
 /*
  * One pass over an eighth of the slots; call it about once a second, with the lock of those

@@ -16,13 +16,19 @@ static volatile sig_atomic_t lost;
  * On SIGXCPU. sched_setscheduler() is a bare system call. Giving up a priority is
  * always permitted, but taking off SCHED_RESET_ON_FORK is not: it stays.
  */
+static int ordinary(void)
+{
+	const struct sched_param lowest = {.sched_priority = 0};
+
+	return sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &lowest);
+}
+
 static void give_up(int signal_number)
 {
-	const struct sched_param ordinary = {.sched_priority = 0};
 	int saved = errno;
 
 	(void)signal_number;
-	if (sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary) == 0)
+	if (ordinary() == 0)
 		lost = 1;
 	errno = saved;
 }
@@ -44,6 +50,25 @@ int ebb_scheduling_raise(void)
 	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) < 0)
 		return -errno;
 	return 0;
+}
+
+void ebb_scheduling_lower(void)
+{
+	(void)ordinary();
+}
+
+int ebb_scheduling_permit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_RTPRIO, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur >= 1)
+		return 0;
+	limit.rlim_cur = 1;
+	if (limit.rlim_max < 1)
+		limit.rlim_max = 1;
+	return setrlimit(RLIMIT_RTPRIO, &limit) < 0 ? -errno : 0;
 }
 
 bool ebb_scheduling_was_lost(void)

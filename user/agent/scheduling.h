@@ -17,6 +17,15 @@
  */
 int ebb_scheduling_raise(void);
 
+/* Ordinary priority again: always permitted. */
+void ebb_scheduling_lower(void);
+
+/*
+ * While we still have the right to it: raising stays permitted when the right is given up, to this
+ * priority and no higher one. 0 or a negative errno.
+ */
+int ebb_scheduling_permit(void);
+
 /* Was it lost? True once for each loss. */
 bool ebb_scheduling_was_lost(void);
 

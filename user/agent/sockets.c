@@ -8,14 +8,17 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/by_hand.h"
 #include "core/limit.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/units.h"
 #include "node/netns.h"
+#include "node/owns.h"
 
 #define NS_PER_S     1000000000ULL
 #define COMPLAINT_NS (60 * NS_PER_S) /* one line about what does not work */
@@ -25,6 +28,7 @@ struct ebb_sockets {
 	const char *cgroup;
 	bool others;
 	int own_ns;
+	int done_fd;
 	pthread_t thread;
 	bool started;
 
@@ -140,6 +144,23 @@ static void reset(struct ebb_sockets *s)
 		ebb_debug("no live connections to reset: namespaces=%zu took=%s", visited + 1, took);
 }
 
+/* --------------------------------------------------------------- remember -- */
+
+static void remember(struct ebb_sockets *s)
+{
+	uint64_t start = now_monotonic(), count = 0, one = 1;
+	char took[EBB_FORMAT_MAX];
+	struct ebb_why why = {0};
+
+	if (ebb_loader_remember(s->loader, &count, &why) < 0)
+		ebb_warn("%s: open connections whose address changes hands are counted where they do not belong until they are counted anew",
+			 why.text);
+	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
+	ebb_debug("open connections remember where they belong: count=%" PRIu64 " took=%s", count, took);
+	if (write(s->done_fd, &one, sizeof(one)) != sizeof(one))
+		ebb_warn("cannot wake the loop (%s): it goes on with its next tick", ebb_strerror(-errno));
+}
+
 /* ----------------------------------------------------------------- thread -- */
 
 static uint32_t next_work(struct ebb_sockets *s)
@@ -149,9 +170,13 @@ static uint32_t next_work(struct ebb_sockets *s)
 	(void)pthread_mutex_lock(&s->lock);
 	while (!s->wanted && !s->stop)
 		(void)pthread_cond_wait(&s->changed, &s->lock);
-	/* who waits for a reset waits for a dead peer */
+	/* who waits for a reset waits for a dead peer, and who waits for memories is the loop */
 	if (!s->stop) {
-		what = s->wanted & EBB_SOCKETS_RESET ? EBB_SOCKETS_RESET : EBB_SOCKETS_ADOPT;
+		what = EBB_SOCKETS_ADOPT;
+		if (s->wanted & EBB_SOCKETS_REMEMBER)
+			what = EBB_SOCKETS_REMEMBER;
+		if (s->wanted & EBB_SOCKETS_RESET)
+			what = EBB_SOCKETS_RESET;
 		s->wanted &= ~what;
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -166,6 +191,8 @@ static void *work(void *argument)
 	while ((what = next_work(s))) {
 		if (what == EBB_SOCKETS_RESET)
 			reset(s);
+		else if (what == EBB_SOCKETS_REMEMBER)
+			remember(s);
 		else
 			adopt(s);
 	}
@@ -187,7 +214,8 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->changed, NULL);
 	s->own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (s->own_ns < 0) {
+	s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->own_ns < 0 || s->done_fd < 0) {
 		r = -errno;
 		ebb_sockets_free(s);
 		return r;
@@ -214,6 +242,11 @@ void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what)
 	(void)pthread_mutex_unlock(&sockets->lock);
 }
 
+int ebb_sockets_done_fd(const struct ebb_sockets *sockets)
+{
+	return sockets->done_fd;
+}
+
 void ebb_sockets_free(struct ebb_sockets *sockets)
 {
 	if (!sockets)
@@ -229,10 +262,24 @@ void ebb_sockets_free(struct ebb_sockets *sockets)
 	(void)pthread_mutex_destroy(&sockets->lock);
 	if (sockets->own_ns >= 0)
 		(void)close(sockets->own_ns);
+	if (sockets->done_fd >= 0)
+		(void)close(sockets->done_fd);
 	free(sockets);
 }
 
 /* ------------------------------------------------------------ when to walk -- */
+
+/* By the rule of ebb_gate_resets(); whoever asks is the agent, so that its lease holds. */
+static bool is_shut(const struct ebb_view *view, const struct ebb_pair *pair, const struct ebb_policy *policy,
+		    uint64_t now_ns)
+{
+	uint64_t word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
+	uint32_t override_state = ebb_override_of(policy, now_ns);
+
+	if (override_state != EBB_OVERRIDE_AUTO)
+		return override_state == EBB_OVERRIDE_OPEN;
+	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT;
+}
 
 bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)
 {
@@ -240,16 +287,16 @@ bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)
 
 	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= high && p < view->pair_max; p++) {
 		const struct ebb_pair *pair = &view->pairs[p];
-		const struct ebb_policy *policy;
-		uint64_t word;
+		struct ebb_policy policy;
 
 		if (pair->state != EBB_SLOT_LIVE || !pair->active || pair->dst >= view->dst_max ||
-		    pair->gate >= view->gate_max)
+		    pair->gate >= view->gate_max ||
+		    view->policies[pair->dst].established != EBB_ESTABLISHED_RESET)
 			continue;
-		policy = &view->policies[pair->dst];
-		word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
-		if (policy->established == EBB_ESTABLISHED_RESET && policy->mode == EBB_MODE_ENFORCE &&
-		    ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT)
+		ebb_gate_policy(view, pair->dst, pair->gate, now_ns, &policy);
+		if (ebb_mode_of(&policy, &view->policies[EBB_SLOT_OTHER], pair->dst, now_ns) ==
+			    EBB_MODE_ENFORCE &&
+		    is_shut(view, pair, &policy, now_ns))
 			return true;
 	}
 	return false;
@@ -265,9 +312,17 @@ static bool has_cap(const struct ebb_policy *policy, uint64_t now_ns)
 	return limits.concurrent != 0;
 }
 
+/* A workload with a cap of its own; most have none, and their destination's was looked at. */
+static bool has_own_cap(const struct ebb_view *view, uint32_t pair, uint64_t now_ns)
+{
+	struct ebb_own own;
+
+	return ebb_own_find(view, pair, now_ns, &own) && has_cap(&own.policy, now_ns);
+}
+
 bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high)
 {
-	uint32_t high = view->kernel->dst_high;
+	uint32_t high = view->kernel->dst_high, pair_high = view->kernel->pair_high;
 	bool came = false;
 
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= high && d < view->dst_max; d++) {
@@ -279,5 +334,11 @@ bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *ca
 		capped[d] = cap;
 	}
 	*io_high = high;
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= pair_high && p < view->pair_max; p++) {
+		bool cap = has_own_cap(view, p, now_ns);
+
+		came = came || (cap && !capped[view->dst_max + p]);
+		capped[view->dst_max + p] = cap;
+	}
 	return came;
 }

@@ -13,8 +13,9 @@
 
 #include "kernel/loader.h"
 
-#define EBB_SOCKETS_ADOPT 1U /* ebb_loader_adopt() */
-#define EBB_SOCKETS_RESET 2U /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_ADOPT    1U /* ebb_loader_adopt() */
+#define EBB_SOCKETS_RESET    2U /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_REMEMBER 4U /* ebb_loader_remember(), see ebb_sockets_done_fd() */
 
 struct ebb_sockets;
 
@@ -27,6 +28,12 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 
 /* Asks for work; what is asked for twice before it begins is done once. Never waits. */
 void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what);
+
+/*
+ * Readable when a pass of EBB_SOCKETS_REMEMBER has ended, however it ended; owned by @sockets. What the
+ * loop waits for is told by an eventfd, which the reader reads.
+ */
+int ebb_sockets_done_fd(const struct ebb_sockets *sockets);
 
 /* Waits for the work that has begun. */
 void ebb_sockets_free(struct ebb_sockets *sockets);
@@ -41,7 +48,7 @@ void ebb_sockets_log_adopted(const struct ebb_adopted *adopted, bool first);
 bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns);
 
 /*
- * Which destinations have a cap on concurrency; @capped holds one for each slot, and
+ * Which destinations and workloads have a cap on concurrency; @capped holds one for each gate slot, and
  * *@io_high how many of them are known. Has one come where connections may be open already?
  */
 bool ebb_sockets_cap_came(const struct ebb_view *view, uint64_t now_ns, bool *capped, uint32_t *io_high);

@@ -19,7 +19,9 @@ struct ebb_ticker_gate {
 
 struct ebb_ticker {
 	const struct ebb_view *view;
-	struct ebb_breaker_config config;
+	struct ebb_breaker_config first; /* until others are borrowed */
+	const struct ebb_breaker_config *configs;
+	const uint32_t *of_dst; /* by destination slot: index in configs; NULL: all 0 */
 	uint64_t seed;
 	bool restore;
 	ebb_move_handler on_move;
@@ -34,13 +36,14 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 
 	if (!t)
 		return -ENOMEM;
+	t->view = view;
 	t->gates = calloc(view->gate_max, sizeof(*t->gates));
 	if (!t->gates) {
 		free(t);
 		return -ENOMEM;
 	}
-	t->view = view;
-	t->config = *config;
+	t->first = *config;
+	t->configs = &t->first;
 	t->seed = seed;
 	t->restore = restore;
 	t->on_move = on_move;
@@ -55,6 +58,13 @@ void ebb_ticker_free(struct ebb_ticker *ticker)
 		return;
 	free(ticker->gates);
 	free(ticker);
+}
+
+void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
+			  const uint32_t *of_dst)
+{
+	ticker->configs = configs;
+	ticker->of_dst = of_dst;
 }
 
 void ebb_tick_begin(const struct ebb_view *view)
@@ -133,6 +143,7 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
+	const struct ebb_breaker_config *config = &t->configs[t->of_dst ? t->of_dst[dst] : 0];
 	struct ebb_memory *memory = &t->view->memories[gate];
 	struct ebb_transition moves[EBB_BREAKER_MOVES_MAX];
 	struct ebb_verdict verdict;
@@ -152,11 +163,11 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	 * no lie. Told last, since the log is slower than all the rest. The verdict is
 	 * written also without a move: what is armed changes when open times step down.
 	 */
-	count = ebb_breaker_look(&g->breaker, &t->config, &facts, now_ns, moves);
+	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, moves);
 	for (size_t i = 0; i < count; i++)
 		ebb_breaker_remember(&g->breaker, &moves[i], memory);
 	ebb_breaker_remember(&g->breaker, NULL, memory);
-	ebb_breaker_verdict(&g->breaker, &t->config, &verdict);
+	ebb_breaker_verdict(&g->breaker, config, &verdict);
 	write_verdict(t->view, gate, &verdict);
 	for (size_t i = 0; i < count && t->on_move; i++) {
 		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};

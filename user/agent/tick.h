@@ -36,12 +36,21 @@ typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);
 struct ebb_ticker;
 
 /*
- * @view is borrowed. @seed: of the node's jitter. @restore: the maps come from an
+ * @view is borrowed. @config holds for every destination until ebb_ticker_configure() says
+ * more. @seed: of the node's jitter. @restore: the maps come from an
  * earlier agent, and what they remember is taken up.
  */
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
 		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker);
 void ebb_ticker_free(struct ebb_ticker *ticker);
+
+/*
+ * From now on the breakers of destination slot d follow @configs[@of_dst[d]]; both borrowed until
+ * the next call. What a breaker has counted goes on: only another `window` begins
+ * anew. What is armed follows with the next look.
+ */
+void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
+			  const uint32_t *of_dst);
 
 /* All gates. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
 void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "lib/text.h"
 
 #define HELP_COLUMNS	79
@@ -21,6 +22,8 @@
 struct ebb_args {
 	const struct ebb_command *command;
 	const char **values; /* one for each option of the command; NULL: not given */
+	char **typed;	     /* what follows the command's name; borrowed */
+	size_t typed_count;
 	size_t positional_count;
 	const char *positional[]; /* as many as there were arguments, at most */
 };
@@ -64,6 +67,25 @@ const char *ebb_args_positional(const struct ebb_args *args, size_t index)
 const struct ebb_command *ebb_args_command(const struct ebb_args *args)
 {
 	return args->command;
+}
+
+/* What a shell takes as it stands. */
+static bool is_plain_word(const char *word)
+{
+	return word[0] && word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+					    "-_./:,=@%+[]")] == '\0';
+}
+
+const char *ebb_args_typed(const struct ebb_args *args, char *buffer, size_t size)
+{
+	size_t used = (size_t)snprintf(buffer, size, "%s", args->command->name);
+
+	for (size_t i = 0; i < args->typed_count && used < size; i++) {
+		const char *quote = is_plain_word(args->typed[i]) ? "" : "'";
+
+		used += (size_t)snprintf(buffer + used, size - used, " %s%s%s", quote, args->typed[i], quote);
+	}
+	return buffer;
 }
 
 void ebb_args_free(struct ebb_args *args)
@@ -251,6 +273,8 @@ int ebb_args_parse(const struct ebb_command *command, int argc, char **argv, str
 	if (!args)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	args->command = command;
+	args->typed = argv;
+	args->typed_count = (size_t)argc;
 	args->values = calloc(count + 1, sizeof(args->values[0]));
 	r = args->values ? parse_into(args, argc, argv, why) : ebb_why(why, -ENOMEM, "out of memory");
 	if (r < 0) {
@@ -552,6 +576,8 @@ enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **
 		(void)printf("ebb " EBB_VERSION " (maps version %d)\n", EBB_ABI_VERSION);
 		return finish_output(EBB_EXIT_DONE, "version");
 	}
+	if (strcmp(argv[1], "__complete") == 0)
+		return ebb_complete(stdout, commands, argc - 2, argv + 2);
 	if (argv[1][0] == '-') {
 		(void)fprintf(stderr,
 			      "ebb: a command comes first: ebb COMMAND [OPTION...]; see 'ebb --help'\n");

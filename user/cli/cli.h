@@ -66,6 +66,8 @@ const char *ebb_args_get(const struct ebb_args *args, const char *name);
 const char *ebb_args_given(const struct ebb_args *args, const char *name);
 /* Positional argument @index, or NULL. */
 const char *ebb_args_positional(const struct ebb_args *args, size_t index);
+/* "limit set api --bytes 10MB/s": the command as it was typed, cut where it is too long. Returns @buffer. */
+const char *ebb_args_typed(const struct ebb_args *args, char *buffer, size_t size);
 /* The command that is being run. */
 const struct ebb_command *ebb_args_command(const struct ebb_args *args);
 
@@ -98,12 +100,19 @@ enum ebb_exit ebb_cmd_run(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_status(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_list(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_show(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_top(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_watch(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_doctor(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_set(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_clear(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_config_check(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_config_show(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_breaker_open(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_breaker_close(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_breaker_auto(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_mode_observe(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_mode_enforce(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_mode_auto(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_detach(const struct ebb_args *args);
 
 /* From their tables: the keys of --breaker, how limits are written, and both. */

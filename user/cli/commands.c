@@ -76,6 +76,19 @@ static const struct ebb_option list_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option top_options[] = {
+	EBB_OPTION_PIN,
+	{"delay", "TIME", "1s", "between two looks; 100ms to 1h", 0},
+	{"sort", "KEY", "state",
+	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, out, in, "
+	 "dropped, p50, p95, p99, mean, limits",
+	 0},
+	{"filter", "WORDS", NULL,
+	 "only what has each of these words or patterns in its name, workload or state", 0},
+	{"once", NULL, NULL, "print one frame as text and end; so it is, too, where there is no terminal", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option watch_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTION_OUTPUT,
@@ -83,8 +96,37 @@ static const struct ebb_option watch_options[] = {
 	EBB_OPTIONS_END,
 };
 
+/* What every order takes. */
+#define OPTION_WORKLOAD                                                                                       \
+	{                                                                                                     \
+		"workload", "PATTERN", NULL,                                                                  \
+			"only for this workload of a destination that has a gate for each: its name, the "    \
+			"last part of it, or a pattern such as '/kubepods*'; the others keep what they have", \
+			0                                                                                     \
+	}
+
+static const struct ebb_option order_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	OPTION_WORKLOAD,
+	{"for", "TIME", NULL,
+	 "it ends by itself after this time, such as 10m, also with the agent dead; without, it stands until it is "
+	 "taken back",
+	 0},
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option order_back_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	OPTION_WORKLOAD,
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option limit_set_options[] = {
 	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	OPTION_WORKLOAD,
 	{"bytes", "LIMIT", NULL, "what may be sent, such as 10MB/s", 0},
 	{"packets", "LIMIT", NULL, "the same in packets, such as 1000/s", 0},
 	{"connects", "LIMIT", NULL, "new connections, such as 20/s", 0},
@@ -93,11 +135,6 @@ static const struct ebb_option limit_set_options[] = {
 	 "all that stands by hand for this destination ends by itself after this time, such as 10m; without, it stands "
 	 "until it is cleared",
 	 0},
-	EBB_OPTIONS_END,
-};
-
-static const struct ebb_option limit_clear_options[] = {
-	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
 };
 
@@ -133,6 +170,13 @@ const struct ebb_command ebb_commands[] = {
 	 "DEST is a name that 'ebb list' shows; a protocol that goes without saying may be left out.\n\n"
 	 "  ebb show 10.0.0.5:443",
 	 reading_options, ebb_cmd_show, NULL},
+	{"top", NULL, "the same as list, live in the terminal",
+	 "Rates and times are those of the last interval. LEFT is the time until an open breaker lets probes "
+	 "through, or until an override ends. Keys: arrows or j k PgUp PgDn Home End move, Enter shows one "
+	 "destination in full and Esc leads back, w changes between destinations and workloads, < > or s choose "
+	 "the column to sort by, r reverses, / filters, p pauses, d sets the delay, h is help, q quits. NO_COLOR "
+	 "in the environment is respected.",
+	 top_options, ebb_cmd_top, NULL},
 	{"watch", NULL, "what happens, a line each: transitions, failures, refusals, drops",
 	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
 	 "object.",
@@ -145,7 +189,7 @@ const struct ebb_command ebb_commands[] = {
 	 "  ebb limit set 10.0.0.5:443 --bytes 10MB/s,burst=2MB",
 	 limit_set_options, ebb_cmd_limit_set, ebb_help_limits},
 	{"limit clear", "DEST", "take back what was given by hand",
-	 "Afterwards the destination has the limits that are configured.", limit_clear_options,
+	 "Afterwards the destination has the limits that are configured.", order_back_options,
 	 ebb_cmd_limit_clear, NULL},
 	{"config check", "[FILE]", "is this file one that an agent would take?",
 	 "Lists everything that is wrong in it, each with line and column, and changes nothing; '-' reads "
@@ -159,6 +203,29 @@ const struct ebb_command ebb_commands[] = {
 	 "  ebb config show\n"
 	 "  ebb config show --config new.yaml payments",
 	 config_show_options, ebb_cmd_config_show, NULL},
+	{"breaker open", "DEST", "refuse every new connection to a destination, at once",
+	 "Goes before what the breaker decides, with the agent alive or dead, and outlives its restart. Live "
+	 "connections are dropped or ended where that is configured for an open breaker. In mode observe nothing is "
+	 "refused.\n\n"
+	 "  ebb breaker open 10.0.0.5:443 --for 10m",
+	 order_options, ebb_cmd_breaker_open, NULL},
+	{"breaker close", "DEST", "let the breaker of a destination refuse nothing, at once",
+	 "Limits go on. The breaker goes on counting underneath.", order_options, ebb_cmd_breaker_close,
+	 NULL},
+	{"breaker auto", "DEST", "take back 'breaker open' or 'breaker close'",
+	 "Afterwards the breaker decides again, from the state in which it is.", order_back_options,
+	 ebb_cmd_breaker_auto, NULL},
+	{"mode observe", "[DEST]", "refuse and drop nothing, only count, at once",
+	 "Without DEST for the whole node, which goes before what is said or configured for a destination. Holds "
+	 "with the agent alive or dead, and outlives its restart.\n\n"
+	 "  ebb mode observe --for 1h",
+	 order_options, ebb_cmd_mode_observe, NULL},
+	{"mode enforce", "[DEST]", "refuse and drop for real, at once",
+	 "Without DEST for the whole node, which goes before what is said or configured for a destination.",
+	 order_options, ebb_cmd_mode_enforce, NULL},
+	{"mode auto", "[DEST]", "take back 'mode observe' or 'mode enforce'",
+	 "Afterwards the mode is the configured one. Without DEST only what was said for the node is taken back.",
+	 order_back_options, ebb_cmd_mode_auto, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},

@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/deed.h"
 #include "lib/cleanup.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -84,6 +86,13 @@ void ebb_session_look(const struct ebb_args *args, struct ebb_session *session)
 	look->realtime_ns = (int64_t)clock_ns(CLOCK_REALTIME);
 }
 
+uint64_t ebb_session_pins(const struct ebb_args *args)
+{
+	struct stat st;
+
+	return stat(ebb_args_get(args, "pin"), &st) == 0 ? st.st_ino : 0;
+}
+
 size_t ebb_terminal_columns(void)
 {
 	struct winsize size;
@@ -144,19 +153,23 @@ enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root)
 	return EBB_EXIT_DONE;
 }
 
-uint32_t ebb_operator_uid(void)
+uint32_t ebb_login_uid(void)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/loginuid", "re");
 	char line[16] = "";
 	uint32_t uid;
 
-	/* (uid_t)-1: nobody logged in, as in a container or a service */
-	if (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (ebb_parse_u32(line, &uid) == 0 && uid != UINT32_MAX)
-			return uid;
-	}
-	return getuid();
+	if (!f || !fgets(line, sizeof(line), f))
+		return EBB_LOGIN_NONE;
+	line[strcspn(line, "\n")] = '\0';
+	return ebb_parse_u32(line, &uid) == 0 ? uid : EBB_LOGIN_NONE;
+}
+
+uint32_t ebb_operator_uid(void)
+{
+	uint32_t uid = ebb_login_uid();
+
+	return uid != EBB_LOGIN_NONE ? uid : getuid();
 }
 
 /* -------------------------------------------------------------- agent -- */

@@ -66,6 +66,8 @@ enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_acc
 				  struct ebb_session *ret_session);
 /* Looks again: clocks and links. */
 void ebb_session_look(const struct ebb_args *args, struct ebb_session *session);
+/* Which directory of pins there is now: after 'ebb detach' there is none, 0, or another. */
+uint64_t ebb_session_pins(const struct ebb_args *args);
 void ebb_session_close(struct ebb_session *session);
 
 /* Columns of the terminal that standard output is; 0: it is none. */
@@ -80,7 +82,8 @@ enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
  */
 struct ebb_run_sources {
 	struct ebb_config_flag flags[EBB_RUN_FLAGS_MAX];
-	char names[EBB_RUN_FLAGS_MAX][24]; /* "--mode" */
+	char names[EBB_RUN_FLAGS_MAX][24];		/* "--mode" */
+	char keys[EBB_RUN_FLAGS_MAX][EBB_KEY_PATH_MAX]; /* "defaults.scope" */
 	struct ebb_config_sources sources;
 };
 
@@ -104,6 +107,8 @@ void ebb_tell_problems(const struct ebb_args *args, const char *path, const stru
 
 /* Who gives an order: the user who logged in, also behind sudo; without a login our own uid. */
 uint32_t ebb_operator_uid(void);
+/* Who logged in; EBB_LOGIN_NONE (core/deed.h): nobody. */
+uint32_t ebb_login_uid(void);
 
 /* -------------------------------------------------------------- agent -- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/render.h"
+#include "core/by_hand.h"
 #include "lib/table.h"
 #include "lib/units.h"
 
@@ -101,17 +102,19 @@ static void from_text(const struct ebb_look *look, const struct ebb_gate_row *ro
 {
 	const struct ebb_policy *policy = &row->policy;
 	char until[EBB_FORMAT_MAX], configured[EBB_LIMIT_TEXT_MAX];
+	uint64_t until_ns;
 
 	if (!(limits->given & (1U << kind))) {
 		(void)snprintf(buffer, size, "configured");
 		return;
 	}
-	if (policy->by_hand_until_ns)
-		(void)ebb_format_duration(ebb_age(policy->by_hand_until_ns, look->now_ns), until,
-					  sizeof(until));
-	(void)snprintf(buffer, size, "by hand by uid %u, %s%s; configured: %s", policy->by_hand_uid,
-		       policy->by_hand_until_ns ? "for another " : "until it is cleared",
-		       policy->by_hand_until_ns ? until : "",
+	until_ns = ebb_limit_until(policy, 1U << kind);
+	if (until_ns)
+		(void)ebb_format_duration(ebb_age(until_ns, look->now_ns), until, sizeof(until));
+	(void)snprintf(buffer, size, "by hand%s by uid %u, %s%s; configured: %s",
+		       policy->wide & (1U << kind) ? " for all workloads" : "",
+		       ebb_limit_uid(policy, 1U << kind), until_ns ? "for another " : "until it is cleared",
+		       until_ns ? until : "",
 		       limit_text(&policy->limits, kind, configured, sizeof(configured)));
 }
 
@@ -162,7 +165,7 @@ int ebb_limits_text(FILE *out, const struct ebb_look *look, const struct ebb_gat
 	}
 	if (any) {
 		(void)fprintf(out, "\n  limits%s\n",
-			      row->policy.mode == EBB_MODE_ENFORCE
+			      row->mode == EBB_MODE_ENFORCE
 				      ? ""
 				      : " (observe: nothing is refused or dropped, only counted)");
 		r = ebb_table_print(table, out, 4, 0);
@@ -171,26 +174,27 @@ int ebb_limits_text(FILE *out, const struct ebb_look *look, const struct ebb_gat
 	return r;
 }
 
-void ebb_limits_say(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
+void ebb_limits_say(FILE *out, const struct ebb_look *look, const char *who, const struct ebb_policy *policy)
 {
-	const struct ebb_policy *policy = &row->policy;
 	char text[EBB_LIMIT_TEXT_MAX], at[EBB_TIME_MAX];
 	struct ebb_limits limits;
 	const char *before = ": ";
 
 	ebb_limits_in_force(policy, look->now_ns, &limits);
-	(void)fputs(row->name, out);
+	(void)fputs(who, out);
 	for (uint32_t kind = 0; kind < KINDS; kind++) {
 		if (!is_said(&limits, kind))
 			continue;
 		(void)fprintf(out, "%s%s %s (%s)", before, kind_name(kind),
 			      limit_text(&limits, kind, text, sizeof(text)),
-			      limits.given & (1U << kind) ? "by hand" : "configured");
+			      !(limits.given & (1U << kind)) ? "configured"
+			      : policy->wide & (1U << kind)  ? "by hand for all workloads"
+							     : "by hand");
 		before = ", ";
 	}
 	if (before[0] == ':')
 		(void)fputs(": no limit", out);
-	if (!limits.given)
+	if (!(limits.given & ~policy->wide))
 		(void)fputs("; nothing by hand\n", out);
 	else if (!policy->by_hand_until_ns)
 		(void)fputs("; by hand until it is cleared\n", out);
@@ -220,10 +224,12 @@ static json_t *limit_json(const struct ebb_look *look, const struct ebb_gate_row
 {
 	const struct ebb_policy *policy = &row->policy;
 	bool limited = is_limited(limits, kind), by_hand = (limits->given & (1U << kind)) != 0;
-	json_t *object = json_pack("{s:b, s:o, s:o, s:o}", "by_hand", by_hand, "uid",
-				   count_or_null(by_hand, policy->by_hand_uid), "until_timestamp",
-				   by_hand ? ebb_json_timestamp(look, policy->by_hand_until_ns) : json_null(),
-				   "available", number_or_null(limited, available(look, row, limits, kind)));
+	json_t *object =
+		json_pack("{s:b, s:o, s:o, s:o}", "by_hand", by_hand, "uid",
+			  count_or_null(by_hand, ebb_limit_uid(policy, 1U << kind)), "until_timestamp",
+			  by_hand ? ebb_json_timestamp(look, ebb_limit_until(policy, 1U << kind))
+				  : json_null(),
+			  "available", number_or_null(limited, available(look, row, limits, kind)));
 	json_t *more;
 
 	if (kind < EBB_LIMIT_MAX)

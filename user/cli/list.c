@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
 #include "core/policy.h"
@@ -106,6 +107,11 @@ static const struct sort_key sort_keys[] = {
 };
 #define SORT_KEYS (sizeof(sort_keys) / sizeof(sort_keys[0]))
 
+const char *ebb_list_sort_key(size_t index)
+{
+	return index < SORT_KEYS ? sort_keys[index].name : NULL;
+}
+
 struct sortable {
 	struct ebb_gate_row row;
 	double value;
@@ -151,7 +157,7 @@ static bool is_state(const char *name)
 }
 
 /* The whole name, its last part, or a pattern. */
-static bool matches_workload(const char *pattern, const char *name)
+bool ebb_workload_matches(const char *pattern, const char *name)
 {
 	const char *last = strrchr(name, '/');
 
@@ -164,12 +170,12 @@ static bool has_workload(const struct ebb_look *look, const struct ebb_gate_row 
 	const struct ebb_view *view = look->view;
 
 	if (row->workload)
-		return matches_workload(pattern, row->workload);
+		return ebb_workload_matches(pattern, row->workload);
 	for (uint32_t i = 0; i < view->pair_max && i <= view->kernel->pair_high; i++) {
 		const struct ebb_pair *pair = &view->pairs[i];
 
 		if (pair->gate == row->gate && pair->dst == row->dst && pair->state == EBB_SLOT_LIVE &&
-		    matches_workload(pattern, ebb_cgroup_name(look->names, pair->workload)))
+		    ebb_workload_matches(pattern, ebb_cgroup_name(look->names, pair->workload)))
 			return true;
 	}
 	return false;
@@ -251,7 +257,7 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 
 	ebb_table_cell(table, "%s", row->name);
 	ebb_table_cell(table, "%s", row->workload ? row->workload : "-");
-	ebb_table_cell(table, "%s", ebb_mode_name(row->policy.mode));
+	ebb_table_cell(table, "%s%s", ebb_mode_name(row->mode), row->mode_from ? "*" : "");
 	ebb_table_cell(table, "%s", ebb_gate_state_name(row));
 	if (row->since_ns)
 		ebb_table_cell(table, "%s",
@@ -320,7 +326,7 @@ static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row
 	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:o, s:o, "
 			 "s:{s:o, s:o}, s:o}",
 			 "destination", row->name, "workload", workload_json(row), "scope",
-			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->policy.mode), "state",
+			 ebb_scope_name(row->scope), "mode", ebb_mode_name(row->mode), "state",
 			 ebb_gate_state_name(row), "refuses", ebb_gate_refuses(row), "since_timestamp",
 			 ebb_json_timestamp(look, row->since_ns), "open_until_timestamp",
 			 ebb_json_timestamp(look, row->until_ns), "active", ebb_json_count(row->sums.active),
@@ -342,7 +348,8 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 
 	/* a failed set leaves its trace: the object is freed */
 	if (json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
-	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0) {
+	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0 ||
+	    json_object_set_new(gate, "by_hand", ebb_by_hand_json(look, row)) < 0) {
 		json_decref(gate);
 		return NULL;
 	}

@@ -24,6 +24,9 @@ struct ebb_list_filter {
 	const char *sort;
 };
 
+/* The whole name of a workload, its last part, or a pattern. */
+bool ebb_workload_matches(const char *pattern, const char *name);
+
 /* Keeps the rows that pass and sorts them. -EINVAL with the reason. */
 int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 		    const struct ebb_list_filter *filter, struct ebb_why *why);
@@ -59,11 +62,25 @@ const char *ebb_limits_cell(const struct ebb_look *look, const struct ebb_gate_r
 			    size_t size);
 /* The table of 'show'; nothing where there is no limit. */
 int ebb_limits_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row);
-/* One line after a change. */
-void ebb_limits_say(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row);
+/* One line after a change: what holds for @who. */
+void ebb_limits_say(FILE *out, const struct ebb_look *look, const char *who, const struct ebb_policy *policy);
 /* What holds at a gate; what is configured for its destination. */
 json_t *ebb_limits_json(const struct ebb_look *look, const struct ebb_gate_row *row);
 json_t *ebb_limits_configured_json(const struct ebb_policy *policy);
+
+/* ------------------------------------------------------------ by hand -- */
+
+/* "mode enforce by hand for the node by uid 0, for another 5m; configured: observe"; "": as configured. */
+const char *ebb_mode_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
+			      size_t size);
+/* The same for the node: "enforce by hand by uid 0, ...", or what is configured. */
+const char *ebb_node_mode_sentence(const struct ebb_look *look, char *buffer, size_t size);
+/* "its own orders: limits, breaker"; "": it has none. */
+const char *ebb_own_sentence(const struct ebb_gate_row *row, char *buffer, size_t size);
+
+/* The override and the mode by hand at a gate; limits tell it themselves. */
+json_t *ebb_by_hand_json(const struct ebb_look *look, const struct ebb_gate_row *row);
+json_t *ebb_node_mode_json(const struct ebb_look *look);
 
 /* -------------------------------------------------------------- watch -- */
 

@@ -28,7 +28,9 @@ static void add_flag(struct ebb_run_sources *run, const char *key, const char *o
 	if (index == EBB_RUN_FLAGS_MAX)
 		return;
 	(void)snprintf(run->names[index], sizeof(run->names[0]), "--%s", option);
-	run->flags[index] = (struct ebb_config_flag){.key = key, .flag = run->names[index], .value = value};
+	(void)snprintf(run->keys[index], sizeof(run->keys[0]), "%s", key);
+	run->flags[index] =
+		(struct ebb_config_flag){.key = run->keys[index], .flag = run->names[index], .value = value};
 	run->sources.flag_count++;
 }
 
@@ -77,31 +79,6 @@ static int read_run(const struct ebb_args *args, struct ebb_agent_options *io_op
 	return 0;
 }
 
-/* What the agent is told by the configuration. */
-static void read_config(const struct ebb_config *config, struct ebb_agent_options *io_options)
-{
-	const struct ebb_settings *defaults = &config->defaults;
-
-	io_options->cgroup = config->cgroup;
-	io_options->listen = config->listen;
-	io_options->mode = defaults->mode;
-	io_options->errno_code = defaults->errno_code;
-	io_options->on_agent_loss = defaults->on_agent_loss;
-	io_options->scheduling = config->scheduling;
-	io_options->scope = defaults->scope;
-	io_options->limits = defaults->limits;
-	io_options->adopt = config->adopt;
-	io_options->established = defaults->established;
-	io_options->lease_ns = config->lease_ns;
-	io_options->shutdown_timeout_ns = config->shutdown_timeout_ns;
-	io_options->destinations = config->cap_destinations;
-	io_options->pairs = config->cap_pairs;
-	io_options->endpoints = config->cap_endpoints;
-	io_options->idle_ns = config->idle_ns;
-	io_options->detach_on_exit = config->on_exit_detach;
-	io_options->breaker = defaults->breaker;
-}
-
 int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sources,
 		    struct ebb_config **ret_config, struct ebb_agent_options *ret_options,
 		    struct ebb_problems *problems)
@@ -123,7 +100,7 @@ int ebb_run_options(const struct ebb_args *args, struct ebb_run_sources *ret_sou
 	r = ebb_config_load(&ret_sources->sources, &config, problems);
 	if (r < 0)
 		return r;
-	read_config(config, &options);
+	options.sources = &ret_sources->sources;
 	*ret_config = config;
 	*ret_options = options;
 	return 0;
@@ -205,17 +182,18 @@ enum ebb_exit ebb_cmd_run(const struct ebb_args *args)
 		return ebb_run_exit(r, &problems);
 	}
 	code = check_cgroup(args, config);
-	if (code == EBB_EXIT_DONE) {
+	if (code != EBB_EXIT_DONE) {
+		ebb_config_free(config);
+	} else {
 		ebb_log_set_level((enum ebb_log_level)config->log_level);
 		log_warnings(sources.sources.path, &problems);
-		r = ebb_agent_run(&options, &why);
+		r = ebb_agent_run(&options, config, &why);
 		if (r < 0)
 			code = ebb_fail(args,
 					r == -EPERM || r == -EACCES ? EBB_EXIT_NOT_PERMITTED
 								    : EBB_EXIT_FAILED,
 					"%s", why.text);
 	}
-	ebb_config_free(config);
 	return code;
 }
 

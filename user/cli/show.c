@@ -197,7 +197,7 @@ const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate
 			break;
 		}
 	}
-	if (row->policy.mode != EBB_MODE_ENFORCE)
+	if (row->mode != EBB_MODE_ENFORCE)
 		say(&s, " (observe: nothing is refused)");
 	else if (!row->leased && row->override == EBB_OVERRIDE_AUTO)
 		say(&s, " (the agent's lease is over: nothing is refused)");
@@ -242,9 +242,12 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 	char names[SENTENCE_MAX], a[EBB_FORMAT_MAX], b[EBB_FORMAT_MAX];
 
 	ebb_table_cell(table, "mode");
-	if (p->mode == EBB_MODE_ENFORCE)
+	if (p->mode == EBB_MODE_ENFORCE && p->limits_errno == p->errno_code)
 		ebb_table_cell(table, "enforce: a refused connect() returns %s",
 			       ebb_errno_name(p->errno_code));
+	else if (p->mode == EBB_MODE_ENFORCE)
+		ebb_table_cell(table, "enforce: a connect() refused by the breaker returns %s, by a limit %s",
+			       ebb_errno_name(p->errno_code), ebb_errno_name(p->limits_errno));
 	else
 		ebb_table_cell(table, "%s: what would be refused is counted", ebb_mode_name(p->mode));
 
@@ -357,6 +360,14 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	if (row->workload) {
 		ebb_table_cell(table, "workload");
 		ebb_table_cell(table, "%s", row->workload);
+	}
+	if (row->mode_from != EBB_MODE_CONFIGURED) {
+		ebb_table_cell(table, "mode");
+		ebb_table_cell(table, "%s", ebb_mode_sentence(look, row, sentence, sizeof(sentence)));
+	}
+	if (row->own_said) {
+		ebb_table_cell(table, "by hand");
+		ebb_table_cell(table, "%s", ebb_own_sentence(row, sentence, sizeof(sentence)));
 	}
 	ebb_table_cell(table, "state");
 	ebb_table_cell(table, "%s", ebb_gate_sentence(look, row, sentence, sizeof(sentence)));
@@ -506,9 +517,10 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 		if (p->count_mask & (1U << o))
 			count = append(count, json_string(ebb_outcome_name(o)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
 			 "mode", ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code),
-			 "established", ebb_established_name(p->established), "on_agent_loss",
+			 "limits_errno", ebb_errno_name(p->limits_errno), "established",
+			 ebb_established_name(p->established), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
 			 (json_int_t)ebb_arm_failures(row->arm), "open_for_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm))), "count", count,

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/by_hand.h"
 #include "core/hist.h"
 #include "core/policy.h"
 #include "lib/text.h"
+#include "node/owns.h"
 
 /* ---------------------------------------------------------- transitions -- */
 
@@ -68,15 +70,6 @@ const char *ebb_transition_facts(const struct ebb_transition *move, char *buffer
 
 /* --------------------------------------------------------------- state -- */
 
-static uint32_t override_in_force(const struct ebb_policy *policy, uint64_t now_ns)
-{
-	if (policy->override_state >= EBB_OVERRIDE_MAX)
-		return EBB_OVERRIDE_AUTO;
-	if (policy->override_until_ns != 0 && policy->override_until_ns <= now_ns)
-		return EBB_OVERRIDE_AUTO;
-	return policy->override_state;
-}
-
 /* When and by whom the state in force began. */
 static void find_since(struct ebb_gate_row *row, uint64_t now_ns)
 {
@@ -109,6 +102,27 @@ static void find_since(struct ebb_gate_row *row, uint64_t now_ns)
 	}
 }
 
+/* The policy that the gate obeys, and its mode. */
+static void read_policy(const struct ebb_look *look, struct ebb_gate_row *row)
+{
+	const struct ebb_view *view = look->view;
+	const struct ebb_policy *node = &view->policies[EBB_SLOT_OTHER];
+	struct ebb_own own;
+
+	memcpy(&row->policy, &view->policies[row->dst], sizeof(row->policy));
+	if (row->gate >= view->dst_max && ebb_own_find(view, row->gate - view->dst_max, look->now_ns, &own)) {
+		row->policy = own.policy;
+		row->own_said = own.said;
+	}
+	row->mode = ebb_mode_of(&row->policy, node, row->dst, look->now_ns);
+	if (row->dst == EBB_SLOT_OTHER)
+		row->mode_from = EBB_MODE_CONFIGURED;
+	else if (ebb_mode_said(node, look->now_ns))
+		row->mode_from = EBB_MODE_BY_NODE;
+	else if (ebb_mode_said(&row->policy, look->now_ns))
+		row->mode_from = EBB_MODE_BY_GATE;
+}
+
 void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate, struct ebb_gate_row *ret_row)
 {
 	const struct ebb_view *view = look->view;
@@ -118,7 +132,7 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 
 	memcpy(&row.kernel, &view->gates[gate], sizeof(row.kernel));
 	memcpy(&verdict, &view->verdicts[gate], sizeof(verdict));
-	memcpy(&row.policy, &view->policies[dst], sizeof(row.policy));
+	read_policy(look, &row);
 	memcpy(&row.memory, &view->memories[gate], sizeof(row.memory));
 	row.dst_epoch = view->dsts[dst].epoch;
 	row.scope = gate < view->dst_max ? EBB_SCOPE_NODE : EBB_SCOPE_WORKLOAD;
@@ -129,7 +143,7 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 	row.arm = verdict.arm ? verdict.arm : row.policy.arm;
 	row.word = ebb_word_in_force(verdict.word, row.kernel.pull);
 	row.state = ebb_word_state(row.word);
-	row.override = override_in_force(&row.policy, look->now_ns);
+	row.override = ebb_override_of(&row.policy, look->now_ns);
 	row.leased = row.policy.on_agent_loss == EBB_LOSS_HOLD ||
 		     ebb_age(look->now_ns, view->agent->heartbeat_ns) <= view->agent->lease_ns;
 	find_since(&row, look->now_ns);
@@ -138,7 +152,7 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 
 bool ebb_gate_refuses(const struct ebb_gate_row *row)
 {
-	if (row->policy.mode != EBB_MODE_ENFORCE)
+	if (row->mode != EBB_MODE_ENFORCE)
 		return false;
 	if (row->override != EBB_OVERRIDE_AUTO)
 		return row->override == EBB_OVERRIDE_OPEN;
@@ -224,7 +238,7 @@ void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_
 	}
 }
 
-static void read_times(const struct ebb_hist *live, struct ebb_times *ret_times)
+void ebb_times_read(const struct ebb_hist *live, struct ebb_times *ret_times)
 {
 	struct ebb_times times = {};
 	struct ebb_hist hist;
@@ -378,8 +392,8 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 	for (size_t i = 0; i < t.snapshot.count; i++) {
 		struct ebb_gate_row *row = &t.snapshot.rows[i];
 
-		read_times(&view->dsts[row->dst].connect, &row->connect);
-		read_times(&view->dsts[row->dst].rtt, &row->rtt);
+		ebb_times_read(&view->dsts[row->dst].connect, &row->connect);
+		ebb_times_read(&view->dsts[row->dst].rtt, &row->rtt);
 	}
 	if (t.snapshot.count > 0)
 		qsort(t.snapshot.rows, t.snapshot.count, sizeof(t.snapshot.rows[0]), by_name);

@@ -23,6 +23,13 @@ enum ebb_since {
 	EBB_SINCE_KERNEL,     /* the kernel moved it, the agent has not looked yet */
 };
 
+/* Where the mode in force comes from. */
+enum ebb_mode_from {
+	EBB_MODE_CONFIGURED,
+	EBB_MODE_BY_GATE, /* by hand, for the destination or the workload */
+	EBB_MODE_BY_NODE, /* by hand, for the node */
+};
+
 /* What pairs count of bytes and packets. */
 struct ebb_traffic {
 	uint64_t sent_bytes, received_bytes; /* see struct ebb_pair */
@@ -67,7 +74,10 @@ struct ebb_gate_row {
 	uint64_t since_ns; /* 0: unknown */
 	uint64_t until_ns; /* end of open, 0 elsewhere */
 
-	struct ebb_policy policy;
+	struct ebb_policy policy; /* in force: of its workload alone, or of its destination */
+	uint32_t own_said;	  /* EBB_SAID_*: what an operator said for its workload alone */
+	uint32_t mode;		  /* in force; enum ebb_mode */
+	enum ebb_mode_from mode_from;
 	struct ebb_gate kernel;
 	struct ebb_memory memory;
 	uint64_t arm; /* in force */
@@ -91,6 +101,9 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 
 /* Adds what a copy of a pair counts. @count_mask: which outcomes are failures. */
 void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_t count_mask);
+
+/* Quantiles of a histogram, live or the difference of two. */
+void ebb_times_read(const struct ebb_hist *live, struct ebb_times *ret_times);
 
 void ebb_traffic_add(struct ebb_traffic *io_traffic, const struct ebb_traffic *more);
 

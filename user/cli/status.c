@@ -6,6 +6,7 @@
 
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "core/by_hand.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/units.h"
@@ -41,6 +42,14 @@ static void name_missing(const struct ebb_look *look, char *buffer, size_t size)
 	}
 }
 
+/* Of a destination about which nothing else is said. */
+static uint32_t node_mode(const struct ebb_look *look, const struct status *status)
+{
+	uint32_t said = ebb_mode_said(&look->view->policies[EBB_SLOT_OTHER], look->now_ns);
+
+	return said ? said - 1 : status->agent.mode;
+}
+
 static void judge_enforcement(const struct ebb_look *look, struct status *status)
 {
 	char missing[LINE_MAX_BYTES / 2];
@@ -52,7 +61,7 @@ static void judge_enforcement(const struct ebb_look *look, struct status *status
 		name_missing(look, missing, sizeof(missing));
 		(void)snprintf(why, size, "not attached: %s: start 'ebb run'",
 			       missing[0] ? missing : "any program");
-	} else if (status->enforcing == 0 && status->agent.mode != EBB_MODE_ENFORCE) {
+	} else if (status->enforcing == 0 && node_mode(look, status) != EBB_MODE_ENFORCE) {
 		(void)snprintf(why, size, "mode is observe: what would be refused is counted");
 	} else if (status->enforcing > 0 && status->unleased == status->enforcing) {
 		(void)snprintf(why, size, "the agent's lease is over: start 'ebb run'");
@@ -75,7 +84,7 @@ static void work_out(const struct ebb_look *look, const struct ebb_snapshot *sna
 			status.forced++;
 		else if (row->state < EBB_STATE_MAX)
 			status.by_state[row->state]++;
-		if (row->policy.mode == EBB_MODE_ENFORCE) {
+		if (row->mode == EBB_MODE_ENFORCE) {
 			status.enforcing++;
 			status.unleased += !row->leased;
 		}
@@ -223,7 +232,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 	static const struct ebb_column columns[] = {{NULL, EBB_ALIGN_LEFT, false, 0},
 						    {NULL, EBB_ALIGN_LEFT, false, 0}};
 	char active[EBB_FORMAT_MAX], attempts[EBB_FORMAT_MAX], failures[EBB_FORMAT_MAX];
-	char denied[EBB_FORMAT_MAX], would[EBB_FORMAT_MAX];
+	char denied[EBB_FORMAT_MAX], would[EBB_FORMAT_MAX], mode[LINE_MAX_BYTES];
 	struct ebb_table *table;
 	struct status status;
 	int r;
@@ -234,7 +243,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 		return r;
 	agent_line(table, look, &status);
 	ebb_table_cell(table, "mode");
-	ebb_table_cell(table, "%s", ebb_mode_name(status.agent.mode));
+	ebb_table_cell(table, "%s", ebb_node_mode_sentence(look, mode, sizeof(mode)));
 	ebb_table_cell(table, "enforcement");
 	ebb_table_cell(table, "%s%s", status.inactive[0] ? "not active: " : "active", status.inactive);
 	ebb_table_cell(table, "cgroup");
@@ -310,11 +319,12 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 	struct status status;
 
 	work_out(look, snapshot, &status);
-	return json_pack("{s:o, s:s, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
+	return json_pack("{s:o, s:s, s:o, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
 			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o, s:o}",
-			 "agent", agent_json(look, &status), "mode", ebb_mode_name(status.agent.mode),
-			 "enforcement", "active", status.inactive[0] == '\0', "why", status.inactive,
-			 "cgroup", "id", (json_int_t)status.agent.cgroup_id, "name",
+			 "agent", agent_json(look, &status), "mode", ebb_mode_name(node_mode(look, &status)),
+			 "node_mode", ebb_node_mode_json(look), "enforcement", "active",
+			 status.inactive[0] == '\0', "why", status.inactive, "cgroup", "id",
+			 (json_int_t)status.agent.cgroup_id, "name",
 			 ebb_cgroup_name(look->names, status.agent.cgroup_id), "programs",
 			 programs_json(look), "destinations", "used", (json_int_t)snapshot->dst_live,
 			 "capacity", (json_int_t)view->dst_max - 1, "pairs", "used",

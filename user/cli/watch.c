@@ -10,12 +10,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "cli/render.h"
+#include "core/by_hand.h"
+#include "core/limit.h"
 #include "core/policy.h"
 #include "lib/units.h"
+#include "node/owns.h"
 
 #define POLL_NS	     200000000L
 #define NAME_COLUMNS 26
@@ -25,9 +27,18 @@ struct seen_dst {
 	bool live;
 };
 
+/* What stands by hand at a gate, as far as a line tells it. */
+struct by_hand {
+	uint32_t override_state;
+	uint32_t mode; /* 0, or 1 + enum ebb_mode */
+	uint64_t override_until_ns, mode_until_ns, limits_until_ns;
+	struct ebb_limits limits; /* what is not given is 0 */
+};
+
 struct seen_gate {
 	uint64_t word;
 	uint32_t moves; /* ever */
+	struct by_hand by_hand;
 	/* of this poll */
 	bool touched;
 	uint32_t dst;
@@ -397,6 +408,131 @@ static int tell_moves(struct teller *t, struct seen_gate *seen, uint32_t gate, b
 	return r;
 }
 
+static void keep_given(const struct ebb_limits *limits, uint32_t given, struct ebb_limits *ret_given)
+{
+	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
+		if (given & (1U << kind))
+			ret_given->bucket[kind] = limits->bucket[kind];
+	}
+	if (given & EBB_GIVEN_CONCURRENT)
+		ret_given->concurrent = limits->concurrent;
+	ret_given->given = given;
+}
+
+/* "bytes 10MB/s, concurrent 64"; NULL: none is given. */
+static const char *given_text(const struct ebb_limits *limits, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (uint32_t kind = 0; kind <= EBB_LIMIT_MAX && used < size; kind++) {
+		char text[EBB_LIMIT_TEXT_MAX];
+
+		if (!(limits->given & (1U << kind)))
+			continue;
+		if (kind < EBB_LIMIT_MAX)
+			(void)ebb_limit_format_rate(&limits->bucket[kind], kind, text, sizeof(text));
+		else if (limits->concurrent)
+			(void)snprintf(text, sizeof(text), "%u", limits->concurrent);
+		else
+			(void)snprintf(text, sizeof(text), "none");
+		used += (size_t)snprintf(buffer + used, size - used, "%s%s %s", used ? ", " : "",
+					 kind < EBB_LIMIT_MAX ? ebb_limit_kind_info(kind)->name
+							      : "concurrent",
+					 text);
+	}
+	return used ? buffer : NULL;
+}
+
+/* What is said at @gate: for its destination, or for its workload alone. Of ~other: the mode of the node. */
+static struct by_hand by_hand_of(const struct ebb_look *look, uint32_t dst, uint32_t gate)
+{
+	const struct ebb_view *view = look->view;
+	struct ebb_policy policy;
+	struct ebb_limits limits;
+	struct ebb_own own;
+	struct by_hand by_hand;
+	uint32_t said = EBB_SAID_OVERRIDE | EBB_SAID_MODE | EBB_SAID_LIMITS;
+
+	memcpy(&policy, &view->policies[dst], sizeof(policy));
+	if (gate >= view->dst_max) {
+		/* what was said for all of them is told once, at the destination */
+		if (!ebb_own_find(view, gate - view->dst_max, look->now_ns, &own))
+			return (struct by_hand){0};
+		policy = own.policy;
+		said = own.said;
+	}
+	by_hand = (struct by_hand){
+		.override_state =
+			said & EBB_SAID_OVERRIDE ? ebb_override_of(&policy, look->now_ns) : EBB_OVERRIDE_AUTO,
+		.mode = said & EBB_SAID_MODE ? ebb_mode_said(&policy, look->now_ns) : 0,
+	};
+	ebb_limits_in_force(&policy, look->now_ns, &limits);
+	if (said & EBB_SAID_LIMITS)
+		keep_given(&limits, limits.given & ~policy.wide, &by_hand.limits);
+	by_hand.override_until_ns = by_hand.override_state ? policy.override_until_ns : 0;
+	by_hand.mode_until_ns = by_hand.mode ? policy.mode_until_ns : 0;
+	by_hand.limits_until_ns = by_hand.limits.given ? policy.by_hand_until_ns : 0;
+	return by_hand;
+}
+
+/* @what: "forced open", NULL: it stands no longer. @key: of the JSON object. */
+static int tell_order(const struct teller *t, const char *key, const char *what, uint64_t until_ns)
+{
+	char text[512], left[EBB_FORMAT_MAX];
+
+	if (t->watch->json)
+		return tell_json(t, t->look->now_ns, "by_hand",
+				 json_pack("{s:s, s:o, s:o}", "order", key, "value",
+					   what ? json_string(what) : json_null(), "until_timestamp",
+					   ebb_json_timestamp(t->look, until_ns)));
+	if (!what)
+		(void)snprintf(text, sizeof(text), "%s: no longer", key);
+	else if (until_ns)
+		(void)snprintf(text, sizeof(text), "%s: %s for %s", key, what,
+			       ebb_format_duration(ebb_age(until_ns, t->look->now_ns), left, sizeof(left)));
+	else
+		(void)snprintf(text, sizeof(text), "%s: %s until it is taken back", key, what);
+	return tell_text(t, t->look->now_ns, "by hand", text);
+}
+
+static int tell_by_hand(struct teller *t, struct seen_gate *seen, uint32_t dst, uint32_t gate,
+			uint64_t workload, bool told)
+{
+	static const char *const overrides[EBB_OVERRIDE_MAX] = {
+		[EBB_OVERRIDE_OPEN] = "forced open",
+		[EBB_OVERRIDE_CLOSE] = "forced closed",
+	};
+	struct by_hand before = seen->by_hand, now = by_hand_of(t->look, dst, gate);
+	char limits[4 * (EBB_LIMIT_TEXT_MAX + 16)];
+	int r = 0;
+
+	seen->by_hand = now;
+	if (!told)
+		return 0;
+	about(t, dst, gate, workload);
+	if (dst == EBB_SLOT_OTHER)
+		(void)snprintf(t->name, sizeof(t->name), "node");
+	if (now.override_state != before.override_state || now.override_until_ns != before.override_until_ns)
+		r = tell_order(t, "breaker", overrides[now.override_state], now.override_until_ns);
+	if (r == 0 && (now.mode != before.mode || now.mode_until_ns != before.mode_until_ns))
+		r = tell_order(t, "mode", now.mode ? ebb_mode_name(now.mode - 1) : NULL, now.mode_until_ns);
+	if (r == 0 && (memcmp(&now.limits, &before.limits, sizeof(now.limits)) != 0 ||
+		       now.limits_until_ns != before.limits_until_ns))
+		r = tell_order(t, "limits", given_text(&now.limits, limits, sizeof(limits)),
+			       now.limits_until_ns);
+	return r;
+}
+
+/* Anything that tell_by_hand() could tell: most gates have nothing, and had nothing. */
+static bool may_have_orders(const struct ebb_view *view, const struct seen_gate *seen, uint32_t dst)
+{
+	const struct ebb_policy *policy = &view->policies[dst];
+
+	return policy->override_state || policy->mode_by_hand || policy->by_hand.given ||
+	       policy->asks & EBB_ASK_OWN || seen->by_hand.override_state || seen->by_hand.mode ||
+	       seen->by_hand.limits.given;
+}
+
 /* What led to a move, the move, what came of it. */
 static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, uint32_t dst,
 		     uint64_t workload)
@@ -406,6 +542,10 @@ static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, u
 	bool told = watch->primed;
 	int r = 0;
 
+	if (may_have_orders(view, seen, dst))
+		r = tell_by_hand(t, seen, dst, gate, workload, told);
+	if (r < 0)
+		return r;
 	if (told && (seen->touched || view->memories[gate].count != seen->moves ||
 		     ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull) != seen->word))
 		about(t, dst, gate, workload);
@@ -456,21 +596,13 @@ int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *o
 
 /* ------------------------------------------------------------ command -- */
 
-/* Which directory it is: after 'ebb detach' it is gone, or another. */
-static uint64_t directory_id(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? st.st_ino : 0;
-}
-
 /* Until a signal, the end, or the end of the maps. */
 static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session *session,
 				struct ebb_watch *watch, uint64_t for_ns)
 {
 	const struct timespec interval = {.tv_nsec = POLL_NS};
 	const char *pin_dir = ebb_args_get(args, "pin");
-	uint64_t directory = directory_id(pin_dir), start_ns = session->look.now_ns;
+	uint64_t pins = ebb_session_pins(args), start_ns = session->look.now_ns;
 	sigset_t signals;
 	int r;
 
@@ -487,7 +619,7 @@ static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session 
 		if (r < 0)
 			return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output: %s",
 					ebb_strerror(r));
-		if (directory_id(pin_dir) != directory)
+		if (ebb_session_pins(args) != pins)
 			return ebb_fail(args, EBB_EXIT_NO_AGENT,
 					"the maps in '%s' were removed: start 'ebb run'", pin_dir);
 		if (for_ns && ebb_age(session->look.now_ns, start_ns) >= for_ns)

@@ -379,6 +379,11 @@ int ebb_config_parse(const char *text, size_t length, struct ebb_config **ret_co
 	return load(&none, text, length, ret_config, ret_problems);
 }
 
+const char *ebb_config_file(const struct ebb_config *config)
+{
+	return config->origins->path;
+}
+
 const char *ebb_config_needs_restart(const struct ebb_config *now, const struct ebb_config *next,
 				     char *buffer, size_t size)
 {

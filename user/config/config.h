@@ -154,6 +154,9 @@ int ebb_config_parse(const char *text, size_t length, struct ebb_config **ret_co
 
 void ebb_config_free(struct ebb_config *config);
 
+/* The file that was read for it; NULL: none. Valid as long as @config. */
+const char *ebb_config_file(const struct ebb_config *config);
+
 /*
  * What cannot be changed while the agent runs, and differs: "attach.cgroup, capacity.pairs"; "" when
  * nothing does. Returns @buffer.
@@ -191,6 +194,9 @@ const char *ebb_config_origin(const struct ebb_config *config, const char *path,
 
 /* The same for a value. */
 const char *ebb_config_value_origin(const struct ebb_config_value *value, char *buffer, size_t size);
+
+/* All rules in the order of the file; the caller frees *@ret_rules, the matches stay @config's. 0 or -ENOMEM. */
+int ebb_config_rules(const struct ebb_config *config, struct ebb_rule **ret_rules, size_t *ret_count);
 
 /* A new matcher over the rules of @config, which is borrowed for its life. 0 or -ENOMEM. */
 int ebb_config_matcher(const struct ebb_config *config, struct ebb_matcher **ret_matcher);

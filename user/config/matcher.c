@@ -5,9 +5,9 @@
 #include "config/config.h"
 #include "lib/cleanup.h"
 
-int ebb_config_matcher(const struct ebb_config *config, struct ebb_matcher **ret_matcher)
+int ebb_config_rules(const struct ebb_config *config, struct ebb_rule **ret_rules, size_t *ret_count)
 {
-	_cleanup_free_ struct ebb_rule *rules = NULL;
+	struct ebb_rule *rules;
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->destination_count; i++)
@@ -22,5 +22,17 @@ int ebb_config_matcher(const struct ebb_config *config, struct ebb_matcher **ret
 		for (size_t m = 0; m < destination->match_count; m++)
 			rules[count++] = (struct ebb_rule){&destination->matches[m], (uint32_t)i};
 	}
-	return ebb_matcher_new(rules, count, ret_matcher);
+	*ret_rules = rules;
+	*ret_count = count;
+	return 0;
+}
+
+int ebb_config_matcher(const struct ebb_config *config, struct ebb_matcher **ret_matcher)
+{
+	_cleanup_free_ struct ebb_rule *rules = NULL;
+	size_t count;
+	int r;
+
+	r = ebb_config_rules(config, &rules, &count);
+	return r < 0 ? r : ebb_matcher_new(rules, count, ret_matcher);
 }

@@ -404,13 +404,23 @@ double ebb_limit_rate(const struct ebb_limit *limit)
 	return (double)limit->per_hour / 3600;
 }
 
-void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits)
+/* What stands by hand and is not over; what was said for all workloads has its own end. */
+static uint32_t given_now(const struct ebb_policy *policy, uint64_t now_ns)
 {
-	struct ebb_limits limits = policy->limits;
 	uint32_t given = policy->by_hand.given;
 
 	if (policy->by_hand_until_ns != 0 && now_ns >= policy->by_hand_until_ns)
-		given = 0;
+		given &= policy->wide;
+	if (policy->wide_until_ns != 0 && now_ns >= policy->wide_until_ns)
+		given &= ~policy->wide;
+	return given;
+}
+
+void ebb_limits_in_force(const struct ebb_policy *policy, uint64_t now_ns, struct ebb_limits *ret_limits)
+{
+	struct ebb_limits limits = policy->limits;
+	uint32_t given = given_now(policy, now_ns);
+
 	for (uint32_t kind = 0; kind < EBB_LIMIT_MAX; kind++) {
 		if (given & (1U << kind))
 			limits.bucket[kind] = policy->by_hand.bucket[kind];
@@ -447,7 +457,7 @@ void ebb_limits_summarize(struct ebb_policy *io_policy)
 
 bool ebb_limits_by_hand(const struct ebb_policy *policy, uint64_t now_ns)
 {
-	return policy->by_hand.given && (!policy->by_hand_until_ns || now_ns < policy->by_hand_until_ns);
+	return given_now(policy, now_ns) != 0;
 }
 
 /*

@@ -39,6 +39,12 @@ struct ebb_rule {
 	uint32_t destination;	       /* index in the configuration's list */
 };
 
+/*
+ * The order of two matches of the same host or prefix: by port, those without one last; with a
+ * protocol before without. Of those that fit an address the first wins; 0: the first in the file.
+ */
+int ebb_match_compare(const struct ebb_match *a, const struct ebb_match *b);
+
 struct ebb_matcher;
 
 #define EBB_MATCH_NONE UINT32_MAX
@@ -62,8 +68,9 @@ uint32_t ebb_match_address(const struct ebb_matcher *matcher, const uint8_t addr
 			   uint8_t proto);
 
 /*
- * The ports that rules about @host name, each with its protocol (0: both): so that an answer for @host can be
- * written into the tables before anybody connects. Returns their number; at most @max are written.
+ * The ports that rules about @host name, each with its protocol (0: both) and whose it is: so that an answer for
+ * @host can be written into the tables before anybody connects. Port 0 is for all that are not
+ * among them. No two say anything about the same port and protocol. Returns their number; at most @max are written.
  */
 struct ebb_match_port {
 	uint16_t port; /* 0: every port */

@@ -108,6 +108,9 @@ static void document_values(FILE *out)
 	(void)fputs(" |\n| reason of an error in the kernel | ", out);
 	for (uint32_t i = 0; i < EBB_ERR_MAX; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_error_name(i));
+	(void)fputs(" |\n| result of a reload | ", out);
+	for (uint32_t i = 0; i < EBB_RELOAD_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_reload_name(i));
 	(void)fputs(" |\n", out);
 }
 

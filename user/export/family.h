@@ -91,6 +91,9 @@ static inline const char *ebb_family_suffix(const struct ebb_family *family)
 	return family->type == EBB_COUNTER ? "_total" : "";
 }
 
+/* @result: enum ebb_reload_result, in range. */
+const char *ebb_reload_name(uint32_t result);
+
 const char *ebb_family_type_name(enum ebb_family_type type);
 
 #endif /* EBB_EXPORT_FAMILY_H */

@@ -23,6 +23,7 @@ enum ebb_health_component {
 	EBB_HEALTH_TABLES,	/* room for destinations and pairs */
 	EBB_HEALTH_EVENTS,	/* hints lost */
 	EBB_HEALTH_LIMITS,	/* byte and packet limits in place if asked for */
+	EBB_HEALTH_CONFIG,	/* what the configuration says is in force */
 	EBB_HEALTH_MAX,
 };
 

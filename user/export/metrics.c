@@ -13,6 +13,7 @@
 #include "core/limit.h"
 #include "core/policy.h"
 #include "export/family.h"
+#include "node/owns.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -85,10 +86,13 @@ static bool speaks(const struct ebb_reading *r, const struct ebb_item *item, uin
 	return item->dst == EBB_SLOT_OTHER || r->source->view->dsts[item->dst].endpoint.proto == proto;
 }
 
-/* The limits of the gates of @item's destination, now. */
+/* The limits of the gate of @item, now. */
 static void limits_of(const struct ebb_reading *r, const struct ebb_item *item, struct ebb_limits *ret_limits)
 {
-	ebb_limits_in_force(&r->source->view->policies[item->dst], r->now_ns, ret_limits);
+	struct ebb_policy policy;
+
+	ebb_gate_policy(r->source->view, item->dst, item->gate, r->now_ns, &policy);
+	ebb_limits_in_force(&policy, r->now_ns, ret_limits);
 }
 
 /*
@@ -469,6 +473,25 @@ static void read_config_generation(struct ebb_reading *r, const struct ebb_item 
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->agent->generation));
 }
 
+static void read_config_reloads(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	for (uint32_t result = 0; result < EBB_RELOAD_MAX; result++)
+		add_labelled(r, r->source->reloads[result], "result", ebb_reload_name(result));
+}
+
+static void read_config_successful(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, !r->source->reload_failed);
+}
+
+static void read_config_applied(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->applied_realtime_s);
+}
+
 static void read_memory(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
@@ -607,6 +630,15 @@ const struct ebb_family ebb_families[] = {
 	 "Time that one tick of the agent takes.", read_tick_duration},
 	{"ebb_config_generation", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "Number of the configuration in force; grows with each change.", read_config_generation},
+	{"ebb_config_reloads", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "result",
+	 "Configurations that were read again while the agent ran, by what became of them.",
+	 read_config_reloads},
+	{"ebb_config_last_reload_successful", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "1 when the configuration that was read last is in force; 0 when it was rejected, and an older one goes on.",
+	 read_config_successful},
+	{"ebb_config_last_reload_success_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_AGENT,
+	 EBB_WALK_ONCE, NULL, "When the configuration in force was applied, as Unix time.",
+	 read_config_applied},
 	{"ebb_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_AGENT, EBB_WALK_ONCE, "kind",
 	 "Memory of the agent itself, and of its maps in the kernel.", read_memory},
 
@@ -625,6 +657,16 @@ const struct ebb_family ebb_families[] = {
 };
 
 const size_t ebb_family_count = ARRAY_SIZE(ebb_families);
+
+const char *ebb_reload_name(uint32_t result)
+{
+	static const char *const names[EBB_RELOAD_MAX] = {
+		[EBB_RELOAD_APPLIED] = "applied",
+		[EBB_RELOAD_REJECTED] = "rejected",
+	};
+
+	return names[result];
+}
 
 const char *ebb_family_type_name(enum ebb_family_type type)
 {

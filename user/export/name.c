@@ -40,6 +40,21 @@ static void put_protocol(struct ebb_line *line, __u8 proto)
 	}
 }
 
+const char *ebb_endpoint_name(const struct ebb_endpoint *endpoint, char *buffer, size_t size)
+{
+	struct ebb_line line = {.data = buffer, .size = size - 1};
+
+	if (size == 0)
+		return buffer;
+	put_address(&line, endpoint->addr);
+	ebb_line_put(&line, ":");
+	ebb_line_put_number(&line, ntohs(endpoint->port));
+	ebb_line_put(&line, "/");
+	put_protocol(&line, endpoint->proto);
+	buffer[line.used] = '\0';
+	return buffer;
+}
+
 const struct ebb_name *ebb_dst_given_name(const struct ebb_view *view, uint32_t dst)
 {
 	const struct ebb_name *name;
@@ -73,11 +88,7 @@ const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer
 		ebb_line_put(&line, text);
 	} else {
 		memcpy(&endpoint, &view->dsts[dst].endpoint, sizeof(endpoint));
-		put_address(&line, endpoint.addr);
-		ebb_line_put(&line, ":");
-		ebb_line_put_number(&line, ntohs(endpoint.port));
-		ebb_line_put(&line, "/");
-		put_protocol(&line, endpoint.proto);
+		return ebb_endpoint_name(&endpoint, buffer, size);
 	}
 	buffer[line.used] = '\0';
 	return buffer;

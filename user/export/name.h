@@ -22,6 +22,9 @@
  */
 const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer, size_t size);
 
+/* "10.0.0.5:443/tcp", "[2001:db8::5]:443/tcp". Returns @buffer. */
+const char *ebb_endpoint_name(const struct ebb_endpoint *endpoint, char *buffer, size_t size);
+
 /*
  * The name of @dst in the table of names, valid until the agent changes it; NULL: it has
  * none, and goes by its address.

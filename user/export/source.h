@@ -6,12 +6,20 @@
 #ifndef EBB_EXPORT_SOURCE_H
 #define EBB_EXPORT_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
 #include "export/health.h"
 #include "kernel/maps.h"
 #include "node/cgroup.h"
+
+/* What became of a configuration that was read while the agent ran. */
+enum ebb_reload_result {
+	EBB_RELOAD_APPLIED,
+	EBB_RELOAD_REJECTED, /* something is wrong in it, or there is no room for it */
+	EBB_RELOAD_MAX,
+};
 
 struct ebb_source {
 	const struct ebb_view *view;
@@ -27,7 +35,10 @@ struct ebb_source {
 	uint64_t map_bytes;
 	uint32_t dst_live; /* slots in use, ~other not counted */
 	uint32_t pair_live;
-	uint64_t *local_floor; /* by pair slot, zero at first; kept by the exporter (metrics.c) */
+	uint64_t reloads[EBB_RELOAD_MAX];
+	bool reload_failed;	     /* the last one was not applied: an older one is in force */
+	uint64_t applied_realtime_s; /* when the one in force was applied */
+	uint64_t *local_floor;	     /* by pair slot, zero at first; kept by the exporter (metrics.c) */
 };
 
 #endif /* EBB_EXPORT_SOURCE_H */

@@ -17,7 +17,7 @@
 const char *const ebb_hook_names[EBB_HOOK_MAX] = {
 	[EBB_HOOK_RELEASE] = "release",	  [EBB_HOOK_SOCKOPS] = "sockops",   [EBB_HOOK_SENDMSG6] = "sendmsg6",
 	[EBB_HOOK_SENDMSG4] = "sendmsg4", [EBB_HOOK_CONNECT6] = "connect6", [EBB_HOOK_CONNECT4] = "connect4",
-	[EBB_HOOK_EGRESS] = "egress",
+	[EBB_HOOK_EGRESS] = "egress",	  [EBB_HOOK_INGRESS] = "ingress",
 };
 
 int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *ret_path, size_t size)
@@ -41,6 +41,11 @@ static uint32_t map_layout(const char *name)
 static bool is_link(const char *name)
 {
 	return strncmp(name, EBB_LINK_PREFIX, strlen(EBB_LINK_PREFIX)) == 0;
+}
+
+static bool is_program(const char *name)
+{
+	return strncmp(name, EBB_PROGRAM_PREFIX, strlen(EBB_PROGRAM_PREFIX)) == 0;
 }
 
 static int open_dir(const char *dir, DIR **ret, struct ebb_why *why)
@@ -100,7 +105,7 @@ typedef bool (*which_fn)(const char *name);
 
 static bool is_ours(const char *name)
 {
-	return is_link(name) || map_layout(name);
+	return is_link(name) || is_program(name) || map_layout(name);
 }
 
 static bool is_map_of_our_layout(const char *name)

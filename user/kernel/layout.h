@@ -5,6 +5,7 @@
  *
  *	DIR/ebb_<noun>_v<layout>	maps
  *	DIR/link_<hook>			links
+ *	DIR/prog_<hook>			programs that a command may have to attach
  *	DIR/lock_policy/		an empty directory: the lock of those who write policies
  */
 #ifndef EBB_KERNEL_LAYOUT_H
@@ -16,10 +17,11 @@
 
 #include "lib/why.h"
 
-#define EBB_LINK_PREFIX	 "link_"
-#define EBB_POLICY_LOCK	 "lock_policy"
-#define EBB_PIN_PATH_MAX 512
-#define EBB_PINNED_MAPS	 23 /* in a complete directory */
+#define EBB_LINK_PREFIX	   "link_"
+#define EBB_PROGRAM_PREFIX "prog_"
+#define EBB_POLICY_LOCK	   "lock_policy"
+#define EBB_PIN_PATH_MAX   512
+#define EBB_PINNED_MAPS	   23 /* in a complete directory */
 
 /*
  * The hooks in the order in which they are attached: connect last, so that what it
@@ -34,6 +36,7 @@ enum ebb_hook {
 	EBB_HOOK_CONNECT4,
 	EBB_HOOK_OPTIONAL,
 	EBB_HOOK_EGRESS = EBB_HOOK_OPTIONAL,
+	EBB_HOOK_INGRESS,
 	EBB_HOOK_MAX,
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 
 /* generated: it casts const away */
 #pragma GCC diagnostic push
@@ -21,6 +23,7 @@
 #include "ebb.skel.h"
 #pragma GCC diagnostic pop
 
+#include "kernel/answers.h"
 #include "kernel/diag.h"
 #include "kernel/events.h"
 #include "kernel/layout.h"
@@ -36,14 +39,17 @@ struct ebb_loader {
 	struct ebb_bpf *skeleton;
 	struct ebb_maps *maps;
 	struct ebb_events *events;
+	struct ebb_answers *answer_ring;
 	char pin_dir[EBB_PIN_PATH_MAX];
 	int lock_fd;
 	int cgroup_fd; /* borrowed */
 	uint64_t cgroup_id;
 	bool took_over;
 	bool attached;
-	bool packets; /* the optional program is attached */
+	bool packets; /* the optional programs are attached */
+	bool answers;
 	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
@@ -283,12 +289,13 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 {
 	int r;
 
-	l->adopts = o->adopt && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->iterates = (o->adopt || o->remember) && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
+	l->adopts = o->adopt && l->iterates;
 	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
 		l->reset_way = EBB_RESET_BPF;
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
-	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->adopts);
+	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
 					      l->reset_way != EBB_RESET_IMPOSSIBLE);
@@ -371,7 +378,7 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		return r;
 	r = load(l, o, o, why);
 	/* the probes said yes, the kernel no: better without them than not at all */
-	if (r < 0 && (l->adopts || l->reset_way != EBB_RESET_IMPOSSIBLE))
+	if (r < 0 && (l->iterates || l->reset_way != EBB_RESET_IMPOSSIBLE))
 		r = load(l, o, &nothing_optional, why);
 	if (r < 0)
 		return r;
@@ -381,6 +388,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = ebb_events_new(bpf_map__fd(l->skeleton->maps.ebb_event_v1), &l->events);
 	if (r < 0)
 		return ebb_why(why, r, "cannot read the ring buffer: %s", ebb_strerror(r));
+	r = ebb_answers_new(bpf_map__fd(l->skeleton->maps.ebb_answer_v1), &l->answer_ring);
+	if (r < 0)
+		return ebb_why(why, r, "cannot read the ring of DNS answers: %s", ebb_strerror(r));
 	if (!l->took_over) {
 		view = ebb_maps_view(l->maps);
 		if (l->old_layout) {
@@ -433,6 +443,20 @@ const struct ebb_migration *ebb_loader_migration(const struct ebb_loader *loader
 	return &loader->migration;
 }
 
+/*
+ * A program that loses the race for a key makes its slot live for a moment, and then puts it back
+ * itself; that of a killed agent which got no further than that idles out.
+ */
+static bool is_live_dst(const void *view, uint32_t slot)
+{
+	return ((const struct ebb_view *)view)->dsts[slot].state == EBB_SLOT_LIVE;
+}
+
+static bool is_live_pair(const void *view, uint32_t slot)
+{
+	return ((const struct ebb_view *)view)->pairs[slot].state == EBB_SLOT_LIVE;
+}
+
 int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 {
 	const struct ebb_view *view = ebb_maps_view(loader->maps);
@@ -440,37 +464,51 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 
 	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
 			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
-			      sizeof(struct ebb_endpoint), view->dst_max);
+			      sizeof(struct ebb_endpoint), view->dst_max, is_live_dst, view);
 	if (r == 0)
 		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
 				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
-				      sizeof(struct ebb_pair_key), view->pair_max);
+				      sizeof(struct ebb_pair_key), view->pair_max, is_live_pair, view);
 	if (r < 0)
 		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
 	return 0;
 }
 
-static int table_fd(const struct ebb_loader *l, enum ebb_slot_kind kind)
+/* The table in which a slot has its key, and the key there: of a destination apart it is another one. */
+static int table_of(const struct ebb_loader *l, enum ebb_slot_kind kind, uint32_t slot, const void **key,
+		    struct ebb_lookup_key *lookup)
 {
-	return bpf_map__fd(kind == EBB_SLOT_KIND_DST ? l->skeleton->maps.ebb_endpoint_v1
-						     : l->skeleton->maps.ebb_pair_v1);
+	if (kind == EBB_SLOT_KIND_PAIR)
+		return bpf_map__fd(l->skeleton->maps.ebb_pair_v1);
+	if (!ebb_maps_view(l->maps)->dsts[slot].apart)
+		return bpf_map__fd(l->skeleton->maps.ebb_endpoint_v1);
+	*lookup = (struct ebb_lookup_key){.endpoint = *(const struct ebb_endpoint *)*key};
+	*key = lookup;
+	return bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
 }
 
 int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
+	struct ebb_lookup_key lookup;
 	struct ebb_ref ref;
-	int r;
+	int fd, r;
 
-	r = bpf_map_lookup_elem(table_fd(loader, kind), key, &ref);
-	if (r == 0 && ref.slot == slot)
-		r = bpf_map_delete_elem(table_fd(loader, kind), key);
-	return r == -ENOENT ? 0 : r;
+	fd = table_of(loader, kind, slot, &key, &lookup);
+	r = bpf_map_lookup_elem(fd, key, &ref);
+	if (r == 0 && ref.slot != slot)
+		return 1;
+	if (r == 0)
+		r = bpf_map_delete_elem(fd, key);
+	return r == -ENOENT ? 1 : r;
 }
 
 int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key,
 		     const struct ebb_ref *ref)
 {
-	return bpf_map_update_elem(table_fd(loader, kind), key, ref, BPF_NOEXIST);
+	struct ebb_lookup_key lookup;
+	int fd = table_of(loader, kind, ref->slot, &key, &lookup);
+
+	return bpf_map_update_elem(fd, key, ref, BPF_NOEXIST);
 }
 
 int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32_t slot)
@@ -496,6 +534,8 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_connect6;
 	case EBB_HOOK_EGRESS:
 		return l->skeleton->progs.ebb_egress;
+	case EBB_HOOK_INGRESS:
+		return l->skeleton->progs.ebb_ingress;
 	default:
 		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
@@ -694,6 +734,31 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
 	return 0;
 }
 
+int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+{
+	struct ebb_seeding *seeding;
+	uint64_t count = 0;
+	int r = 0;
+
+	if (!loader->iterates)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	/* a connect that has not seen what its policy asks for is over, and its socket armed or nothing */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		return ebb_why(why, -errno, "cannot wait for the programs that run now: %s", strerror(errno));
+	seeding = &loader->skeleton->bss->ebb_seeding;
+	for (int turn = 0; turn < BUSY_TURNS && r == 0; turn++) {
+		*seeding = (struct ebb_seeding){.pass = EBB_PASS_REMEMBER};
+		r = iterate(loader->skeleton->progs.ebb_seed);
+		count += seeding->remembered;
+		if (seeding->busy == 0)
+			break;
+	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	*ret_count = count;
+	return 0;
+}
+
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader)
 {
 	return &loader->adopted_first;
@@ -782,6 +847,29 @@ int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_
 	return 0;
 }
 
+/*
+ * For commands that need a program which nobody attaches for them (kernel/packets.h). By rename, so
+ * that there is one at every moment; dots are not possible in names of a bpf file system.
+ */
+static int pin_program(struct ebb_loader *l, int hook)
+{
+	char path[EBB_PIN_PATH_MAX], next[EBB_PIN_PATH_MAX];
+	int r;
+
+	r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX, ebb_hook_names[hook], path, sizeof(path));
+	if (r == 0)
+		r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX "next_", ebb_hook_names[hook], next,
+				 sizeof(next));
+	if (r < 0)
+		return r;
+	/* of one who was killed between the two */
+	(void)unlink(next);
+	r = bpf_obj_pin(bpf_program__fd(hook_program(l, hook)), next);
+	if (r < 0)
+		return r;
+	return rename(next, path) < 0 ? -errno : 0;
+}
+
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 {
 	char paths[EBB_HOOK_MAX][EBB_PIN_PATH_MAX];
@@ -800,6 +888,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 			r = take_over_link(loader, h, paths[h]);
 		if (h == EBB_HOOK_EGRESS)
 			loader->packets = r == 0;
+		if (h == EBB_HOOK_INGRESS)
+			loader->answers = r == 0;
 		if (r == -ENOENT && h >= EBB_HOOK_OPTIONAL) {
 			r = 0;
 		} else if (r == -ENOENT) {
@@ -817,34 +907,88 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		return r;
 	}
 	loader->attached = true;
+	/* without it a command waits for us to attach it */
+	r = pin_program(loader, EBB_HOOK_EGRESS);
+	if (r < 0)
+		ebb_debug("%s is not pinned: %s", ebb_hook_names[EBB_HOOK_EGRESS], ebb_strerror(r));
 	/* nothing uses them any more; what cannot be removed now is tried again at the next start */
 	if (loader->old_layout && ebb_pins_remove_others(loader->pin_dir, &left) < 0)
 		ebb_debug("maps of an older layout are left: %s", left.text);
 	return 0;
 }
 
-int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+/* A link that a command made is as good as ours, and may come while we make one. */
+static int attach_wanted(struct ebb_loader *l, int hook, const char *path)
 {
-	const char *name = ebb_hook_names[EBB_HOOK_EGRESS];
+	int r = take_over_link(l, hook, path);
+
+	if (r == -ENOENT)
+		r = make_link(l, hook, path);
+	return r == -EEXIST ? take_over_link(l, hook, path) : r;
+}
+
+/* By us, or by a command. */
+static bool is_pinned(const struct ebb_loader *l, int hook)
+{
+	char path[EBB_PIN_PATH_MAX];
+
+	return ebb_pin_path(l->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[hook], path, sizeof(path)) == 0 &&
+	       access(path, F_OK) == 0;
+}
+
+/* Attaches or takes away a program that is there only on demand. */
+static int want(struct ebb_loader *l, int hook, bool wanted, bool *attached, struct ebb_why *why)
+{
+	const char *name = ebb_hook_names[hook];
 	char path[EBB_PIN_PATH_MAX];
 	int r;
 
-	if (wanted == loader->packets)
+	if (wanted ? *attached : !*attached && !is_pinned(l, hook))
 		return 0;
-	r = ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
+	r = ebb_pin_path(l->pin_dir, EBB_LINK_PREFIX, name, path, sizeof(path));
 	if (r < 0)
 		return explain_attach(r, name, why);
 	if (wanted) {
-		r = make_link(loader, EBB_HOOK_EGRESS, path);
+		r = attach_wanted(l, hook, path);
 		if (r < 0)
 			return explain_attach(r, name, why);
 	} else {
 		r = ebb_pin_detach_link(path);
-		if (r < 0)
+		if (r < 0 && r != -ENOENT)
 			return ebb_why(why, r, "cannot take %s away: %s", name, ebb_strerror(r));
 	}
-	loader->packets = wanted;
+	*attached = wanted;
 	return 0;
+}
+
+bool ebb_loader_has_packets(const struct ebb_loader *loader)
+{
+	return loader->packets || is_pinned(loader, EBB_HOOK_EGRESS);
+}
+
+int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	return want(loader, EBB_HOOK_EGRESS, wanted, &loader->packets, why);
+}
+
+int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	const struct ebb_view *view = ebb_maps_view(loader->maps);
+	int r = want(loader, EBB_HOOK_INGRESS, wanted, &loader->answers, why);
+
+	if (r == 0)
+		__atomic_store_n(&view->agent->answers, wanted, __ATOMIC_RELAXED);
+	return r;
+}
+
+int ebb_loader_answers_fd(const struct ebb_loader *loader)
+{
+	return ebb_answers_fd(loader->answer_ring);
+}
+
+int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_handler handle, void *userdata)
+{
+	return ebb_answers_take(loader->answer_ring, max, handle, userdata);
 }
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader)
@@ -875,6 +1019,7 @@ void ebb_loader_free(struct ebb_loader *loader)
 	if (!loader)
 		return;
 	ebb_events_free(loader->events);
+	ebb_answers_free(loader->answer_ring);
 	ebb_maps_free(loader->maps);
 	ebb_bpf__destroy(loader->skeleton);
 	/* maps that we made and never attached to anything are of no use to anyone */

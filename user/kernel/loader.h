@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/answers.h"
 #include "kernel/maps.h"
 #include "kernel/migrate.h"
 #include "lib/why.h"
@@ -23,6 +24,7 @@ struct ebb_loader_options {
 	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
 	bool no_rdonly_cast;  /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
 	bool adopt;	      /* connections that are open already */
+	bool remember;	      /* ebb_loader_remember() will be asked for */
 	bool reset;	      /* ebb_loader_reset() will be asked for */
 	bool no_sock_destroy; /* destroy by netlink, as on kernels before 6.5 */
 };
@@ -70,9 +72,29 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
 /*
  * Attaches the program that sees every packet, or takes it away: it is there only while
- * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted.
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted. A link that
+ * a command made is taken up. Taken away only under the lock of kernel/maps.h, as of
+ * which nobody asks for it.
  */
 int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/* Is it attached, by us or by a command? */
+bool ebb_loader_has_packets(const struct ebb_loader *loader);
+
+/*
+ * The same for the program that hands over DNS answers: it is there only while somebody wants
+ * names. Only then is the descriptor readable, and is there something to take.
+ */
+int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/* The ring of answers: its epoll descriptor, owned by the loader. */
+int ebb_loader_answers_fd(const struct ebb_loader *loader);
+
+/*
+ * Takes up to about @max answers out of the ring; calls @handle for each, with the head->length bytes
+ * of the message. Returns their number or a negative errno; with @max or more, some may be left.
+ */
+int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_handler handle, void *userdata);
 
 /*
  * A pass over the open sockets of every process that can be seen, in all network
@@ -80,6 +102,14 @@ int ebb_loader_want_packets(struct ebb_loader *loader, bool wanted, struct ebb_w
  * kernel has no such iterator, or options said no. May run beside the loop, one at a time.
  */
 int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why);
+
+/*
+ * A pass that gives a memory to open connections of destinations whose policy asks for it
+ * (EBB_ASK_MEMORY), so that they end where they belong when their address belongs to another.
+ * Programs that run now have ended when it begins. *@ret_count: memories made. -EOPNOTSUPP: the
+ * kernel has no such iterator. May run beside the loop, not at the same time as another pass.
+ */
+int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
 
 /* What the pass between the links did (new maps only). All zero: there was none. */
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader);

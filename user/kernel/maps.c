@@ -57,6 +57,7 @@ static const char *const other_maps[] = {
 
 struct ebb_maps {
 	struct ebb_view view;
+	struct ebb_owns owns;
 	uint64_t bytes;
 	void *memory[TABLE_MAX];
 	size_t size[TABLE_MAX];
@@ -141,6 +142,53 @@ static int map_table(struct ebb_maps *m, enum table table, const char *pin_dir, 
 	return 0;
 }
 
+static int get_own(const struct ebb_owns *owns, uint32_t pair, struct ebb_own *ret_own)
+{
+	struct ebb_own own;
+	int r = bpf_map_lookup_elem(owns->fd, &pair, &own);
+
+	if (r == 0)
+		*ret_own = own;
+	return r;
+}
+
+static int put_own(const struct ebb_owns *owns, uint32_t pair, const struct ebb_own *own)
+{
+	return bpf_map_update_elem(owns->fd, &pair, own, BPF_ANY);
+}
+
+static int remove_own(const struct ebb_owns *owns, uint32_t pair)
+{
+	int r = bpf_map_delete_elem(owns->fd, &pair);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int open_owns(struct ebb_maps *m, const char *pin_dir, struct ebb_why *why)
+{
+	static const char *const name = "ebb_own_v1";
+	struct bpf_map_info info = {0};
+	__u32 info_size = sizeof(info);
+	int r;
+
+	r = open_pin(pin_dir, name, &m->owns.fd, why);
+	if (r < 0)
+		return r;
+	r = bpf_obj_get_info_by_fd(m->owns.fd, &info, &info_size);
+	if (r < 0)
+		return ebb_why(why, r, "cannot read about map '%s' in '%s': %s", name, pin_dir,
+			       ebb_strerror(r));
+	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != sizeof(uint32_t) ||
+	    info.value_size != sizeof(struct ebb_own))
+		return ebb_why(why, -EPROTO,
+			       "map '%s' in '%s' has another layout than this ebb: run 'ebb detach --pin %s' first",
+			       name, pin_dir, pin_dir);
+	m->owns.get = get_own;
+	m->owns.put = put_own;
+	m->owns.remove = remove_own;
+	return 0;
+}
+
 int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_maps **ret_maps,
 		  struct ebb_why *why)
 {
@@ -163,6 +211,12 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return ebb_why(why, -ENOMEM, "out of memory");
+	m->owns.fd = -1;
+	r = open_owns(m, pin_dir, why);
+	if (r < 0) {
+		ebb_maps_free(m);
+		return r;
+	}
 	for (int t = 0; t < TABLE_MAX; t++) {
 		r = map_table(m, (enum table)t, pin_dir, access, &entries[t], why);
 		if (r < 0) {
@@ -181,6 +235,7 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 		.memories = m->memory[TABLE_MEMORY],
 		.names = m->memory[TABLE_NAME],
 		.deeds = m->memory[TABLE_DEED],
+		.owns = &m->owns,
 		.dst_max = entries[TABLE_DST],
 		.pair_max = entries[TABLE_PAIR],
 		.gate_max = entries[TABLE_GATE],
@@ -213,6 +268,8 @@ void ebb_maps_free(struct ebb_maps *maps)
 		if (maps->memory[t])
 			(void)munmap(maps->memory[t], maps->size[t]);
 	}
+	if (maps->owns.fd >= 0)
+		(void)close(maps->owns.fd);
 	free(maps);
 }
 

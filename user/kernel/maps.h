@@ -18,6 +18,20 @@
 
 #define EBB_DEFAULT_PIN_DIR "/sys/fs/bpf/ebb"
 
+/*
+ * Policies of one workload, by pair slot. No table to look into: a map that is asked, and only where the policy of
+ * the destination says EBB_ASK_OWN. An entry is replaced whole: no reader meets half of one.
+ */
+struct ebb_owns {
+	/* 0; -ENOENT: it has none; or another negative errno. */
+	int (*get)(const struct ebb_owns *owns, uint32_t pair, struct ebb_own *ret_own);
+	/* -E2BIG: 1024 workloads have one already. */
+	int (*put)(const struct ebb_owns *owns, uint32_t pair, const struct ebb_own *own);
+	/* Also 0 when there was none. */
+	int (*remove)(const struct ebb_owns *owns, uint32_t pair);
+	int fd;
+};
+
 /* Slots [0, max). Destination slot d has node gate d; pair slot p has workload gate dst_max + p. */
 struct ebb_view {
 	struct ebb_agent *agent;   /* one element */
@@ -30,6 +44,7 @@ struct ebb_view {
 	struct ebb_memory *memories; /* by gate slot */
 	struct ebb_name *names;	     /* by destination slot */
 	struct ebb_deed *deeds;	     /* EBB_DEEDS */
+	const struct ebb_owns *owns; /* see node/owns.h */
 	uint32_t dst_max;
 	uint32_t pair_max;
 	uint32_t gate_max; /* dst_max + pair_max */

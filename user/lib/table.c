@@ -9,7 +9,6 @@
 #include "lib/text.h"
 
 #define CELL_MAX 1024
-#define GAP	 2
 
 struct ebb_table {
 	const struct ebb_column *columns;
@@ -92,12 +91,12 @@ static bool says_something(const char *cell)
 	return cell[0] && strcmp(cell, "-") != 0 && strcmp(cell, "0") != 0;
 }
 
-static size_t total_width(const struct ebb_table *table, const struct layout *layout)
+size_t ebb_table_width(const size_t *widths, size_t count)
 {
 	size_t total = 0;
 
-	for (size_t c = 0; c < table->column_count; c++)
-		total += layout->widths[c] ? layout->widths[c] + (total ? GAP : 0) : 0;
+	for (size_t c = 0; c < count; c++)
+		total += widths[c] ? widths[c] + (total ? EBB_TABLE_GAP : 0) : 0;
 	return total;
 }
 
@@ -119,22 +118,21 @@ static void measure(const struct ebb_table *table, size_t rows, struct layout *r
 	}
 }
 
-/* Leaves out what may be, until the rest fits. */
-static void narrow(const struct ebb_table *table, size_t width, struct layout *layout)
+void ebb_table_fit(const struct ebb_column *columns, size_t count, size_t width, size_t *io_widths)
 {
-	while (total_width(table, layout) > width) {
-		size_t victim = table->column_count;
+	while (ebb_table_width(io_widths, count) > width) {
+		size_t victim = count;
 		unsigned int rank = 0;
 
-		for (size_t c = 0; c < table->column_count; c++) {
-			if (layout->widths[c] && table->columns[c].rank > rank) {
-				rank = table->columns[c].rank;
+		for (size_t c = 0; c < count; c++) {
+			if (io_widths[c] && columns[c].rank > rank) {
+				rank = columns[c].rank;
 				victim = c;
 			}
 		}
-		if (victim == table->column_count)
+		if (victim == count)
 			return;
-		layout->widths[victim] = 0;
+		io_widths[victim] = 0;
 	}
 }
 
@@ -164,7 +162,7 @@ static void put_row(const struct ebb_table *table, const struct layout *layout, 
 		} else {
 			blanks += padding;
 		}
-		blanks += GAP;
+		blanks += EBB_TABLE_GAP;
 	}
 	(void)fputc('\n', out);
 }
@@ -179,7 +177,8 @@ int ebb_table_print(const struct ebb_table *table, FILE *out, size_t indent, siz
 		return table->error;
 	measure(table, rows, &layout);
 	if (width > 0)
-		narrow(table, width > indent ? width - indent : 1, &layout);
+		ebb_table_fit(table->columns, table->column_count, width > indent ? width - indent : 1,
+			      layout.widths);
 	for (size_t c = 0; c < table->column_count; c++)
 		titles = titles || table->columns[c].title;
 	if (titles)

@@ -23,6 +23,15 @@ struct ebb_column {
 };
 
 #define EBB_TABLE_COLUMNS_MAX 24
+#define EBB_TABLE_GAP	      2 /* blanks between columns */
+
+/*
+ * How a table is made to fit @width columns of a terminal: of the @count columns, wide @io_widths (0: not
+ * shown), those that may be left out become 0, the highest rank first.
+ */
+void ebb_table_fit(const struct ebb_column *columns, size_t count, size_t width, size_t *io_widths);
+/* What columns so wide take together, with the blanks between them. */
+size_t ebb_table_width(const size_t *widths, size_t count);
 
 struct ebb_table;
 

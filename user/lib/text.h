@@ -24,8 +24,21 @@ size_t ebb_text_decode(const unsigned char *s, uint32_t *ret_char);
  */
 const char *ebb_text_escape(const char *text, char *buffer, size_t size);
 
-/* The terminal columns that escaped text takes: one for each character. */
+/* The terminal columns that escaped text takes, whatever the locale. */
 size_t ebb_text_columns(const char *text);
+
+/*
+ * Reads one character of UTF-8, U+FFFD for a byte that is none. Returns its length in bytes; 0 at the
+ * end, with *@ret_char untouched.
+ */
+size_t ebb_text_next(const char *text, uint32_t *ret_char);
+
+#define EBB_TEXT_CHAR_MAX 4
+/* Writes a character below 0x110000 as UTF-8, without an end; returns its length in bytes. */
+size_t ebb_text_encode(uint32_t c, char bytes[EBB_TEXT_CHAR_MAX]);
+
+/* 2 for what terminals draw wide (Chinese, pictures), 0 for an accent on the character before, else 1. */
+unsigned int ebb_text_char_columns(uint32_t c);
 
 /*
  * How many letters must be added, dropped, changed or swapped with their

@@ -248,6 +248,44 @@ int ebb_cgroup_open(const char *path, int *ret_fd, uint64_t *ret_id, struct ebb_
 	return 0;
 }
 
+/* Asks the kernel: id -> file handle -> descriptor. */
+static int open_by_id(int mount_fd, uint64_t id, int flags)
+{
+	_Alignas(struct file_handle) char memory[sizeof(struct file_handle) + sizeof(id)];
+	struct file_handle *handle = (struct file_handle *)memory;
+	int fd;
+
+	handle->handle_bytes = sizeof(id);
+	handle->handle_type = HANDLE_TYPE_KERNFS;
+	memcpy(handle->f_handle, &id, sizeof(id));
+	fd = open_by_handle_at(mount_fd, handle, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int ebb_cgroup_open_id(uint64_t id, int *ret_fd, struct ebb_why *why)
+{
+	char mount[EBB_CGROUP_PATH_MAX];
+	_cleanup_close_ int mount_fd = -1;
+	int fd, r;
+
+	r = ebb_cgroup_mount(mount, sizeof(mount), why);
+	if (r < 0)
+		return r;
+	mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount_fd < 0) {
+		r = -errno;
+		return ebb_why(why, r, "cannot open '%s': %s", mount, ebb_strerror(r));
+	}
+	fd = open_by_id(mount_fd, id, O_RDONLY | O_DIRECTORY);
+	if (fd == -ESTALE)
+		return ebb_why(why, fd, "the cgroup that programs were attached to is gone");
+	if (fd < 0)
+		return ebb_why(why, fd, "cannot open the cgroup that programs are attached to: %s",
+			       ebb_strerror(fd));
+	*ret_fd = fd;
+	return 0;
+}
+
 /* -------------------------------------------------------------- names -- */
 
 struct name_entry {
@@ -266,25 +304,20 @@ struct ebb_cgroup_names {
 	char scratch[EBB_CGROUP_PATH_MAX]; /* a name that is not remembered */
 };
 
-/* Asks the kernel: id -> file handle -> descriptor -> path. */
+/* From the descriptor to the path. */
 static int resolve_by_handle(void *userdata, uint64_t id, char *ret_path, size_t size)
 {
 	const struct ebb_cgroup_names *names = userdata;
 	_cleanup_close_ int fd = -1;
-	_Alignas(struct file_handle) char memory[sizeof(struct file_handle) + sizeof(id)];
-	struct file_handle *handle = (struct file_handle *)memory;
 	char link[64], path[PATH_MAX];
 	size_t length, prefix = strlen(names->mount);
 	ssize_t n;
 
 	if (names->mount_fd < 0)
 		return -ESTALE;
-	handle->handle_bytes = sizeof(id);
-	handle->handle_type = HANDLE_TYPE_KERNFS;
-	memcpy(handle->f_handle, &id, sizeof(id));
-	fd = open_by_handle_at(names->mount_fd, handle, O_PATH | O_CLOEXEC);
+	fd = open_by_id(names->mount_fd, id, O_PATH);
 	if (fd < 0)
-		return -errno;
+		return fd;
 
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -386,6 +419,11 @@ static const char *remember(struct ebb_cgroup_names *names, uint64_t id, const c
 		return NULL;
 	}
 	return entry->name;
+}
+
+int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size)
+{
+	return names->resolve(names->userdata, id, ret_path, size);
 }
 
 const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id)

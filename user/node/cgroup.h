@@ -43,6 +43,12 @@ int ebb_cgroup_auto_below(const char *mount, char *ret_path, size_t size);
 /* Opens @path and makes sure that it is a cgroup2 directory. The caller owns *@ret_fd. */
 int ebb_cgroup_open(const char *path, int *ret_fd, uint64_t *ret_id, struct ebb_why *why);
 
+/*
+ * The same by id. -ESTALE: it is gone; -EPERM: not permitted (CAP_DAC_READ_SEARCH); -ENOENT: there
+ * is no cgroup2 here.
+ */
+int ebb_cgroup_open_id(uint64_t id, int *ret_fd, struct ebb_why *why);
+
 /* Names of cgroups by id, relative to the mount; remembers, bounded. */
 struct ebb_cgroup_names;
 
@@ -55,6 +61,12 @@ void ebb_cgroup_names_free(struct ebb_cgroup_names *names);
  * Printable UTF-8, whatever the cgroup is called. A cgroup that is gone keeps the name it was seen with.
  */
 const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id);
+
+/*
+ * The path of cgroup @id below the mount as it is now, not remembered and not made printable. -ESTALE: it is
+ * gone; -EPERM: not permitted.
+ */
+int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size);
 
 /*
  * Writes the path of cgroup @id below the mount. -ESTALE: gone, -EPERM: not permitted

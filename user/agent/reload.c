@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/reload.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/follow.h"
+#include "export/health.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/units.h"
+
+#define NS_PER_S 1000000000ULL
+
+enum phase {
+	IDLE,
+	READ,	     /* waits for the lock, to be prepared */
+	REMEMBERING, /* prepared; waits for the pass */
+	REMEMBERED,  /* waits for the lock, to be committed */
+};
+
+struct ebb_reload {
+	struct ebb_reload_setup setup;
+	struct ebb_follow *follow;  /* NULL: there is no path */
+	struct ebb_config *started; /* of the start: what needs a restart is as in it */
+	struct ebb_config *config;  /* in force */
+	struct ebb_config *coming;  /* not IDLE */
+	enum phase phase;
+	bool again; /* the file has changed meanwhile */
+	uint64_t began_ns;
+	uint64_t worked_ns; /* of that, not waiting */
+	bool gone_told;
+	char restart_told[256];
+};
+
+int ebb_reload_new(const struct ebb_reload_setup *setup, struct ebb_config *config,
+		   struct ebb_reload **ret_reload)
+{
+	struct ebb_reload *r = calloc(1, sizeof(*r));
+	int error;
+
+	if (!r) {
+		ebb_config_free(config);
+		return -ENOMEM;
+	}
+	r->setup = *setup;
+	r->started = r->config = config;
+	if (setup->sources->path) {
+		error = ebb_follow_new(setup->sources->path, &r->follow);
+		if (error < 0) {
+			ebb_reload_free(r);
+			return error;
+		}
+	}
+	*ret_reload = r;
+	return 0;
+}
+
+void ebb_reload_free(struct ebb_reload *reload)
+{
+	if (!reload)
+		return;
+	ebb_apply_drop(reload->setup.apply);
+	ebb_follow_free(reload->follow);
+	ebb_config_free(reload->coming);
+	if (reload->config != reload->started)
+		ebb_config_free(reload->config);
+	ebb_config_free(reload->started);
+	free(reload);
+}
+
+int ebb_reload_fd(const struct ebb_reload *reload)
+{
+	return reload->follow ? ebb_follow_fd(reload->follow) : -1;
+}
+
+/* ----------------------------------------------------------------- told -- */
+
+static const char *path_of(const struct ebb_reload *r)
+{
+	return r->setup.sources->path ? r->setup.sources->path : "";
+}
+
+static void tell_problems(const struct ebb_reload *r, const struct ebb_problems *problems)
+{
+	char text[EBB_PROBLEM_TEXT_MAX];
+
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct ebb_problem *problem = &problems->list[i];
+
+		(void)ebb_problem_format(problem, path_of(r), text, sizeof(text));
+		if (problem->warning)
+			ebb_warn("configuration: %s", text);
+		else
+			ebb_err("configuration: %s", text);
+	}
+	if (problems->more)
+		ebb_warn("configuration: %zu more of this kind; 'ebb config check' lists them",
+			 problems->more);
+}
+
+static void rejected(struct ebb_reload *r, const char *why)
+{
+	ebb_err("configuration rejected, the one before goes on: generation=%" PRIu64 " file=%s reason='%s'",
+		(uint64_t)r->setup.source->view->agent->generation, path_of(r), why);
+	r->setup.source->reloads[EBB_RELOAD_REJECTED]++;
+	r->setup.source->reload_failed = true;
+	ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
+		       "rejected, an older one goes on: %s", why);
+}
+
+/* Keys that the agent cannot follow while it runs: told once, and again when there are others. */
+static void tell_restart(struct ebb_reload *r)
+{
+	char keys[sizeof(r->restart_told)];
+
+	(void)ebb_config_needs_restart(r->started, r->config, keys, sizeof(keys));
+	if (keys[0])
+		ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
+			       "waits for a restart of the agent: %s", keys);
+	else
+		ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_HEALTHY, r->setup.realtime_ns(), "%s",
+			       "");
+	if (keys[0] && strcmp(keys, r->restart_told) != 0)
+		ebb_warn("configuration: %s cannot change while the agent runs: start it again to have it; everything else is in force",
+			 keys);
+	(void)snprintf(r->restart_told, sizeof(r->restart_told), "%s", keys);
+}
+
+static void applied(struct ebb_reload *r, const struct ebb_apply_report *report)
+{
+	struct ebb_source *source = r->setup.source;
+	char took[EBB_FORMAT_MAX], worked[EBB_FORMAT_MAX];
+
+	source->reloads[EBB_RELOAD_APPLIED]++;
+	source->reload_failed = false;
+	ebb_info("configuration applied: generation=%" PRIu64
+		 " file=%s destinations=%zu%s%s took=%s worked=%s",
+		 (uint64_t)source->view->agent->generation, path_of(r), r->config->destination_count,
+		 report->text[0] ? " " : "", report->text,
+		 ebb_format_duration(r->setup.now_ns() - r->began_ns, took, sizeof(took)),
+		 ebb_format_duration(r->worked_ns, worked, sizeof(worked)));
+	if (report->renewed)
+		ebb_warn("configuration: another scope means gates of their own: the counters of %u destinations begin anew",
+			 report->renewed);
+	tell_restart(r);
+}
+
+/* ----------------------------------------------------------------- work -- */
+
+static void finish(struct ebb_reload *r)
+{
+	r->phase = IDLE;
+	r->coming = NULL;
+}
+
+static void give_up(struct ebb_reload *r, const char *why)
+{
+	ebb_apply_drop(r->setup.apply);
+	ebb_config_free(r->coming);
+	finish(r);
+	rejected(r, why);
+}
+
+/* With the lock. */
+static void commit(struct ebb_reload *r)
+{
+	struct ebb_apply_report report;
+	struct ebb_config *before;
+	struct ebb_why why = {0};
+
+	if (ebb_apply_commit(r->setup.apply, r->setup.now_ns(), &report, &why) < 0) {
+		give_up(r, why.text);
+		return;
+	}
+	before = r->config;
+	r->config = r->coming;
+	finish(r);
+	r->setup.configured(r->setup.userdata, r->config, &report);
+	if (before != r->started)
+		ebb_config_free(before);
+	applied(r, &report);
+}
+
+static void prepare(struct ebb_reload *r)
+{
+	struct ebb_why why = {0};
+
+	if (ebb_apply_prepare(r->setup.apply, r->coming, &why) < 0)
+		give_up(r, why.text);
+	else if (ebb_apply_mark(r->setup.apply) && r->setup.remember(r->setup.userdata))
+		r->phase = REMEMBERING;
+	else
+		commit(r);
+}
+
+/* Goes as far as it can. An operator's command holds the lock for a moment: then later. */
+static void go_on(struct ebb_reload *r)
+{
+	uint64_t start = r->setup.now_ns();
+	_cleanup_close_ int lock = -1;
+	struct ebb_why why = {0};
+	int error;
+
+	if (r->phase != READ && r->phase != REMEMBERED)
+		return;
+	error = ebb_policies_lock(r->setup.pin_dir, 0, &lock, &why);
+	if (error == -EBUSY)
+		return;
+	r->worked_ns += r->setup.now_ns() - start;
+	start = r->setup.now_ns();
+	if (error < 0)
+		give_up(r, why.text);
+	else if (r->phase == READ)
+		prepare(r);
+	else
+		commit(r);
+	r->worked_ns += r->setup.now_ns() - start;
+}
+
+/* What is not there is no reason to give up what is in force. */
+static void tell_gone(struct ebb_reload *r)
+{
+	if (!r->gone_told)
+		ebb_warn("configuration: '%s' is gone: what it said stays in force until it is there again or the agent is started again",
+			 path_of(r));
+	r->gone_told = true;
+	ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
+		       "the file is gone: what it said stays in force");
+}
+
+static void read_sources(struct ebb_reload *r, const char *cause)
+{
+	struct ebb_config_sources sources = *r->setup.sources;
+	struct ebb_problems problems;
+	int error;
+
+	r->began_ns = r->setup.now_ns();
+	ebb_debug("reading the configuration: cause=%s", cause);
+	/* one that was never there need not come */
+	sources.optional = sources.optional && !ebb_config_file(r->config);
+	error = ebb_config_load(&sources, &r->coming, &problems);
+	if (error == -ENOENT) {
+		r->coming = NULL;
+		tell_gone(r);
+		return;
+	}
+	tell_problems(r, &problems);
+	r->worked_ns = r->setup.now_ns() - r->began_ns;
+	if (error < 0) {
+		char text[EBB_PROBLEM_TEXT_MAX] = "out of memory";
+
+		r->coming = NULL;
+		if (problems.count)
+			(void)ebb_problem_format(&problems.list[0], path_of(r), text, sizeof(text));
+		rejected(r, text);
+		return;
+	}
+	r->gone_told = false;
+	r->phase = READ;
+	go_on(r);
+}
+
+void ebb_reload_now(struct ebb_reload *reload, const char *cause)
+{
+	if (reload->phase != IDLE) {
+		reload->again = true;
+		return;
+	}
+	if (reload->follow)
+		ebb_follow_known(reload->follow);
+	do {
+		reload->again = false;
+		read_sources(reload, cause);
+	} while (reload->again && reload->phase == IDLE);
+}
+
+void ebb_reload_look(struct ebb_reload *reload)
+{
+	if (reload->follow && ebb_follow_take(reload->follow))
+		ebb_reload_now(reload, "file");
+}
+
+bool ebb_reload_again(struct ebb_reload *reload)
+{
+	go_on(reload);
+	if (reload->phase == IDLE && reload->again)
+		ebb_reload_now(reload, "file, while another was applied");
+	return reload->phase == READ || reload->phase == REMEMBERED;
+}
+
+void ebb_reload_remembered(struct ebb_reload *reload)
+{
+	if (reload->phase == REMEMBERING)
+		reload->phase = REMEMBERED;
+}
