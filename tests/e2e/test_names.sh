@@ -8,7 +8,7 @@
 
 # SC2119: functions with optional arguments; SC2317: functions that are arguments
 # shellcheck disable=SC2119,SC2317
-[ -n "${EBB_TEST_MOUNTS:-}" ] || EBB_TEST_MOUNTS=own exec unshare --mount --propagation private "$0" "$@"
+[ -n "${TEST_MOUNTS:-}" ] || TEST_MOUNTS=own exec unshare --mount --propagation private "$0" "$@"
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
