@@ -29,7 +29,7 @@
  *   ports         prefix, port -> destination       agent               refused with the configuration
  *   lookups       workload, endpoint -> destination agent, kernel       the address decides
  *   owns          pair -> policy of its own         agent, command line refused by the command
- *   workloads     cgroup -> its class               agent               governed
+ *   workloads     cgroup -> its class               agent, kernel       let through, counted
  *   founds        workload -> destinations found    kernel              no share is kept
  *   losts         workload -> of these taken back   agent               no share is kept
  *   deeds         last orders of operators          command line (mmap) overwritten

@@ -18,8 +18,9 @@
 #include "bpf/conn.h"
 #include "bpf/key.h"
 #include "bpf/maps.h"
-#include "bpf/mode.h"
+#include "bpf/own.h"
 #include "bpf/stats.h"
+#include "bpf/workload.h"
 
 /* Everything that a hook works on. All pointers are valid when it was found. */
 struct ebb_route {
@@ -31,7 +32,7 @@ struct ebb_route {
 	__u32 dst_slot;
 	__u32 pair_slot;
 	__u32 gate_slot;
-	__u32 class;	/* enum ebb_class of the workload */
+	__u32 class;	/* enum ebb_class of the workload; ALONE also where nothing was found */
 	__u32 remember; /* 1: its address may not say at close what it said at connect */
 	__u32 pad;
 };
@@ -85,13 +86,17 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u6
 		return 0;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
+	if (!ebb_share_take(finder))
+		return 0;
 	if (bpf_map_pop_elem(&ebb_freedst_v1, &slot)) {
+		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_DST_TABLE_FULL);
 		return 0;
 	}
 	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
 	policy = bpf_map_lookup_elem(&ebb_policy_v1, &slot);
 	if (!dst || !policy) {
+		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
@@ -115,6 +120,8 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u6
 		return 0;
 	}
 	EBB_STORE(dst->state, EBB_SLOT_FREE);
+	dst->finder = 0;
+	ebb_share_give(finder);
 	if (bpf_map_push_elem(&ebb_freedst_v1, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 	if (apart)
@@ -272,25 +279,6 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 	return ebb_resolve_route(endpoint, ret_ref);
 }
 
-/* The policy of a pair: its own where and while an operator gave it one, else its destination's. */
-static __always_inline struct ebb_policy *ebb_policy_for(struct ebb_policy *policy, __u32 pair_slot,
-							 __u32 pair_epoch)
-{
-	struct ebb_own *own;
-	__u64 until_ns;
-
-	if (!(policy->asks & EBB_ASK_OWN))
-		return policy;
-	own = bpf_map_lookup_elem(&ebb_own_v1, &pair_slot);
-	if (!own || own->pair_epoch != pair_epoch)
-		return policy;
-	until_ns = EBB_LOAD(own->until_ns);
-	/* most have no end: no clock */
-	if (until_ns && !ebb_still_holds(until_ns, bpf_ktime_get_ns()))
-		return policy;
-	return &own->policy;
-}
-
 /* Everything that belongs to two slots. 0: an index is outside its table, or has a new owner. */
 static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32 pair_slot, __u32 pair_epoch,
 					  struct ebb_route *ret)
@@ -324,7 +312,9 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
-	ret->class = EBB_CLASS_GOVERNED;
+	/* ~other is no workload: who knows which it is says it afterwards */
+	ret->class =
+		pair_slot == EBB_SLOT_OTHER ? EBB_CLASS_GOVERNED : ebb_workload_class(ret->pair->workload, 0);
 	ret->remember = (policy->asks & EBB_ASK_MEMORY) != 0;
 	return 1;
 }
@@ -426,6 +416,7 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
+	ret->class = ebb_workload_class(workload, 1);
 	return 1;
 }
 
@@ -440,8 +431,10 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 
 	if (!endpoint || !ret)
 		return 0;
-	/* what becomes of the workload is asked here, and its guess remembers it */
-	class = EBB_CLASS_GOVERNED;
+	class = ebb_workload_class(workload, effort != EBB_ROUTE_KNOWN);
+	ret->class = class;
+	if (class == EBB_CLASS_ALONE && effort != EBB_ROUTE_KNOWN)
+		return 0;
 	resolved = ebb_resolve(endpoint, workload, &dst_ref);
 	if (!(resolved & EBB_RESOLVED)) {
 		if (effort != EBB_ROUTE_DISCOVER)
@@ -490,7 +483,9 @@ static __always_inline int ebb_route_seek(const struct ebb_endpoint *endpoint, _
 		return 1;
 	if (!ebb_look_up_or_make(endpoint, workload, effort, ret))
 		return 0;
-	ebb_guess_learn(guess, endpoint, workload, mapping, ret);
+	/* UNKNOWN ends by itself; of ALONE only what was open before is found */
+	if (ret->class == EBB_CLASS_GOVERNED || ret->class == EBB_CLASS_OBSERVED)
+		ebb_guess_learn(guess, endpoint, workload, mapping, ret);
 	return 1;
 }
 
@@ -531,7 +526,11 @@ static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_rout
 /* For a socket with a memory. */
 static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
 {
-	return ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret);
+	if (!ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret))
+		return 0;
+	if (conn->pair == EBB_SLOT_OTHER && (conn->flags & EBB_CONN_MUTE))
+		ret->class = EBB_CLASS_OBSERVED;
+	return 1;
 }
 
 /*

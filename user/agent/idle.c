@@ -340,6 +340,7 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 
 static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
+	uint64_t finder;
 	int r;
 
 	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
@@ -347,8 +348,12 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) || !gate_is_quiet(c->view, slot) ||
 	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
+	finder = c->view->dsts[slot].finder;
 	clear_dst(c->view, slot);
 	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
+	/* first: what the kernel finds in it may be of the same share; what is not counted is at the next start */
+	if (finder && c->ops.lost)
+		(void)c->ops.lost(c->ops.userdata, finder);
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_DST, slot);
 	return r < 0 ? r : 1;
 }
