@@ -13,6 +13,7 @@
 
 #include "agent/agent.h"
 #include "bpf/abi.h"
+#include "cli/addresses.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/keys.h"
@@ -36,6 +37,7 @@ struct ebb_look {
 	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t realtime_ns;
 	size_t columns; /* of the terminal; 0: no limit */
+	const struct ebb_addresses *addresses; /* of the destination that is shown; NULL: not asked for */
 };
 
 /* What a command holds open. */
