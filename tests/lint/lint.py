@@ -42,6 +42,7 @@ RULES = {
     'shell': (tools.check_shell, 'shellcheck has nothing to say'),
     'python': (tools.check_python, 'Python files compile'),
     'documents': (tools.check_documents, 'documents made from tables are up to date'),
+    'manuals': (tools.check_manuals, 'manual pages are made from the tables, and mandoc finds no fault'),
     'tidy-reasons': (tools.check_tidy_reasons, 'checks that clang-tidy leaves out have a reason'),
     'tidy': (tools.check_tidy, 'clang-tidy has nothing to say'),
 }

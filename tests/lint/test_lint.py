@@ -20,6 +20,9 @@ APACHE = '/* SPDX-License-Identifier: Apache-2.0 */\n'
 DUAL = '/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n'
 ABI = '#include <linux/types.h>\nstruct ebb_key {\n\t__u32 a;\n\t__u16 b;\n\t__u16 c;\n};\n'
 # Where the mark itself would be found in this file.
+MANUALS = {f'docs/man/{name}.{section}':
+           f'.Dd November 21, 2026\n.Dt {name.upper()} {section}\n.Os\n.Sh NAME\n.Nm {name}\n.Nd a page\n'
+           for name, section in (('ebb', 8), ('ebb.yaml', 5))}
 MARK = 'TO' + 'DO'
 
 # rule -> samples: (what it is, {path: text}); a path of None removes nothing, it is written as is.
@@ -141,6 +144,13 @@ BAD = {
         ('is missing', {'user/export/metrics.c': '', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
         ('the tool fails', {'user/export/metrics.c': '', 'docs/metrics.md': '', 'build/tools/docs': '#!/bin/sh\nexit 1\n'}),
         ('the tool is not built', {'user/export/metrics.c': '', 'docs/metrics.md': 'new\n'}),
+        ('another one differs', {'user/config/keys.c': '', 'docs/configuration.md': 'old\n',
+                                 'build/tools/docs': '#!/bin/sh\necho new\n'}),
+        ('a manual differs', {'user/cli/manual.c': '', **MANUALS, 'build/tools/docs': '#!/bin/sh\necho new\n'}),
+        ('a manual is missing', {'user/cli/manual.c': '', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
+    ],
+    'manuals': [
+        ('mandoc finds fault', dict.fromkeys(MANUALS, '.Dd x\n.Pp\n')),
     ],
     'tidy-reasons': [
         ('no reason', {'.clang-tidy': '# bugprone-a: a good reason\nChecks: >\n  -*,\n  -bugprone-a,\n  -bugprone-b\n'}),
@@ -248,6 +258,11 @@ GOOD = {
     'documents': [
         ('equal', {'user/export/metrics.c': '', 'docs/metrics.md': 'new\n', 'build/tools/docs': '#!/bin/sh\necho new\n'}),
         ('before there are metrics', {'docs/a.md': ''}),
+        ('manuals', {'user/cli/manual.c': '', **MANUALS, 'build/tools/docs': '#!/bin/sh\nexec cat docs/man/$1\n'}),
+    ],
+    'manuals': [
+        ('two pages', MANUALS),
+        ('before there are any', {'docs/a.md': ''}),
     ],
     'tidy-reasons': [
         ('a reason', {'.clang-tidy': '# bugprone-a: a good reason\nChecks: >\n  -*,\n  bugprone-*,\n  -bugprone-a\n'}),

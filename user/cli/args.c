@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "lib/text.h"
 
 #define HELP_COLUMNS	79
@@ -373,9 +374,11 @@ void ebb_help_command(FILE *out, const struct ebb_command *command)
 {
 	const struct ebb_option *options = options_of(command);
 	size_t column = 0;
+	char title[256];
 
-	(void)fprintf(out, "ebb %s: %s\n\nUsage: ebb %s%s%s [OPTION...]\n", command->name, command->summary,
-		      command->name, command->positional ? " " : "",
+	(void)snprintf(title, sizeof(title), "ebb %s: %s", command->name, command->summary);
+	ebb_help_text(out, 0, title);
+	(void)fprintf(out, "\nUsage: ebb %s%s%s [OPTION...]\n", command->name, command->positional ? " " : "",
 		      command->positional ? command->positional : "");
 	if (command->details) {
 		(void)fputc('\n', out);
@@ -575,6 +578,8 @@ enum ebb_exit ebb_cli_main(const struct ebb_command *commands, int argc, char **
 		(void)printf("ebb " EBB_VERSION " (maps version %d)\n", EBB_ABI_VERSION);
 		return finish_output(EBB_EXIT_DONE, "version");
 	}
+	if (strcmp(argv[1], "__complete") == 0)
+		return ebb_complete(stdout, commands, argc - 2, argv + 2);
 	if (argv[1][0] == '-') {
 		(void)fprintf(stderr,
 			      "ebb: a command comes first: ebb COMMAND [OPTION...]; see 'ebb --help'\n");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
 #include "core/policy.h"
@@ -105,6 +106,11 @@ static const struct sort_key sort_keys[] = {
 	{"rtt", key_rtt},
 };
 #define SORT_KEYS (sizeof(sort_keys) / sizeof(sort_keys[0]))
+
+const char *ebb_list_sort_key(size_t index)
+{
+	return index < SORT_KEYS ? sort_keys[index].name : NULL;
+}
 
 struct sortable {
 	struct ebb_gate_row row;

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "cli/complete.h"
 #include "cli/render.h"
 #include "cli/top_state.h"
 #include "core/policy.h"
@@ -392,3 +393,8 @@ const struct ebb_top_column ebb_top_columns[EBB_TOP_COLUMNS] = {
 	{"limits",   {"LIMITS",      LEFT,  true,  12},  0, D,     limits_cell,   NULL,           dim_style,      says_limits},
 };
 /* clang-format on */
+
+const char *ebb_top_sort_key(size_t index)
+{
+	return index < EBB_TOP_COLUMNS ? ebb_top_columns[index].key : NULL;
+}
