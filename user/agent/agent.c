@@ -182,7 +182,11 @@ static void on_trouble(void *userdata, const struct ebb_trouble_news *news)
 	char lasted[EBB_FORMAT_MAX], who[EBB_CGROUP_PATH_MAX];
 	const char *name = ebb_error_name(news->error);
 
-	if (news->ended)
+	/* the first connection of each new cgroup, where there are rules: nothing is wrong */
+	if (news->error == EBB_ERR_UNCLASSIFIED)
+		ebb_debug("workloads not identified yet are let through: count=%llu%s",
+			  (unsigned long long)news->count, news->ended ? "; no longer" : "");
+	else if (news->ended)
 		ebb_info("no longer so in the kernel: reason=%s count=%llu lasted=%s", name,
 			 (unsigned long long)news->count,
 			 ebb_format_duration(news->lasted_ns, lasted, sizeof(lasted)));
