@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # ebb: install what it needs, build, run, test. 'make help' lists the targets.
-# What the build makes is below $(BUILD); nothing else is written but docs/metrics.md (make docs).
+# What the build makes is below $(BUILD); nothing else is written but documents (make docs).
 # V=1 shows commands, CC=clang builds user space with clang.
 
 VERSION := 0.1.0
@@ -139,10 +139,11 @@ deps-build: ## install what building needs (root)
 	@tools/deps.sh $(DEPS_BUILD)
 
 install: all ## install the program, documents and licences (DESTDIR, PREFIX=/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DOCDIR)/docs $(DOCDIR)/LICENSES
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DOCDIR)/docs/examples $(DOCDIR)/LICENSES
 	install -m 755 $(BUILD)/ebb $(DESTDIR)$(PREFIX)/sbin/ebb
 	install -m 644 $(wildcard README.md) LICENSE $(DOCDIR)
 	install -m 644 $(wildcard docs/*.md) $(DOCDIR)/docs
+	install -m 644 $(wildcard docs/examples/*) $(DOCDIR)/docs/examples
 	install -m 644 $(wildcard LICENSES/*) $(DOCDIR)/LICENSES
 	install -D -m 644 docs/man/ebb.8 $(SHAREDIR)/man/man8/ebb.8
 	install -D -m 644 docs/man/ebb.yaml.5 $(SHAREDIR)/man/man5/ebb.yaml.5
@@ -227,10 +228,11 @@ lint: lint-needs ## format, clang-tidy, include directions, banned functions, la
 format: ## format all C files
 	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf user user/* tests/* tools,$(d)/*.c $(d)/*.h))
 
-docs: $(DOCS_TOOL) ## make docs/metrics.md again
+docs: $(DOCS_TOOL) ## make docs/metrics.md and docs/configuration.md again
 	@mkdir -p docs
-	$(Q)$(DOCS_TOOL) metrics >$(BUILD)/metrics.md
-	$(Q)mv $(BUILD)/metrics.md docs/metrics.md
+	$(Q)for document in metrics configuration; do \
+		$(DOCS_TOOL) $$document >$(BUILD)/$$document.md && mv $(BUILD)/$$document.md docs/$$document.md || exit 1; \
+	done
 
 vmlinux: ## make vmlinux/*/vmlinux.h again (network; see vmlinux/README.md)
 	vmlinux/update.sh
@@ -340,6 +342,8 @@ $(BUILD)/tools/docs: $(BUILD)/tools/docs.o $(LIBRARY) $(BUILD)/.link
 # ---- tests
 
 $(UNIT_PROGRAMS) $(BPF_PROGRAMS): TEST_LIBS := -lcmocka
+# A test of what happens without memory stands between us and malloc().
+$(BUILD)/tests/unit/%_faults: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 $(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(TEST_LIBS) $(LIBS) -o $@

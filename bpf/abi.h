@@ -145,6 +145,17 @@ enum ebb_class {
 };
 #define EBB_UNKNOWN_NS 10000000000ULL
 
+/* Whether the table of workloads is asked, and what becomes of one that is not in it. */
+enum ebb_rules {
+	EBB_RULES_NONE,	  /* not asked: all are governed */
+	EBB_RULES_ALL,	  /* it is not identified yet */
+	EBB_RULES_LISTED, /* it is governed */
+	EBB_RULES_MAX,
+};
+
+#define EBB_SHARES \
+	4 /* one workload holds at most one of so many parts of the destinations that no rule names */
+
 /* Life of a destination or pair slot. */
 enum ebb_slot_state {
 	EBB_SLOT_FREE,
@@ -154,10 +165,11 @@ enum ebb_slot_state {
 };
 
 enum ebb_event_kind {
-	EBB_EVENT_DST_NEW, /* a destination was discovered */
-	EBB_EVENT_FAILURE, /* a failed result reached a gate */
-	EBB_EVENT_PULL,	   /* the kernel moved a gate by itself */
-	EBB_EVENT_PROBE,   /* a probe has its result */
+	EBB_EVENT_DST_NEW,	/* a destination was discovered */
+	EBB_EVENT_FAILURE,	/* a failed result reached a gate */
+	EBB_EVENT_PULL,		/* the kernel moved a gate by itself */
+	EBB_EVENT_PROBE,	/* a probe has its result */
+	EBB_EVENT_WORKLOAD_NEW, /* a workload nobody has classified yet connects; its id: pair:32 | gate:32 */
 	EBB_EVENT_MAX,
 };
 
@@ -457,13 +469,15 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 
 /* Kernel. One for each destination slot. */
 struct ebb_dst {
-	struct ebb_endpoint endpoint;	/* the first that was seen */
+	struct ebb_endpoint endpoint;	/* that it was discovered by; all zero: a rule names it */
 	__u32	epoch;			/* + 1 each time the slot gets a new owner */
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	scope;			/* enum ebb_scope */
 	__u64	created_ns;
 	__u64	finder;			/* workload that discovered it, 0: a rule */
-	__u64	pad[2];
+	__u32	apart;			/* 1: its endpoint stands in lookups, since a rule claims the address */
+	__u32	pad0;
+	__u64	pad;
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
 };
@@ -649,7 +663,7 @@ _Static_assert(sizeof(struct ebb_name) == 280, "map value layout is ABI");
 #define EBB_NAME_AMBIGUOUS 4U /* an address of it has another name, too */
 #define EBB_NAME_OWN	   8U /* HOST, by an answer that only the one workload believes that uses it */
 
-/* Agent. By cgroup id. */
+/* Agent; by the kernel one that it meets first, as UNKNOWN. By cgroup id. */
 struct ebb_workload {
 	__u32	class;			/* enum ebb_class */
 	__u32	pad;
@@ -680,6 +694,7 @@ _Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
 
 #define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
 #define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
+#define EBB_DNS_LOCAL	4U /* it came by the loopback device: from the socket's own network namespace */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {
@@ -700,7 +715,7 @@ struct ebb_agent {
 	__u64	generation;		/* of the configuration */
 	__u64	mapping;		/* + 1 after each change of what belongs where: guesses made before are void */
 	__u64	deeds_told;		/* serial of the last deed that was told */
-	__u32	workload_rules;		/* 1: the table of workloads is to be asked */
+	__u32	workload_rules;		/* enum ebb_rules */
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
 	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
@@ -710,7 +725,7 @@ _Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
 /* Kernel. The one element of its map. */
 struct ebb_kernel {
 	__u64	woken_for;		/* agent.looked at the last wake-up */
-	__u32	dst_high;		/* highest slot ever used */
+	__u32	dst_high;		/* highest slot ever used; raised by the agent, too */
 	__u32	pair_high;
 	__u64	errors[EBB_ERR_MAX];
 };

@@ -148,6 +148,19 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 	note->endpoint = *key;
 }
 
+/* The same of a connection that is to leave no trace: it has no pair, and CONNECT_CB finds none. */
+static __always_inline void leave_alone(__u64 cookie)
+{
+	__u32 zero = 0;
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+
+	if (!note)
+		return;
+	note->cookie = cookie;
+	note->pair = ebb_config.pair_max;
+	note->has_conn = 0;
+}
+
 /* Asks a gate that is not plain; out of line, since most are. 0: it could not be asked. */
 static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_asker asker,
 			  struct ebb_answer *ret_answer)
@@ -178,7 +191,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	struct ebb_conn *conn;
 	struct tcp_sock *tp;
 	__u64 word, now = 0;
-	__u32 observed = 0;
+	__u32 observed = 0, excused = 0;
 	int enforced;
 
 	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
@@ -191,11 +204,17 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
 	if (conn && conn->flags)
 		let_go(conn);
-	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))
+	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route)) {
+		if (route.class == EBB_CLASS_ALONE)
+			leave_alone(bpf_get_socket_cookie(ctx));
 		return EBB_ALLOW;
+	}
 
 	word = ebb_gate_word(route.gate, route.verdict);
-	if (ebb_gate_is_plain(word, route.policy)) {
+	if (ebb_is_excused(route.class)) {
+		/* without a memory: that its result moves nothing is asked again when it comes */
+		excused = 1;
+	} else if (ebb_gate_is_plain(word, route.policy)) {
 		answer.gen = ebb_word_gen(word);
 	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
 		now = bpf_ktime_get_ns();
@@ -217,13 +236,12 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 
 	ebb_add(&route.pair->attempts, 1);
 	/*
-	 * ~other, ASK_MEMORY: the address may have another slot by the time that the socket closes.
+	 * ~other, remember: the address may have another slot by the time that the socket closes.
 	 * An error queue that is not empty: what an earlier attempt left there is not about this one.
 	 */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
-	    answer.kind == EBB_ANSWER_PROBE || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER || (route.policy->asks & EBB_ASK_MEMORY) ||
-	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen) {
+	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
+	    route.pair_slot == EBB_SLOT_OTHER || tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
@@ -233,7 +251,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 				       route.dst->epoch, answer.gen);
 			conn->probe_word = answer.probe_word;
 			conn->probe_index = answer.probe_index;
-			conn->flags = EBB_CONN_LIVE | (observed || answer.mute ? EBB_CONN_MUTE : 0) |
+			conn->flags = EBB_CONN_LIVE |
+				      (observed || excused || answer.mute ? EBB_CONN_MUTE : 0) |
 				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);
 		}
@@ -276,7 +295,8 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 		return EBB_ALLOW;
 
 	/* the kernel's own sockets would not give their slots back */
-	if (!ebb_gate_is_plain(ebb_gate_word(route.gate, route.verdict), route.policy) &&
+	if (!ebb_is_excused(route.class) &&
+	    !ebb_gate_is_plain(ebb_gate_word(route.gate, route.verdict), route.policy) &&
 	    !(sk && ebb_sock_is_kernel(sk))) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
@@ -330,8 +350,9 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 			    !ebb_udp_answers(sk, ctx->sk->src_port, bpf_ntohs(key->port)), &route))
 		return EBB_ALLOW;
 
-	if (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
-	    route.policy->override_state) {
+	if (!ebb_is_excused(route.class) &&
+	    (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
+	     route.policy->override_state)) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_SEND, &answer))
 			return EBB_ALLOW;

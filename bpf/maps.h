@@ -5,7 +5,7 @@
  * their layout (EBB_ABI_VERSION).
  *
  *   map           from -> to                        written by          when full
- *   endpoints     endpoint -> destination           kernel              ~other, counted
+ *   endpoints     endpoint -> destination           kernel, agent       ~other, counted
  *   pairs         workload, destination -> pair     kernel              ~other, counted
  *   free_dsts     queue of free destination slots   agent, kernel takes ~other, counted
  *   free_pairs    queue of free pair slots          agent, kernel takes ~other, counted
@@ -20,7 +20,7 @@
  *   conns         socket -> what it holds           kernel              let through, counted
  *   notes         CPU -> the last decision          kernel              overwritten
  *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
- *   guesses       mix of endpoint, workload -> pair kernel              overwritten
+ *   guesses       CPU, mix of endpoint, workload    kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
  *   events        hints                             kernel              lost, counted: costs one tick
  *   names         destination -> what it is called  agent (mmap)        fixed size
@@ -29,7 +29,7 @@
  *   ports         prefix, port -> destination       agent               refused with the configuration
  *   lookups       workload, endpoint -> destination agent, kernel       the address decides
  *   owns          pair -> policy of its own         agent, command line refused by the command
- *   workloads     cgroup -> its class               agent               governed
+ *   workloads     cgroup -> its class               agent, kernel       let through, counted
  *   founds        workload -> destinations found    kernel              no share is kept
  *   losts         workload -> of these taken back   agent               no share is kept
  *   deeds         last orders of operators          command line (mmap) overwritten
@@ -147,14 +147,29 @@ struct ebb_map_notes {
 	__type(value, struct ebb_note);
 };
 
-/* Looked at by ebb_route_guess() only. Not pinned: a new load begins without guesses. */
-#define EBB_GUESS_BITS 12
+/* Looked at by ebb_route_guess() only; one table for each CPU, 64 KiB. Not pinned: a new load begins without guesses. */
+#define EBB_GUESS_BITS 10
+
+struct ebb_guess {
+	__u32 busy; /* odd while it is written */
+	struct ebb_endpoint endpoint;
+	__u64 workload;
+	__u64 mapping; /* agent.mapping of before it was looked up */
+	__u32 dst;
+	__u32 dst_epoch;
+	__u32 pair;
+	__u32 pair_epoch;
+	__u8 class;
+	__u8 remember; /* of struct ebb_route */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct ebb_guess) == 64, "one cache line each");
 
 struct ebb_map_guesses {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1 << EBB_GUESS_BITS);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct ebb_guess);
 };
 
 /* Who listens, as of the pass over the open sockets that runs (seed.bpf.c). Not pinned. */

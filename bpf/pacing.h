@@ -44,7 +44,7 @@ static __always_inline __u64 ebb_pace_wanted(const struct tcp_sock *tp, const st
 	__u64 share = EBB_LOAD(route->gate->share), now, rate;
 	const struct ebb_limit *limit;
 
-	if (!(policy->asks & EBB_ASK_PACKET) || (!share && !early))
+	if (!(policy->asks & EBB_ASK_PACKET) || (!share && !early) || route->class != EBB_CLASS_GOVERNED)
 		return EBB_PACE_NONE;
 	now = bpf_ktime_get_ns();
 	if (!ebb_is_enforced(route, now))

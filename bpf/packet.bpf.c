@@ -249,7 +249,7 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
 			return PASS;
 		conn = NULL;
 	}
-	if (!(route.policy->asks & EBB_ASK_PACKET))
+	if (!(route.policy->asks & EBB_ASK_PACKET) || route.class != EBB_CLASS_GOVERNED)
 		return PASS;
 	if (!conn && tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_ESTABLISHED)
 		conn = ebb_conn_late(sock, &route);
@@ -364,7 +364,7 @@ static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
 		return PASS;
 	if (!read_packet(skb, IPPROTO_UDP, &packet))
 		return PASS;
-	if (route.policy->asks & EBB_ASK_PACKET)
+	if ((route.policy->asks & EBB_ASK_PACKET) && route.class == EBB_CLASS_GOVERNED)
 		verdict = udp_limited(&route, &packet);
 	if (verdict == PASS) {
 		ebb_add(&route.pair->sent_bytes, packet.wire_bytes);

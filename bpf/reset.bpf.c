@@ -75,7 +75,8 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route))
+	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !find(tp, sk, &route) ||
+	    route.class != EBB_CLASS_GOVERNED)
 		return 0;
 	node = ebb_node_policy();
 	if (!node || route.dst_slot == EBB_SLOT_OTHER ||

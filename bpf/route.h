@@ -2,6 +2,15 @@
 /*
  * Endpoint -> destination -> pair and gate. A connect hook discovers what it
  * has not met; later hooks only look up.
+ *
+ *	what this processor remembers (a guess)            almost always
+ *	lookups    which name this workload means          only where some address has several
+ *	endpoints  discovered, or an answer of DNS         exactly, then for all its ports
+ *	routes     prefixes and ports of the configuration
+ *	           none of these: it gets a slot of its own
+ *
+ * Addresses that a rule claims have no entry in endpoints, and their destination no address
+ * of its own.
  */
 #ifndef EBB_ROUTE_H
 #define EBB_ROUTE_H
@@ -9,7 +18,9 @@
 #include "bpf/conn.h"
 #include "bpf/key.h"
 #include "bpf/maps.h"
+#include "bpf/own.h"
 #include "bpf/stats.h"
+#include "bpf/workload.h"
 
 /* Everything that a hook works on. All pointers are valid when it was found. */
 struct ebb_route {
@@ -21,7 +32,16 @@ struct ebb_route {
 	__u32 dst_slot;
 	__u32 pair_slot;
 	__u32 gate_slot;
+	__u32 class;	/* enum ebb_class of the workload; ALONE also where nothing was found */
+	__u32 remember; /* 1: its address may not say at close what it said at connect */
 	__u32 pad;
+};
+
+/* How far a hook goes to find one. */
+enum ebb_route_effort {
+	EBB_ROUTE_KNOWN,    /* makes nothing */
+	EBB_ROUTE_JOIN,	    /* makes a pair */
+	EBB_ROUTE_DISCOVER, /* and a destination */
 };
 
 /* *high = max(*high, slot) */
@@ -37,14 +57,24 @@ static __always_inline void ebb_raise(__u32 *high, __u32 slot)
 	ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
 }
 
+/* Of a name that no rule claims, by an address that one does: it stands in lookups. */
+static __always_inline void ebb_lookup_apart(struct ebb_lookup_key *key, const struct ebb_endpoint *endpoint)
+{
+	key->workload = 0;
+	key->endpoint = *endpoint;
+	key->pad = 0;
+}
+
 /*
  * First connection to an endpoint: gives it a slot of its own. Where two
  * processors meet it at once, one slot wins and the other goes back.
  * Writes the slot and epoch that stand in the map then, ~other when there is no room.
  */
-static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
+static __noinline int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 finder, int apart,
+				       struct ebb_ref *ret_ref)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
+	struct ebb_lookup_key lookup;
 	struct ebb_policy *policy;
 	struct ebb_ref *found;
 	struct ebb_dst *dst;
@@ -52,27 +82,37 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct eb
 	__u32 slot = 0;
 	long err;
 
-	if (!key || !ret_ref || !kernel)
+	if (!endpoint || !ret_ref || !kernel)
 		return 0;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
+	if (!ebb_share_take(finder))
+		return 0;
 	if (bpf_map_pop_elem(&ebb_freedst_v1, &slot)) {
+		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_DST_TABLE_FULL);
 		return 0;
 	}
 	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
 	policy = bpf_map_lookup_elem(&ebb_policy_v1, &slot);
 	if (!dst || !policy) {
+		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
-	dst->endpoint = *key;
-	dst->scope = ebb_key_is_local(key) ? EBB_SCOPE_WORKLOAD : policy->scope;
+	dst->endpoint = *endpoint;
+	dst->scope = ebb_key_is_local(endpoint) ? EBB_SCOPE_WORKLOAD : policy->scope;
 	dst->created_ns = bpf_ktime_get_ns();
+	dst->finder = finder;
+	dst->apart = apart;
 	__sync_lock_test_and_set(&dst->state, EBB_SLOT_LIVE); /* after all it says */
 	ref.slot = slot;
 	ref.epoch = dst->epoch;
-	err = bpf_map_update_elem(&ebb_endpoint_v1, key, &ref, BPF_NOEXIST);
+	ebb_lookup_apart(&lookup, endpoint);
+	if (apart)
+		err = bpf_map_update_elem(&ebb_lookup_v1, &lookup, &ref, BPF_NOEXIST);
+	else
+		err = bpf_map_update_elem(&ebb_endpoint_v1, endpoint, &ref, BPF_NOEXIST);
 	if (!err) {
 		ebb_raise(&kernel->dst_high, slot);
 		*ret_ref = ref;
@@ -80,9 +120,14 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *key, struct eb
 		return 0;
 	}
 	EBB_STORE(dst->state, EBB_SLOT_FREE);
+	dst->finder = 0;
+	ebb_share_give(finder);
 	if (bpf_map_push_elem(&ebb_freedst_v1, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
-	found = bpf_map_lookup_elem(&ebb_endpoint_v1, key);
+	if (apart)
+		found = bpf_map_lookup_elem(&ebb_lookup_v1, &lookup);
+	else
+		found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
 	if (found)
 		*ret_ref = *found;
 	else
@@ -136,16 +181,115 @@ static __noinline int ebb_discover_pair(const struct ebb_pair_key *key, __u32 sc
 	return 0;
 }
 
+/* What became of an address in the tables that say where it belongs. */
+#define EBB_RESOLVED	   1 /* to a destination that is there */
+#define EBB_RESOLVED_APART 2 /* bits beside it: not by the address alone, but by what this workload means */
+#define EBB_RESOLVED_NEW   4 /* in place of it: to a name without a destination yet, beside a claimed one */
+
+/* lookups: which of its names the workload means by an address that has several. 0: it did not say. */
+static __always_inline int ebb_resolve_lookup(const struct ebb_endpoint *endpoint, __u64 workload,
+					      struct ebb_ref *ret_ref)
+{
+	struct ebb_lookup_key key = {.workload = workload, .endpoint = *endpoint};
+	struct ebb_ref *found;
+
+	found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+	if (!found) {
+		key.endpoint.port = 0;
+		found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+	}
+	if (!found)
+		return 0;
+	if (found->slot == EBB_SLOT_DISCOVER) {
+		ebb_lookup_apart(&key, endpoint);
+		found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+		if (!found)
+			return EBB_RESOLVED_NEW | EBB_RESOLVED_APART;
+	}
+	*ret_ref = *found;
+	return EBB_RESOLVED | EBB_RESOLVED_APART;
+}
+
+/*
+ * routes: the longest prefix says it all, for the port or for all others. The table may be
+ * replaced meanwhile: this program goes on with the one it has, whose ports stay until it has ended.
+ */
+static __always_inline int ebb_resolve_route(const struct ebb_endpoint *endpoint, struct ebb_ref *ret_ref)
+{
+	const __u32 *words = (const __u32 *)endpoint->addr;
+	struct ebb_prefix_key key = {.bits = 128};
+	struct ebb_port_key port = {};
+	struct ebb_prefix *prefix;
+	struct ebb_ref *found;
+	__u32 zero = 0;
+	void *table;
+
+	table = bpf_map_lookup_elem(&ebb_route_v1, &zero);
+	if (!table)
+		return 0;
+	((__u32 *)key.addr)[0] = words[0];
+	((__u32 *)key.addr)[1] = words[1];
+	((__u32 *)key.addr)[2] = words[2];
+	((__u32 *)key.addr)[3] = words[3];
+	prefix = bpf_map_lookup_elem(table, &key);
+	if (!prefix)
+		return 0;
+	if (prefix->ports) {
+		port.prefix = prefix->id;
+		port.port = endpoint->port;
+		port.proto = endpoint->proto;
+		found = bpf_map_lookup_elem(&ebb_port_v1, &port);
+		if (found) {
+			*ret_ref = *found;
+			return EBB_RESOLVED;
+		}
+	}
+	if (endpoint->proto == IPPROTO_UDP)
+		*ret_ref = prefix->any[1];
+	else
+		*ret_ref = prefix->any[0];
+	return ret_ref->slot ? EBB_RESOLVED : 0;
+}
+
+/* Which destination is this? 0: no rule says, and nobody has met it. */
+EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload, struct ebb_ref *ret_ref)
+{
+	struct ebb_agent *agent = ebb_agent_get();
+	struct ebb_endpoint key;
+	struct ebb_ref *found;
+	int resolved;
+
+	if (!endpoint || !ret_ref || !agent)
+		return 0;
+	if (agent->ambiguous) {
+		resolved = ebb_resolve_lookup(endpoint, workload, ret_ref);
+		if (resolved)
+			return resolved;
+	}
+	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
+	if (!found && agent->any_port) {
+		key = *endpoint;
+		key.port = 0;
+		found = bpf_map_lookup_elem(&ebb_endpoint_v1, &key);
+	}
+	if (found) {
+		*ret_ref = *found;
+		return EBB_RESOLVED;
+	}
+	return ebb_resolve_route(endpoint, ret_ref);
+}
+
 /* Everything that belongs to two slots. 0: an index is outside its table, or has a new owner. */
 static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32 pair_slot, __u32 pair_epoch,
 					  struct ebb_route *ret)
 {
+	struct ebb_policy *policy;
 	__u32 gate_slot;
 
 	ret->dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
 	ret->pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
-	ret->policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
-	if (!ret->dst || !ret->pair || !ret->policy) {
+	policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
+	if (!ret->dst || !ret->pair || !policy) {
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
@@ -164,25 +308,35 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
+	ret->policy = ebb_policy_for(policy, pair_slot, pair_epoch);
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
+	/* ~other is no workload: who knows which it is says it afterwards */
+	ret->class =
+		pair_slot == EBB_SLOT_OTHER ? EBB_CLASS_GOVERNED : ebb_workload_class(ret->pair->workload, 0);
+	ret->remember = (policy->asks & EBB_ASK_MEMORY) != 0;
 	return 1;
 }
 
 /*
- * Where the route of an endpoint and a workload was found last: both slots in one
- * word, 0 for none, so that no reader sees half of one. It saves a hook its two hash
- * lookups (30 ns each).
+ * Where an endpoint went for a workload when this processor last looked: it saves a hook its hash
+ * lookups (30 ns each; with a route 130 and more). One entry for each index, the last that came.
  *
- * It is only a guess, and held against what the slots themselves say: one that is
- * stale, or of another key with the same index, is a miss and never a mistake. ~other
- * is never guessed, since its slots say nothing about the key.
+ * An entry holds its whole key, and agent.mapping of before it was looked up: whoever changes
+ * what belongs where counts that up afterwards, so what was looked up before is void.
+ * What it says of slots is held against the slots: one whose slot is retiring or has
+ * another owner is a miss. So a guess is a hit or a miss, and never a mistake. ~other is never
+ * guessed: its slots say nothing about the key.
  *
- * Tolerated: a pair slot once used by the same key, and now given to it again by a
- * processor that will lose the race for the pair (ebb_discover_pair), takes one count.
+ * Entries are of one processor, so that there are no two at once. But a task can be
+ * preempted in the middle of a write by another one, and both can be interrupted by the network.
+ * Who finds @busy odd comes between, and neither reads nor writes. Who writes takes it from even to odd
+ * by compare-and-swap, since the preempted one may have read it even; who reads looks at it
+ * again afterwards. The order of plain accesses of one processor is that of the program; the
+ * compiler keeps it for volatile ones.
  */
-static __always_inline __u64 *ebb_guess_of(const struct ebb_endpoint *endpoint, __u64 workload)
+static __always_inline struct ebb_guess *ebb_guess_of(const struct ebb_endpoint *endpoint, __u64 workload)
 {
 	const __u32 *words = (const __u32 *)endpoint;
 	__u64 mix = (__u64)words[3] << 32 | words[4];
@@ -193,61 +347,101 @@ static __always_inline __u64 *ebb_guess_of(const struct ebb_endpoint *endpoint, 
 	return bpf_map_lookup_elem(&ebb_guess_v1, &index);
 }
 
-static __always_inline void ebb_guess_learn(__u64 *guess, const struct ebb_route *route)
+/* @mapping: as it was before the route was looked up. */
+static __always_inline void ebb_guess_learn(struct ebb_guess *guess, const struct ebb_endpoint *endpoint,
+					    __u64 workload, __u64 mapping, const struct ebb_route *route)
 {
-	if (route->dst_slot != EBB_SLOT_OTHER && route->pair_slot != EBB_SLOT_OTHER)
-		EBB_STORE(*guess, (__u64)route->dst_slot << 32 | route->pair_slot);
+	const __u32 *from = (const __u32 *)endpoint;
+	__u32 *to = (__u32 *)&guess->endpoint;
+	__u32 busy = EBB_LOAD(guess->busy);
+
+	if (route->dst_slot == EBB_SLOT_OTHER || route->pair_slot == EBB_SLOT_OTHER)
+		return;
+	if ((busy & 1) || EBB_CAS(&guess->busy, busy, busy + 1) != busy)
+		return;
+	for (int i = 0; i < 5; i++)
+		EBB_STORE(to[i], from[i]);
+	EBB_STORE(guess->workload, workload);
+	EBB_STORE(guess->mapping, mapping);
+	EBB_STORE(guess->dst, route->dst_slot);
+	EBB_STORE(guess->dst_epoch, route->dst->epoch);
+	EBB_STORE(guess->pair, route->pair_slot);
+	EBB_STORE(guess->pair_epoch, route->pair->epoch);
+	EBB_STORE(guess->class, (__u8)route->class);
+	EBB_STORE(guess->remember, (__u8)route->remember);
+	EBB_STORE(guess->busy, busy + 2);
 }
 
 /* 0: has to be looked up. */
-static __always_inline int ebb_route_guess(const __u64 *guess, const struct ebb_endpoint *endpoint,
-					   __u64 workload, struct ebb_route *ret)
+static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const struct ebb_endpoint *endpoint,
+					   __u64 workload, __u64 mapping, struct ebb_route *ret)
 {
-	__u64 word = EBB_LOAD(*guess);
-	__u32 dst_slot = (__u32)(word >> 32), pair_slot = (__u32)word, gate_slot;
+	const __u32 *words = (const __u32 *)&guess->endpoint, *wanted = (const __u32 *)endpoint;
+	__u32 dst_slot, dst_epoch, pair_slot, pair_epoch, gate_slot, busy;
+	struct ebb_policy *policy;
 	struct ebb_pair *pair;
 	struct ebb_dst *dst;
 
-	if (!word)
+	busy = EBB_LOAD(guess->busy);
+	if ((busy & 1) || EBB_LOAD(guess->workload) != workload || EBB_LOAD(guess->mapping) != mapping ||
+	    EBB_LOAD(words[3]) != wanted[3] || EBB_LOAD(words[4]) != wanted[4] ||
+	    EBB_LOAD(words[2]) != wanted[2] || EBB_LOAD(words[1]) != wanted[1] ||
+	    EBB_LOAD(words[0]) != wanted[0])
+		return 0;
+	dst_slot = EBB_LOAD(guess->dst);
+	dst_epoch = EBB_LOAD(guess->dst_epoch);
+	pair_slot = EBB_LOAD(guess->pair);
+	pair_epoch = EBB_LOAD(guess->pair_epoch);
+	ret->class = EBB_LOAD(guess->class);
+	ret->remember = EBB_LOAD(guess->remember);
+	if (EBB_LOAD(guess->busy) != busy)
 		return 0;
 	dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
 	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
-	if (!dst || dst->state != EBB_SLOT_LIVE || !ebb_key_equal(&dst->endpoint, endpoint))
+	if (!dst || dst->epoch != dst_epoch || dst->state != EBB_SLOT_LIVE)
 		return 0;
-	if (!pair || pair->state != EBB_SLOT_LIVE || pair->workload != workload || pair->dst != dst_slot ||
-	    pair->dst_epoch != dst->epoch)
+	if (!pair || pair->epoch != pair_epoch || pair->state != EBB_SLOT_LIVE)
 		return 0;
 	gate_slot = dst->scope == EBB_SCOPE_NODE ? dst_slot : ebb_config.dst_max + pair_slot;
 	ret->dst = dst;
 	ret->pair = pair;
-	ret->policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
+	policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
 	ret->gate = bpf_map_lookup_elem(&ebb_gate_v1, &gate_slot);
 	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v1, &gate_slot);
-	if (!ret->policy || !ret->gate || !ret->verdict)
+	if (!policy || !ret->gate || !ret->verdict)
 		return 0;
+	ret->policy = ebb_policy_for(policy, pair_slot, pair_epoch);
+	if (policy->asks & EBB_ASK_MEMORY)
+		ret->remember = 1;
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
+	ret->class = ebb_workload_class(workload, 1);
 	return 1;
 }
 
-static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
+static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int effort,
 					  struct ebb_route *ret)
 {
 	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
 	struct ebb_pair_key key;
 	struct ebb_dst *dst;
-	__u32 dst_slot;
+	int resolved;
+	__u32 dst_slot, class;
 
 	if (!endpoint || !ret)
 		return 0;
-	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
-	if (found)
-		dst_ref = *found;
-	else if (discover)
-		ebb_discover_dst(endpoint, &dst_ref);
-	else
+	class = ebb_workload_class(workload, effort != EBB_ROUTE_KNOWN);
+	ret->class = class;
+	if (class == EBB_CLASS_ALONE && effort != EBB_ROUTE_KNOWN)
 		return 0;
+	resolved = ebb_resolve(endpoint, workload, &dst_ref);
+	if (!(resolved & EBB_RESOLVED)) {
+		if (effort != EBB_ROUTE_DISCOVER)
+			return 0;
+		ebb_discover_dst(endpoint, workload, resolved == (EBB_RESOLVED_NEW | EBB_RESOLVED_APART),
+				 &dst_ref);
+	}
 	key.workload = workload;
 	key.dst = dst_ref.slot;
 	key.dst_epoch = dst_ref.epoch;
@@ -257,55 +451,63 @@ static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, _
 	} else {
 		dst_slot = dst_ref.slot;
 		dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
-		if (!dst)
+		if (effort == EBB_ROUTE_KNOWN || !dst)
 			return 0;
+		/* it would make a pair of a destination that is no more, and that nobody asks for */
+		if (dst->epoch != dst_ref.epoch) {
+			ebb_count_error(EBB_ERR_EPOCH_STALE);
+			return 0;
+		}
 		ebb_discover_pair(&key, dst->scope, &pair_ref);
 	}
-	return ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret);
+	if (!ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret))
+		return 0;
+	ret->class = class;
+	if (resolved & EBB_RESOLVED_APART)
+		ret->remember = 1;
+	return 1;
+}
+
+/* Finds or makes, as far as @effort (enum ebb_route_effort) goes; 0: there is nothing then. */
+static __always_inline int ebb_route_seek(const struct ebb_endpoint *endpoint, __u64 workload, int effort,
+					  struct ebb_route *ret)
+{
+	struct ebb_guess *guess = ebb_guess_of(endpoint, workload);
+	struct ebb_agent *agent = ebb_agent_get();
+	__u64 mapping;
+
+	if (!guess || !agent)
+		return 0;
+	mapping = EBB_LOAD(agent->mapping);
+	if (ebb_route_guess(guess, endpoint, workload, mapping, ret))
+		return 1;
+	if (!ebb_look_up_or_make(endpoint, workload, effort, ret))
+		return 0;
+	/* UNKNOWN ends by itself; of ALONE only what was open before is found */
+	if (ret->class == EBB_CLASS_GOVERNED || ret->class == EBB_CLASS_OBSERVED)
+		ebb_guess_learn(guess, endpoint, workload, mapping, ret);
+	return 1;
 }
 
 /* Finds or makes; without @discover it makes only a pair: 0 when the destination is not known. */
 static __always_inline int ebb_route_join(const struct ebb_endpoint *endpoint, __u64 workload, int discover,
 					  struct ebb_route *ret)
 {
-	__u64 *guess = ebb_guess_of(endpoint, workload);
-
-	if (!guess)
-		return 0;
-	if (ebb_route_guess(guess, endpoint, workload, ret))
-		return 1;
-	if (!ebb_look_up_or_make(endpoint, workload, discover, ret))
-		return 0;
-	ebb_guess_learn(guess, ret);
-	return 1;
+	return ebb_route_seek(endpoint, workload, discover ? EBB_ROUTE_DISCOVER : EBB_ROUTE_JOIN, ret);
 }
 
 /* For a connect hook: finds or makes. */
 static __always_inline int ebb_route_meet(const struct ebb_endpoint *endpoint, __u64 workload,
 					  struct ebb_route *ret)
 {
-	return ebb_route_join(endpoint, workload, 1, ret);
+	return ebb_route_seek(endpoint, workload, EBB_ROUTE_DISCOVER, ret);
 }
 
 /* Finds and does not make; 0: there is nothing to find. */
 static __always_inline int ebb_route_known(const struct ebb_endpoint *endpoint, __u64 workload,
 					   struct ebb_route *ret)
 {
-	__u64 *guess = ebb_guess_of(endpoint, workload);
-	struct ebb_pair_key key = {.workload = workload};
-	struct ebb_ref *dst_ref, *pair_ref;
-
-	if (guess && ebb_route_guess(guess, endpoint, workload, ret))
-		return 1;
-	dst_ref = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
-	if (!dst_ref)
-		return 0;
-	key.dst = dst_ref->slot;
-	key.dst_epoch = dst_ref->epoch;
-	pair_ref = bpf_map_lookup_elem(&ebb_pair_v1, &key);
-	if (!pair_ref)
-		return 0;
-	return ebb_route_open(key.dst, key.dst_epoch, pair_ref->slot, pair_ref->epoch, ret);
+	return ebb_route_seek(endpoint, workload, EBB_ROUTE_KNOWN, ret);
 }
 
 /*
@@ -324,7 +526,11 @@ static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_rout
 /* For a socket with a memory. */
 static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
 {
-	return ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret);
+	if (!ebb_route_open(conn->dst, conn->dst_epoch, conn->pair, conn->pair_epoch, ret))
+		return 0;
+	if (conn->pair == EBB_SLOT_OTHER && (conn->flags & EBB_CONN_MUTE))
+		ret->class = EBB_CLASS_OBSERVED;
+	return 1;
 }
 
 /*

@@ -144,7 +144,7 @@ static __always_inline enum ebb_direction direction_of(const struct sock *sk, co
 
 static __always_inline int is_capped(const struct ebb_route *route)
 {
-	if (!(route->policy->asks & EBB_ASK_CONNECT))
+	if (!(route->policy->asks & EBB_ASK_CONNECT) || route->class != EBB_CLASS_GOVERNED)
 		return 0;
 	/* whoever makes this pass is the agent, be it before its first heartbeat */
 	return ebb_concurrent_in_force(route->policy, bpf_ktime_get_ns(), 1) != 0;

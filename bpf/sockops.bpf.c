@@ -83,7 +83,10 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 		if (!ebb_route_conn(conn, &route))
 			return 0;
 	} else if (!ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route)) {
-		ebb_count_error(EBB_ERR_NOTE_LOST);
+		if (route.class != EBB_CLASS_ALONE)
+			ebb_count_error(EBB_ERR_NOTE_LOST);
+		return 0;
+	} else if (route.class == EBB_CLASS_ALONE) {
 		return 0;
 	}
 	ebb_add(&route.pair->syn_sent, 1);
@@ -147,6 +150,12 @@ static __always_inline void result(const struct ebb_route *route, struct ebb_con
 
 	if (conn && (conn->flags & EBB_CONN_MUTE))
 		return;
+	if (route->class != EBB_CLASS_GOVERNED) {
+		/* excluded since it became a probe */
+		if (conn)
+			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		return;
+	}
 	if (conn && (conn->flags & EBB_CONN_PROBE)) {
 		did = ebb_conn_end_probe(conn, route->gate, now,
 					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
@@ -194,7 +203,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	ebb_add(&route.pair->active, 1);
 	if (conn)
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
-	if (route.policy->asks & EBB_ASK_PACKET) {
+	if ((route.policy->asks & EBB_ASK_PACKET) && route.class == EBB_CLASS_GOVERNED) {
 		if (!conn)
 			conn = ebb_conn_late(sock, &route);
 		ebb_pace_apply(ctx, tp, conn, &route, 1);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/manual.h"
+#include "config/document.h"
 #include "export/metrics.h"
 #include "lib/why.h"
 
@@ -16,6 +17,7 @@ static const struct {
 	const char *name;
 	int (*write)(FILE *out);
 } documents[] = {
+	{"configuration", ebb_config_document},
 	{"metrics", ebb_metrics_document},
 	{"ebb.8", ebb_manual_document},
 	{"ebb.yaml.5", ebb_manual_config_document},

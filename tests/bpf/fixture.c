@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "core/limit.h"
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
@@ -73,6 +75,16 @@ static void remove_leftovers(const char *dir, void (*remove_one)(const char *pat
 
 static void remove_cgroup(const char *path)
 {
+	_cleanup_closedir_ DIR *d = opendir(path);
+	char below[FIXTURE_PATH_MAX + 256];
+	const struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
+		(void)rmdir(below);
+	}
 	(void)rmdir(path);
 }
 
@@ -196,6 +208,26 @@ bool fixture_unavailable(void)
 	return missing != NULL;
 }
 
+int fixture_map(const struct fixture *fx, const char *name)
+{
+	char path[FIXTURE_PATH_MAX + 32];
+	int fd;
+
+	text(path, sizeof(path), "%s/%s", fx->pin_dir, name);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* As if the agent had taken back more than the test can ever find: small tables can be filled by one. */
+static void lift_share(const struct fixture *fx)
+{
+	_cleanup_close_ int lost = fixture_map(fx, "ebb_lost_v1");
+	__u64 many = 1ULL << 40;
+
+	assert_int_equal(bpf_map_update_elem(lost, &fx->cgroup_id, &many, BPF_ANY), 0);
+}
+
 void fixture_open_loader(struct fixture *fx)
 {
 	struct ebb_loader_options options = {
@@ -224,6 +256,8 @@ void fixture_open_loader(struct fixture *fx)
 		fx->view->agent->cgroup_id = fx->cgroup_id;
 		fx->view->agent->abi_version = EBB_ABI_VERSION;
 	}
+	if (!fx->options.shares)
+		lift_share(fx);
 	agent_alive(fx);
 	if (ebb_loader_attach(fx->loader, &why) < 0)
 		fail_msg("%s", why.text);

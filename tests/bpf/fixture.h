@@ -41,7 +41,8 @@ struct fixture_options {
 	bool remember; /* ebb_loader_remember() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
-	bool not_attached;    /* the test opens the loader itself, when it wants to */
+	bool shares; /* the test process gets no more than the share of one workload; else all that there is */
+	bool not_attached; /* the test opens the loader itself, when it wants to */
 };
 
 struct fixture {
@@ -79,6 +80,9 @@ void fixture_close_loader(struct fixture *fx);
 struct ebb_adopted adopt_open(struct fixture *fx);
 /* Removes links, maps and pins, as 'ebb detach' does; fixture_open_loader() makes new ones. */
 void fixture_detach(struct fixture *fx);
+
+/* A pinned map, to be closed by the caller. */
+int fixture_map(const struct fixture *fx, const char *name);
 
 /* Moves the calling process into the cgroup, and out again to where it came from. */
 void fixture_join(const struct fixture *fx);

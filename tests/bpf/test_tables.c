@@ -21,17 +21,6 @@ static void dial_once(const struct address *to, int expected)
 	hang_up(&fd);
 }
 
-static int open_map(const struct fixture *fx, const char *name)
-{
-	char path[FIXTURE_PATH_MAX + 32];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", fx->pin_dir, name);
-	fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	return fd;
-}
-
 /*
  * Every slot but ~other is either in the table or in the queue of free ones, and
  * there once. Takes the queue apart and puts it together again.
@@ -39,7 +28,7 @@ static int open_map(const struct fixture *fx, const char *name)
 static void assert_slots_complete(const struct fixture *fx, const char *queue_name, const char *table_name,
 				  size_t key_size, uint32_t slots)
 {
-	_cleanup_close_ int queue = open_map(fx, queue_name), table = open_map(fx, table_name);
+	_cleanup_close_ int queue = fixture_map(fx, queue_name), table = fixture_map(fx, table_name);
 	unsigned char key[32], next[32];
 	const void *previous = NULL;
 	static uint32_t seen[SLOTS_MAX], taken[SLOTS_MAX];
@@ -116,7 +105,7 @@ static void full_destination_table_puts_new_endpoints_into_other(void **state)
 /* What the agent does when it takes a slot back. */
 static void retire(struct fixture *fx, const struct address *to)
 {
-	_cleanup_close_ int table = open_map(fx, "ebb_endpoint_v1");
+	_cleanup_close_ int table = fixture_map(fx, "ebb_endpoint_v1");
 	int slot = dst_slot_of(fx, to);
 	struct ebb_dst *dst = dst_of(fx, to);
 
@@ -330,7 +319,7 @@ static void queues_can_be_filled_while_programs_take_from_them(void **state)
 static void lost_slots_come_back_when_the_queues_are_filled(void **state)
 {
 	struct fixture *fx = *state;
-	_cleanup_close_ int queue = open_map(fx, "ebb_freedst_v1");
+	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v1");
 	struct address to;
 	uint32_t slot;
 
@@ -348,7 +337,7 @@ static void lost_slots_come_back_when_the_queues_are_filled(void **state)
 static void slot_that_is_queued_twice_loses_its_second_place(void **state)
 {
 	struct fixture *fx = *state;
-	_cleanup_close_ int queue = open_map(fx, "ebb_freedst_v1");
+	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v1");
 	uint32_t slot, twice = 2;
 
 	assert_int_equal(bpf_map_lookup_and_delete_elem(queue, NULL, &slot), 0);

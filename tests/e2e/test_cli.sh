@@ -12,7 +12,7 @@
 . "$(dirname "$0")/../lib/e2e.sh"
 
 reading='status list watch doctor' # and show, which takes a name
-commands=(run status list show 'limit set' 'limit clear' watch doctor detach)
+commands=(run status list show 'limit set' 'limit clear' 'config check' 'config show' watch doctor detach)
 
 # call ARGS...: sets rc; output in $scratch/out and $scratch/err
 call() {
@@ -124,6 +124,7 @@ fails 2 'for: .*a time like 10s' watch --for 0
 
 # Every option of 'ebb run' that takes a value, with one that is not possible.
 bad_values='pin relative/path
+config /nonexistent
 mode sometimes
 cgroup /tmp
 listen 127.0.0.1

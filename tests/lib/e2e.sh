@@ -24,6 +24,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 EBB_BUILD=${EBB_BUILD:-build}
 case $EBB_BUILD in /*) ;; *) EBB_BUILD=$root/$EBB_BUILD ;; esac
 ebb_program=$EBB_BUILD/ebb
+# What ebb would take for variables of its own, and tell.
+export -n EBB_BUILD EBB_REQUIRE
 # Debian's: one from elsewhere does not see python3-* packages, and may start slowly.
 python=${PYTHON:-/usr/bin/python3}
 
@@ -223,6 +225,9 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir "$cgroup" || exit 1
+# Whatever this machine has in /etc/ebb.
+mkdir "$scratch/etc" && : >"$scratch/etc/ebb.yaml" || exit 1
+export EBB_CONFIG=$scratch/etc/ebb.yaml
 # Reports of the sanitizers, of whichever program, are collected.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}:log_path=$scratch/sanitizer"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}:log_path=$scratch/sanitizer"
@@ -376,7 +381,7 @@ ebb() {
 # gate PORT-OR-NAME EXPRESSION [WORKLOAD]: of the row (d) that 'ebb list' has of it.
 gate() {
 	local name=$1
-	case $name in *:*) ;; *) name=127.0.0.1:$name/tcp ;; esac
+	case $name in *[!0-9]*) ;; *) name=127.0.0.1:$name/tcp ;; esac
 	ebb list -o json --workload "${3:-*}" | json "(lambda d: $2)(next(r for r in d['destinations'] if r['destination'] == '$name'))"
 }
 

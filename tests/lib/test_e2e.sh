@@ -14,7 +14,7 @@ victim() {
 		. "$root/tests/lib/e2e.sh"
 		$1
 	EOF
-	background bash "$scratch/test_victim.sh" >"$scratch/victim.out" 2>&1
+	background env EBB_BUILD="$EBB_BUILD" bash "$scratch/test_victim.sh" >"$scratch/victim.out" 2>&1
 	victim=$!
 	id=ebb-test-victim-$victim
 }

@@ -167,38 +167,22 @@ def check_executable(tree):
             yield Finding(path, 1, "is executable but does not begin with '#!': chmod -x")
 
 
-def check_documents(tree):
-    """What is made from a table in the code equals the committed copy."""
-    if 'user/export/metrics.c' not in tree.paths:
-        return
-    tool, path = os.path.join(BUILD, 'tools', 'docs'), 'docs/metrics.md'
-    try:
-        made = subprocess.run([tool, 'metrics'], cwd=tree.root, capture_output=True, check=False)
-    except FileNotFoundError:
-        yield Finding(path, 1, f'{tool} is not built: run make lint, not lint.py')
-        return
-    if made.returncode != 0:
-        yield Finding(path, 1, f'{tool}: {made.stderr.decode(errors="replace").strip()}')
-    elif path not in tree.paths:
-        yield Finding(path, 1, 'is missing: run make docs')
-    elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
-        yield Finding(path, 1, 'differs from the table in the code: run make docs')
-
-
-# Where each manual page lies; the tool knows it by its name.
-MANUALS = {'ebb.8': 'docs/man/ebb.8', 'ebb.yaml.5': 'docs/man/ebb.yaml.5'}
+# What is made from which table, and where it lies; the tool knows it by its name.
+DOCUMENTS = {
+    'metrics': ('docs/metrics.md', 'user/export/metrics.c'),
+    'configuration': ('docs/configuration.md', 'user/config/keys.c'),
+    'ebb.8': ('docs/man/ebb.8', 'user/cli/manual.c'),
+    'ebb.yaml.5': ('docs/man/ebb.yaml.5', 'user/cli/manual.c'),
+}
 # What only a machine where they are installed can tell.
 NOT_HERE = re.compile(r'referenced manual not found|outdated mandoc\.db')
 
 
-def check_manuals(tree):
-    """Manual pages are what the tables say, and mandoc has nothing to say about them."""
-    if 'user/cli/manual.c' not in tree.paths:
-        return
+def check_documents(tree):
+    """What is made from a table in the code equals the committed copy."""
     tool = os.path.join(BUILD, 'tools', 'docs')
-    for name, path in MANUALS.items():
-        if path not in tree.paths:
-            yield Finding(path, 1, 'is missing: run make docs')
+    for name, (path, table) in DOCUMENTS.items():
+        if table not in tree.paths:
             continue
         try:
             made = subprocess.run([tool, name], cwd=tree.root, capture_output=True, check=False)
@@ -207,8 +191,15 @@ def check_manuals(tree):
             return
         if made.returncode != 0:
             yield Finding(path, 1, f'{tool}: {made.stderr.decode(errors="replace").strip()}')
+        elif path not in tree.paths:
+            yield Finding(path, 1, 'is missing: run make docs')
         elif made.stdout.decode('utf-8', 'surrogateescape') != tree.text(path):
             yield Finding(path, 1, 'differs from the table in the code: run make docs')
+
+
+def check_manuals(tree):
+    """mandoc has nothing to say about the manual pages."""
+    for path in sorted(p for p in tree.paths if p.startswith('docs/man/')):
         status, said = run(tree, ['mandoc', '-T', 'lint', path])
         if status == 127:
             yield Finding(path, 1, said)

@@ -34,6 +34,8 @@ struct world {
 	uint32_t released[EBB_SLOT_KIND_MAX]; /* how often */
 	uint32_t last_released[EBB_SLOT_KIND_MAX];
 	int insert_error;
+	uint32_t lost; /* how often */
+	uint64_t last_lost;
 	uint64_t now;
 };
 
@@ -69,11 +71,20 @@ static int fake_release(void *userdata, enum ebb_slot_kind kind, uint32_t slot)
 	return 0;
 }
 
+static int fake_lost(void *userdata, uint64_t workload)
+{
+	struct world *w = userdata;
+
+	w->lost++;
+	w->last_lost = workload;
+	return 0;
+}
+
 /* One destination and one pair that met at second 1000, with one connection that came and went. */
 static int set_up(void **state)
 {
 	struct world *w = fake_zeroed(1, sizeof(*w));
-	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release};
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, fake_lost};
 
 	w->view = fake_view_new(DSTS, PAIRS);
 	w->now = 1000 * S;
@@ -206,7 +217,7 @@ static void what_is_not_idle_is_kept(void **state)
 static void syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last(void **state)
 {
 	struct world *w = *state;
-	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release};
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, fake_lost};
 
 	ebb_collector_free(w->collector);
 	assert_int_equal(ebb_collector_new(&w->view, 10 * S, &ops, &w->collector), 0);
@@ -313,6 +324,28 @@ static void destination_whose_workloads_found_no_pair_is_kept_while_it_is_used(v
 	assert_int_equal(w->removed[EBB_SLOT_KIND_DST], 0);
 	run_for(w, 700);
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
+/* Ruling 8: what goes back is no longer held by who found it. */
+static void destination_that_goes_back_is_told_for_its_finder(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].finder = 77;
+	run_for(w, 2000);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+	assert_int_equal(w->lost, 1);
+	assert_int_equal(w->last_lost, 77);
+	assert_int_equal(w->view.dsts[DST].finder, 0);
+}
+
+static void destination_that_nobody_found_is_no_loss(void **state)
+{
+	struct world *w = *state;
+
+	run_for(w, 2000);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+	assert_int_equal(w->lost, 0);
 }
 
 static void destination_that_is_younger_than_now_is_not_old(void **state)
@@ -467,6 +500,8 @@ int main(void)
 		TEST(slot_without_a_key_waits_only_so_long),
 		TEST(slots_held_in_a_gate_that_is_shared_keep_the_pair),
 		TEST(destination_whose_workloads_found_no_pair_is_kept_while_it_is_used),
+		TEST(destination_that_goes_back_is_told_for_its_finder),
+		TEST(destination_that_nobody_found_is_no_loss),
 		TEST(destination_that_is_younger_than_now_is_not_old),
 		TEST(destination_met_again_while_it_goes_lives_on),
 		TEST(destination_with_a_living_pair_stays),

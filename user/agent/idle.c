@@ -23,6 +23,7 @@ struct watched {
 	uint64_t since_ns; /* since then unchanged; retiring: when it began */
 	uint32_t epoch;	   /* whose activity that is */
 	bool retiring;
+	bool keyless; /* retiring: no key of its own stood in the tables */
 };
 
 struct ebb_collector {
@@ -295,10 +296,15 @@ static int retire_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return r;
 	}
 	c->dsts[slot].retiring = true;
+	c->dsts[slot].keyless = r > 0;
 	c->dsts[slot].since_ns = now_ns;
 	return 0;
 }
 
+/*
+ * One without a key stays without: its address belongs to another by now, or it never had one.
+ * Only sockets that remember it use it, until they are done.
+ */
 static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	struct ebb_dst *dst = &c->view->dsts[slot];
@@ -307,6 +313,8 @@ static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 
 	c->dsts[slot].activity = dst_activity(c->view, slot);
 	c->dsts[slot].since_ns = now_ns;
+	if (c->dsts[slot].keyless)
+		return 0;
 	r = c->ops.insert(c->ops.userdata, EBB_SLOT_KIND_DST, &dst->endpoint, &ref);
 	if (r == -EEXIST)
 		return 0;
@@ -332,6 +340,7 @@ static void clear_dst(const struct ebb_view *view, uint32_t slot)
 
 static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
+	uint64_t finder;
 	int r;
 
 	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
@@ -339,10 +348,30 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) || !gate_is_quiet(c->view, slot) ||
 	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
+	finder = c->view->dsts[slot].finder;
 	clear_dst(c->view, slot);
 	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
+	/* first: what the kernel finds in it may be of the same share; what is not counted is at the next start */
+	if (finder && c->ops.lost)
+		(void)c->ops.lost(c->ops.userdata, finder);
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_DST, slot);
 	return r < 0 ? r : 1;
+}
+
+/* Has the configuration a name for it? Then it stays, and its addresses are in routes or named by DNS. */
+static bool is_of_rule(const struct ebb_view *view, uint32_t slot)
+{
+	return (view->names[slot].flags & EBB_NAME_RULE) && view->names[slot].epoch == view->dsts[slot].epoch;
+}
+
+/* Its name may come back while it retires. */
+static int keep_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	if (c->dsts[slot].retiring)
+		c->view->dsts[slot].state = EBB_SLOT_LIVE;
+	c->dsts[slot].retiring = false;
+	c->dsts[slot].since_ns = now_ns;
+	return 0;
 }
 
 /*
@@ -357,6 +386,8 @@ static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	struct watched *w = &c->dsts[slot];
 	bool idle;
 
+	if (is_of_rule(view, slot))
+		return keep_dst(c, slot, now_ns);
 	if (w->retiring)
 		return finish_dst(c, slot, now_ns);
 	if (dst->state != EBB_SLOT_LIVE)
@@ -414,6 +445,10 @@ int ebb_collector_sweep(struct ebb_collector *collector)
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d < view->dst_max; d++) {
 		if (view->dsts[d].state != EBB_SLOT_RETIRING)
 			continue;
+		if (is_of_rule(view, d)) {
+			view->dsts[d].state = EBB_SLOT_LIVE;
+			continue;
+		}
 		r = c->ops.remove(c->ops.userdata, EBB_SLOT_KIND_DST, &view->dsts[d].endpoint, d);
 		if (r < 0)
 			return r;

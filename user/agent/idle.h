@@ -10,7 +10,8 @@
  *
  * A slot is idle when its counters did not move for the given time, no
  * connection is open, its breaker is closed and not in backoff, and nothing that was
- * said by hand stands. Who held its index before it retired goes on using it, and is seen to.
+ * said by hand stands. One that a rule names is never idle. Who held its index before it
+ * retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
  */
@@ -26,10 +27,12 @@
 /* What the collector does to the look-up tables and queues; a test has its own. */
 struct ebb_idle_ops {
 	void *userdata;
-	/* 0 or a negative errno, as in kernel/slots.h */
+	/* as in kernel/slots.h */
 	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 	int (*insert)(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref);
 	int (*release)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
+	/* a destination that @workload found has been taken back (ruling 8); NULL: nobody counts that */
+	int (*lost)(void *userdata, uint64_t workload);
 };
 
 struct ebb_collector;

@@ -463,13 +463,12 @@ static void clear_the_way(struct ebb_naming *n, const struct claim *c, bool *cha
 		const struct ebb_dst *dst = &n->view->dsts[slot];
 		struct ebb_ref ref = {.slot = slot, .epoch = dst->epoch}, now;
 
-		if (memcmp(dst->endpoint.addr, c->key.addr, 16) != 0 ||
-		    dst->endpoint.proto != c->key.proto || !is_discovered(n, &ref) ||
+		if (memcmp(dst->endpoint.addr, c->key.addr, 16) != 0 || dst->endpoint.proto != c->key.proto ||
+		    !is_discovered(n, &ref) ||
 		    n->ops.endpoint_get(n->ops.userdata, &dst->endpoint, &now) < 0 || !same_ref(&ref, &now))
 			continue;
 		keep_beside(n, &dst->endpoint, &ref);
-		if (part_from(n, &ref) == 0 &&
-		    n->ops.endpoint_remove(n->ops.userdata, &dst->endpoint) == 0)
+		if (part_from(n, &ref) == 0 && n->ops.endpoint_remove(n->ops.userdata, &dst->endpoint) == 0)
 			*changed = true;
 	}
 }
@@ -486,7 +485,7 @@ static struct ebb_endpoint key_of(const uint8_t addr[16], __be16 port, uint8_t p
 
 static uint32_t destination_of(const struct ebb_naming *n, const char *name, __be16 port, uint8_t proto)
 {
-	return ebb_match_host(n->config.matcher, name, ntohs(port), proto);
+	return n->config.matcher ? ebb_match_host(n->config.matcher, name, ntohs(port), proto) : EBB_MATCH_NONE;
 }
 
 static void want_port(struct wanted *wanted, size_t *count, uint16_t port, uint8_t proto)
@@ -507,7 +506,8 @@ static size_t collect_wanted(const struct ebb_naming *n, const struct ebb_named 
 	size_t count = 0;
 
 	for (size_t i = 0; i < named_count; i++) {
-		size_t found = ebb_match_host_ports(n->config.matcher, named[i].name, ports, PORTS_OF_ADDRESS);
+		size_t found =
+			ebb_match_host_ports(n->config.matcher, named[i].name, ports, PORTS_OF_ADDRESS);
 
 		for (size_t k = 0; k < found && k < PORTS_OF_ADDRESS; k++) {
 			if (ports[k].proto != IPPROTO_UDP)
@@ -740,8 +740,8 @@ void ebb_naming_take_up_names(struct ebb_naming *naming, uint64_t now_ns)
 			continue;
 		memcpy(answer.addresses[0].addr, view->dsts[slot].endpoint.addr, 16);
 		if (name->flags & EBB_NAME_OWN)
-			ebb_names_learn(naming->names, &answer, EBB_NAMES_OWN, view->dsts[slot].finder, now_ns,
-					naming->config.grace_ns);
+			ebb_names_learn(naming->names, &answer, EBB_NAMES_OWN, view->dsts[slot].finder,
+					now_ns, naming->config.grace_ns);
 		else
 			ebb_names_learn(naming->names, &answer, rank_of(naming, answer.name), 0, now_ns,
 					naming->config.grace_ns);
@@ -797,12 +797,17 @@ static void look_at_slots(struct ebb_naming *n)
 		n->busy[slot] |= n->activity[slot] != n->before[slot];
 }
 
-static bool has_discovered(const struct ebb_naming *n, const uint8_t addr[16])
+/* Is there a discovered destination that could be called @name? */
+static bool has_discovered(const struct ebb_naming *n, const struct ebb_named *named)
 {
-	uint32_t slot = n->slot_hash[hash_of(n, addr)];
+	uint32_t slot = n->slot_hash[hash_of(n, named->addr)];
 
 	for (; slot != NONE; slot = n->slot_next[slot]) {
-		if (memcmp(n->view->dsts[slot].endpoint.addr, addr, 16) == 0)
+		const struct ebb_endpoint *endpoint = &n->view->dsts[slot].endpoint;
+
+		if (memcmp(endpoint->addr, named->addr, 16) == 0 &&
+		    (named->rank != EBB_NAMES_CLAIMED ||
+		     destination_of(n, named->name, endpoint->port, endpoint->proto) == EBB_MATCH_NONE))
 			return true;
 	}
 	return false;
@@ -836,7 +841,7 @@ static bool keep(void *userdata, const struct ebb_named *named)
 
 	if (named->rank == EBB_NAMES_CLAIMED && !named->superseded && is_busy(n, named->name))
 		return true;
-	if (!has_discovered(n, named->addr))
+	if (!has_discovered(n, named))
 		return false;
 	/* to call a destination by; but not beside another name that is still true */
 	return !named->superseded ||
@@ -944,8 +949,8 @@ static void choose_host(const struct ebb_naming *n, uint32_t slot, const char *p
 	*ret_flags = 0;
 	for (size_t i = 0; i < count && i < NAMES_OF_ADDRESS; i++) {
 		/* that name is a rule's, and this destination is what is left of the address */
-		if (n->config.matcher && destination_of(n, named[i].name, dst->endpoint.port,
-							dst->endpoint.proto) != EBB_MATCH_NONE)
+		if (destination_of(n, named[i].name, dst->endpoint.port, dst->endpoint.proto) !=
+		    EBB_MATCH_NONE)
 			continue;
 		/* the last answer's, but it does not change while it is true */
 		if (good++ == 0 || strcmp(named[i].name, present) == 0)

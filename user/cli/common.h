@@ -82,7 +82,8 @@ enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
  */
 struct ebb_run_sources {
 	struct ebb_config_flag flags[EBB_RUN_FLAGS_MAX];
-	char names[EBB_RUN_FLAGS_MAX][24]; /* "--mode" */
+	char names[EBB_RUN_FLAGS_MAX][24];		/* "--mode" */
+	char keys[EBB_RUN_FLAGS_MAX][EBB_KEY_PATH_MAX]; /* "defaults.scope" */
 	struct ebb_config_sources sources;
 };
 

@@ -3,7 +3,6 @@
  * 'ebb run': hands flags, environment and file to the configuration, and what comes out of them
  * to the agent. What a flag takes is said in config/keys.c.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +25,12 @@ static void add_flag(struct ebb_run_sources *run, const char *key, const char *o
 {
 	size_t index = run->sources.flag_count;
 
-	assert(index < EBB_RUN_FLAGS_MAX);
+	if (index == EBB_RUN_FLAGS_MAX)
+		return;
 	(void)snprintf(run->names[index], sizeof(run->names[0]), "--%s", option);
-	run->flags[index] = (struct ebb_config_flag){.key = key, .flag = run->names[index], .value = value};
+	(void)snprintf(run->keys[index], sizeof(run->keys[0]), "%s", key);
+	run->flags[index] =
+		(struct ebb_config_flag){.key = run->keys[index], .flag = run->names[index], .value = value};
 	run->sources.flag_count++;
 }
 
@@ -43,6 +45,8 @@ void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys, c
 		file = value;
 	run->sources.path = file && file[0] ? file : EBB_CONFIG_PATH;
 	run->sources.optional = !file || file[0] == '\0';
+	if (!run->sources.optional)
+		run->sources.path_by = value && value[0] ? "--config" : EBB_CONFIG_ENVIRON;
 	run->sources.environ = variables;
 	run->sources.flags = run->flags;
 	for (size_t i = 0; i < keys->count; i++) {

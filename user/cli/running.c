@@ -103,7 +103,7 @@ static const struct ebb_command *run_command(void)
 static int read_words(struct ebb_running *running)
 {
 	const struct ebb_command *command = run_command();
-	size_t length;
+	size_t length = 0;
 	int count = 0, r;
 
 	r = read_proc(running->pid, "cmdline", &running->words, &length);
@@ -121,8 +121,8 @@ static int read_words(struct ebb_running *running)
 
 static int read_variables(struct ebb_running *running)
 {
-	size_t length;
-	int count, r;
+	size_t length = 0;
+	int count = 0, r;
 
 	r = read_proc(running->pid, "environ", &running->variables, &length);
 	if (r < 0)

@@ -17,7 +17,7 @@ const struct ebb_origin *ebb_origin_of(const struct ebb_config_origins *origins,
 		origin = &origins->once[key - origins->keys->list];
 		return origin->key ? origin : NULL;
 	}
-	for (origin = origins->of_destination[destination]; origin; origin = origin->next) {
+	for (origin = origins->of_destination[destination].first; origin; origin = origin->next) {
 		if (origin->key == key)
 			return origin;
 	}

@@ -6,7 +6,6 @@
  */
 #include "config/config.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +27,7 @@ static void origins_free(struct ebb_config_origins *origins)
 	if (!origins)
 		return;
 	free(origins->keys);
-	free((void *)origins->of_destination);
+	free(origins->of_destination);
 	ebb_arena_done(&origins->arena);
 	free(origins);
 }
@@ -177,7 +176,8 @@ static int read_path(struct ebb_reader *r, const struct ebb_config_sources *sour
 	if (e == -ENOMEM)
 		return e;
 	if (e < 0) {
-		ebb_problem(r->problems, 0, 0, "cannot read '%s': %s",
+		ebb_problem(r->problems, 0, 0, "%s%scannot read '%s': %s",
+			    sources->path_by ? sources->path_by : "", sources->path_by ? ": " : "",
 			    ebb_text_escape(sources->path, shown, sizeof(shown)), why_unreadable(e));
 		return e;
 	}
@@ -210,18 +210,6 @@ static bool is_of_kubernetes(const char *name, size_t length, const char *value)
 	       strstr(text, "_TCP") || strstr(text, "_UDP") ||
 	       (ends_with(name, length, "_PORT") &&
 		(strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0));
-}
-
-/* Of 'ebb run' itself, and of the tests; they are no keys. */
-static bool is_known_otherwise(const char *name, size_t length)
-{
-	static const char *const names[] = {EBB_CONFIG_ENVIRON, "EBB_BUILD", "EBB_REQUIRE", NULL};
-
-	for (size_t i = 0; names[i]; i++) {
-		if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
-			return true;
-	}
-	return false;
 }
 
 static const struct ebb_key *key_of_environ(const struct ebb_keys *keys, const char *name, size_t length)
@@ -276,7 +264,7 @@ static void read_environ(struct ebb_reader *r, const char *const *variables)
 		if (given.key && !is_of_kubernetes(name, length, equals + 1)) {
 			(void)ebb_key_environ(given.key, own, sizeof(own));
 			ebb_reader_set(r, &given, equals + 1);
-		} else if (!given.key && !is_known_otherwise(name, length) &&
+		} else if (!given.key && strncmp(name, EBB_CONFIG_ENVIRON "=", length + 1) != 0 &&
 			   !is_of_kubernetes(name, length, equals + 1)) {
 			unknown_environ(r, name, length);
 		}
@@ -305,14 +293,12 @@ static void read_breaker_flag(struct ebb_reader *r, const struct ebb_config_flag
 		return;
 	}
 	for (char *item; (item = strsep(&rest, ","));) {
-		char *equals = strchr(item, '=');
+		const char *value = item + strcspn(item, "=");
 
-		assert(equals); /* it was parsed */
-		*equals = '\0';
-		(void)snprintf(path, sizeof(path), "defaults.breaker.%s", item);
+		(void)snprintf(path, sizeof(path), "defaults.breaker.%.*s", (int)(value - item), item);
 		given.key = ebb_keys_find(r->keys, path);
-		assert(given.key);
-		ebb_reader_note(r, &given, equals + 1);
+		if (given.key && *value)
+			ebb_reader_note(r, &given, value + 1);
 	}
 }
 
@@ -326,8 +312,13 @@ static void read_flags(struct ebb_reader *r, const struct ebb_config_flag *flags
 			continue;
 		}
 		given.key = ebb_keys_find(r->keys, flags[i].key);
-		assert(given.key);
-		ebb_reader_set(r, &given, flags[i].value);
+		if (given.key) {
+			ebb_reader_set(r, &given, flags[i].value);
+		} else {
+			ebb_problem(r->problems, 0, 0, "%s: there is no key '%s'", flags[i].flag,
+				    flags[i].key);
+			r->wrong = true;
+		}
 	}
 }
 

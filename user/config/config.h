@@ -130,6 +130,7 @@ struct ebb_config_flag {
 /* Where a configuration comes from; everything borrowed. */
 struct ebb_config_sources {
 	const char *path;	    /* of the file; NULL: none. A missing file is an error unless optional */
+	const char *path_by;	    /* "--config": who names it, for messages; NULL: nobody */
 	bool optional;		    /* the default path: it need not be there */
 	const char *const *environ; /* "EBB_MODE=enforce", NULL at the end; NULL: none */
 	const struct ebb_config_flag *flags;

@@ -7,7 +7,6 @@
 #include "config/keys.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +167,7 @@ static const struct ebb_key setting_keys[] = {
 	 CHOICES(errnos),
 	 .range = ERRNOS,
 	 .fallback = "econnrefused",
+	 .flag = "errno", /* one flag for both: only the file sets them apart */
 	 SETTING(limits_errno),
 	 .help = "what a program sees that a limit refuses"},
 };
@@ -214,29 +214,29 @@ static const struct ebb_key plain_keys[] = {
 	 .range = "a list of selectors",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
-	 .help = "these are not; stronger than include"},
-	{.path = "workloads.*[].cgroup",
+	 .help = "these are not; stronger than include; the selectors of both are made of these keys"},
+	{.path = "workloads.exclude[].cgroup",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a pattern that begins with '/' or '*'",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of the path below the cgroup2 mount, such as \"/system.slice/*\"; '*' takes any characters, '/' too"},
-	{.path = "workloads.*[].namespace",
+	{.path = "workloads.exclude[].namespace",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a name or a pattern",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of Kubernetes, such as kube-system or \"dev-*\""},
-	{.path = "workloads.*[].label",
+	{.path = "workloads.exclude[].label",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "key=value; the value may be a pattern",
 	 NOWHERE,
 	 .flags = EBB_KEY_FILE_ONLY,
 	 .help = "of the pod, such as app=crawler"},
-	{.path = "workloads.*[].priority_class",
+	{.path = "workloads.exclude[].priority_class",
 	 .kind = EBB_KEY_PATTERN,
 	 .type = "pattern",
 	 .range = "a name or a pattern",
@@ -551,24 +551,33 @@ static const struct ebb_key plain_keys[] = {
 
 /* ------------------------------------------------------------ the table -- */
 
+/* NULL: there is no room, which a test would see. */
 static struct ebb_key *append(struct ebb_keys *keys, const struct ebb_key *key, const char *prefix)
 {
-	struct ebb_key *place = &keys->list[keys->count++];
+	struct ebb_key *place = &keys->list[keys->count];
 	int length;
 
-	assert(keys->count <= EBB_KEYS_MAX);
+	if (keys->count == EBB_KEYS_MAX)
+		return NULL;
 	*place = *key;
 	length = snprintf(place->path, sizeof(place->path), "%s%s", prefix, key->path);
-	assert(length > 0 && (size_t)length < sizeof(place->path));
-	(void)length;
+	if (length < 0 || (size_t)length >= sizeof(place->path))
+		return NULL;
+	keys->count++;
 	return place;
 }
+
+static const char *const breaker_types[] = {
+	[EBB_POLICY_DURATION] = "duration",  [EBB_POLICY_DURATION_OR_OFF] = "duration",
+	[EBB_POLICY_RATIO] = "ratio",	     [EBB_POLICY_FACTOR] = "number",
+	[EBB_POLICY_COUNT] = "whole number", [EBB_POLICY_OUTCOMES] = "list",
+};
 
 static struct ebb_key breaker_key(const struct ebb_policy_key *from)
 {
 	struct ebb_key key = {
 		.kind = EBB_KEY_BREAKER,
-		.type = from->kind == EBB_POLICY_OUTCOMES ? "list" : from->unit,
+		.type = breaker_types[from->kind],
 		.range = from->range,
 		.fallback = from->fallback,
 		.help = from->help,
@@ -585,6 +594,8 @@ static void append_setting(struct ebb_keys *keys, const struct ebb_key *key, boo
 {
 	struct ebb_key *place = append(keys, key, of_destination ? "destinations[]." : "defaults.");
 
+	if (!place)
+		return;
 	if (of_destination) {
 		place->flag = NULL;
 		place->fallback = NULL;
@@ -630,7 +641,7 @@ struct ebb_keys *ebb_keys_new(void)
 		if (strcmp(plain_keys[i].path, HERE_SETTINGS) == 0)
 			append_settings(keys, plain_keys[i].min != 0);
 		else
-			append(keys, &plain_keys[i], "");
+			(void)append(keys, &plain_keys[i], "");
 	}
 	for (size_t i = 0; i < keys->count; i++)
 		keys->sorted[i] = (uint16_t)i;

@@ -6,7 +6,6 @@
  */
 #include "config/reader.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -20,7 +19,7 @@
 
 #define SHOWN_MAX	 64 /* bytes of a wrong value that a message repeats */
 #define MAPPING_KEYS_MAX 256
-#define PENDING_MAX	 64 /* sections: each path once */
+#define PENDING_MAX	 (EBB_KEYS_MAX + 1) /* sections, each once, since no key is taken twice; and the root */
 #define PATH_TEXT_MAX	 160
 #define BELOW		 "destinations[]."
 
@@ -85,7 +84,7 @@ static const char *what_is(const struct ebb_node *node)
 	if (node->kind == EBB_NODE_MAPPING)
 		return "keys stand here";
 	if (node->kind == EBB_NODE_SEQUENCE)
-		return "a list stands here";
+		return node->count ? "a list stands here" : "an empty list stands here";
 	return node->nothing ? "nothing stands here" : "a value stands here";
 }
 
@@ -123,8 +122,8 @@ void ebb_reader_note(struct ebb_reader *r, const struct ebb_given *given, const 
 			r->no_memory = true;
 			return;
 		}
-		origin->next = origins->of_destination[given->destination];
-		origins->of_destination[given->destination] = origin;
+		origin->next = origins->of_destination[given->destination].first;
+		origins->of_destination[given->destination].first = origin;
 	}
 	origin->key = given->key;
 	origin->layer = given->layer;
@@ -569,6 +568,7 @@ static void read_selectors(struct ebb_reader *r, const struct ebb_given *given, 
 		if (ebb_rule_selector(kind, values[kind]->text, &list[count], &why) < 0) {
 			struct ebb_given at = at_node(given, values[kind]);
 
+			at.name = names[kind];
 			ebb_reader_impossible(r, &at, values[kind]->text, why.text);
 			continue;
 		}
@@ -609,7 +609,8 @@ static bool read_match_part(struct ebb_reader *r, const struct ebb_given *given,
 
 	(void)snprintf(path, sizeof(path), "destinations[].match[].%s", match_names[part]);
 	at.key = ebb_keys_find(r->keys, path);
-	assert(at.key);
+	if (!at.key)
+		return false;
 	switch (part) {
 	case MATCH_HOST:
 		e = ebb_rule_host(value->text, io_match, &why);
@@ -753,7 +754,7 @@ static const struct ebb_key *nearest_key(const struct ebb_keys *keys, const char
 	for (size_t i = 0; i < keys->count; i++) {
 		const struct ebb_key *key = &keys->list[i];
 
-		if (strncmp(key->path, prefix, length) != 0 || strchr(key->path, '*'))
+		if (strncmp(key->path, prefix, length) != 0)
 			continue;
 		if (strcmp(ebb_key_name(key), name) == 0)
 			distance = 0;
@@ -777,6 +778,12 @@ static void unknown_key(struct ebb_reader *r, const char *prefix, const struct e
 	r->wrong = true;
 	if (r->problems->count == EBB_PROBLEMS_MAX) {
 		ebb_problem(r->problems, node->line, node->column, "unknown key");
+		return;
+	}
+	if (strchr(node->text, '.')) {
+		ebb_problem(r->problems, node->line, node->column,
+			    "unknown key '%s': keys have no dots, write each part below the one before",
+			    shown_text(node->text, shown));
 		return;
 	}
 	nearest = nearest_key(r->keys, prefix, node->text);
@@ -823,7 +830,6 @@ struct pending {
 
 static void push(struct pending *pending, const struct ebb_node *node, const char *prefix)
 {
-	assert(pending->count < PENDING_MAX);
 	pending->list[pending->count].node = node;
 	(void)snprintf(pending->list[pending->count].prefix, sizeof(pending->list[0].prefix), "%s", prefix);
 	pending->count++;

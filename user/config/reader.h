@@ -23,12 +23,16 @@ struct ebb_origin {
 	struct ebb_origin *next; /* of the same destination */
 };
 
+struct ebb_origin_list {
+	struct ebb_origin *first;
+};
+
 struct ebb_config_origins {
 	struct ebb_arena arena; /* all texts */
 	struct ebb_keys *keys;
-	const char *path;		      /* of the file; NULL: none was read */
-	struct ebb_origin once[EBB_KEYS_MAX]; /* by place in keys->list; what is of no destination */
-	struct ebb_origin **of_destination;   /* a list for each of config->destinations */
+	const char *path;			/* of the file; NULL: none was read */
+	struct ebb_origin once[EBB_KEYS_MAX];	/* by place in keys->list; what is of no destination */
+	struct ebb_origin_list *of_destination; /* a list for each of config->destinations */
 };
 
 struct ebb_reader {

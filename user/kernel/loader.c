@@ -443,6 +443,20 @@ const struct ebb_migration *ebb_loader_migration(const struct ebb_loader *loader
 	return &loader->migration;
 }
 
+/*
+ * A program that loses the race for a key makes its slot live for a moment, and then puts it back
+ * itself; that of a killed agent which got no further than that idles out.
+ */
+static bool is_live_dst(const void *view, uint32_t slot)
+{
+	return ((const struct ebb_view *)view)->dsts[slot].state == EBB_SLOT_LIVE;
+}
+
+static bool is_live_pair(const void *view, uint32_t slot)
+{
+	return ((const struct ebb_view *)view)->pairs[slot].state == EBB_SLOT_LIVE;
+}
+
 int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 {
 	const struct ebb_view *view = ebb_maps_view(loader->maps);
@@ -450,37 +464,51 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 
 	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
 			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
-			      sizeof(struct ebb_endpoint), view->dst_max);
+			      sizeof(struct ebb_endpoint), view->dst_max, is_live_dst, view);
 	if (r == 0)
 		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
 				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
-				      sizeof(struct ebb_pair_key), view->pair_max);
+				      sizeof(struct ebb_pair_key), view->pair_max, is_live_pair, view);
 	if (r < 0)
 		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
 	return 0;
 }
 
-static int table_fd(const struct ebb_loader *l, enum ebb_slot_kind kind)
+/* The table in which a slot has its key, and the key there: of a destination apart it is another one. */
+static int table_of(const struct ebb_loader *l, enum ebb_slot_kind kind, uint32_t slot, const void **key,
+		    struct ebb_lookup_key *lookup)
 {
-	return bpf_map__fd(kind == EBB_SLOT_KIND_DST ? l->skeleton->maps.ebb_endpoint_v1
-						     : l->skeleton->maps.ebb_pair_v1);
+	if (kind == EBB_SLOT_KIND_PAIR)
+		return bpf_map__fd(l->skeleton->maps.ebb_pair_v1);
+	if (!ebb_maps_view(l->maps)->dsts[slot].apart)
+		return bpf_map__fd(l->skeleton->maps.ebb_endpoint_v1);
+	*lookup = (struct ebb_lookup_key){.endpoint = *(const struct ebb_endpoint *)*key};
+	*key = lookup;
+	return bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
 }
 
 int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
+	struct ebb_lookup_key lookup;
 	struct ebb_ref ref;
-	int r;
+	int fd, r;
 
-	r = bpf_map_lookup_elem(table_fd(loader, kind), key, &ref);
-	if (r == 0 && ref.slot == slot)
-		r = bpf_map_delete_elem(table_fd(loader, kind), key);
-	return r == -ENOENT ? 0 : r;
+	fd = table_of(loader, kind, slot, &key, &lookup);
+	r = bpf_map_lookup_elem(fd, key, &ref);
+	if (r == 0 && ref.slot != slot)
+		return 1;
+	if (r == 0)
+		r = bpf_map_delete_elem(fd, key);
+	return r == -ENOENT ? 1 : r;
 }
 
 int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key,
 		     const struct ebb_ref *ref)
 {
-	return bpf_map_update_elem(table_fd(loader, kind), key, ref, BPF_NOEXIST);
+	struct ebb_lookup_key lookup;
+	int fd = table_of(loader, kind, ref->slot, &key, &lookup);
+
+	return bpf_map_update_elem(fd, key, ref, BPF_NOEXIST);
 }
 
 int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32_t slot)

@@ -534,6 +534,14 @@ int ebb_losts_remove(struct ebb_mapping *mapping, uint64_t workload)
 	return remove_entry(mapping, MAP_LOST, &workload);
 }
 
+int ebb_losts_each(struct ebb_mapping *mapping,
+		   int (*handle)(void *userdata, uint64_t workload, const uint64_t *count), void *userdata)
+{
+	struct found_visit visit = {handle, userdata};
+
+	return each_entry(mapping, MAP_LOST, visit_found, &visit);
+}
+
 /* ------------------------------------------------- policies of one workload -- */
 
 int ebb_owns_get(struct ebb_mapping *mapping, uint32_t pair, struct ebb_own *ret_own)

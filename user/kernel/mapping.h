@@ -118,7 +118,7 @@ int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table
 
 /* ---------------------------------------------------------------- workloads -- */
 
-/* workloads: cgroup id -> class. Looked at only while agent.workload_rules is 1. */
+/* workloads: cgroup id -> class. Looked at only while agent.workload_rules is not 0. */
 int ebb_workloads_get(struct ebb_mapping *mapping, uint64_t workload, struct ebb_workload *ret_class);
 int ebb_workloads_put(struct ebb_mapping *mapping, uint64_t workload, const struct ebb_workload *value);
 int ebb_workloads_remove(struct ebb_mapping *mapping, uint64_t workload);
@@ -137,6 +137,8 @@ int ebb_founds_each(struct ebb_mapping *mapping,
 int ebb_losts_get(struct ebb_mapping *mapping, uint64_t workload, uint64_t *ret_count);
 int ebb_losts_put(struct ebb_mapping *mapping, uint64_t workload, uint64_t count);
 int ebb_losts_remove(struct ebb_mapping *mapping, uint64_t workload);
+int ebb_losts_each(struct ebb_mapping *mapping,
+		   int (*handle)(void *userdata, uint64_t workload, const uint64_t *count), void *userdata);
 
 /* ------------------------------------------------- policies of one workload -- */
 

@@ -74,7 +74,8 @@ static int mark_used(int table_fd, size_t key_size, uint32_t slots, bool *accoun
 	return r == -ENOENT ? 0 : r;
 }
 
-int ebb_queue_rebuild(int queue_fd, int table_fd, size_t key_size, uint32_t slots)
+int ebb_queue_rebuild(int queue_fd, int table_fd, size_t key_size, uint32_t slots,
+		      bool (*is_live)(const void *userdata, uint32_t slot), const void *userdata)
 {
 	_cleanup_free_ bool *accounted = calloc(slots, sizeof(*accounted));
 	_cleanup_free_ bool *seen = calloc(slots, sizeof(*seen));
@@ -100,7 +101,7 @@ int ebb_queue_rebuild(int queue_fd, int table_fd, size_t key_size, uint32_t slot
 	if (r < 0)
 		return r;
 	for (uint32_t slot = EBB_SLOT_OTHER + 1; slot < slots; slot++) {
-		if (accounted[slot])
+		if (accounted[slot] || is_live(userdata, slot))
 			continue;
 		r = bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
 		if (r < 0)

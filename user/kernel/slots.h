@@ -21,7 +21,8 @@ struct ebb_loader;
 /*
  * Takes @key out of its table if it stands for @slot: who looks it up from now on
  * discovers a new slot. Nobody else takes keys out, so nothing comes between.
- * A key that is not there, or stands for another slot, is no error: 0.
+ * 0: it was there and is out. 1: it is not there, or stands for another slot, as when the address
+ * was given to a destination that a rule names.
  */
 int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 

@@ -421,6 +421,11 @@ static const char *remember(struct ebb_cgroup_names *names, uint64_t id, const c
 	return entry->name;
 }
 
+int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size)
+{
+	return names->resolve(names->userdata, id, ret_path, size);
+}
+
 const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id)
 {
 	struct name_entry *entry;

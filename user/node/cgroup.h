@@ -63,6 +63,12 @@ void ebb_cgroup_names_free(struct ebb_cgroup_names *names);
 const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id);
 
 /*
+ * The path of cgroup @id below the mount as it is now, not remembered and not made printable. -ESTALE: it is
+ * gone; -EPERM: not permitted.
+ */
+int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size);
+
+/*
  * Writes the path of cgroup @id below the mount. -ESTALE: gone, -EPERM: not permitted
  * (both are remembered); any other error is tried again at the next call.
  */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/keeper.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/classify.h"
+#include "agent/shares.h"
+#include "lib/log.h"
+
+#define SWEEP_NS (60 * 1000000000ULL)
+
+struct ebb_keeper {
+	const struct ebb_view *view;
+	struct ebb_mapping *mapping;
+	struct ebb_cgroup_names *names;
+	struct ebb_classifier *classifier;
+	struct ebb_share_ops shares;
+	uint64_t sweep_at_ns;
+};
+
+/* ---------------------------------------------------------------- classes -- */
+
+static int put_class(void *userdata, uint64_t workload, uint32_t class)
+{
+	const struct ebb_keeper *k = userdata;
+	const struct ebb_workload value = {.class = class};
+
+	return ebb_workloads_put(k->mapping, workload, &value);
+}
+
+static int remove_class(void *userdata, uint64_t workload)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_workloads_remove(k->mapping, workload);
+}
+
+struct unknown {
+	void (*meet)(void *argument, uint64_t workload);
+	void *argument;
+};
+
+static int visit_unknown(void *userdata, uint64_t workload, const struct ebb_workload *value)
+{
+	const struct unknown *unknown = userdata;
+
+	if (value->class == EBB_CLASS_UNKNOWN)
+		unknown->meet(unknown->argument, workload);
+	return 0;
+}
+
+static int each_unknown(void *userdata, void (*meet)(void *argument, uint64_t workload), void *argument)
+{
+	const struct ebb_keeper *k = userdata;
+	struct unknown unknown = {.meet = meet, .argument = argument};
+
+	return ebb_workloads_each(k->mapping, visit_unknown, &unknown);
+}
+
+static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t size)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_cgroup_path(k->names, workload, ret_path, size);
+}
+
+/* ----------------------------------------------------------------- shares -- */
+
+static int each_found(void *userdata, int (*handle)(void *argument, uint64_t workload, const uint64_t *count),
+		      void *argument)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_founds_each(k->mapping, handle, argument);
+}
+
+static int each_lost(void *userdata, int (*handle)(void *argument, uint64_t workload, const uint64_t *count),
+		     void *argument)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_losts_each(k->mapping, handle, argument);
+}
+
+static int get_found(void *userdata, uint64_t workload, uint64_t *ret_count)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_founds_get(k->mapping, workload, ret_count);
+}
+
+static int get_lost(void *userdata, uint64_t workload, uint64_t *ret_count)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_losts_get(k->mapping, workload, ret_count);
+}
+
+static int put_lost(void *userdata, uint64_t workload, uint64_t count)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_losts_put(k->mapping, workload, count);
+}
+
+static int forget_share(void *userdata, uint64_t workload)
+{
+	const struct ebb_keeper *k = userdata;
+	int r = ebb_founds_remove(k->mapping, workload), s = ebb_losts_remove(k->mapping, workload);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return s < 0 && s != -ENOENT ? s : 0;
+}
+
+static bool is_gone(void *userdata, uint64_t workload)
+{
+	char path[EBB_CGROUP_PATH_MAX];
+
+	return path_of(userdata, workload, path, sizeof(path)) == -ESTALE;
+}
+
+/* ----------------------------------------------------------------- keeper -- */
+
+int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, struct ebb_cgroup_names *names,
+		   const char *attach, struct ebb_keeper **ret_keeper, struct ebb_why *why)
+{
+	struct ebb_keeper *k = calloc(1, sizeof(*k));
+	const struct ebb_classifier_ops ops = {
+		.userdata = k,
+		.put = put_class,
+		.remove = remove_class,
+		.each_unknown = each_unknown,
+		.path = path_of,
+	};
+	char mount[EBB_CGROUP_PATH_MAX], own[EBB_CGROUP_PATH_MAX];
+	bool has_own;
+	int r;
+
+	if (!k)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	k->view = view;
+	k->mapping = mapping;
+	k->names = names;
+	k->shares = (struct ebb_share_ops){
+		.userdata = k,
+		.each_found = each_found,
+		.each_lost = each_lost,
+		.get_found = get_found,
+		.get_lost = get_lost,
+		.put_lost = put_lost,
+		.forget = forget_share,
+	};
+	r = ebb_cgroup_mount(mount, sizeof(mount), why);
+	if (r < 0) {
+		ebb_keeper_free(k);
+		return r;
+	}
+	has_own = ebb_classifier_own(mount, attach, own, sizeof(own)) == 0;
+	if (has_own)
+		ebb_debug("our own cgroup is excluded: cgroup=%s", own);
+	r = ebb_classifier_new(view, mount, attach, has_own ? own : NULL, &ops, &k->classifier);
+	if (r == 0)
+		r = ebb_shares_recount(view, &k->shares);
+	if (r < 0) {
+		ebb_keeper_free(k);
+		return ebb_why(why, r, "cannot keep the books about workloads: %s", ebb_strerror(r));
+	}
+	*ret_keeper = k;
+	return 0;
+}
+
+void ebb_keeper_free(struct ebb_keeper *keeper)
+{
+	if (!keeper)
+		return;
+	ebb_classifier_free(keeper->classifier);
+	free(keeper);
+}
+
+void ebb_keeper_configure(struct ebb_keeper *keeper, const struct ebb_workloads *rules)
+{
+	struct ebb_classified classified;
+	int r = ebb_classifier_configure(keeper->classifier, rules, &classified);
+
+	if (r < 0)
+		ebb_warn("cannot read the tree of cgroups (%s): workloads stay classified as they are",
+			 ebb_strerror(r));
+	else if (classified.left_out)
+		ebb_warn("the table of workloads is full: %u cgroups are let through and counted as unclassified",
+			 classified.left_out);
+	if (r == 0 && ebb_workloads_are_ruled(rules))
+		ebb_info("workloads: governed=%u observed=%u ignored=%u unknown=%u",
+			 classified.count[EBB_CLASS_GOVERNED], classified.count[EBB_CLASS_OBSERVED],
+			 classified.count[EBB_CLASS_ALONE], classified.count[EBB_CLASS_UNKNOWN]);
+}
+
+void ebb_keeper_meet(struct ebb_keeper *keeper, const struct ebb_event *event)
+{
+	ebb_classifier_meet(keeper->classifier, (uint64_t)event->pair << 32 | event->gate);
+}
+
+void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns)
+{
+	int r;
+
+	(void)ebb_classifier_tick(keeper->classifier);
+	if (now_ns < keeper->sweep_at_ns)
+		return;
+	keeper->sweep_at_ns = now_ns + SWEEP_NS;
+	r = ebb_shares_sweep(&keeper->shares, is_gone, keeper);
+	if (r < 0)
+		ebb_warn("cannot forget the shares of workloads that are gone (%s): trying again",
+			 ebb_strerror(r));
+}
+
+int ebb_keeper_lost(struct ebb_keeper *keeper, uint64_t workload)
+{
+	return ebb_shares_lost(&keeper->shares, workload);
+}
