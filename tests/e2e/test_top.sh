@@ -164,6 +164,11 @@ see 'Ctrl-C ends it, too' '^status=0$'
 
 # --------------------------------------------------------- kinds of terminal --
 
+# leave: ends it, and waits for the shell, so that nothing is seen of what was
+leave() {
+	press q
+	wait_for 10 shows '^@ ?$'
+}
 styles() { in_tmux capture-pane -p -e -t t; }
 # 31 to 37: colours of letters
 coloured() { styles | grep -q $'\e\\[[0-9;]*3[1-7]m'; }
@@ -171,19 +176,19 @@ bright() { styles | grep -q $'\e\\[[0-9;]*1m'; }
 enter "clear; $top"
 see 'colours: it runs' '^ breakers '
 check 'states have colours' coloured
-press q
+leave
 enter "clear; TERM=vt100 $top"
 see 'a monochrome terminal shows states as words' "^.127.0.0.1:$bad/tcp .* open "
 refute 'without colours' coloured
 check 'what is bad is bright' bright
-press q
+leave
 enter "clear; NO_COLOR=1 $top"
 see 'NO_COLOR: it runs' '^ breakers '
 refute 'NO_COLOR is respected' coloured
-press q
+leave
 enter "clear; LC_ALL=C $top"
 see 'a terminal that knows ASCII only gets that' 'STATEv'
-press q
+leave
 enter "clear; TERM=no-such-terminal $top; echo status=\$?"
 see 'an unknown kind of terminal is told' "^ebb top: the kind of terminal 'no-such-terminal' is unknown"
 see 'and is a failure' '^status=1$'
