@@ -676,13 +676,7 @@ static void the_rest_of_a_file_is_read(void **state)
 		  "  include: [{namespace: prod}, {label: app=*}]\n"
 		  "  exclude: [{cgroup: \"/system.slice/*\"}, {priority_class: \"system-*\"}]\n"
 		  "  excluded: ignore\n"
-		  "dns: {names: off, grace: 5m, resolvers: [10.0.0.10, \"2001:db8::10\"]}\n"
-		  "capacity: {destinations: 10, pairs: 20, endpoints: 30, idle: 1m}\n"
-		  "shutdown: {timeout: 5s, on_exit: detach}\n"
-		  "adopt: off\n"
-		  "log_level: debug\n"
-		  "scheduling: other\n"
-		  "attach: {cgroup: /a/b}\n");
+		  "dns: {names: off, grace: 5m, resolvers: [10.0.0.10, \"2001:db8::10\"]}\n");
 	assert_int_equal(config->workloads.include_count, 2);
 	assert_int_equal(config->workloads.include[0].kind, EBB_SELECT_NAMESPACE);
 	assert_string_equal(config->workloads.include[1].pattern, "app=*");
@@ -696,7 +690,24 @@ static void the_rest_of_a_file_is_read(void **state)
 	assert_int_equal(config->dns_resolvers[0][10], 0xff);
 	assert_int_equal(config->dns_resolvers[0][15], 10);
 	assert_int_equal(config->dns_resolvers[1][0], 0x20);
+	must_take("dns: {resolvers: 10.0.0.10}\n");
+	assert_int_equal(config->dns_auto, 0);
+	assert_int_equal(config->dns_resolver_count, 1);
+}
+
+static void the_rest_of_a_file_is_read_too(void **state)
+{
+	(void)state;
+	must_take("capacity: {destinations: 10, pairs: 20, endpoints: 30, idle: 1m}\n"
+		  "shutdown: {timeout: 5s, on_exit: detach}\n"
+		  "adopt: off\n"
+		  "log_level: debug\n"
+		  "scheduling: other\n"
+		  "attach: {cgroup: /a/b}\n");
+	assert_int_equal(config->cap_destinations, 10);
+	assert_int_equal(config->cap_pairs, 20);
 	assert_int_equal(config->cap_endpoints, 30);
+	assert_int_equal(config->shutdown_timeout_ns, 5 * S);
 	assert_int_equal(config->idle_ns, 60 * S);
 	assert_int_equal(config->on_exit_detach, 1);
 	assert_int_equal(config->adopt, 0);
@@ -1225,6 +1236,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_the_defaults),
 		cmocka_unit_test(a_destination_stands_over_the_defaults),
 		cmocka_unit_test(the_rest_of_a_file_is_read),
+		cmocka_unit_test(the_rest_of_a_file_is_read_too),
 		cmocka_unit_test(what_is_wrong_is_told_with_its_place),
 		cmocka_unit_test(what_is_no_yaml_is_told_with_its_place),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
