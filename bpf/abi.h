@@ -694,6 +694,7 @@ _Static_assert(sizeof(struct ebb_dns_head) == 48, "ring buffer layout is ABI");
 
 #define EBB_DNS_ASKED	1U /* the socket had sent something to that address and port */
 #define EBB_DNS_INITIAL 2U /* its network namespace is the node's first */
+#define EBB_DNS_LOCAL	4U /* it came by the loopback device: from the socket's own network namespace */
 
 /* Agent. The one element of its map. */
 struct ebb_agent {

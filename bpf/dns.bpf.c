@@ -17,6 +17,8 @@
 
 #define PASS 1
 
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
+
 #define ETH_P_IP   0x0800
 #define ETH_P_IPV6 0x86dd
 
@@ -97,6 +99,8 @@ static __noinline int hand_over(struct __sk_buff *skb, struct bpf_sock *sock, __
 	__builtin_memcpy(head.from, from->addr, sizeof(head.from));
 	head.at_ns = bpf_ktime_get_ns();
 	head.workload = bpf_skb_cgroup_id(skb);
+	if (skb->ifindex == LOOPBACK_IFINDEX || skb->ingress_ifindex == LOOPBACK_IFINDEX)
+		head.flags |= EBB_DNS_LOCAL;
 	look_at_socket(sock, &head);
 	if (length <= ROOM_SMALL)
 		done = put(skb, at, length, ROOM_SMALL, &head);

@@ -146,6 +146,7 @@ static void answer_to_who_asked_is_handed_over_whole(void **state)
 		assert_true(taken.head.workload == fx->cgroup_id);
 		assert_true(taken.head.flags & EBB_DNS_ASKED);
 		assert_false(taken.head.flags & EBB_DNS_INITIAL);
+		assert_true(taken.head.flags & EBB_DNS_LOCAL);
 		assert_true(taken.head.netns != 0);
 		assert_true(now_ns() - taken.head.at_ns < DEADLINE_NS);
 		hang_up(&fd);
@@ -312,6 +313,24 @@ static void other_ports_are_let_alone(void **state)
 	}
 }
 
+/* A server in another network namespace: what the socket's own cannot make up on its own. */
+static void answer_over_a_wire_is_not_local(void **state)
+{
+	struct fixture *fx = *state;
+	struct address at = udp_address(FAR4, 53);
+	int far = namespace_far(), fd = udp_socket(AF_INET), server;
+	struct taken taken;
+
+	want_answers(fx, true);
+	namespace_enter(far);
+	server = serve_at(FAR4, &at);
+	namespace_enter(fx->ns);
+	exchange(fd, server, &at, false, SHORT);
+	taken = take(fx);
+	assert_int_equal(taken.count, 1);
+	assert_int_equal(taken.head.flags, EBB_DNS_ASKED);
+}
+
 /* ---------------------------------------------------------------------- TCP -- */
 
 static void send_bytes(int fd, const uint8_t *bytes, size_t length)
@@ -463,6 +482,7 @@ int main(void)
 		bpf_test(answer_is_whole_or_not_there),
 		bpf_test(what_holds_no_addresses_stays_below),
 		bpf_test(other_ports_are_let_alone),
+		bpf_test(answer_over_a_wire_is_not_local),
 		bpf_test(answer_in_one_segment_of_tcp_is_handed_over),
 		bpf_test(program_is_there_only_while_it_is_wanted),
 		bpf_test(next_loader_takes_the_program_over),

@@ -188,12 +188,13 @@ is 'its address is nobody'"'"'s now' "$(active "127.0.0.1:$a/tcp")" 3
 
 next <<-YAML
 	mode: enforce
-	capacity: {pairs: 300, idle: 5m}
+	adopt: off
+	lease: 10s
 	destinations:
 	  - name: gamma
 	    match: [{cidr: 127.0.0.0/8, port: $c}]
 YAML
-check 'what needs a restart is named' logged 'capacity.pairs cannot change while the agent runs'
+check 'what needs a restart is named' logged 'adopt cannot change while the agent runs'
 
 descriptors() { find "/proc/$agent/fd" -mindepth 1 | wc -l; }
 before=$(descriptors)

@@ -226,4 +226,43 @@ refuses 2 "^ebb limit set: --workload: all workloads share the gate of '10.9.8.2
 stop_agent KILL
 ebb detach >/dev/null
 
+# -------------------------------------------------------------------------- one workload alone --
+
+start_server --netns "$peer" --address 10.9.8.2
+as() { in_cgroup -c "$1" nsenter --net="/run/netns/$client" "$python" -S "$root/tests/lib/connect.py" 10.9.8.2 "$port"; }
+state_of() { state "10.9.8.2:$port/tcp" "$1"; }
+start_agent --mode enforce --errno ehostunreach --scope workload
+is 'workload: both are let through' "$(as one) $(as two)" 'OK OK'
+order breaker open "10.9.8.2:$port" --workload one --for 1h
+like 'workload: says for whom' "$rc $said" "^0 10.9.8.2:$port/tcp \(/$test_id/one\): forced open by hand until "
+is 'workload: one is refused, the other not' "$(as one) $(as two)" 'EHOSTUNREACH OK'
+is 'workload: listed' "$(state_of one) $(state_of two)" 'forced_open closed'
+like 'workload: shown' "$(ebb show "10.9.8.2:$port")" 'by hand +for this workload alone: breaker'
+order breaker close "10.9.8.2:$port"
+is 'workload: what is said for all leaves its own' "$(as one) $(state_of one) $(state_of two)" 'EHOSTUNREACH forced_open forced_closed'
+order limit set "10.9.8.2:$port" --connects 1/h,burst=1 --workload two
+is 'workload: a limit for the other' "$rc $(as two) $(as two)" '0 OK EHOSTUNREACH'
+stop_agent
+start_agent --mode enforce --errno ehostunreach --scope workload
+is 'workload: kept over a restart' "$(as one) $(as two) $(state_of one)" 'EHOSTUNREACH EHOSTUNREACH forced_open'
+stop_agent KILL
+order breaker auto "10.9.8.2:$port" --workload one
+is 'workload: taken back without an agent, it has what all have' "$rc $(as one) $(state_of one)" '0 OK forced_closed'
+order breaker open "10.9.8.2:$port" --workload '*/one' --for 2s
+is 'workload: refused without an agent' "$(as one)" EHOSTUNREACH
+passes() { [ "$(as one)" = OK ]; }
+check 'workload: and over by itself' wait_for 5 passes
+order limit set "10.9.8.2:$port" --bytes 1MB/s --workload one
+like 'workload: a byte limit without an agent attaches what it needs' "$rc$(cat "$scratch/err") $(bpftool cgroup show "$cgroup")" '^0 .*ebb_egress'
+order limit clear "10.9.8.2:$port" --workload one
+order limit clear "10.9.8.2:$port" --workload two
+is 'workload: cleared' "$rc $(as two)" '0 OK'
+start_agent --mode enforce --errno ehostunreach --scope workload
+looks_at_packets() { [[ $(bpftool cgroup show "$cgroup") == *ebb_egress* ]]; }
+check 'workload: nobody asks for packets, the agent takes the program away' wait_for 5 eval '! looks_at_packets'
+is 'no error of our own' "$(ebb status -o json | json 'sum(d["errors"].values())')" 0
+stop_agent
+ebb detach >/dev/null
+check 'detach takes it all away' test ! -e "$pin"
+
 done_testing

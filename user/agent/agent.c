@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/answering.h"
 #include "agent/apply.h"
 #include "agent/deeds.h"
 #include "agent/idle.h"
@@ -72,6 +73,7 @@ struct agent {
 	struct ebb_apply *apply;
 	struct ebb_reload *reload;
 	struct ebb_keeper *keeper;
+	struct ebb_answering *answering;
 	struct ebb_ticker *ticker;
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
@@ -290,8 +292,10 @@ static void collect_idle(struct agent *a, uint64_t now)
 		return;
 	if (r == 0)
 		r = end_by_hand(a, now);
-	if (r == 0)
+	if (r == 0) {
+		ebb_apply_settle(a->apply, now);
 		r = ebb_collector_run(a->collector, now);
+	}
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
 	else if (r > 0)
@@ -360,6 +364,25 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		ebb_sockets_want(a->sockets, what);
 }
 
+/* Who only observes is in no hurry. */
+static void follow_urgency(struct agent *a)
+{
+	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
+	int r;
+
+	if (urgent == a->urgent)
+		return;
+	a->urgent = urgent;
+	if (!urgent) {
+		ebb_scheduling_lower();
+		return;
+	}
+	r = ebb_scheduling_raise();
+	if (r < 0)
+		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
+			 ebb_strerror(r));
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -376,12 +399,14 @@ static int tick(struct agent *a)
 	a->hint_waits = false;
 	follow_policies(a);
 	a->health.enforce_wanted = wants_enforcement(a, start);
+	follow_urgency(a);
 	check_links(a, start);
 	check_tables(a, &result);
 	report_errors(a, start);
 	collect_idle(a, start);
 	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
+	ebb_answering_tick(a->answering, start);
 	if (ebb_scheduling_was_lost())
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
 
@@ -485,13 +510,34 @@ static int handle_config(struct agent *a)
 	return after_reload(a);
 }
 
+static void remembered(struct agent *a)
+{
+	ebb_reload_remembered(a->reload);
+	ebb_answering_remembered(a->answering);
+}
+
 static int handle_remembered(struct agent *a)
 {
 	uint64_t passes;
 
 	if (read(ebb_sockets_done_fd(a->sockets), &passes, sizeof(passes)) == sizeof(passes))
-		ebb_reload_remembered(a->reload);
+		remembered(a);
 	return after_reload(a);
+}
+
+/* DNS answers come before anything else: the program that got one connects in the next moment. */
+static int take_answers(struct agent *a)
+{
+	uint64_t again = ebb_answering_take(a->answering);
+
+	return again && again < a->tick_at_ns ? arm_timer(a, again) : 0;
+}
+
+/* They are taken whatever wakes the loop. */
+static int handle_answers(struct agent *a)
+{
+	(void)a;
+	return 0;
 }
 
 static int handle_timer(struct agent *a)
@@ -719,12 +765,6 @@ static void mapping_changed(void *mapping)
 	ebb_mapping_changed(mapping);
 }
 
-static void policy_written(void *mapping, uint32_t slot)
-{
-	(void)mapping;
-	(void)slot;
-}
-
 static int open_apply(struct agent *a, struct ebb_why *why)
 {
 	const struct ebb_apply_ops ops = {
@@ -736,30 +776,10 @@ static int open_apply(struct agent *a, struct ebb_why *why)
 		.put_endpoint = put_endpoint,
 		.remove_endpoint = remove_endpoint,
 		.mapping_changed = mapping_changed,
-		.policy_written = policy_written,
 	};
 	int r = ebb_apply_new(a->view, &ops, !ebb_loader_took_over(a->loader), !a->no_reset, &a->apply);
 
 	return r < 0 ? ebb_why(why, r, "out of memory") : 0;
-}
-
-/* Who only observes is in no hurry. */
-static void follow_urgency(struct agent *a)
-{
-	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
-	int r;
-
-	if (urgent == a->urgent)
-		return;
-	a->urgent = urgent;
-	if (!urgent) {
-		ebb_scheduling_lower();
-		return;
-	}
-	r = ebb_scheduling_raise();
-	if (r < 0)
-		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
-			 ebb_strerror(r));
 }
 
 /*
@@ -774,6 +794,7 @@ static void configured(struct agent *a)
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
+	ebb_answering_configure(a->answering, a->config, ebb_apply_matcher(a->apply));
 	a->default_asks = ebb_apply_default_asks(a->apply);
 	a->view->agent->mode = a->config->defaults.mode;
 	__atomic_store_n(&a->view->agent->lease_ns, a->config->lease_ns, __ATOMIC_RELAXED);
@@ -782,8 +803,11 @@ static void configured(struct agent *a)
 	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 }
 
-static void warn_no_reset(const struct agent *a, const struct ebb_apply_report *report)
+static void warn_of(const struct agent *a, const struct ebb_apply_report *report)
 {
+	if (report->stale)
+		ebb_warn("policies of single workloads could not be written for %u destinations: there the old ones hold until an operator changes them",
+			 report->stale);
 	if (report->resets)
 		ebb_warn("live connections cannot be reset when their breaker opens (%s): what they send is dropped instead",
 			 a->no_reset);
@@ -810,7 +834,7 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	if (r < 0)
 		return r;
 	configured(a);
-	warn_no_reset(a, &report);
+	warn_of(a, &report);
 	return 0;
 }
 
@@ -821,7 +845,7 @@ static void on_configured(void *userdata, const struct ebb_config *config,
 
 	a->config = config;
 	configured(a);
-	warn_no_reset(a, report);
+	warn_of(a, report);
 	ebb_collector_set_idle(a->collector, config->idle_ns);
 	ebb_log_set_level((enum ebb_log_level)config->log_level);
 	follow_urgency(a);
@@ -836,6 +860,31 @@ static bool ask_for_memories(void *userdata)
 		return false;
 	ebb_sockets_want(a->sockets, EBB_SOCKETS_REMEMBER);
 	return true;
+}
+
+static struct ebb_ref slot_of(void *userdata, uint32_t destination)
+{
+	const struct agent *a = userdata;
+
+	return ebb_apply_ref(a->apply, destination);
+}
+
+static int open_answering(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_answering_setup setup = {
+		.loader = a->loader,
+		.view = a->view,
+		.mapping = a->mapping,
+		.health = &a->health,
+		.pin_dir = a->options->pin_dir,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+		.userdata = a,
+		.slot_of = slot_of,
+		.remember = ask_for_memories,
+	};
+
+	return ebb_answering_new(&setup, &a->answering, why);
 }
 
 static int open_reload(struct agent *a, struct ebb_config *config, struct ebb_why *why)
@@ -899,6 +948,8 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		return r;
 	decide_reset(a);
 	r = open_apply(a, why);
+	if (r == 0)
+		r = open_answering(a, why);
 	return r < 0 ? r : apply_first(a, why);
 }
 
@@ -975,6 +1026,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 		{ebb_http_fd(a->http), EPOLLIN, handle_http},
 		{ebb_reload_fd(a->reload), EPOLLIN, handle_config},
 		{ebb_sockets_done_fd(a->sockets), EPOLLIN, handle_remembered},
+		{ebb_loader_answers_fd(a->loader), EPOLLIN | EPOLLET, handle_answers},
 	};
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;
@@ -988,6 +1040,9 @@ static int loop(struct agent *a, struct ebb_why *why)
 		n = epoll_wait(a->epoll_fd, events, sizeof(events) / sizeof(events[0]), timeout_ms);
 		if (n < 0 && errno != EINTR)
 			return ebb_why(why, -errno, "epoll_wait: %s", strerror(errno));
+		r = take_answers(a);
+		if (r < 0)
+			return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		for (int i = 0; i < n; i++) {
 			const struct source *source = events[i].data.ptr;
 
@@ -1128,6 +1183,7 @@ static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why 
 	r = open_sockets(a, why);
 	if (r < 0)
 		return r;
+	ebb_answering_start(a->answering);
 	r = tick(a);
 	if (r < 0)
 		return ebb_why(why, r, "the first tick failed: %s", ebb_strerror(r));
@@ -1139,6 +1195,7 @@ static void close_all(struct agent *a)
 {
 	ebb_sockets_free(a->sockets);
 	ebb_http_free(a->http);
+	ebb_answering_free(a->answering);
 	ebb_reload_free(a->reload);
 	ebb_keeper_free(a->keeper);
 	ebb_ticker_free(a->ticker);

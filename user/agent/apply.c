@@ -14,8 +14,15 @@
 #include "core/policy.h"
 #include "core/routes.h"
 #include "lib/cleanup.h"
+#include "node/owns.h"
 
 #define NOBODY UINT32_MAX
+
+/*
+ * Marks stay for so long: a program that was interrupted after it found where an address belonged
+ * must still see that it has to remember it.
+ */
+#define UNMARK_NS 1000000000ULL
 
 /* A configuration and its place in the maps. Arrays by destination are in the order of the configuration. */
 struct plan {
@@ -39,8 +46,11 @@ struct ebb_apply {
 	struct ebb_apply_ops ops;
 	bool fresh; /* no routes are in the maps that no plan knows */
 	bool can_reset;
-	struct plan *now;  /* in force; NULL: none yet */
-	struct plan *next; /* prepared */
+	struct plan *now;   /* in force; NULL: none yet */
+	struct plan *next;  /* prepared */
+	uint64_t now_ns;    /* of the commit */
+	uint64_t unmark_ns; /* when marks are to be taken back; 0: there are none */
+	uint32_t stale;	    /* see struct ebb_apply_report */
 };
 
 static void free_plan(struct plan *plan)
@@ -70,6 +80,8 @@ int ebb_apply_new(const struct ebb_view *view, const struct ebb_apply_ops *ops, 
 	a->ops = *ops;
 	a->fresh = fresh;
 	a->can_reset = can_reset;
+	/* an agent that was killed may have left some */
+	a->unmark_ns = fresh ? 0 : 1;
 	*ret_apply = a;
 	return 0;
 }
@@ -490,11 +502,21 @@ static void take_marks_back(const struct ebb_view *view)
 	}
 }
 
+void ebb_apply_settle(struct ebb_apply *apply, uint64_t now_ns)
+{
+	if (apply->next || !apply->unmark_ns || now_ns < apply->unmark_ns)
+		return;
+	apply->unmark_ns = 0;
+	take_marks_back(apply->view);
+}
+
 void ebb_apply_drop(struct ebb_apply *apply)
 {
 	if (!apply->next)
 		return;
-	take_marks_back(apply->view);
+	/* those of a commit before it have their own time */
+	if (!apply->unmark_ns)
+		take_marks_back(apply->view);
 	give_back(apply, apply->next);
 	free_plan(apply->next);
 	apply->next = NULL;
@@ -502,14 +524,15 @@ void ebb_apply_drop(struct ebb_apply *apply)
 
 /* ----------------------------------------------------------------- commit -- */
 
-static void write_policy(const struct ebb_apply *a, uint32_t slot, const struct ebb_policy *settings)
+static void write_policy(struct ebb_apply *a, uint32_t slot, const struct ebb_policy *settings)
 {
 	ebb_policy_configure(&a->view->policies[slot], settings);
-	a->ops.policy_written(a->ops.userdata, slot);
+	if (ebb_owns_refresh(a->view, slot, a->now_ns) < 0)
+		a->stale++;
 }
 
 /* Nobody knows them yet. Their slots are empty but for the epoch. */
-static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_t now_ns)
+static void make_new(struct ebb_apply *a, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->config->destination_count; i++) {
 		const struct ebb_destination *destination = &plan->config->destinations[i];
@@ -522,7 +545,7 @@ static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_
 		write_policy(a, plan->slots[i], &policy);
 		memset(&dst->endpoint, 0, sizeof(dst->endpoint));
 		dst->scope = scope_of(destination);
-		dst->created_ns = now_ns;
+		dst->created_ns = a->now_ns;
 		dst->finder = 0;
 		write_name(a->view, plan->slots[i], destination->name, EBB_NAME_RULE);
 		__atomic_store_n(&dst->state, EBB_SLOT_LIVE, __ATOMIC_SEQ_CST);
@@ -533,7 +556,7 @@ static void make_new(const struct ebb_apply *a, const struct plan *plan, uint64_
  * The policies of all slots that lose addresses in this change, or of all that do not. Whatever
  * no rule claims, and whoever will be met next, follows the defaults.
  */
-static void write_policies(const struct ebb_apply *a, const struct plan *plan, bool losers)
+static void write_policies(struct ebb_apply *a, const struct plan *plan, bool losers)
 {
 	const struct plan *order = a->next;
 	struct ebb_policy defaults = policy_of(a, &plan->config->defaults), policy;
@@ -557,10 +580,12 @@ static void write_policies(const struct ebb_apply *a, const struct plan *plan, b
 }
 
 /*
- * What had a slot of its own and is claimed by a rule now goes to the rule's destination, and the
- * other way round: it has its old slot again, where that is still there.
+ * What had a slot of its own and is claimed by a rule now loses its key, which stands before the
+ * routes, when these are in force: until then it goes where it went. One that is claimed no longer
+ * has its key again before that, so that nobody discovers it anew in between.
  */
-static void move_discovered(const struct ebb_apply *a)
+static void move_discovered(const struct ebb_apply *a, const struct plan *from, const struct plan *to,
+			    bool claims)
 {
 	const struct ebb_view *view = a->view;
 
@@ -570,11 +595,11 @@ static void move_discovered(const struct ebb_apply *a)
 		bool was, is;
 		int r;
 
-		if (!is_discovered(view, d))
+		if (!is_discovered(view, d) || view->dsts[d].apart)
 			continue;
-		was = claimed(a->now, endpoint) != EBB_MATCH_NONE;
-		is = claimed(a->next, endpoint) != EBB_MATCH_NONE;
-		if (was == is && (a->now || a->fresh))
+		was = claimed(from, endpoint) != EBB_MATCH_NONE;
+		is = claimed(to, endpoint) != EBB_MATCH_NONE;
+		if (is != claims || (was == is && (a->now || a->fresh)))
 			continue;
 		r = a->ops.get_endpoint(a->ops.userdata, endpoint, &found);
 		if (is && r == 0 && found.slot == d)
@@ -739,6 +764,8 @@ static void undo(struct ebb_apply *a)
 		a->view->names[slot].epoch = a->view->dsts[slot].epoch - 1;
 	}
 	if (a->now) {
+		move_discovered(a, a->next, a->now, true);
+		a->ops.mapping_changed(a->ops.userdata);
 		write_policies(a, a->now, false);
 		write_policies(a, a->now, true);
 	}
@@ -751,21 +778,26 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	struct plan *next = apply->next;
 	int r;
 
-	make_new(apply, next, now_ns);
+	apply->now_ns = now_ns;
+	apply->stale = 0;
+	make_new(apply, next);
 	write_policies(apply, next, false);
 	if (next->moves) {
+		move_discovered(apply, apply->now, next, false);
 		r = apply->ops.replace_routes(apply->ops.userdata, &next->table, why);
 		if (r < 0) {
 			undo(apply);
 			return r;
 		}
-		move_discovered(apply);
+		move_discovered(apply, apply->now, next, true);
 		apply->ops.mapping_changed(apply->ops.userdata);
 	}
 	write_policies(apply, next, true);
 	retire_names(apply);
-	take_marks_back(apply->view);
+	if (next->moves)
+		apply->unmark_ns = now_ns + UNMARK_NS;
 	make_report(apply, ret_report);
+	ret_report->stale = apply->stale;
 	free_plan(apply->now);
 	apply->now = next;
 	apply->next = NULL;

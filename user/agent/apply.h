@@ -20,6 +20,8 @@
  *	routes, at once; then what had a slot of its own and is claimed now, or no longer
  *	policies of those that lost some
  *
+ * The marks are taken back a second later (ebb_apply_settle()).
+ *
  * Tolerated: a destination that gets other settings, loses addresses and wins others, all in one
  * change, judges what it wins by its old settings for the moment between the last two.
  * The same holds for the defaults and all that no rule claims. And what
@@ -46,8 +48,6 @@ struct ebb_apply_ops {
 	int (*put_endpoint)(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref);
 	int (*remove_endpoint)(void *userdata, const struct ebb_endpoint *key);
 	void (*mapping_changed)(void *userdata);
-	/* the policy of @slot was written: those of single workloads are to be made again */
-	void (*policy_written)(void *userdata, uint32_t slot);
 };
 
 struct ebb_apply;
@@ -77,6 +77,7 @@ struct ebb_apply_report {
 	uint32_t changed; /* settings, rules */
 	uint32_t renewed; /* another scope: a slot of their own from now on, counters begin anew */
 	uint32_t resets;  /* ask for reset, get drop */
+	uint32_t stale;	  /* whose policies for single workloads could not be written: they are as before */
 	char text[384];	  /* "added=a,b removed=c": as many as fit; "": nothing */
 };
 
@@ -84,7 +85,10 @@ struct ebb_apply_report {
 int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_report *ret_report,
 		     struct ebb_why *why);
 
-/* Forgets what was prepared and takes the marks back. */
+/* Once in a while, with the lock: takes marks back that are no longer needed. */
+void ebb_apply_settle(struct ebb_apply *apply, uint64_t now_ns);
+
+/* Forgets what was prepared. */
 void ebb_apply_drop(struct ebb_apply *apply);
 
 /* The configuration in force, NULL before the first commit; valid until the next commit. */

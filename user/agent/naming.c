@@ -463,13 +463,12 @@ static void clear_the_way(struct ebb_naming *n, const struct claim *c, bool *cha
 		const struct ebb_dst *dst = &n->view->dsts[slot];
 		struct ebb_ref ref = {.slot = slot, .epoch = dst->epoch}, now;
 
-		if (memcmp(dst->endpoint.addr, c->key.addr, 16) != 0 ||
-		    dst->endpoint.proto != c->key.proto || !is_discovered(n, &ref) ||
+		if (memcmp(dst->endpoint.addr, c->key.addr, 16) != 0 || dst->endpoint.proto != c->key.proto ||
+		    !is_discovered(n, &ref) ||
 		    n->ops.endpoint_get(n->ops.userdata, &dst->endpoint, &now) < 0 || !same_ref(&ref, &now))
 			continue;
 		keep_beside(n, &dst->endpoint, &ref);
-		if (part_from(n, &ref) == 0 &&
-		    n->ops.endpoint_remove(n->ops.userdata, &dst->endpoint) == 0)
+		if (part_from(n, &ref) == 0 && n->ops.endpoint_remove(n->ops.userdata, &dst->endpoint) == 0)
 			*changed = true;
 	}
 }
@@ -507,7 +506,8 @@ static size_t collect_wanted(const struct ebb_naming *n, const struct ebb_named 
 	size_t count = 0;
 
 	for (size_t i = 0; i < named_count; i++) {
-		size_t found = ebb_match_host_ports(n->config.matcher, named[i].name, ports, PORTS_OF_ADDRESS);
+		size_t found =
+			ebb_match_host_ports(n->config.matcher, named[i].name, ports, PORTS_OF_ADDRESS);
 
 		for (size_t k = 0; k < found && k < PORTS_OF_ADDRESS; k++) {
 			if (ports[k].proto != IPPROTO_UDP)
@@ -740,8 +740,8 @@ void ebb_naming_take_up_names(struct ebb_naming *naming, uint64_t now_ns)
 			continue;
 		memcpy(answer.addresses[0].addr, view->dsts[slot].endpoint.addr, 16);
 		if (name->flags & EBB_NAME_OWN)
-			ebb_names_learn(naming->names, &answer, EBB_NAMES_OWN, view->dsts[slot].finder, now_ns,
-					naming->config.grace_ns);
+			ebb_names_learn(naming->names, &answer, EBB_NAMES_OWN, view->dsts[slot].finder,
+					now_ns, naming->config.grace_ns);
 		else
 			ebb_names_learn(naming->names, &answer, rank_of(naming, answer.name), 0, now_ns,
 					naming->config.grace_ns);

@@ -83,11 +83,11 @@ bool ebb_naming_wants_answers(const struct ebb_naming *naming);
 
 /* What it holds now, for logs and metrics. */
 struct ebb_naming_state {
-	uint32_t names;	     /* of addresses */
-	uint32_t addresses;  /* entries of endpoints that names gave */
-	uint32_t ambiguous;  /* entries of lookups */
-	uint64_t evictions;  /* names that found no room, or took it from others */
-	uint64_t failures;   /* changes of tables that failed, and are tried again */
+	uint32_t names;	    /* of addresses */
+	uint32_t addresses; /* entries of endpoints that names gave */
+	uint32_t ambiguous; /* entries of lookups */
+	uint64_t evictions; /* names that found no room, or took it from others */
+	uint64_t failures;  /* changes of tables that failed, and are tried again */
 };
 struct ebb_naming_state ebb_naming_state(const struct ebb_naming *naming);
 

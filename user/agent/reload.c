@@ -31,7 +31,6 @@ struct ebb_reload {
 	enum phase phase;
 	bool again; /* the file has changed meanwhile */
 	uint64_t began_ns;
-	uint64_t worked_ns; /* of that, not waiting */
 	bool gone_told;
 	char restart_told[256];
 };
@@ -133,16 +132,14 @@ static void tell_restart(struct ebb_reload *r)
 static void applied(struct ebb_reload *r, const struct ebb_apply_report *report)
 {
 	struct ebb_source *source = r->setup.source;
-	char took[EBB_FORMAT_MAX], worked[EBB_FORMAT_MAX];
+	char took[EBB_FORMAT_MAX];
 
 	source->reloads[EBB_RELOAD_APPLIED]++;
 	source->reload_failed = false;
-	ebb_info("configuration applied: generation=%" PRIu64
-		 " file=%s destinations=%zu%s%s took=%s worked=%s",
+	ebb_info("configuration applied: generation=%" PRIu64 " file=%s destinations=%zu%s%s took=%s",
 		 (uint64_t)source->view->agent->generation, path_of(r), r->config->destination_count,
 		 report->text[0] ? " " : "", report->text,
-		 ebb_format_duration(r->setup.now_ns() - r->began_ns, took, sizeof(took)),
-		 ebb_format_duration(r->worked_ns, worked, sizeof(worked)));
+		 ebb_format_duration(r->setup.now_ns() - r->began_ns, took, sizeof(took)));
 	if (report->renewed)
 		ebb_warn("configuration: another scope means gates of their own: the counters of %u destinations begin anew",
 			 report->renewed);
@@ -200,7 +197,6 @@ static void prepare(struct ebb_reload *r)
 /* Goes as far as it can. An operator's command holds the lock for a moment: then later. */
 static void go_on(struct ebb_reload *r)
 {
-	uint64_t start = r->setup.now_ns();
 	_cleanup_close_ int lock = -1;
 	struct ebb_why why = {0};
 	int error;
@@ -210,15 +206,12 @@ static void go_on(struct ebb_reload *r)
 	error = ebb_policies_lock(r->setup.pin_dir, 0, &lock, &why);
 	if (error == -EBUSY)
 		return;
-	r->worked_ns += r->setup.now_ns() - start;
-	start = r->setup.now_ns();
 	if (error < 0)
 		give_up(r, why.text);
 	else if (r->phase == READ)
 		prepare(r);
 	else
 		commit(r);
-	r->worked_ns += r->setup.now_ns() - start;
 }
 
 /* What is not there is no reason to give up what is in force. */
@@ -249,7 +242,6 @@ static void read_sources(struct ebb_reload *r, const char *cause)
 		return;
 	}
 	tell_problems(r, &problems);
-	r->worked_ns = r->setup.now_ns() - r->began_ns;
 	if (error < 0) {
 		char text[EBB_PROBLEM_TEXT_MAX] = "out of memory";
 

@@ -167,6 +167,7 @@ static const struct ebb_key setting_keys[] = {
 	 CHOICES(errnos),
 	 .range = ERRNOS,
 	 .fallback = "econnrefused",
+	 .flag = "errno", /* one flag for both: only the file sets them apart */
 	 SETTING(limits_errno),
 	 .help = "what a program sees that a limit refuses"},
 };

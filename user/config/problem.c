@@ -20,6 +20,11 @@ static void insert(struct ebb_problems *problems, const struct ebb_problem *prob
 
 	while (at > 0 && before(problem, &problems->list[at - 1]))
 		at--;
+	/* one flag may stand for two keys: it is wrong once */
+	for (size_t i = at; i > 0 && !before(&problems->list[i - 1], problem); i--) {
+		if (strcmp(problems->list[i - 1].text, problem->text) == 0)
+			return;
+	}
 	if (problems->count == EBB_PROBLEMS_MAX) {
 		problems->more++;
 		if (at == EBB_PROBLEMS_MAX)

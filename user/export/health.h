@@ -24,6 +24,7 @@ enum ebb_health_component {
 	EBB_HEALTH_EVENTS,	/* hints lost */
 	EBB_HEALTH_LIMITS,	/* byte and packet limits in place if asked for */
 	EBB_HEALTH_CONFIG,	/* what the configuration says is in force */
+	EBB_HEALTH_NAMES,	/* DNS answers are read if asked for, and none is lost */
 	EBB_HEALTH_MAX,
 };
 
