@@ -669,6 +669,37 @@ static void a_destination_stands_over_the_defaults(void **state)
 	assert_int_equal(d->matches[2].bits, 96);
 }
 
+static const char *shown_value(const char *destination, const char *line);
+
+static void limits_refuse_as_the_breaker_does_unless_it_is_said(void **state)
+{
+	(void)state;
+	must_take("destinations:\n"
+		  "- {name: a, match: [{port: 1}]}\n"
+		  "- {name: b, match: [{port: 2}], breaker: {errno: etimedout}}\n"
+		  "- {name: c, match: [{port: 3}], breaker: {errno: etimedout}, limits: {errno: econnrefused}}\n"
+		  "defaults: {breaker: {errno: eperm}}\n");
+	assert_int_equal(config->defaults.limits_errno, EBB_ERRNO_PERM);
+	assert_int_equal(config->destinations[0].settings.limits_errno, EBB_ERRNO_PERM);
+	assert_int_equal(config->destinations[1].settings.limits_errno, EBB_ERRNO_TIMEDOUT);
+	assert_int_equal(config->destinations[2].settings.limits_errno, EBB_ERRNO_CONNREFUSED);
+	assert_string_equal(shown_value(NULL, "defaults.limits.errno="), "eperm from file:5:29");
+	assert_string_equal(shown_value("a", "destinations[].limits.errno="),
+			    "eperm from file:5:29 inherited");
+	assert_string_equal(shown_value("b", "destinations[].limits.errno="), "etimedout from file:3:50");
+	assert_string_equal(shown_value("c", "destinations[].limits.errno="), "econnrefused from file:4:78");
+	must_take("destinations:\n"
+		  "- {name: a, match: [{port: 1}], breaker: {errno: etimedout}}\n"
+		  "defaults: {limits: {errno: eperm}}\n");
+	assert_int_equal(config->defaults.errno_code, EBB_ERRNO_CONNREFUSED);
+	assert_int_equal(config->destinations[0].settings.limits_errno, EBB_ERRNO_PERM);
+	assert_string_equal(shown_value("a", "destinations[].limits.errno="),
+			    "eperm from file:3:28 inherited");
+	must_take("");
+	assert_int_equal(config->defaults.limits_errno, EBB_ERRNO_CONNREFUSED);
+	assert_string_equal(shown_value(NULL, "defaults.limits.errno="), "econnrefused from default");
+}
+
 static void the_rest_of_a_file_is_read(void **state)
 {
 	(void)state;
@@ -1177,6 +1208,21 @@ static void show(void *userdata, const struct ebb_config_value *value)
 		       value->inherited ? " inherited" : "");
 }
 
+/* What show() says behind @line. */
+static const char *shown_value(const char *destination, const char *line)
+{
+	static char text[256];
+	const char *at;
+
+	shown[0] = '\0';
+	assert_int_equal(ebb_config_each(config, destination, show, NULL), 0);
+	at = strstr(shown, line);
+	assert_non_null(at);
+	at += strlen(line);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\n"), at);
+	return text;
+}
+
 static void every_value_tells_who_says_it(void **state)
 {
 	(void)state;
@@ -1235,6 +1281,7 @@ int main(void)
 		cmocka_unit_test(every_default_is_valid),
 		cmocka_unit_test(nothing_is_the_defaults),
 		cmocka_unit_test(a_destination_stands_over_the_defaults),
+		cmocka_unit_test(limits_refuse_as_the_breaker_does_unless_it_is_said),
 		cmocka_unit_test(the_rest_of_a_file_is_read),
 		cmocka_unit_test(the_rest_of_a_file_is_read_too),
 		cmocka_unit_test(what_is_wrong_is_told_with_its_place),
