@@ -147,14 +147,16 @@ struct ebb_map_notes {
 	__type(value, struct ebb_note);
 };
 
-/* Looked at by ebb_route_guess() only; one table for each CPU, 64 KiB. Not pinned: a new load begins without guesses. */
-#define EBB_GUESS_BITS 10
-
+/*
+ * Looked at by ebb_route_guess() only: 1 << EBB_GUESS_BITS for each CPU, one after the other. Not a per-CPU array,
+ * whose elements lie anywhere: here one is one cache line (mmapable arrays begin on a page). Not
+ * pinned: a new load begins without guesses.
+ */
 struct ebb_guess {
-	__u32 busy; /* odd while it is written */
-	struct ebb_endpoint endpoint;
 	__u64 workload;
 	__u64 mapping; /* agent.mapping of before it was looked up */
+	struct ebb_endpoint endpoint;
+	__u32 busy; /* odd while it is written */
 	__u32 dst;
 	__u32 dst_epoch;
 	__u32 pair;
@@ -166,8 +168,9 @@ struct ebb_guess {
 _Static_assert(sizeof(struct ebb_guess) == 64, "one cache line each");
 
 struct ebb_map_guesses {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << EBB_GUESS_BITS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ebb_guess);
 };
@@ -261,7 +264,7 @@ struct ebb_map_shares {
 struct ebb_asked {
 	__u64 netns; /* cookie of the socket's network namespace */
 	__u32 initial;
-	__u32 next;		      /* which of them is overwritten next */
+	__u32 next;		       /* which of them is overwritten next */
 	__u64 addrs[EBB_ASKED_MAX][2]; /* as in struct ebb_endpoint */
 };
 
