@@ -343,7 +343,8 @@ static __always_inline struct ebb_guess *ebb_guess_of(const struct ebb_endpoint 
 	__u32 index;
 
 	mix += (words[0] ^ words[1]) + ((__u64)words[2] << 16) + workload * 0x9e3779b97f4a7c15ULL;
-	index = (__u32)((mix * 0xff51afd7ed558ccdULL) >> (64 - EBB_GUESS_BITS));
+	index = bpf_get_smp_processor_id() << EBB_GUESS_BITS |
+		(__u32)((mix * 0xff51afd7ed558ccdULL) >> (64 - EBB_GUESS_BITS));
 	return bpf_map_lookup_elem(&ebb_guess_v1, &index);
 }
 
