@@ -261,7 +261,7 @@ struct ebb_map_shares {
 struct ebb_asked {
 	__u64 netns; /* cookie of the socket's network namespace */
 	__u32 initial;
-	__u32 next;		      /* which of them is overwritten next */
+	__u32 next;		       /* which of them is overwritten next */
 	__u64 addrs[EBB_ASKED_MAX][2]; /* as in struct ebb_endpoint */
 };
 

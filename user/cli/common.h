@@ -36,7 +36,7 @@ struct ebb_look {
 	size_t link_count;
 	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t realtime_ns;
-	size_t columns; /* of the terminal; 0: no limit */
+	size_t columns;			       /* of the terminal; 0: no limit */
 	const struct ebb_addresses *addresses; /* of the destination that is shown; NULL: not asked for */
 };
 

@@ -48,7 +48,7 @@ struct ebb_loader {
 	bool attached;
 	bool packets; /* the optional programs are attached */
 	bool answers;
-	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool cast;     /* the kernel has bpf_rdonly_cast */
 	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
 	enum ebb_reset_way reset_way;
