@@ -331,7 +331,7 @@ $(BUILD)/libebbtest.a: $(TEST_LIB_OBJECTS) $(BUILD)/.link
 	$(Q)rm -f $@
 	$(Q)ar rcsD $@ $(filter %.o,$^)
 
-$(BUILD)/ebb: $(BUILD)/user/ebb.o $(LIBRARY) $(BUILD)/.link
+$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
@@ -356,5 +356,5 @@ $(FUZZ_PROGRAMS): %: %.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) -fsanitize=fuzzer $(filter %.o %.a,$^) $(LIBS) -o $@
 
--include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/ebb.o \
+-include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
 	$(BUILD)/tools/docs.o $(TEST_OBJECTS) $(FUZZ_OBJECTS))

@@ -126,6 +126,26 @@ def programs(r):
                   f"{net * figures['runs']:.0f} ns for each connection", "", None)
 
 
+def routes(r):
+    names = {
+        "again_2": ("without rules, against itself", None),
+        "again_rules": ("a pair that the processor remembers", 250),
+        "missed_rules": ("a pair that it does not remember", 250),
+        "first_unclaimed": ("a new pair, of no rule", 250),
+        "first_claimed": ("a new pair, of a rule (without: discovered)", 250),
+    }
+    for key, (what, target) in names.items():
+        f, p = r[key]["connect_more_ns"], r[key]["program_more_ns"]
+        yield row(f"1,000 prefixes with ports, {what}: connect()", f"{f['p50']:+.0f} ns",
+                  f"{f['p25']:+.0f} to {f['p75']:+.0f}; program connect4 {p['p50']:+.0f} ns a run",
+                  f"<= {target} ns" if target else "", f["p50"] <= target if target else None)
+    for key, what in (("again", "a pair that the processor remembers"), ("missed", "one that it does not"),
+                      ("missed_rules", "one that it does not, 1,000 prefixes")):
+        ns = r[key]["program_ns"]
+        yield row(f"program connect4 with its two looks at the clock, {what}", f"{ns['p50']:.0f} ns a run",
+                  f"{ns['p25']:.0f} to {ns['p75']:.0f}", "", None)
+
+
 def trip(results, prefix, whose):
     for suffix, when in (("_idle", "idle"), ("_busy", "both processors busy"),
                          ("_busy_2", "both processors busy, two threads connect")):
@@ -188,7 +208,7 @@ def idle(r, discovered):
 
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
-                "programs": programs, "ingress": ingress, "bulkhead": bulkhead}
+                "programs": programs, "routes": routes, "ingress": ingress, "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])

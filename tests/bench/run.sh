@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs bulkhead trip-kernel trip-agent ingress names idle limits)
+steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress names idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -106,6 +106,7 @@ step_moved() { measure moved allowed --moved; }
 step_send() { measure send send; }
 step_packets() { measure packets packets; }
 step_programs() { measure programs programs; }
+step_routes() { measure routes routes; }
 
 step_trip_kernel() {
 	measure trip_kernel_idle trip &&

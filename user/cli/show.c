@@ -402,11 +402,15 @@ static int pair_cells(const struct ebb_look *look, const struct ebb_pair *pair, 
 {
 	struct ebb_table *table = userdata;
 	struct ebb_sums sums = {};
+	uint32_t class;
 
 	ebb_sums_add(&sums, pair, 0);
 	/* ~other has no workload of its own */
 	ebb_table_cell(table, "%s",
 		       pair->workload ? ebb_cgroup_name(look->names, pair->workload) : EBB_NAME_OTHER);
+	class = ebb_look_class(look, pair->workload);
+	ebb_table_cell(table, "%s",
+		       pair->workload && class != EBB_CLASS_GOVERNED ? ebb_class_name(class) : "-");
 	ebb_table_cell(table, "%" PRIu64, sums.active);
 	ebb_table_cell(table, "%" PRIu64, sums.attempts);
 	for (int o = 0; o < EBB_OUTCOME_MAX; o++)
@@ -420,18 +424,19 @@ static int pair_cells(const struct ebb_look *look, const struct ebb_pair *pair, 
 static int workloads_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	static const struct ebb_column columns[] = {
-		{"WORKLOAD", EBB_ALIGN_LEFT, false, 0},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 0},
-		{"CONNECTS", EBB_ALIGN_RIGHT, false, 0},   {"ESTABLISHED", EBB_ALIGN_RIGHT, false, 0},
-		{"REFUSED", EBB_ALIGN_RIGHT, true, 0},	   {"TIMEOUT", EBB_ALIGN_RIGHT, true, 0},
-		{"UNREACHABLE", EBB_ALIGN_RIGHT, true, 0}, {"ABANDONED", EBB_ALIGN_RIGHT, true, 0},
-		{"CANCELLED", EBB_ALIGN_RIGHT, true, 0},   {"RESET", EBB_ALIGN_RIGHT, true, 0},
-		{"UNANSWERED", EBB_ALIGN_RIGHT, true, 0},  {"LOCAL", EBB_ALIGN_RIGHT, true, 0},
-		{"DENIED", EBB_ALIGN_RIGHT, false, 0},	   {"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},
+		{"WORKLOAD", EBB_ALIGN_LEFT, false, 0},	    {"CLASS", EBB_ALIGN_LEFT, true, 0},
+		{"ACTIVE", EBB_ALIGN_RIGHT, false, 0},	    {"CONNECTS", EBB_ALIGN_RIGHT, false, 0},
+		{"ESTABLISHED", EBB_ALIGN_RIGHT, false, 0}, {"REFUSED", EBB_ALIGN_RIGHT, true, 0},
+		{"TIMEOUT", EBB_ALIGN_RIGHT, true, 0},	    {"UNREACHABLE", EBB_ALIGN_RIGHT, true, 0},
+		{"ABANDONED", EBB_ALIGN_RIGHT, true, 0},    {"CANCELLED", EBB_ALIGN_RIGHT, true, 0},
+		{"RESET", EBB_ALIGN_RIGHT, true, 0},	    {"UNANSWERED", EBB_ALIGN_RIGHT, true, 0},
+		{"LOCAL", EBB_ALIGN_RIGHT, true, 0},	    {"DENIED", EBB_ALIGN_RIGHT, false, 0},
+		{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},
 	};
 	struct ebb_table *table;
 	int r;
 
-	_Static_assert(sizeof(columns) / sizeof(columns[0]) == EBB_OUTCOME_MAX + 6,
+	_Static_assert(sizeof(columns) / sizeof(columns[0]) == EBB_OUTCOME_MAX + 7,
 		       "a column for each outcome");
 	r = ebb_table_new(columns, sizeof(columns) / sizeof(columns[0]), &table);
 	if (r < 0)
@@ -571,9 +576,14 @@ static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *
 
 	ebb_sums_add(&sums, pair, 0);
 	return json_array_append_new(userdata,
-				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
+				     json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+					       "workload",
 					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
 							      : EBB_NAME_OTHER,
+					       "class",
+					       ebb_class_name(pair->workload
+								      ? ebb_look_class(look, pair->workload)
+								      : EBB_CLASS_GOVERNED),
 					       "workload_id", (json_int_t)pair->workload, "active",
 					       ebb_json_count(sums.active), "attempts",
 					       ebb_json_count(sums.attempts), "local",
