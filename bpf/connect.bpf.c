@@ -242,7 +242,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	 */
 	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
-	    route.pair_slot == EBB_SLOT_OTHER || tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen ||
+	    route.pair_slot == EBB_SLOT_OTHER || ebb_replacing ||
+	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen ||
 	    ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);

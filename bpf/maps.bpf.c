@@ -36,4 +36,6 @@ struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 const volatile struct ebb_load_config ebb_config = {};
 
+volatile __u32 ebb_replacing = 0;
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -324,4 +324,11 @@ extern struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
 
+/*
+ * 1 while the programs of another layout are being replaced: sockets that they armed are counted
+ * nowhere here until the pass that follows. Every socket that we meet ourselves meanwhile gets a
+ * memory, so that the pass knows the two apart, and one without has nothing to give back.
+ */
+extern volatile __u32 ebb_replacing;
+
 #endif /* EBB_MAPS_H */

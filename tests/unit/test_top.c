@@ -723,6 +723,7 @@ static void a_narrow_screen_leaves_columns_out(void **state)
 		{62, " DESTINATION       STATE▼     ACTIVE  CONN/s  FAIL/s  DENY/s\n"},
 		{54, " DESTINATION       STATE▼     CONN/s  FAIL/s  DENY/s\n"},
 		{46, " DESTINATION       STATE▼     FAIL/s  DENY/s\n"},
+		{40, " DESTINATION  STATE▼     FAIL/s  DENY/s\n"},
 	};
 
 	(void)state;

@@ -13,6 +13,7 @@
 
 #include "agent/agent.h"
 #include "bpf/abi.h"
+#include "cli/addresses.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/keys.h"
@@ -35,8 +36,9 @@ struct ebb_look {
 	size_t link_count;
 	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t realtime_ns;
-	size_t columns;		     /* of the terminal; 0: no limit */
-	struct ebb_mapping *mapping; /* NULL: no rule is about workloads */
+	size_t columns;			       /* of the terminal; 0: no limit */
+	const struct ebb_addresses *addresses; /* of the destination that is shown; NULL: not asked for */
+	struct ebb_mapping *mapping;	       /* NULL: no rule is about workloads */
 };
 
 /* What a command holds open. */

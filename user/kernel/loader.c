@@ -847,16 +847,39 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
 }
 
 /*
- * New maps, or maps into which the state of connections was not moved: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
  * attached every armed socket is one of these; afterwards it is one that is counted.
  */
 static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
 {
 	int r;
 
-	if (!l->adopts || l->took_over)
+	if (!l->adopts || l->took_over || l->migration.from)
 		return 0;
 	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+/*
+ * Maps of an older layout were moved, and its programs go one after the other, armed sockets with
+ * them. While that lasts every socket that we meet gets a memory (ebb_replacing); so afterwards
+ * one that is armed and has none is theirs, and is adopted.
+ */
+static void begin_replacing(struct ebb_loader *l)
+{
+	l->skeleton->bss->ebb_replacing = l->migration.from && l->adopts;
+}
+
+static int end_replacing(struct ebb_loader *l, struct ebb_why *why)
+{
+	int r;
+
+	if (!l->skeleton->bss->ebb_replacing)
+		return 0;
+	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	l->skeleton->bss->ebb_replacing = 0;
 	if (r < 0)
 		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
 	return 0;
@@ -954,6 +977,7 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	struct ebb_why left = {};
 	int r = 0;
 
+	begin_replacing(loader);
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
 		if (h == EBB_HOOK_SOCKOPS)
 			r = adopt_first(loader, why);
@@ -976,6 +1000,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		if (r < 0)
 			r = explain_attach(r, ebb_hook_names[h], why);
 	}
+	if (r == 0)
+		r = end_replacing(loader, why);
 	if (r < 0) {
 		for (int h = 0; h < EBB_HOOK_MAX; h++) {
 			if (made[h])
