@@ -47,7 +47,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev libncurses-dev libldns-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
-	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
+	bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
 
 # ---- flags
 
