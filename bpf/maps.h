@@ -22,6 +22,8 @@
  *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       CPU, mix of endpoint, workload    kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
+ *   counts        slot -> what is really open       kernel, agent       fixed size
+ *   mets          open socket -> counted in pass    kernel, agent       counted twice, and so not judged
  *   events        hints                             kernel              lost, counted: costs one tick
  *   names         destination -> what it is called  agent (mmap)        fixed size
  *   routes        one: the table of prefixes        agent               refused with the configuration
@@ -147,14 +149,16 @@ struct ebb_map_notes {
 	__type(value, struct ebb_note);
 };
 
-/* Looked at by ebb_route_guess() only; one table for each CPU, 64 KiB. Not pinned: a new load begins without guesses. */
-#define EBB_GUESS_BITS 10
-
+/*
+ * Looked at by ebb_route_guess() only: 1 << EBB_GUESS_BITS for each CPU, one after the other. Not a per-CPU array,
+ * whose elements lie anywhere: here one is one cache line (mmapable arrays begin on a page). Not
+ * pinned: a new load begins without guesses.
+ */
 struct ebb_guess {
-	__u32 busy; /* odd while it is written */
-	struct ebb_endpoint endpoint;
 	__u64 workload;
 	__u64 mapping; /* agent.mapping of before it was looked up */
+	struct ebb_endpoint endpoint;
+	__u32 busy; /* odd while it is written */
 	__u32 dst;
 	__u32 dst_epoch;
 	__u32 pair;
@@ -166,8 +170,9 @@ struct ebb_guess {
 _Static_assert(sizeof(struct ebb_guess) == 64, "one cache line each");
 
 struct ebb_map_guesses {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << EBB_GUESS_BITS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ebb_guess);
 };
@@ -185,6 +190,17 @@ struct ebb_map_listeners {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct ebb_listener);
 	__type(value, __u8);
+};
+
+/* Of a recount (recount.bpf.c). Not pinned. */
+EBB_MAP_TABLE(counts, struct ebb_counted);
+
+struct ebb_map_mets {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64); /* inode number */
+	__type(value, __u32);
 };
 
 struct ebb_map_events {
@@ -261,7 +277,7 @@ struct ebb_map_shares {
 struct ebb_asked {
 	__u64 netns; /* cookie of the socket's network namespace */
 	__u32 initial;
-	__u32 next;		      /* which of them is overwritten next */
+	__u32 next;		       /* which of them is overwritten next */
 	__u64 addrs[EBB_ASKED_MAX][2]; /* as in struct ebb_endpoint */
 };
 
@@ -294,6 +310,8 @@ extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
+extern struct ebb_map_counts ebb_count_v1 SEC(".maps");
+extern struct ebb_map_mets ebb_met_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
 extern struct ebb_map_names ebb_name_v1 SEC(".maps");
 extern struct ebb_map_deeds ebb_deed_v1 SEC(".maps");
@@ -308,5 +326,12 @@ extern struct ebb_map_answers ebb_answer_v1 SEC(".maps");
 extern struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
+
+/*
+ * 1 while the programs of another layout are being replaced: sockets that they armed are counted
+ * nowhere here until the pass that follows. Every socket that we meet ourselves meanwhile gets a
+ * memory, so that the pass knows the two apart, and one without has nothing to give back.
+ */
+extern volatile __u32 ebb_replacing;
 
 #endif /* EBB_MAPS_H */

@@ -153,6 +153,9 @@ int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_packets(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
+int bench_routes(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
+int bench_names(const struct bench_options *options, json_t *ret_result);
+int bench_ingress(const struct bench_options *options, json_t *ret_result);
 
 #endif /* EBB_TESTS_BENCH_BENCH_H */

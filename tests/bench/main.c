@@ -21,9 +21,12 @@ static const struct {
 	{"send", bench_send, {.rounds = 150, .samples = 200}, true},
 	{"trip", bench_trip, {.trials = 300, .threads = 1}, false},
 	{"programs", bench_programs, {.rounds = 20, .samples = 500}, true},
+	{"routes", bench_routes, {.rounds = 60, .samples = 60}, true},
 	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
+	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
+	{"names", bench_names, {.trials = 500}, false},
 };
 
 /* These have options of their own. */
@@ -50,7 +53,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|packets|discover|bulkhead\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"

@@ -2,6 +2,7 @@
 #include "agent/keeper.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,26 +38,26 @@ static int remove_class(void *userdata, uint64_t workload)
 	return ebb_workloads_remove(k->mapping, workload);
 }
 
-struct unknown {
-	void (*meet)(void *argument, uint64_t workload);
+struct class_visit {
+	void (*handle)(void *argument, uint64_t workload, uint32_t class);
 	void *argument;
 };
 
-static int visit_unknown(void *userdata, uint64_t workload, const struct ebb_workload *value)
+static int visit_class(void *userdata, uint64_t workload, const struct ebb_workload *value)
 {
-	const struct unknown *unknown = userdata;
+	const struct class_visit *visit = userdata;
 
-	if (value->class == EBB_CLASS_UNKNOWN)
-		unknown->meet(unknown->argument, workload);
+	visit->handle(visit->argument, workload, value->class);
 	return 0;
 }
 
-static int each_unknown(void *userdata, void (*meet)(void *argument, uint64_t workload), void *argument)
+static int each_class(void *userdata, void (*handle)(void *argument, uint64_t workload, uint32_t class),
+		      void *argument)
 {
 	const struct ebb_keeper *k = userdata;
-	struct unknown unknown = {.meet = meet, .argument = argument};
+	struct class_visit visit = {.handle = handle, .argument = argument};
 
-	return ebb_workloads_each(k->mapping, visit_unknown, &unknown);
+	return ebb_workloads_each(k->mapping, visit_class, &visit);
 }
 
 static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t size)
@@ -132,7 +133,7 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 		.userdata = k,
 		.put = put_class,
 		.remove = remove_class,
-		.each_unknown = each_unknown,
+		.each = each_class,
 		.path = path_of,
 	};
 	char mount[EBB_CGROUP_PATH_MAX], own[EBB_CGROUP_PATH_MAX];
@@ -219,4 +220,33 @@ void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns)
 int ebb_keeper_lost(struct ebb_keeper *keeper, uint64_t workload)
 {
 	return ebb_shares_lost(&keeper->shares, workload);
+}
+
+struct greed {
+	const struct ebb_share_ops *ops;
+	uint64_t workload;
+	int64_t held;
+};
+
+static int compare_greed(void *argument, uint64_t workload, const uint64_t *count)
+{
+	struct greed *greed = argument;
+	uint64_t lost = 0;
+	int r = greed->ops->get_lost(greed->ops->userdata, workload, &lost);
+
+	if (r == 0 && (int64_t)(*count - lost) > greed->held) {
+		greed->held = (int64_t)(*count - lost);
+		greed->workload = workload;
+	}
+	return r;
+}
+
+const char *ebb_keeper_greediest(const struct ebb_keeper *keeper, char *buffer, size_t size)
+{
+	struct greed greed = {.ops = &keeper->shares};
+
+	(void)keeper->shares.each_found(keeper->shares.userdata, compare_greed, &greed);
+	(void)snprintf(buffer, size, "%s",
+		       greed.workload ? ebb_cgroup_name(keeper->names, greed.workload) : "-");
+	return buffer;
 }

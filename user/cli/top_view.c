@@ -28,6 +28,7 @@
 #define TEXT_MAX     1024
 #define HEADER_LINES 4
 #define NAME_LEAST   20 /* columns of a name or a workload, before others are left out */
+#define NAME_STUMP   8	/* what is left of it where nothing else can be left out */
 #define NAME_MOST    40 /* what it asks for before they are */
 #define FULL_HEIGHT  14 /* lines from which there is the whole header */
 #define HEADER_WIDTH 110
@@ -373,6 +374,15 @@ static void fit(struct layout *layout, size_t width)
 			layout->widths[c] = NAME_LEAST;
 	}
 	ebb_table_fit(shapes, EBB_TOP_COLUMNS, width, layout->widths);
+	/* all that may be left out is: names give way, the last first, so that states and failures stay */
+	for (size_t c = EBB_TOP_COLUMNS; c-- > 0;) {
+		total = ebb_table_width(layout->widths, EBB_TOP_COLUMNS);
+		if (!is_flexible(c) || total <= width || layout->widths[c] <= NAME_STUMP)
+			continue;
+		layout->widths[c] -= total - width < layout->widths[c] - NAME_STUMP
+					     ? total - width
+					     : layout->widths[c] - NAME_STUMP;
+	}
 	for (size_t c = 0; c < EBB_TOP_COLUMNS; c++) {
 		total = ebb_table_width(layout->widths, EBB_TOP_COLUMNS);
 		if (!is_flexible(c) || layout->widths[c] == 0 || total >= width)

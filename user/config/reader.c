@@ -912,6 +912,19 @@ void ebb_reader_read(struct ebb_reader *r, const struct ebb_node *root)
 		read_all(r, root, "", 0);
 }
 
+void ebb_reader_errno(struct ebb_reader *r, uint32_t destination)
+{
+	struct ebb_settings *settings = destination == EBB_MATCH_NONE
+						? &r->config->defaults
+						: &r->config->destinations[destination].settings;
+
+	if (ebb_origin_of(r->origins, ebb_keys_find(r->keys, "defaults.limits.errno"), EBB_MATCH_NONE))
+		return;
+	if (destination == EBB_MATCH_NONE ||
+	    !ebb_origin_of(r->origins, ebb_keys_find(r->keys, "destinations[].limits.errno"), destination))
+		settings->limits_errno = settings->errno_code;
+}
+
 static void read_destination(struct ebb_reader *r, const struct ebb_node *node, uint32_t index)
 {
 	struct ebb_destination *destination = &r->config->destinations[index];
@@ -934,6 +947,7 @@ static void read_destination(struct ebb_reader *r, const struct ebb_node *node, 
 	if (!match)
 		wrong_at(r, node, "destination: match is missing: nothing would belong to it");
 	read_all(r, node, BELOW, index);
+	ebb_reader_errno(r, index);
 }
 
 static size_t count_places(const struct ebb_node *list)
