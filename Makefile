@@ -47,7 +47,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev libncurses-dev libldns-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
-	bind9-dnsutils bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
+	bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
 
 # ---- flags
 
@@ -331,7 +331,7 @@ $(BUILD)/libebbtest.a: $(TEST_LIB_OBJECTS) $(BUILD)/.link
 	$(Q)rm -f $@
 	$(Q)ar rcsD $@ $(filter %.o,$^)
 
-$(BUILD)/ebb: $(BUILD)/user/ebb.o $(LIBRARY) $(BUILD)/.link
+$(BUILD)/ebb: $(BUILD)/user/main.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) -o $@
 
@@ -356,5 +356,5 @@ $(FUZZ_PROGRAMS): %: %.o $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) -fsanitize=fuzzer $(filter %.o %.a,$^) $(LIBS) -o $@
 
--include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/ebb.o \
+-include $(patsubst %.o,%.d,$(BPF_OBJECTS) $(TEST_SKELETONS:.skel.h=.bpf.o) $(USER_OBJECTS) $(BUILD)/user/main.o \
 	$(BUILD)/tools/docs.o $(TEST_OBJECTS) $(FUZZ_OBJECTS))

@@ -190,8 +190,9 @@ enum ebb_error {
 	EBB_ERR_SOCKET_UNKNOWN,	     /* the helper gave no socket to read */
 	EBB_ERR_FALLBACK_DEVICE,     /* no set_retval, socket bound to a device: let through */
 	EBB_ERR_SHARE_FULL, /* a workload has found a quarter of all destinations: its new ones go to ~other */
-	EBB_ERR_UNCLASSIFIED, /* the workload is not identified yet: let through */
-	EBB_ERR_DNS_LOST,     /* an answer that could not be handed over: its names are not known */
+	EBB_ERR_UNCLASSIFIED,	 /* the workload is not identified yet: let through */
+	EBB_ERR_DNS_LOST,	 /* an answer that could not be handed over: its names are not known */
+	EBB_ERR_GAUGE_CORRECTED, /* a gauge that two recounts agreed on was wrong (by the agent) */
 	EBB_ERR_MAX,
 };
 
@@ -780,6 +781,23 @@ struct ebb_seeding {
 	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
 };
 _Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
+
+/* What a recount found, by slot: active of a pair, the others of a gate. Not in a pinned map. */
+struct ebb_counted {
+	__u32	active;
+	__u32	slots;
+	__u32	paced;
+	__u32	pad;
+};
+_Static_assert(sizeof(struct ebb_counted) == 16, "shared with user space");
+
+struct ebb_counting {
+	__u32	pass;			/* serial of the recount */
+	__u32	pad;
+	__u64	hidden;			/* open files of programs that can hold sockets which are in no table of files */
+	__u64	left_out;		/* sockets that may be counted twice */
+};
+_Static_assert(sizeof(struct ebb_counting) == 24, "shared with user space");
 
 /* A connection that user space is to destroy by netlink. */
 struct ebb_doomed {

@@ -19,6 +19,8 @@ struct ebb_map_notes ebb_note_v1 SEC(".maps");
 struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
+struct ebb_map_counts ebb_count_v1 SEC(".maps");
+struct ebb_map_mets ebb_met_v1 SEC(".maps");
 struct ebb_map_events ebb_event_v1 SEC(".maps");
 struct ebb_map_names ebb_name_v1 SEC(".maps");
 struct ebb_map_deeds ebb_deed_v1 SEC(".maps");
@@ -33,5 +35,7 @@ struct ebb_map_answers ebb_answer_v1 SEC(".maps");
 struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 const volatile struct ebb_load_config ebb_config = {};
+
+volatile __u32 ebb_replacing = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -22,6 +22,8 @@
  *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       CPU, mix of endpoint, workload    kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
+ *   counts        slot -> what is really open       kernel, agent       fixed size
+ *   mets          open socket -> counted in pass    kernel, agent       counted twice, and so not judged
  *   events        hints                             kernel              lost, counted: costs one tick
  *   names         destination -> what it is called  agent (mmap)        fixed size
  *   routes        one: the table of prefixes        agent               refused with the configuration
@@ -190,6 +192,17 @@ struct ebb_map_listeners {
 	__type(value, __u8);
 };
 
+/* Of a recount (recount.bpf.c). Not pinned. */
+EBB_MAP_TABLE(counts, struct ebb_counted);
+
+struct ebb_map_mets {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64); /* inode number */
+	__type(value, __u32);
+};
+
 struct ebb_map_events {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EBB_RINGBUF_BYTES);
@@ -297,6 +310,8 @@ extern struct ebb_map_notes ebb_note_v1 SEC(".maps");
 extern struct ebb_map_notes ebb_unote_v1 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v1 SEC(".maps");
 extern struct ebb_map_listeners ebb_listener_v1 SEC(".maps");
+extern struct ebb_map_counts ebb_count_v1 SEC(".maps");
+extern struct ebb_map_mets ebb_met_v1 SEC(".maps");
 extern struct ebb_map_events ebb_event_v1 SEC(".maps");
 extern struct ebb_map_names ebb_name_v1 SEC(".maps");
 extern struct ebb_map_deeds ebb_deed_v1 SEC(".maps");
@@ -311,5 +326,12 @@ extern struct ebb_map_answers ebb_answer_v1 SEC(".maps");
 extern struct ebb_map_askeds ebb_asked_v1 SEC(".maps");
 
 extern const volatile struct ebb_load_config ebb_config;
+
+/*
+ * 1 while the programs of another layout are being replaced: sockets that they armed are counted
+ * nowhere here until the pass that follows. Every socket that we meet ourselves meanwhile gets a
+ * memory, so that the pass knows the two apart, and one without has nothing to give back.
+ */
+extern volatile __u32 ebb_replacing;
 
 #endif /* EBB_MAPS_H */

@@ -46,7 +46,8 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 }
 
 /* Makes a socket remember its route, where looking it up by address would find another. */
-static __noinline struct ebb_conn *remember(struct bpf_sock *sock, const struct ebb_note *note)
+static __noinline struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, __u32 pair_epoch, __u32 dst,
+					    __u32 dst_epoch)
 {
 	struct ebb_conn *conn;
 
@@ -59,7 +60,7 @@ static __noinline struct ebb_conn *remember(struct bpf_sock *sock, const struct 
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
 	/* generation 0: one of a later generation has its memory from the connect hook */
-	ebb_conn_begin(conn, note->pair, note->pair_epoch, note->dst, note->dst_epoch, 0);
+	ebb_conn_begin(conn, pair, pair_epoch, dst, dst_epoch, 0);
 	(void)ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
 	return conn;
 }
@@ -88,6 +89,9 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 		return 0;
 	} else if (route.class == EBB_CLASS_ALONE) {
 		return 0;
+	} else if (ebb_replacing) {
+		/* an older connect program left its note where we do not look */
+		(void)remember(sock, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch);
 	}
 	ebb_add(&route.pair->syn_sent, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
@@ -116,7 +120,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 	ebb_key_from_bpf_sock(&key, sock);
 	/* another program rewrote the address */
 	if (!ebb_key_equal(&key, &note->endpoint))
-		remember(sock, note);
+		(void)remember(sock, note->pair, note->pair_epoch, note->dst, note->dst_epoch);
 	ebb_add(&pair->syn_sent, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
@@ -126,17 +130,12 @@ static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struc
 {
 	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
 	struct ebb_route route = {};
-	struct ebb_note note = {};
 	__u64 now = bpf_ktime_get_ns();
 
 	if (!conn || !(conn->flags & EBB_CONN_LIVE)) {
 		if (!ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
 			return;
-		note.pair = route.pair_slot;
-		note.pair_epoch = route.pair->epoch;
-		note.dst = route.dst_slot;
-		note.dst_epoch = route.dst->epoch;
-		conn = remember(sock, &note);
+		conn = remember(sock, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch);
 	}
 	if (conn && !conn->start_ns)
 		conn->start_ns = now - ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
@@ -191,7 +190,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	/* it began before we were attached, and nobody would see its end: left for seed.bpf.c to adopt */
-	if (!conn && !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG))
+	if (!conn && (!(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) || ebb_replacing))
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS_OPEN);
 	if (conn && (conn->flags & EBB_CONN_ADOPTED)) {
@@ -274,8 +273,8 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
 					    const struct tcp_sock *tp, __u32 old_state)
 {
-	/* one that was adopted may have been let go already */
-	if (!conn || ebb_conn_clear(conn, EBB_CONN_ACTIVE))
+	/* one that was adopted may have been let go already; one that an older program armed counts nowhere yet */
+	if (conn ? ebb_conn_clear(conn, EBB_CONN_ACTIVE) : !ebb_replacing)
 		ebb_gauge_down(&route->pair->active);
 	ebb_traffic_count(conn, route->pair, tp, old_state);
 	if (tp->inet_conn.icsk_inet.sk.sk_err)

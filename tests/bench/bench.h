@@ -155,5 +155,7 @@ int bench_packets(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
 int bench_routes(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
+int bench_names(const struct bench_options *options, json_t *ret_result);
+int bench_ingress(const struct bench_options *options, json_t *ret_result);
 
 #endif /* EBB_TESTS_BENCH_BENCH_H */

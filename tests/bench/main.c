@@ -25,6 +25,8 @@ static const struct {
 	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
+	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
+	{"names", bench_names, {.trials = 500}, false},
 };
 
 /* These have options of their own. */
@@ -51,7 +53,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"

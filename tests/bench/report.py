@@ -174,6 +174,27 @@ def bulkhead(r):
               f"{r['false_likely'] / refused:.2%} likely", "stated", None)
 
 
+def ingress(r):
+    what = {"tcp": "a TCP stream", "udp_connected": "datagrams to a connected socket",
+            "udp": "datagrams to a socket without a peer", "answer": "a DNS answer, handed over"}
+    for key, label in what.items():
+        net = r[key]["ns"]["p50"] - r[key]["empty_ns"]["p50"]
+        yield row(f"program ingress, {label}", f"{net:.0f} ns a packet on top of an empty one", "", "", None)
+
+
+def names(results):
+    for mode in ("enforce", "observe"):
+        for suffix, when in (("idle", "idle"), ("busy", "both processors busy")):
+            r = results.get(f"names_{mode}_{suffix}")
+            if not r:
+                continue
+            stands = r["stands_ns"]
+            governed = ", ".join(f"{key.split('_')[0]} us: {share:.1%}" for key, share in r["governed"].items())
+            yield row(f"from a DNS answer to the map, agent in {mode}, {when}", us(stands["p50"]),
+                      f"p99 {us(stands['p99'])}", "", None)
+            yield row("... governed by name at the first connect, so long after the answer", governed, "", "", None)
+
+
 def idle(r, discovered):
     yield row(f"agent, {discovered['destinations']} destinations, nothing to do", f"{r['cpu_share']:.3%} of a core",
               f"over {r['seconds']} s", "< 0.2%", r["cpu_share"] < 0.002)
@@ -187,12 +208,13 @@ def idle(r, discovered):
 
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
-                "programs": programs, "routes": routes, "bulkhead": bulkhead}
+                "programs": programs, "routes": routes, "ingress": ingress, "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])
     yield from trip(results, "trip_kernel", "N failures in a row (the kernel pulls)")
     yield from trip(results, "trip_agent", "failure rate (user space)")
+    yield from names(results)
     if "idle" in results and "discovered" in results:
         yield from idle(results["idle"], results["discovered"])
 

@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent idle limits)
+steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress names idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -30,6 +30,7 @@ done
 if [ -z "${EBB_BENCH_INSIDE:-}" ]; then
 	EBB_BENCH_INSIDE=1 exec unshare --net "$0" "$@"
 fi
+unset EBB_BENCH_INSIDE # the agent takes what begins so for its configuration
 ip link set lo up || exit 1
 
 # -------------------------------------------------------- what is our own --
@@ -69,7 +70,7 @@ mkdir "$cgroup" || exit 1
 
 # start_agent OPTION...: its address is in $address.
 start_agent() {
-	local tries=100
+	local tries=400
 	stop_agent
 	"$ebb" run --cgroup "$cgroup" --pin "$pin" --listen 127.0.0.1:0 --on-exit detach "$@" 2>"$work/agent.log" &
 	agent_pid=$!
@@ -120,6 +121,21 @@ step_trip_agent() {
 		measure trip_agent_busy trip --agent --first 1000 --busy
 	local rc=$?
 	stop_agent
+	return $rc
+}
+
+step_ingress() { measure ingress ingress; }
+
+# From DNS answers to the maps; enforcing (at real-time priority) and observing.
+step_names() {
+	local mode rc=0
+	for mode in enforce observe; do
+		printf 'mode: %s\ndns: {resolvers: [127.0.0.9]}\ndestinations:\n  - name: bench\n    match: [{host: "*.bench", port: 7999}]\n' \
+			"$mode" >"$work/names.yaml"
+		start_agent --config "$work/names.yaml" || return 1
+		measure "names_${mode}_idle" names && measure "names_${mode}_busy" names --busy --first 10000 || rc=1
+		stop_agent
+	done
 	return $rc
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/limit.h"
+#include "kernel/mapping.h"
 #include "kernel/probe.h"
 #include "lib/cleanup.h"
 
@@ -774,6 +775,93 @@ static void each_network_namespace_is_reset_from_within(void **state)
 	assert_int_equal(receive_end(here.client), ECONNABORTED);
 }
 
+/* -------------------------------------------------------------- remember -- */
+
+static uint64_t remember_open(struct fixture *fx)
+{
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+
+	if (ebb_loader_remember(fx->loader, &count, &why) < 0)
+		fail_msg("%s", why.text);
+	return count;
+}
+
+/* The one other pair that there is. */
+static const struct ebb_pair *beside(const struct fixture *fx, const struct ebb_pair *pair)
+{
+	const struct ebb_pair *found = NULL;
+
+	for (uint32_t slot = 1; slot < fx->view->pair_max; slot++) {
+		if (fx->view->pairs[slot].state != EBB_SLOT_LIVE || &fx->view->pairs[slot] == pair)
+			continue;
+		assert_null(found);
+		found = &fx->view->pairs[slot];
+	}
+	assert_non_null(found);
+	return found;
+}
+
+/* The address is nobody's from now on: who looks for it there finds nothing. */
+static void take_address_away(struct fixture *fx, const struct address *at)
+{
+	struct ebb_mapping *mapping;
+	struct ebb_why why = {0};
+
+	if (ebb_mapping_open(fx->pin_dir, fx->view, &mapping, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(ebb_endpoints_remove(mapping, &dst_of(fx, at)->endpoint), 0);
+	ebb_mapping_changed(mapping);
+	ebb_mapping_free(mapping);
+}
+
+static void open_connections_end_where_they_began(void **state)
+{
+	struct fixture *fx = *state;
+	struct line known, half, later;
+	struct ebb_pair *pair;
+	int fd;
+
+	fixture_open_loader(fx);
+	known = connect_line();
+	half = known;
+	half.client = tcp_socket(AF_INET);
+	assert_int_equal(dial(half.client, &half.at), 0);
+	half.server = accept_from(half.listener);
+	/* our side has said goodbye, and waits for the other */
+	assert_int_equal(shutdown(half.client, SHUT_WR), 0);
+	pair = pair_of(fx, &known.at);
+	assert_int_equal(remember_open(fx), 0);
+	policy_of(fx, &known.at)->asks |= EBB_ASK_MEMORY;
+	assert_int_equal(remember_open(fx), 2);
+	assert_int_equal(remember_open(fx), 0);
+	/* one that comes while its address is about to go has its memory from connect */
+	later = known;
+	later.client = tcp_socket(AF_INET);
+	assert_int_equal(dial(later.client, &later.at), 0);
+	later.server = accept_from(later.listener);
+	assert_int_equal(remember_open(fx), 0);
+	expect_pair_at(fx, pair, &(struct want){.attempts = 3, .syn_sent = 3, .established = 3, .active = 3},
+		       __FILE__, __LINE__);
+	take_address_away(fx, &known.at);
+	exchange(&known, 1);
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &known.at), 0);
+	hang_up(&known.client);
+	hang_up(&half.client);
+	hang_up(&half.server);
+	hang_up(&later.client);
+	expect_pair_at(fx, pair, &(struct want){.attempts = 3, .syn_sent = 3, .established = 3}, __FILE__,
+		       __LINE__);
+	/* the one behind the change is the new destination's */
+	expect_pair_at(fx, beside(fx, pair),
+		       &(struct want){.attempts = 1, .syn_sent = 1, .established = 1, .active = 1}, __FILE__,
+		       __LINE__);
+	hang_up(&fd);
+	expect_pair_at(fx, beside(fx, pair), &(struct want){.attempts = 1, .syn_sent = 1, .established = 1},
+		       __FILE__, __LINE__);
+}
+
 /* ----------------------------------------------------------------- churn -- */
 
 struct churn {
@@ -894,6 +982,7 @@ int main(void)
 		seed_test(bytes_so_far_are_not_ours),
 		seed_test(reconnecting_socket_is_adopted_no_longer),
 		seed_test(unseen_end_is_given_back_by_the_next_pass),
+		seed_test(open_connections_end_where_they_began),
 		seed_test(direction_after_an_exchange),
 		seed_test(direction_without_a_listener),
 		seed_test(direction_with_a_closed_window),

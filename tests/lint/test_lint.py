@@ -182,7 +182,7 @@ GOOD = {
     'functions': [
         ('safe ones', {'user/lib/a.c': 'void f(char *a)\n{\n\t(void)snprintf(a, 1, "strcpy(a, b)");\n}\n'}),
         ('names that contain others', {'user/lib/a.c': 'void f(void)\n{\n\tebb_exit(1);\n\ton_exit_do(x->exit(1));\n}\n'}),
-        ('main ends the program', {'user/ebb.c': 'void f(void)\n{\n\texit(1);\n}\n'}),
+        ('main ends the program', {'user/main.c': 'void f(void)\n{\n\texit(1);\n}\n'}),
         ('a helper ends itself', {'tests/e2e/a.c': 'void f(void)\n{\n\texit(1);\n}\n'}),
         ('assert in the core', {'user/core/a.c': 'void f(int a)\n{\n\tassert(a);\n}\n'}),
         ('assert by the compiler', {'user/kernel/a.c': '_Static_assert(1, "one");\n'}),

@@ -424,6 +424,8 @@ static void refused_routes_leave_everything_as_it_was(void **state)
 	(void)ebb_apply_mark(w->apply);
 	assert_int_equal(ebb_apply_commit(w->apply, NOW, &report, &why), -E2BIG);
 	assert_int_equal(w->free_count, free_slots);
+	for (size_t i = 0; i < w->free_count; i++)
+		assert_int_equal(w->view.dsts[w->free[i]].state, EBB_SLOT_FREE);
 	assert_int_equal(w->key_count, keys);
 	ebb_apply_settle(w->apply, NOW + 10 * S);
 	assert_memory_equal(before, w->view.policies, sizeof(before));

@@ -669,6 +669,37 @@ static void a_destination_stands_over_the_defaults(void **state)
 	assert_int_equal(d->matches[2].bits, 96);
 }
 
+static const char *shown_value(const char *destination, const char *line);
+
+static void limits_refuse_as_the_breaker_does_unless_it_is_said(void **state)
+{
+	(void)state;
+	must_take("destinations:\n"
+		  "- {name: a, match: [{port: 1}]}\n"
+		  "- {name: b, match: [{port: 2}], breaker: {errno: etimedout}}\n"
+		  "- {name: c, match: [{port: 3}], breaker: {errno: etimedout}, limits: {errno: econnrefused}}\n"
+		  "defaults: {breaker: {errno: eperm}}\n");
+	assert_int_equal(config->defaults.limits_errno, EBB_ERRNO_PERM);
+	assert_int_equal(config->destinations[0].settings.limits_errno, EBB_ERRNO_PERM);
+	assert_int_equal(config->destinations[1].settings.limits_errno, EBB_ERRNO_TIMEDOUT);
+	assert_int_equal(config->destinations[2].settings.limits_errno, EBB_ERRNO_CONNREFUSED);
+	assert_string_equal(shown_value(NULL, "defaults.limits.errno="), "eperm from file:5:29");
+	assert_string_equal(shown_value("a", "destinations[].limits.errno="),
+			    "eperm from file:5:29 inherited");
+	assert_string_equal(shown_value("b", "destinations[].limits.errno="), "etimedout from file:3:50");
+	assert_string_equal(shown_value("c", "destinations[].limits.errno="), "econnrefused from file:4:78");
+	must_take("destinations:\n"
+		  "- {name: a, match: [{port: 1}], breaker: {errno: etimedout}}\n"
+		  "defaults: {limits: {errno: eperm}}\n");
+	assert_int_equal(config->defaults.errno_code, EBB_ERRNO_CONNREFUSED);
+	assert_int_equal(config->destinations[0].settings.limits_errno, EBB_ERRNO_PERM);
+	assert_string_equal(shown_value("a", "destinations[].limits.errno="),
+			    "eperm from file:3:28 inherited");
+	must_take("");
+	assert_int_equal(config->defaults.limits_errno, EBB_ERRNO_CONNREFUSED);
+	assert_string_equal(shown_value(NULL, "defaults.limits.errno="), "econnrefused from default");
+}
+
 static void the_rest_of_a_file_is_read(void **state)
 {
 	(void)state;
@@ -676,13 +707,7 @@ static void the_rest_of_a_file_is_read(void **state)
 		  "  include: [{namespace: prod}, {label: app=*}]\n"
 		  "  exclude: [{cgroup: \"/system.slice/*\"}, {priority_class: \"system-*\"}]\n"
 		  "  excluded: ignore\n"
-		  "dns: {names: off, grace: 5m, resolvers: [10.0.0.10, \"2001:db8::10\"]}\n"
-		  "capacity: {destinations: 10, pairs: 20, endpoints: 30, idle: 1m}\n"
-		  "shutdown: {timeout: 5s, on_exit: detach}\n"
-		  "adopt: off\n"
-		  "log_level: debug\n"
-		  "scheduling: other\n"
-		  "attach: {cgroup: /a/b}\n");
+		  "dns: {names: off, grace: 5m, resolvers: [10.0.0.10, \"2001:db8::10\"]}\n");
 	assert_int_equal(config->workloads.include_count, 2);
 	assert_int_equal(config->workloads.include[0].kind, EBB_SELECT_NAMESPACE);
 	assert_string_equal(config->workloads.include[1].pattern, "app=*");
@@ -696,7 +721,24 @@ static void the_rest_of_a_file_is_read(void **state)
 	assert_int_equal(config->dns_resolvers[0][10], 0xff);
 	assert_int_equal(config->dns_resolvers[0][15], 10);
 	assert_int_equal(config->dns_resolvers[1][0], 0x20);
+	must_take("dns: {resolvers: 10.0.0.10}\n");
+	assert_int_equal(config->dns_auto, 0);
+	assert_int_equal(config->dns_resolver_count, 1);
+}
+
+static void the_rest_of_a_file_is_read_too(void **state)
+{
+	(void)state;
+	must_take("capacity: {destinations: 10, pairs: 20, endpoints: 30, idle: 1m}\n"
+		  "shutdown: {timeout: 5s, on_exit: detach}\n"
+		  "adopt: off\n"
+		  "log_level: debug\n"
+		  "scheduling: other\n"
+		  "attach: {cgroup: /a/b}\n");
+	assert_int_equal(config->cap_destinations, 10);
+	assert_int_equal(config->cap_pairs, 20);
 	assert_int_equal(config->cap_endpoints, 30);
+	assert_int_equal(config->shutdown_timeout_ns, 5 * S);
 	assert_int_equal(config->idle_ns, 60 * S);
 	assert_int_equal(config->on_exit_detach, 1);
 	assert_int_equal(config->adopt, 0);
@@ -1166,6 +1208,21 @@ static void show(void *userdata, const struct ebb_config_value *value)
 		       value->inherited ? " inherited" : "");
 }
 
+/* What show() says behind @line. */
+static const char *shown_value(const char *destination, const char *line)
+{
+	static char text[256];
+	const char *at;
+
+	shown[0] = '\0';
+	assert_int_equal(ebb_config_each(config, destination, show, NULL), 0);
+	at = strstr(shown, line);
+	assert_non_null(at);
+	at += strlen(line);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\n"), at);
+	return text;
+}
+
 static void every_value_tells_who_says_it(void **state)
 {
 	(void)state;
@@ -1224,7 +1281,9 @@ int main(void)
 		cmocka_unit_test(every_default_is_valid),
 		cmocka_unit_test(nothing_is_the_defaults),
 		cmocka_unit_test(a_destination_stands_over_the_defaults),
+		cmocka_unit_test(limits_refuse_as_the_breaker_does_unless_it_is_said),
 		cmocka_unit_test(the_rest_of_a_file_is_read),
+		cmocka_unit_test(the_rest_of_a_file_is_read_too),
 		cmocka_unit_test(what_is_wrong_is_told_with_its_place),
 		cmocka_unit_test(what_is_no_yaml_is_told_with_its_place),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),

@@ -62,12 +62,43 @@ static void what_does_not_fit_is_cut_between_characters(void **state)
 	assert_int_equal(buffer[0], 'u');
 }
 
-static void columns_are_characters(void **state)
+static void columns_are_what_a_terminal_draws(void **state)
 {
+	static const struct {
+		const char *text;
+		size_t columns;
+	} cases[] = {
+		{"", 0},
+		{"abc", 3},
+		{"gr\xc3\xbc\xc3\x9f", 4},
+		{"e\u0301t\u00e9", 3}, /* an accent stands on its letter */
+		{"\u4e2d\u6587", 4},
+		{"\uac00\uff01", 4},
+		{"\U0001f600", 2},
+		{"\u2603", 1},			 /* a picture that is drawn narrow */
+		{"\u303e\u303f\u3040\u3041", 6}, /* edges of a range */
+		{"a\xff\xfe", 3},		 /* what is no UTF-8 is one column a byte */
+	};
+
 	(void)state;
-	assert_int_equal(ebb_text_columns(""), 0);
-	assert_int_equal(ebb_text_columns("abc"), 3);
-	assert_int_equal(ebb_text_columns("gr\xc3\xbc\xc3\x9f"), 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(ebb_text_columns(cases[i].text), cases[i].columns);
+}
+
+static void characters_go_in_and_out(void **state)
+{
+	static const uint32_t cases[] = {0x1, 0x41, 0x7f, 0x80, 0x7ff, 0x800, 0xfffd, 0x10000, 0x10ffff};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char bytes[EBB_TEXT_CHAR_MAX + 1] = "";
+		size_t length = ebb_text_encode(cases[i], bytes);
+		uint32_t c = 0;
+
+		assert_int_equal(ebb_text_next(bytes, &c), length);
+		assert_int_equal(c, cases[i]);
+		assert_int_equal(strlen(bytes), length);
+	}
 }
 
 struct distance_case {
@@ -129,7 +160,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_printable_is_escaped),
 		cmocka_unit_test(what_does_not_fit_is_cut_between_characters),
-		cmocka_unit_test(columns_are_characters),
+		cmocka_unit_test(columns_are_what_a_terminal_draws),
+		cmocka_unit_test(characters_go_in_and_out),
 		cmocka_unit_test(distance_counts_slips_of_the_fingers),
 		cmocka_unit_test(a_part_or_a_slip_is_like_the_whole),
 	};

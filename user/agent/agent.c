@@ -23,6 +23,7 @@
 #include "agent/scheduling.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
+#include "agent/troubles.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
 #include "core/policy.h"
@@ -43,15 +44,15 @@
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
 
-#define TICK_BUSY_NS	(100 * NS_PER_MS) /* while results arrive */
-#define TICK_IDLE_NS	NS_PER_S
-#define LINK_CHECK_NS	(5 * NS_PER_S)
-#define COLLECT_NS	NS_PER_S
-#define LOCK_WAIT_NS	(5 * NS_PER_S) /* for a command that writes policies */
-#define ADOPT_NS	(300 * NS_PER_S)
-#define RESET_AGAIN_NS	NS_PER_S /* what was connecting when its breaker opened may be established since */
-#define APPLY_AGAIN_NS	(10 * NS_PER_MS) /* a command holds the lock */
-#define ERROR_REPORT_NS (60 * NS_PER_S)	 /* one line for each kind of our own failures */
+#define TICK_BUSY_NS   (100 * NS_PER_MS) /* while results arrive */
+#define TICK_IDLE_NS   NS_PER_S
+#define LINK_CHECK_NS  (5 * NS_PER_S)
+#define COLLECT_NS     NS_PER_S
+#define LOCK_WAIT_NS   (5 * NS_PER_S) /* for a command that writes policies */
+#define ADOPT_NS       (300 * NS_PER_S)
+#define RECOUNT_NS     (300 * NS_PER_S)
+#define RESET_AGAIN_NS NS_PER_S /* what was connecting when its breaker opened may be established since */
+#define APPLY_AGAIN_NS (10 * NS_PER_MS) /* a command holds the lock */
 
 /*
  * Looks because of hints: at once, as long as there are not more than this many
@@ -97,14 +98,14 @@ struct agent {
 	uint64_t links_at_ns;
 	uint64_t collect_at_ns;
 	uint64_t adopt_at_ns;
+	uint64_t recount_at_ns;
 	uint64_t reset_at_ns;
 	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
 	bool just_configured; /* a tick is due: what is armed follows at once */
 	bool urgent;	      /* something enforces, and real-time priority was asked for */
 	bool *capped;	      /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
-	uint64_t errors_at_ns;
-	uint64_t errors_told[EBB_ERR_MAX];
+	struct ebb_troubles troubles;
 };
 
 /* One descriptor of the loop. */
@@ -175,30 +176,41 @@ static int arm_timer(struct agent *a, uint64_t at_ns)
 	return timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
 
-/* One line a minute for each kind of our own failures that grew. */
+static void on_trouble(void *userdata, const struct ebb_trouble_news *news)
+{
+	const struct agent *a = userdata;
+	char lasted[EBB_FORMAT_MAX], who[EBB_CGROUP_PATH_MAX];
+	const char *name = ebb_error_name(news->error);
+
+	/* the first connection of each new cgroup, where there are rules: nothing is wrong */
+	if (news->error == EBB_ERR_UNCLASSIFIED)
+		ebb_debug("workloads not identified yet are let through: count=%llu%s",
+			  (unsigned long long)news->count, news->ended ? "; no longer" : "");
+	else if (news->ended)
+		ebb_info("no longer so in the kernel: reason=%s count=%llu lasted=%s", name,
+			 (unsigned long long)news->count,
+			 ebb_format_duration(news->lasted_ns, lasted, sizeof(lasted)));
+	else if (news->error == EBB_ERR_SHARE_FULL)
+		ebb_warn("a workload has found its share of the destinations: reason=%s workload=%s; %s",
+			 name, ebb_keeper_greediest(a->keeper, who, sizeof(who)),
+			 ebb_trouble_instead(news->error));
+	else
+		ebb_warn("not done in the kernel: reason=%s count=%llu; %s", name,
+			 (unsigned long long)news->count, ebb_trouble_instead(news->error));
+}
+
+/* One line when a kind of our own failures begins, one when it has ended. */
 static void report_errors(struct agent *a, uint64_t now)
 {
-	uint64_t lost = a->view->kernel->errors[EBB_ERR_EVENT_LOST];
+	const struct ebb_trouble *lost = &a->troubles.list[EBB_ERR_EVENT_LOST];
 
-	if (now < a->errors_at_ns)
-		return;
-	if (lost > a->errors_told[EBB_ERR_EVENT_LOST])
+	ebb_troubles_look(&a->troubles, (const uint64_t *)a->view->kernel->errors, now, on_trouble, a);
+	if (lost->on)
 		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_DEGRADED, now_realtime(),
 			       "%llu hints lost: verdicts wait for the next tick",
-			       (unsigned long long)(lost - a->errors_told[EBB_ERR_EVENT_LOST]));
+			       (unsigned long long)(lost->seen - lost->began_at));
 	else
 		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_HEALTHY, now_realtime(), "%s", "");
-	for (uint32_t i = 0; i < EBB_ERR_MAX; i++) {
-		uint64_t count = a->view->kernel->errors[i];
-
-		if (count == a->errors_told[i])
-			continue;
-		if (count > a->errors_told[i])
-			ebb_warn("not done in the kernel: reason=%s count=%llu; these connections are let through",
-				 ebb_error_name(i), (unsigned long long)(count - a->errors_told[i]));
-		a->errors_told[i] = count;
-		a->errors_at_ns = now + ERROR_REPORT_NS;
-	}
 }
 
 static bool is_configured_to_enforce(const struct ebb_config *config)
@@ -256,13 +268,18 @@ static void check_links(struct agent *a, uint64_t now)
 
 static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 {
-	bool dst_full = result->dst_live + 1 >= a->view->dst_max;
-	bool pair_full = result->pair_live + 1 >= a->view->pair_max;
+	const struct ebb_trouble *troubles = a->troubles.list;
+	bool dst_full = result->dst_live + 1 >= a->view->dst_max || troubles[EBB_ERR_DST_TABLE_FULL].on ||
+			troubles[EBB_ERR_ENDPOINT_TABLE_FULL].on;
+	bool pair_full = result->pair_live + 1 >= a->view->pair_max || troubles[EBB_ERR_PAIR_TABLE_FULL].on;
 
 	if (dst_full || pair_full)
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_DEGRADED, now_realtime(),
 			       "no room for more %s: new ones share ~other",
 			       dst_full ? "destinations" : "pairs of workload and destination");
+	else if (troubles[EBB_ERR_SHARE_FULL].on)
+		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_DEGRADED, now_realtime(),
+			       "a workload has found its share of the destinations: its new ones share ~other");
 	else
 		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
 }
@@ -356,6 +373,10 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		a->adopt_at_ns = now + ADOPT_NS;
 		what |= EBB_SOCKETS_ADOPT;
 	}
+	if (now >= a->recount_at_ns) {
+		a->recount_at_ns = now + RECOUNT_NS;
+		what |= EBB_SOCKETS_RECOUNT;
+	}
 	if (!a->no_reset && now >= a->reset_at_ns && ebb_sockets_reset_is_due(a->view, now)) {
 		a->reset_at_ns = now + RESET_AGAIN_NS;
 		what |= EBB_SOCKETS_RESET;
@@ -401,8 +422,8 @@ static int tick(struct agent *a)
 	a->health.enforce_wanted = wants_enforcement(a, start);
 	follow_urgency(a);
 	check_links(a, start);
-	check_tables(a, &result);
 	report_errors(a, start);
+	check_tables(a, &result);
 	collect_idle(a, start);
 	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
@@ -928,7 +949,7 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = ebb_policies_lock(o->pin_dir, LOCK_WAIT_NS, &lock, why);
 	if (r < 0)
 		return r;
-	memcpy(a->errors_told, a->view->kernel->errors, sizeof(a->errors_told));
+	ebb_troubles_init(&a->troubles, (const uint64_t *)a->view->kernel->errors);
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
@@ -1139,6 +1160,7 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);
 	a->adopt_at_ns = now_monotonic() + ADOPT_NS;
+	a->recount_at_ns = now_monotonic() + RECOUNT_NS;
 	r = ebb_sockets_new(a->loader, a->cgroup, !a->no_reset, &a->sockets);
 	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
 }

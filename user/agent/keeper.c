@@ -2,6 +2,7 @@
 #include "agent/keeper.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,4 +220,33 @@ void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns)
 int ebb_keeper_lost(struct ebb_keeper *keeper, uint64_t workload)
 {
 	return ebb_shares_lost(&keeper->shares, workload);
+}
+
+struct greed {
+	const struct ebb_share_ops *ops;
+	uint64_t workload;
+	int64_t held;
+};
+
+static int compare_greed(void *argument, uint64_t workload, const uint64_t *count)
+{
+	struct greed *greed = argument;
+	uint64_t lost = 0;
+	int r = greed->ops->get_lost(greed->ops->userdata, workload, &lost);
+
+	if (r == 0 && (int64_t)(*count - lost) > greed->held) {
+		greed->held = (int64_t)(*count - lost);
+		greed->workload = workload;
+	}
+	return r;
+}
+
+const char *ebb_keeper_greediest(const struct ebb_keeper *keeper, char *buffer, size_t size)
+{
+	struct greed greed = {.ops = &keeper->shares};
+
+	(void)keeper->shares.each_found(keeper->shares.userdata, compare_greed, &greed);
+	(void)snprintf(buffer, size, "%s",
+		       greed.workload ? ebb_cgroup_name(keeper->names, greed.workload) : "-");
+	return buffer;
 }

@@ -6,6 +6,7 @@
 #ifndef EBB_AGENT_KEEPER_H
 #define EBB_AGENT_KEEPER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config/config.h"
@@ -35,5 +36,8 @@ void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns);
 
 /* A destination that @workload found has been taken back: 0 or a negative errno. */
 int ebb_keeper_lost(struct ebb_keeper *keeper, uint64_t workload);
+
+/* The name of the workload that holds most of the destinations; "-": none does. Returns @buffer. */
+const char *ebb_keeper_greediest(const struct ebb_keeper *keeper, char *buffer, size_t size);
 
 #endif /* EBB_AGENT_KEEPER_H */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/by_hand.h"
+#include "agent/recounter.h"
 #include "core/limit.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -38,6 +39,7 @@ struct ebb_sockets {
 	bool stop;
 
 	uint64_t complained_ns; /* of the thread */
+	struct ebb_recounter *recounter;
 };
 
 static uint64_t now_monotonic(void)
@@ -84,6 +86,20 @@ static void adopt(struct ebb_sockets *s)
 		ebb_sockets_log_adopted(&adopted, false);
 	else if (may_complain(s))
 		ebb_warn("%s: connections that were there before are not counted", why.text);
+}
+
+/* ---------------------------------------------------------------- recount -- */
+
+static void recount(struct ebb_sockets *s)
+{
+	struct ebb_recounted recounted;
+	struct ebb_why why = {0};
+
+	if (ebb_recounter_run(s->recounter, ebb_recounter_sees_all(), &recounted, &why) < 0)
+		ebb_debug("%s: gauges are not held against what is open", why.text);
+	else if (recounted.gauges)
+		ebb_warn("gauges were wrong, and are corrected: count=%u up=%" PRIu64 " down=%" PRIu64,
+			 recounted.gauges, recounted.up, recounted.down);
 }
 
 /* ------------------------------------------------------------------ reset -- */
@@ -172,7 +188,8 @@ static uint32_t next_work(struct ebb_sockets *s)
 		(void)pthread_cond_wait(&s->changed, &s->lock);
 	/* who waits for a reset waits for a dead peer, and who waits for memories is the loop */
 	if (!s->stop) {
-		what = EBB_SOCKETS_ADOPT;
+		/* what is adopted and given a slot is counted then */
+		what = s->wanted & EBB_SOCKETS_ADOPT ? EBB_SOCKETS_ADOPT : EBB_SOCKETS_RECOUNT;
 		if (s->wanted & EBB_SOCKETS_REMEMBER)
 			what = EBB_SOCKETS_REMEMBER;
 		if (s->wanted & EBB_SOCKETS_RESET)
@@ -193,6 +210,8 @@ static void *work(void *argument)
 			reset(s);
 		else if (what == EBB_SOCKETS_REMEMBER)
 			remember(s);
+		else if (what == EBB_SOCKETS_RECOUNT)
+			recount(s);
 		else
 			adopt(s);
 	}
@@ -208,6 +227,11 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 
 	if (!s)
 		return -ENOMEM;
+	r = ebb_recounter_new(loader, &s->recounter);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
 	s->loader = loader;
 	s->cgroup = cgroup;
 	s->others = others;
@@ -264,6 +288,7 @@ void ebb_sockets_free(struct ebb_sockets *sockets)
 		(void)close(sockets->own_ns);
 	if (sockets->done_fd >= 0)
 		(void)close(sockets->done_fd);
+	ebb_recounter_free(sockets->recounter);
 	free(sockets);
 }
 

@@ -15,6 +15,7 @@
 
 #define EBB_SOCKETS_ADOPT    1U /* ebb_loader_adopt() */
 #define EBB_SOCKETS_RESET    2U /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_RECOUNT  8U /* ebb_recounter_run() */
 #define EBB_SOCKETS_REMEMBER 4U /* ebb_loader_remember(), see ebb_sockets_done_fd() */
 
 struct ebb_sockets;

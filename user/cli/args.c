@@ -374,9 +374,11 @@ void ebb_help_command(FILE *out, const struct ebb_command *command)
 {
 	const struct ebb_option *options = options_of(command);
 	size_t column = 0;
+	char title[256];
 
-	(void)fprintf(out, "ebb %s: %s\n\nUsage: ebb %s%s%s [OPTION...]\n", command->name, command->summary,
-		      command->name, command->positional ? " " : "",
+	(void)snprintf(title, sizeof(title), "ebb %s: %s", command->name, command->summary);
+	ebb_help_text(out, 0, title);
+	(void)fprintf(out, "\nUsage: ebb %s%s%s [OPTION...]\n", command->name, command->positional ? " " : "",
 		      command->positional ? command->positional : "");
 	if (command->details) {
 		(void)fputc('\n', out);

@@ -191,7 +191,7 @@ const struct ebb_command ebb_commands[] = {
 	{"limit clear", "DEST", "take back what was given by hand",
 	 "Afterwards the destination has the limits that are configured.", order_back_options,
 	 ebb_cmd_limit_clear, NULL},
-	{"config check", "[FILE]", "is this file one that an agent would take?",
+	{"config check", "[FILE]", "check a configuration file: all that is wrong, with line and column",
 	 "Lists everything that is wrong in it, each with line and column, and changes nothing; '-' reads "
 	 "standard input. Without FILE it is the one that 'ebb run' would read. Exits with 0 when an agent would "
 	 "take it.",

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/deed.h"
+#include "kernel/mapping.h"
 #include "lib/cleanup.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -127,6 +128,9 @@ enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_acc
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
 	}
 	session.look.view = ebb_maps_view(session.maps);
+	/* without it all are shown as governed */
+	if (session.look.view->agent->workload_rules != EBB_RULES_NONE)
+		(void)ebb_mapping_open(ebb_args_get(args, "pin"), NULL, &session.look.mapping, NULL);
 	session.look.columns = session.json ? 0 : ebb_terminal_columns();
 	ebb_session_look(args, &session);
 	*ret_session = session;
@@ -135,9 +139,21 @@ enum ebb_exit ebb_session_open_as(const struct ebb_args *args, enum ebb_maps_acc
 
 void ebb_session_close(struct ebb_session *session)
 {
+	ebb_mapping_free(session->look.mapping);
 	ebb_cgroup_names_free(session->look.names);
 	ebb_maps_free(session->maps);
 	*session = (struct ebb_session){};
+}
+
+uint32_t ebb_look_class(const struct ebb_look *look, uint64_t workload)
+{
+	struct ebb_workload value;
+
+	if (!look->mapping)
+		return EBB_CLASS_GOVERNED;
+	if (ebb_workloads_get(look->mapping, workload, &value) == 0)
+		return value.class;
+	return look->view->agent->workload_rules == EBB_RULES_ALL ? EBB_CLASS_UNKNOWN : EBB_CLASS_GOVERNED;
 }
 
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root)

@@ -13,6 +13,7 @@
 
 #include "agent/agent.h"
 #include "bpf/abi.h"
+#include "cli/addresses.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/keys.h"
@@ -35,7 +36,9 @@ struct ebb_look {
 	size_t link_count;
 	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t realtime_ns;
-	size_t columns; /* of the terminal; 0: no limit */
+	size_t columns;			       /* of the terminal; 0: no limit */
+	const struct ebb_addresses *addresses; /* of the destination that is shown; NULL: not asked for */
+	struct ebb_mapping *mapping;	       /* NULL: no rule is about workloads */
 };
 
 /* What a command holds open. */
@@ -72,6 +75,9 @@ void ebb_session_close(struct ebb_session *session);
 
 /* Columns of the terminal that standard output is; 0: it is none. */
 size_t ebb_terminal_columns(void);
+
+/* enum ebb_class: what the kernel makes of a workload. */
+uint32_t ebb_look_class(const struct ebb_look *look, uint64_t workload);
 
 /* Prints @root, which it frees; NULL is out of memory. */
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);

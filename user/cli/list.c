@@ -254,9 +254,14 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 {
 	char text[EBB_FORMAT_MAX], limits[EBB_LIMITS_CELL_MAX];
 	double share = ebb_window_share(row);
+	uint32_t class;
 
 	ebb_table_cell(table, "%s", row->name);
-	ebb_table_cell(table, "%s", row->workload ? row->workload : "-");
+	class = row->workload ? ebb_look_class(look, row->workload_id) : EBB_CLASS_GOVERNED;
+	ebb_table_cell(table, "%s%s%s%s", row->workload ? row->workload : "-",
+		       class == EBB_CLASS_GOVERNED ? "" : " (",
+		       class == EBB_CLASS_GOVERNED ? "" : ebb_class_name(class),
+		       class == EBB_CLASS_GOVERNED ? "" : ")");
 	ebb_table_cell(table, "%s%s", ebb_mode_name(row->mode), row->mode_from ? "*" : "");
 	ebb_table_cell(table, "%s", ebb_gate_state_name(row));
 	if (row->since_ns)

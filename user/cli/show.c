@@ -402,11 +402,15 @@ static int pair_cells(const struct ebb_look *look, const struct ebb_pair *pair, 
 {
 	struct ebb_table *table = userdata;
 	struct ebb_sums sums = {};
+	uint32_t class;
 
 	ebb_sums_add(&sums, pair, 0);
 	/* ~other has no workload of its own */
 	ebb_table_cell(table, "%s",
 		       pair->workload ? ebb_cgroup_name(look->names, pair->workload) : EBB_NAME_OTHER);
+	class = ebb_look_class(look, pair->workload);
+	ebb_table_cell(table, "%s",
+		       pair->workload && class != EBB_CLASS_GOVERNED ? ebb_class_name(class) : "-");
 	ebb_table_cell(table, "%" PRIu64, sums.active);
 	ebb_table_cell(table, "%" PRIu64, sums.attempts);
 	for (int o = 0; o < EBB_OUTCOME_MAX; o++)
@@ -420,18 +424,19 @@ static int pair_cells(const struct ebb_look *look, const struct ebb_pair *pair, 
 static int workloads_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	static const struct ebb_column columns[] = {
-		{"WORKLOAD", EBB_ALIGN_LEFT, false, 0},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 0},
-		{"CONNECTS", EBB_ALIGN_RIGHT, false, 0},   {"ESTABLISHED", EBB_ALIGN_RIGHT, false, 0},
-		{"REFUSED", EBB_ALIGN_RIGHT, true, 0},	   {"TIMEOUT", EBB_ALIGN_RIGHT, true, 0},
-		{"UNREACHABLE", EBB_ALIGN_RIGHT, true, 0}, {"ABANDONED", EBB_ALIGN_RIGHT, true, 0},
-		{"CANCELLED", EBB_ALIGN_RIGHT, true, 0},   {"RESET", EBB_ALIGN_RIGHT, true, 0},
-		{"UNANSWERED", EBB_ALIGN_RIGHT, true, 0},  {"LOCAL", EBB_ALIGN_RIGHT, true, 0},
-		{"DENIED", EBB_ALIGN_RIGHT, false, 0},	   {"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},
+		{"WORKLOAD", EBB_ALIGN_LEFT, false, 0},	    {"CLASS", EBB_ALIGN_LEFT, true, 0},
+		{"ACTIVE", EBB_ALIGN_RIGHT, false, 0},	    {"CONNECTS", EBB_ALIGN_RIGHT, false, 0},
+		{"ESTABLISHED", EBB_ALIGN_RIGHT, false, 0}, {"REFUSED", EBB_ALIGN_RIGHT, true, 0},
+		{"TIMEOUT", EBB_ALIGN_RIGHT, true, 0},	    {"UNREACHABLE", EBB_ALIGN_RIGHT, true, 0},
+		{"ABANDONED", EBB_ALIGN_RIGHT, true, 0},    {"CANCELLED", EBB_ALIGN_RIGHT, true, 0},
+		{"RESET", EBB_ALIGN_RIGHT, true, 0},	    {"UNANSWERED", EBB_ALIGN_RIGHT, true, 0},
+		{"LOCAL", EBB_ALIGN_RIGHT, true, 0},	    {"DENIED", EBB_ALIGN_RIGHT, false, 0},
+		{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},
 	};
 	struct ebb_table *table;
 	int r;
 
-	_Static_assert(sizeof(columns) / sizeof(columns[0]) == EBB_OUTCOME_MAX + 6,
+	_Static_assert(sizeof(columns) / sizeof(columns[0]) == EBB_OUTCOME_MAX + 7,
 		       "a column for each outcome");
 	r = ebb_table_new(columns, sizeof(columns) / sizeof(columns[0]), &table);
 	if (r < 0)
@@ -486,6 +491,7 @@ int ebb_show_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_
 	int r = 0;
 
 	(void)fprintf(out, "%s\n", rows[0].name);
+	r = ebb_addresses_text(out, look->view, rows[0].dst, look->addresses);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = gate_text(out, look, &rows[i]);
 	if (r == 0)
@@ -570,9 +576,14 @@ static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *
 
 	ebb_sums_add(&sums, pair, 0);
 	return json_array_append_new(userdata,
-				     json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "workload",
+				     json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+					       "workload",
 					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
 							      : EBB_NAME_OTHER,
+					       "class",
+					       ebb_class_name(pair->workload
+								      ? ebb_look_class(look, pair->workload)
+								      : EBB_CLASS_GOVERNED),
 					       "workload_id", (json_int_t)pair->workload, "active",
 					       ebb_json_count(sums.active), "attempts",
 					       ebb_json_count(sums.attempts), "local",
@@ -597,17 +608,32 @@ json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 		json_decref(workloads);
 		workloads = NULL;
 	}
-	return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "destination", rows[0].name, "slot",
+	return json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "destination", rows[0].name, "slot",
 			 (int)rows[0].dst, "epoch", (int)rows[0].dst_epoch, "created_timestamp",
-			 ebb_json_timestamp(look, look->view->dsts[rows[0].dst].created_ns), "policy",
-			 policy_json(&rows[0]), "gates", gates, "workloads", workloads);
+			 ebb_json_timestamp(look, look->view->dsts[rows[0].dst].created_ns), "addresses",
+			 ebb_addresses_json(look->view, look->addresses), "policy", policy_json(&rows[0]),
+			 "gates", gates, "workloads", workloads);
 }
 
 /* ------------------------------------------------------------ command -- */
 
+/* Without them the rest is as good. */
+static void read_addresses(const struct ebb_args *args, const struct ebb_view *view, uint32_t dst,
+			   struct ebb_addresses *ret_addresses)
+{
+	struct ebb_mapping *mapping = NULL;
+
+	if (ebb_mapping_open(ebb_args_get(args, "pin"), NULL, &mapping, NULL) < 0)
+		return;
+	(void)ebb_addresses_read(mapping, view, dst, ret_addresses);
+	ebb_mapping_free(mapping);
+}
+
 static enum ebb_exit print_destination(const struct ebb_args *args, const struct ebb_session *session,
 				       struct ebb_snapshot *snapshot)
 {
+	struct ebb_addresses addresses = {.count = 0};
+	struct ebb_look look = session->look;
 	struct ebb_why why = {};
 	size_t first, count;
 	int r;
@@ -615,9 +641,11 @@ static enum ebb_exit print_destination(const struct ebb_args *args, const struct
 	r = ebb_show_find(snapshot, ebb_args_positional(args, 0), &first, &count, &why);
 	if (r < 0)
 		return ebb_fail(args, EBB_EXIT_NOT_FOUND, "%s", why.text);
+	read_addresses(args, look.view, snapshot->rows[first].dst, &addresses);
+	look.addresses = &addresses;
 	if (session->json)
-		return ebb_print_json(args, ebb_show_json(&session->look, &snapshot->rows[first], count));
-	r = ebb_show_text(stdout, &session->look, &snapshot->rows[first], count);
+		return ebb_print_json(args, ebb_show_json(&look, &snapshot->rows[first], count));
+	r = ebb_show_text(stdout, &look, &snapshot->rows[first], count);
 	if (r < 0)
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
 	return EBB_EXIT_DONE;

@@ -28,6 +28,7 @@
 #define TEXT_MAX     1024
 #define HEADER_LINES 4
 #define NAME_LEAST   20 /* columns of a name or a workload, before others are left out */
+#define NAME_STUMP   8	/* what is left of it where nothing else can be left out */
 #define NAME_MOST    40 /* what it asks for before they are */
 #define FULL_HEIGHT  14 /* lines from which there is the whole header */
 #define HEADER_WIDTH 110
@@ -266,22 +267,34 @@ static void put_rate(struct pen *pen, double rate, bool bytes, enum ebb_top_styl
 	else
 		(void)ebb_format_count(whole, text, sizeof(text));
 	putf(pen, rate > 0 ? style : EBB_TOP_DIM, "%s/s", text);
-	putf(pen, EBB_TOP_DIM, " %s   ", what);
+	putf(pen, EBB_TOP_DIM, " %s", what);
 }
 
 static void put_rates(struct pen *pen, const struct ebb_top_rates *rates)
 {
-	put_rate(pen, rates->connects, false, EBB_TOP_PLAIN, "connects");
-	put_rate(pen, rates->failures, false, EBB_TOP_WARN, "failed");
-	put_rate(pen, rates->denied, false, EBB_TOP_BAD, "denied");
-	if (rates->would_deny > 0)
-		put_rate(pen, rates->would_deny, false, EBB_TOP_WARN, "would deny");
-	put_rate(pen, rates->sent, true, EBB_TOP_PLAIN, "out");
-	put_rate(pen, rates->received, true, EBB_TOP_PLAIN, "in");
-	if (rates->dropped > 0)
-		put_rate(pen, rates->dropped, false, EBB_TOP_BAD, "dropped");
-	if (rates->would_drop > 0)
-		put_rate(pen, rates->would_drop, false, EBB_TOP_WARN, "would drop");
+	const struct {
+		double rate;
+		bool bytes, always;
+		enum ebb_top_style style;
+		const char *what;
+	} shown[] = {
+		{rates->connects, false, true, EBB_TOP_PLAIN, "connects"},
+		{rates->failures, false, true, EBB_TOP_WARN, "failed"},
+		{rates->denied, false, true, EBB_TOP_BAD, "denied"},
+		{rates->would_deny, false, false, EBB_TOP_WARN, "would deny"},
+		{rates->sent, true, true, EBB_TOP_PLAIN, "out"},
+		{rates->received, true, true, EBB_TOP_PLAIN, "in"},
+		{rates->dropped, false, false, EBB_TOP_BAD, "dropped"},
+		{rates->would_drop, false, false, EBB_TOP_WARN, "would drop"},
+	};
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		if (!shown[i].always && shown[i].rate <= 0)
+			continue;
+		if (i > 0)
+			put(pen, EBB_TOP_DIM, "   ");
+		put_rate(pen, shown[i].rate, shown[i].bytes, shown[i].style, shown[i].what);
+	}
 }
 
 static void draw_rates(struct pen pen, const struct ebb_top_data *data)
@@ -361,6 +374,15 @@ static void fit(struct layout *layout, size_t width)
 			layout->widths[c] = NAME_LEAST;
 	}
 	ebb_table_fit(shapes, EBB_TOP_COLUMNS, width, layout->widths);
+	/* all that may be left out is: names give way, the last first, so that states and failures stay */
+	for (size_t c = EBB_TOP_COLUMNS; c-- > 0;) {
+		total = ebb_table_width(layout->widths, EBB_TOP_COLUMNS);
+		if (!is_flexible(c) || total <= width || layout->widths[c] <= NAME_STUMP)
+			continue;
+		layout->widths[c] -= total - width < layout->widths[c] - NAME_STUMP
+					     ? total - width
+					     : layout->widths[c] - NAME_STUMP;
+	}
 	for (size_t c = 0; c < EBB_TOP_COLUMNS; c++) {
 		total = ebb_table_width(layout->widths, EBB_TOP_COLUMNS);
 		if (!is_flexible(c) || layout->widths[c] == 0 || total >= width)
@@ -511,7 +533,7 @@ static void put_detail_rates(struct pen *pen, const struct ebb_top_state *state,
 	}
 	put_rates(pen, &sum);
 	if (times && times->count > 0)
-		putf(pen, EBB_TOP_PLAIN, "p50 %s  p95 %s  p99 %s",
+		putf(pen, EBB_TOP_PLAIN, "   p50 %s  p95 %s  p99 %s",
 		     ebb_format_duration(times->p50, p50, sizeof(p50)),
 		     ebb_format_duration(times->p95, p95, sizeof(p95)),
 		     ebb_format_duration(times->p99, p99, sizeof(p99)));

@@ -326,6 +326,7 @@ static void read_flags(struct ebb_reader *r, const struct ebb_config_flag *flags
 
 static int finish(struct ebb_reader *r)
 {
+	ebb_reader_errno(r, EBB_MATCH_NONE);
 	ebb_reader_destinations(r);
 	if (!r->no_memory)
 		ebb_reader_check(r);

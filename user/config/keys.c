@@ -166,10 +166,9 @@ static const struct ebb_key setting_keys[] = {
 	{.path = "limits.errno",
 	 CHOICES(errnos),
 	 .range = ERRNOS,
-	 .fallback = "econnrefused",
 	 .flag = "errno", /* one flag for both: only the file sets them apart */
 	 SETTING(limits_errno),
-	 .help = "what a program sees that a limit refuses"},
+	 .help = "what a program sees that a limit refuses; without it as breaker.errno says"},
 };
 
 static const struct ebb_key plain_keys[] = {

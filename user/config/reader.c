@@ -19,7 +19,7 @@
 
 #define SHOWN_MAX	 64 /* bytes of a wrong value that a message repeats */
 #define MAPPING_KEYS_MAX 256
-#define PENDING_MAX	 (EBB_KEYS_MAX + 1) /* sections, each once, since no key is taken twice; and the root */
+#define PENDING_MAX	 EBB_KEYS_MAX /* sections, each once, since no key is taken twice */
 #define PATH_TEXT_MAX	 160
 #define BELOW		 "destinations[]."
 
@@ -823,15 +823,15 @@ static bool is_name(const char *text)
 struct pending {
 	struct {
 		const struct ebb_node *node;
-		char prefix[EBB_KEY_PATH_MAX];
+		const struct ebb_key *section;
 	} list[PENDING_MAX];
 	size_t count;
 };
 
-static void push(struct pending *pending, const struct ebb_node *node, const char *prefix)
+static void push(struct pending *pending, const struct ebb_node *node, const struct ebb_key *section)
 {
 	pending->list[pending->count].node = node;
-	(void)snprintf(pending->list[pending->count].prefix, sizeof(pending->list[0].prefix), "%s", prefix);
+	pending->list[pending->count].section = section;
 	pending->count++;
 }
 
@@ -850,8 +850,7 @@ static void read_key(struct ebb_reader *r, const struct ebb_node *node, const ch
 	if (!given.key) {
 		unknown_key(r, prefix, node);
 	} else if (given.key->kind == EBB_KEY_SECTION) {
-		(void)snprintf(path, sizeof(path), "%s.", given.key->path);
-		push(pending, node->next, path);
+		push(pending, node->next, given.key);
 	} else {
 		read_value(r, &given, node->next);
 	}
@@ -895,14 +894,14 @@ static void read_keys(struct ebb_reader *r, const struct ebb_node *node, const c
 static void read_all(struct ebb_reader *r, const struct ebb_node *node, const char *prefix,
 		     uint32_t destination)
 {
-	struct pending pending = {0};
+	struct pending pending;
+	char below[EBB_KEY_PATH_MAX + 1];
 
-	push(&pending, node, prefix);
+	pending.count = 0;
+	read_keys(r, node, prefix, destination, &pending);
 	while (pending.count > 0) {
-		char below[EBB_KEY_PATH_MAX];
-
 		pending.count--;
-		memcpy(below, pending.list[pending.count].prefix, sizeof(below));
+		(void)snprintf(below, sizeof(below), "%s.", pending.list[pending.count].section->path);
 		read_keys(r, pending.list[pending.count].node, below, destination, &pending);
 	}
 }
@@ -911,6 +910,19 @@ void ebb_reader_read(struct ebb_reader *r, const struct ebb_node *root)
 {
 	if (root)
 		read_all(r, root, "", 0);
+}
+
+void ebb_reader_errno(struct ebb_reader *r, uint32_t destination)
+{
+	struct ebb_settings *settings = destination == EBB_MATCH_NONE
+						? &r->config->defaults
+						: &r->config->destinations[destination].settings;
+
+	if (ebb_origin_of(r->origins, ebb_keys_find(r->keys, "defaults.limits.errno"), EBB_MATCH_NONE))
+		return;
+	if (destination == EBB_MATCH_NONE ||
+	    !ebb_origin_of(r->origins, ebb_keys_find(r->keys, "destinations[].limits.errno"), destination))
+		settings->limits_errno = settings->errno_code;
 }
 
 static void read_destination(struct ebb_reader *r, const struct ebb_node *node, uint32_t index)
@@ -935,6 +947,7 @@ static void read_destination(struct ebb_reader *r, const struct ebb_node *node, 
 	if (!match)
 		wrong_at(r, node, "destination: match is missing: nothing would belong to it");
 	read_all(r, node, BELOW, index);
+	ebb_reader_errno(r, index);
 }
 
 static size_t count_places(const struct ebb_node *list)

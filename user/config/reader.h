@@ -86,6 +86,9 @@ void ebb_reader_read(struct ebb_reader *r, const struct ebb_node *root);
 /* What it said about destinations, over the defaults as they are now. */
 void ebb_reader_destinations(struct ebb_reader *r);
 
+/* limits.errno, where nobody says it, is breaker.errno: of @destination, or with EBB_MATCH_NONE of the defaults. */
+void ebb_reader_errno(struct ebb_reader *r, uint32_t destination);
+
 /* What holds between keys. */
 void ebb_reader_check(struct ebb_reader *r);
 

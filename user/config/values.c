@@ -53,13 +53,53 @@ static const struct ebb_key *inherited_from(const struct ebb_config_origins *ori
 	return ebb_keys_find(origins->keys, path);
 }
 
+/* Whose value holds where nobody says @key; NULL: nobody else's. See ebb_reader_errno(). */
+static const struct ebb_key *follows(const struct ebb_config_origins *origins, const struct ebb_key *key)
+{
+	if (strcmp(key->path, "defaults.limits.errno") == 0)
+		return ebb_keys_find(origins->keys, "defaults.breaker.errno");
+	if (strcmp(key->path, "destinations[].limits.errno") == 0)
+		return ebb_keys_find(origins->keys, "destinations[].breaker.errno");
+	return NULL;
+}
+
+/* Of no destination. */
+static struct ebb_config_value value_once(const struct ebb_config_origins *origins, const struct ebb_key *key)
+{
+	const struct ebb_origin *origin = ebb_origin_of(origins, key, EBB_MATCH_NONE);
+	const struct ebb_key *other = follows(origins, key);
+	struct ebb_config_value value;
+
+	if (origin || !other)
+		return value_of(origins, key, origin);
+	value = value_of(origins, other, ebb_origin_of(origins, other, EBB_MATCH_NONE));
+	value.key = key;
+	return value;
+}
+
+static struct ebb_config_value value_inherited(const struct ebb_config_origins *origins,
+					       const struct ebb_key *key, uint32_t destination)
+{
+	const struct ebb_key *above = inherited_from(origins, key), *other = follows(origins, key);
+	const struct ebb_origin *own = other ? ebb_origin_of(origins, other, destination) : NULL;
+	struct ebb_config_value value;
+
+	if (own && !ebb_origin_of(origins, above, EBB_MATCH_NONE)) {
+		value = value_of(origins, other, own);
+	} else {
+		value = value_once(origins, above);
+		value.inherited = true;
+	}
+	value.key = key;
+	return value;
+}
+
 static void visit_destination(const struct ebb_config_origins *origins, uint32_t destination,
 			      ebb_config_visit *visit, void *userdata)
 {
 	for (size_t i = 0; i < origins->keys->count; i++) {
 		const struct ebb_key *key = &origins->keys->list[i];
 		const struct ebb_origin *origin;
-		const struct ebb_key *above;
 		struct ebb_config_value value;
 
 		if (!(key->flags & EBB_KEY_DESTINATION) || key->kind == EBB_KEY_SECTION)
@@ -67,13 +107,7 @@ static void visit_destination(const struct ebb_config_origins *origins, uint32_t
 		origin = ebb_origin_of(origins, key, destination);
 		if (!origin && !(key->flags & EBB_KEY_INHERITED))
 			continue;
-		value = value_of(origins, key, origin);
-		if (!origin) {
-			above = inherited_from(origins, key);
-			value = value_of(origins, above, ebb_origin_of(origins, above, EBB_MATCH_NONE));
-			value.key = key;
-			value.inherited = true;
-		}
+		value = origin ? value_of(origins, key, origin) : value_inherited(origins, key, destination);
 		visit(userdata, &value);
 	}
 }
@@ -98,7 +132,7 @@ int ebb_config_each(const struct ebb_config *config, const char *destination, eb
 		if (key->flags & EBB_KEY_DESTINATION || key->kind == EBB_KEY_SECTION ||
 		    key->kind == EBB_KEY_PATTERN || key->kind == EBB_KEY_DESTINATIONS)
 			continue;
-		value = value_of(origins, key, ebb_origin_of(origins, key, EBB_MATCH_NONE));
+		value = value_once(origins, key);
 		visit(userdata, &value);
 	}
 	return 0;

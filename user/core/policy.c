@@ -577,6 +577,18 @@ const char *ebb_scope_name(uint32_t scope)
 	return name_of(names, EBB_SCOPE_MAX, scope);
 }
 
+const char *ebb_class_name(uint32_t class)
+{
+	static const char *const names[EBB_CLASS_MAX] = {
+		[EBB_CLASS_GOVERNED] = "governed",
+		[EBB_CLASS_OBSERVED] = "observed",
+		[EBB_CLASS_ALONE] = "ignored",
+		[EBB_CLASS_UNKNOWN] = "unknown",
+	};
+
+	return name_of(names, EBB_CLASS_MAX, class);
+}
+
 const char *ebb_error_name(uint32_t error)
 {
 	static const char *const names[EBB_ERR_MAX] = {
@@ -596,6 +608,7 @@ const char *ebb_error_name(uint32_t error)
 		[EBB_ERR_SHARE_FULL] = "share_full",
 		[EBB_ERR_UNCLASSIFIED] = "unclassified",
 		[EBB_ERR_DNS_LOST] = "dns_lost",
+		[EBB_ERR_GAUGE_CORRECTED] = "gauge_corrected",
 	};
 
 	return name_of(names, EBB_ERR_MAX, error);

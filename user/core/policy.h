@@ -94,6 +94,9 @@ const char *ebb_drop_name(uint32_t drop);
 const char *ebb_scope_name(uint32_t scope);
 const char *ebb_error_name(uint32_t error);
 
+/* What becomes of a workload: "governed", "observed", "ignored", "unknown". */
+const char *ebb_class_name(uint32_t class);
+
 /* From and to of a reason: each reason has exactly one of each. */
 uint32_t ebb_reason_from(uint32_t reason);
 uint32_t ebb_reason_to(uint32_t reason);

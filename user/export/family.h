@@ -15,7 +15,7 @@
 #include "export/source.h"
 
 /* The most samples of one item: a histogram's bounds, +Inf, sum and count. */
-#define EBB_SAMPLES_MAX	      16
+#define EBB_SAMPLES_MAX	      20
 #define EBB_SAMPLE_LABELS_MAX 3
 #define EBB_BOUND_MAX	      24
 

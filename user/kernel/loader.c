@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -271,6 +272,9 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 		r = bpf_map__set_max_entries(l->skeleton->maps.ebb_guess_v1, (uint32_t)r << EBB_GUESS_BITS);
 	if (r < 0)
 		return ebb_why(why, r, "cannot prepare map 'ebb_guess_v1': %s", ebb_strerror(r));
+	r = bpf_map__set_max_entries(l->skeleton->maps.ebb_count_v1, dsts + pairs);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare map 'ebb_count_v1': %s", ebb_strerror(r));
 	l->skeleton->rodata->ebb_config.dst_max = dsts;
 	l->skeleton->rodata->ebb_config.pair_max = pairs;
 	l->skeleton->rodata->ebb_config.has_set_retval =
@@ -301,6 +305,10 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
 	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
+	if (r == 0)
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recount, l->iterates);
+	if (r == 0)
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recfile, l->iterates);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
 					      l->reset_way != EBB_RESET_IMPOSSIBLE);
@@ -764,6 +772,75 @@ int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct e
 	return 0;
 }
 
+/* Walks over the memories of all sockets. */
+static int iterate_memories(struct ebb_loader *l)
+{
+	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(l->skeleton->maps.ebb_conn_v1)};
+	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(l->skeleton->progs.ebb_recount, &options);
+	_cleanup_close_ int fd = -1;
+	char buffer[64];
+	ssize_t n;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	(void)bpf_link__destroy(link);
+	if (fd < 0)
+		return fd;
+	while ((n = read_iterator(fd, buffer, sizeof(buffer))) > 0)
+		;
+	return (int)n;
+}
+
+/* The sockets of the last recount; most of them are there again in the next, but they are met anew. */
+static int forget_met(struct ebb_loader *l)
+{
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_met_v1);
+	__u64 key;
+	int r;
+
+	while ((r = bpf_map_get_next_key(fd, NULL, &key)) == 0) {
+		r = bpf_map_delete_elem(fd, &key);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counted,
+		       struct ebb_counting *ret_counting, struct ebb_why *why)
+{
+	struct ebb_counting *counting = &loader->skeleton->bss->ebb_counting;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size;
+	const struct ebb_view *view = ebb_maps_view(loader->maps);
+	struct ebb_counted *counted;
+	int r;
+
+	if (!loader->iterates)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	size = (view->gate_max * sizeof(*counted) + page - 1) / page * page;
+	counted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bpf_map__fd(loader->skeleton->maps.ebb_count_v1), 0);
+	if (counted == MAP_FAILED)
+		return ebb_why(why, -errno, "cannot map the counts of a recount: %s", strerror(errno));
+	memset(counted, 0, view->gate_max * sizeof(*counted));
+	counting->pass++;
+	counting->hidden = 0;
+	counting->left_out = 0;
+	r = iterate_memories(loader);
+	if (r == 0)
+		r = iterate(loader->skeleton->progs.ebb_recfile);
+	if (r == 0)
+		r = forget_met(loader);
+	if (r == 0) {
+		memcpy(ret_counted, counted, view->gate_max * sizeof(*counted));
+		*ret_counting = *counting;
+	}
+	(void)munmap(counted, size);
+	return r < 0 ? ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r)) : 0;
+}
+
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader)
 {
 	return &loader->adopted_first;
@@ -775,16 +852,39 @@ enum ebb_reset_way ebb_loader_reset_way(const struct ebb_loader *loader)
 }
 
 /*
- * New maps, or maps into which the state of connections was not moved: what an earlier life of ours armed is counted nowhere now. Before sockops is
+ * New maps: what an earlier life of ours armed is counted nowhere now. Before sockops is
  * attached every armed socket is one of these; afterwards it is one that is counted.
  */
 static int adopt_first(struct ebb_loader *l, struct ebb_why *why)
 {
 	int r;
 
-	if (!l->adopts || l->took_over)
+	if (!l->adopts || l->took_over || l->migration.from)
 		return 0;
 	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	if (r < 0)
+		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
+	return 0;
+}
+
+/*
+ * Maps of an older layout were moved, and its programs go one after the other, armed sockets with
+ * them. While that lasts every socket that we meet gets a memory (ebb_replacing); so afterwards
+ * one that is armed and has none is theirs, and is adopted.
+ */
+static void begin_replacing(struct ebb_loader *l)
+{
+	l->skeleton->bss->ebb_replacing = l->migration.from && l->adopts;
+}
+
+static int end_replacing(struct ebb_loader *l, struct ebb_why *why)
+{
+	int r;
+
+	if (!l->skeleton->bss->ebb_replacing)
+		return 0;
+	r = run_pass(l, EBB_PASS_FIRST, &l->adopted_first);
+	l->skeleton->bss->ebb_replacing = 0;
 	if (r < 0)
 		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
 	return 0;
@@ -882,6 +982,7 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 	struct ebb_why left = {};
 	int r = 0;
 
+	begin_replacing(loader);
 	for (int h = 0; h < EBB_HOOK_MAX && r == 0; h++) {
 		if (h == EBB_HOOK_SOCKOPS)
 			r = adopt_first(loader, why);
@@ -904,6 +1005,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 		if (r < 0)
 			r = explain_attach(r, ebb_hook_names[h], why);
 	}
+	if (r == 0)
+		r = end_replacing(loader, why);
 	if (r < 0) {
 		for (int h = 0; h < EBB_HOOK_MAX; h++) {
 			if (made[h])

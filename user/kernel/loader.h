@@ -111,6 +111,13 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
  */
 int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
 
+/*
+ * Counts what is really open (bpf/recount.bpf.c). @ret_counted has room for view->gate_max slots. -EOPNOTSUPP as above. May
+ * run beside the loop, one at a time.
+ */
+int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counted,
+		       struct ebb_counting *ret_counting, struct ebb_why *why);
+
 /* What the pass between the links did (new maps only). All zero: there was none. */
 const struct ebb_adopted *ebb_loader_adopted_first(const struct ebb_loader *loader);
 
