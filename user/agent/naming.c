@@ -855,7 +855,7 @@ static bool keep(void *userdata, const struct ebb_named *named)
  */
 static void look_at_claims(struct ebb_naming *n, uint64_t now_ns, bool *changed)
 {
-	for (uint32_t i = 0; i < n->claim_max; i++) {
+	for (uint32_t i = 0; i < n->claim_max && n->claim_count; i++) {
 		struct claim *c = &n->claims[i];
 		uint8_t addr[16];
 
