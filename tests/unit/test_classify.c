@@ -65,15 +65,14 @@ static int fake_remove(void *userdata, uint64_t workload)
 	return -ENOENT;
 }
 
-static int fake_each_unknown(void *userdata, void (*meet)(void *argument, uint64_t workload), void *argument)
+static int fake_each(void *userdata, void (*handle)(void *argument, uint64_t workload, uint32_t class),
+		     void *argument)
 {
 	const struct world *w = userdata;
 	struct world copy = *w;
 
-	for (size_t i = 0; i < copy.used; i++) {
-		if (copy.table[i].class == EBB_CLASS_UNKNOWN)
-			meet(argument, copy.table[i].workload);
-	}
+	for (size_t i = 0; i < copy.used; i++)
+		handle(argument, copy.table[i].workload, copy.table[i].class);
 	return 0;
 }
 
@@ -155,7 +154,7 @@ static void new_classifier(struct world *w, const char *own, bool identifies)
 		.userdata = w,
 		.put = fake_put,
 		.remove = fake_remove,
-		.each_unknown = fake_each_unknown,
+		.each = fake_each,
 		.path = fake_path,
 		.identify = identifies ? fake_identify : NULL,
 	};
@@ -385,6 +384,43 @@ static void ruling_4_a_pod_is_told_when_it_is_identified(void **state)
 	assert_int_equal(told(w, pod), EBB_CLASS_MAX);
 }
 
+/* One that nobody has seen before its first connection keeps the time that the kernel has written down. */
+static void ruling_4_the_time_of_a_new_pod_is_the_kernels(void **state)
+{
+	struct world *w = *state;
+	uint64_t pod;
+
+	(void)configure(w, &exclude_a, EBB_SELECT_NAMESPACE, "dev");
+	(void)make(w, "/top/pods");
+	pod = make(w, "/top" POD);
+	(void)fake_put(w, pod, EBB_CLASS_UNKNOWN);
+	ebb_classifier_meet(w->classifier, pod);
+	assert_int_equal(told(w, pod), EBB_CLASS_UNKNOWN);
+	assert_int_equal(ebb_classifier_class(w->classifier, pod), EBB_CLASS_UNKNOWN);
+}
+
+/* Its table is pinned: what is gone or not known any more by the new rules is taken out of it. */
+static void restart_takes_up_the_table(void **state)
+{
+	struct world *w = *state;
+	uint64_t pod;
+
+	(void)make(w, "/top/pods");
+	pod = make(w, "/top" POD);
+	(void)configure(w, &exclude_a, EBB_SELECT_CGROUP, "/top/*");
+	(void)fake_put(w, 4711, EBB_CLASS_OBSERVED); /* of a cgroup that is gone */
+	assert_int_equal(told(w, pod), EBB_CLASS_OBSERVED);
+	new_classifier(w, NULL, false);
+	assert_int_equal(ebb_classifier_class(w->classifier, pod), EBB_CLASS_OBSERVED);
+	(void)configure(w, &exclude_a, EBB_SELECT_NAMESPACE, "dev");
+	assert_int_equal(told(w, pod), EBB_CLASS_MAX);
+	assert_int_equal(told(w, 4711), EBB_CLASS_MAX);
+	assert_int_equal(told(w, id_of(w, "/top/a")), EBB_CLASS_GOVERNED);
+	new_classifier(w, NULL, false);
+	(void)configure(w, &none, 0, NULL);
+	assert_int_equal(w->used, 0);
+}
+
 static void tree_that_cannot_be_read_changes_nothing(void **state)
 {
 	struct world *w = *state;
@@ -478,6 +514,8 @@ int main(void)
 		classify_test(those_that_are_gone_are_forgotten),
 		classify_test(full_table_leaves_the_rest_unknown),
 		classify_test(ruling_4_a_pod_is_told_when_it_is_identified),
+		classify_test(ruling_4_the_time_of_a_new_pod_is_the_kernels),
+		classify_test(restart_takes_up_the_table),
 		classify_test(tree_that_cannot_be_read_changes_nothing),
 		classify_test(our_own_is_the_cgroup_that_we_are_alone_in),
 		classify_test(our_own_is_the_whole_pod),

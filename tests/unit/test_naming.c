@@ -185,8 +185,16 @@ static int set_up(void **state)
 	w->view.kernel->pair_high = PAIRS - 1;
 	w->now = 1000 * S;
 	w->ops = (struct ebb_naming_ops){
-		w,	       fake_slot_of,	fake_endpoint_get,  fake_endpoint_put, fake_endpoint_remove,
-		fake_lookup_get, fake_lookup_put, fake_lookup_remove, fake_changed,	fake_part,
+		w,
+		fake_slot_of,
+		fake_endpoint_get,
+		fake_endpoint_put,
+		fake_endpoint_remove,
+		fake_lookup_get,
+		fake_lookup_put,
+		fake_lookup_remove,
+		fake_changed,
+		fake_part,
 	};
 	assert_int_equal(ebb_naming_new(&w->view, &w->ops, 7, &w->naming), 0);
 	*state = w;
@@ -699,7 +707,8 @@ static void new_rules_hold_for_names_that_are_known(void **state)
 static void what_an_earlier_agent_left_holds_for_the_grace(void **state)
 {
 	struct world *w = *state;
-	struct ebb_endpoint key = endpoint("10.0.0.1", 443, IPPROTO_TCP), own = endpoint("10.0.0.5", 443, IPPROTO_TCP),
+	struct ebb_endpoint key = endpoint("10.0.0.1", 443, IPPROTO_TCP),
+			    own = endpoint("10.0.0.5", 443, IPPROTO_TCP),
 			    any = endpoint("10.0.0.2", 0, IPPROTO_TCP);
 	struct ebb_lookup_key lookup = {.workload = POD2, .endpoint = key};
 	struct ebb_ref ref = {.slot = RULE_SLOT(0), .epoch = RULE_EPOCH}, found = {.slot = 5, .epoch = 1},

@@ -41,6 +41,8 @@ struct ebb_classifier {
 	uint32_t mode;	       /* enum ebb_rules */
 };
 
+static void take_up(void *argument, uint64_t workload, uint32_t class);
+
 static const struct ebb_workloads no_rules = {.excluded = EBB_CLASS_OBSERVED};
 
 int ebb_classifier_new(const struct ebb_view *view, const char *mount, const char *attach, const char *own,
@@ -60,6 +62,8 @@ int ebb_classifier_new(const struct ebb_view *view, const char *mount, const cha
 		ebb_classifier_free(c);
 		return -ENOMEM;
 	}
+	(void)c->ops.each(c->ops.userdata, take_up, c);
+	c->mode = view->agent->workload_rules;
 	*ret_classifier = c;
 	return 0;
 }
@@ -121,35 +125,52 @@ static int tell(struct ebb_classifier *c, uint64_t workload, uint32_t class, uin
 	return c->ops.put(c->ops.userdata, workload, class);
 }
 
+/* NULL: there is no room for it. */
+static struct entry *add(struct ebb_classifier *c, uint64_t workload)
+{
+	struct entry *entry;
+
+	if (HASH_COUNT(c->entries) >= EBB_WORKLOADS_MAX)
+		return NULL;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	entry->workload = workload;
+	HASH_ADD(hh, c->entries, workload, sizeof(entry->workload), entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return NULL;
+	}
+	return entry;
+}
+
 /* 0, or -E2BIG: there is no room for it. */
 static int set(struct ebb_classifier *c, uint64_t workload, uint32_t class)
 {
 	struct entry *entry = find(c, workload);
 	int r;
 
-	if (!entry) {
-		if (HASH_COUNT(c->entries) >= EBB_WORKLOADS_MAX)
-			return -E2BIG;
-		r = tell(c, workload, class, EBB_CLASS_MAX);
-		if (r < 0)
-			return r;
-		entry = calloc(1, sizeof(*entry));
-		if (!entry)
-			return -E2BIG;
-		entry->workload = workload;
-		HASH_ADD(hh, c->entries, workload, sizeof(entry->workload), entry);
-		if (!entry->hh.tbl) {
-			free(entry);
-			return -E2BIG;
-		}
-	} else {
-		r = tell(c, workload, class, entry->class);
-		if (r < 0)
-			return r;
-	}
+	r = tell(c, workload, class, entry ? entry->class : EBB_CLASS_MAX);
+	if (r < 0)
+		return r;
+	if (!entry)
+		entry = add(c, workload);
+	if (!entry)
+		return -E2BIG;
 	entry->class = class;
 	entry->seen = true;
 	return 0;
+}
+
+static void take_up(void *argument, uint64_t workload, uint32_t class)
+{
+	struct ebb_classifier *c = argument;
+	struct entry *entry = find(c, workload);
+
+	if (!entry)
+		entry = add(c, workload);
+	if (entry)
+		entry->class = class;
 }
 
 /* ---------------------------------------------------------------- classes -- */
@@ -329,14 +350,11 @@ void ebb_classifier_meet(struct ebb_classifier *classifier, uint64_t workload)
 		__atomic_fetch_add(&c->view->agent->mapping, 1, __ATOMIC_SEQ_CST);
 }
 
-static void meet_unknown(void *argument, uint64_t workload)
+/* One that waits for its identity was met before: asked again, since it may have come. */
+static void meet_unknown(void *argument, uint64_t workload, uint32_t class)
 {
-	struct ebb_classifier *c = argument;
-	const struct entry *entry = find(c, workload);
-
-	/* one that waits for its identity was met before: asked again, since it may have come */
-	if (!entry || entry->class == EBB_CLASS_UNKNOWN)
-		ebb_classifier_meet(c, workload);
+	if (class == EBB_CLASS_UNKNOWN)
+		ebb_classifier_meet(argument, workload);
 }
 
 /* The ids of all that are known, to be checked in turn. */
@@ -363,7 +381,7 @@ uint32_t ebb_classifier_tick(struct ebb_classifier *classifier)
 
 	if (unclassified != c->unclassified) {
 		c->unclassified = unclassified;
-		(void)c->ops.each_unknown(c->ops.userdata, meet_unknown, c);
+		(void)c->ops.each(c->ops.userdata, meet_unknown, c);
 	}
 	if (c->check_next >= c->check_count)
 		begin_round(c);

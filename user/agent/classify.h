@@ -24,8 +24,9 @@ struct ebb_classifier_ops {
 	void *userdata;
 	int (*put)(void *userdata, uint64_t workload, uint32_t class); /* -E2BIG: full */
 	int (*remove)(void *userdata, uint64_t workload);	       /* -ENOENT is fine */
-	/* Calls ebb_classifier_meet() for each that is UNKNOWN in the table. */
-	int (*each_unknown)(void *userdata, void (*meet)(void *argument, uint64_t workload), void *argument);
+	/* Calls @handle for each that is in the table. */
+	int (*each)(void *userdata, void (*handle)(void *argument, uint64_t workload, uint32_t class),
+		    void *argument);
 	/* The path of a cgroup below the mount; -ESTALE: it is gone. */
 	int (*path)(void *userdata, uint64_t workload, char *ret_path, size_t size);
 	/*
@@ -41,7 +42,7 @@ struct ebb_classifier;
 /*
  * @view and @ops->userdata are borrowed. @mount: where cgroup2 is mounted; @attach: the directory to
  * which the programs are attached; @own: the path below the mount of the agent's own cgroup, or of its pod, NULL: none
- * of its own. -ENOMEM.
+ * of its own. What an earlier agent left in the table is known from the start. -ENOMEM.
  */
 int ebb_classifier_new(const struct ebb_view *view, const char *mount, const char *attach, const char *own,
 		       const struct ebb_classifier_ops *ops, struct ebb_classifier **ret_classifier);

@@ -38,26 +38,26 @@ static int remove_class(void *userdata, uint64_t workload)
 	return ebb_workloads_remove(k->mapping, workload);
 }
 
-struct unknown {
-	void (*meet)(void *argument, uint64_t workload);
+struct class_visit {
+	void (*handle)(void *argument, uint64_t workload, uint32_t class);
 	void *argument;
 };
 
-static int visit_unknown(void *userdata, uint64_t workload, const struct ebb_workload *value)
+static int visit_class(void *userdata, uint64_t workload, const struct ebb_workload *value)
 {
-	const struct unknown *unknown = userdata;
+	const struct class_visit *visit = userdata;
 
-	if (value->class == EBB_CLASS_UNKNOWN)
-		unknown->meet(unknown->argument, workload);
+	visit->handle(visit->argument, workload, value->class);
 	return 0;
 }
 
-static int each_unknown(void *userdata, void (*meet)(void *argument, uint64_t workload), void *argument)
+static int each_class(void *userdata, void (*handle)(void *argument, uint64_t workload, uint32_t class),
+		      void *argument)
 {
 	const struct ebb_keeper *k = userdata;
-	struct unknown unknown = {.meet = meet, .argument = argument};
+	struct class_visit visit = {.handle = handle, .argument = argument};
 
-	return ebb_workloads_each(k->mapping, visit_unknown, &unknown);
+	return ebb_workloads_each(k->mapping, visit_class, &visit);
 }
 
 static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t size)
@@ -133,7 +133,7 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 		.userdata = k,
 		.put = put_class,
 		.remove = remove_class,
-		.each_unknown = each_unknown,
+		.each = each_class,
 		.path = path_of,
 	};
 	char mount[EBB_CGROUP_PATH_MAX], own[EBB_CGROUP_PATH_MAX];

@@ -485,7 +485,8 @@ static struct ebb_endpoint key_of(const uint8_t addr[16], __be16 port, uint8_t p
 
 static uint32_t destination_of(const struct ebb_naming *n, const char *name, __be16 port, uint8_t proto)
 {
-	return n->config.matcher ? ebb_match_host(n->config.matcher, name, ntohs(port), proto) : EBB_MATCH_NONE;
+	return n->config.matcher ? ebb_match_host(n->config.matcher, name, ntohs(port), proto)
+				 : EBB_MATCH_NONE;
 }
 
 static void want_port(struct wanted *wanted, size_t *count, uint16_t port, uint8_t proto)
