@@ -151,13 +151,15 @@ ebb detach >/dev/null
 
 start_agent --mode enforce --errno ehostunreach --destinations 2 --breaker consecutive_failures=2
 is 'tables: room is healthy' "$(http_get /health | json 'd["components"]["tables"]["state"]')" healthy
+# three workloads: one alone may find only a quarter of them
+connect_as() { in_cgroup -c "workload-$1" "$python" -S "$root/tests/lib/connect.py" "${@:2}"; }
 for i in 1 2 3; do
 	start_server
-	[ "$(connect --count 2 --sum 127.0.0.1 "$port")" = OK=2 ] || not_ok "tables: destination $i is reached"
+	[ "$(connect_as $i --count 2 --sum 127.0.0.1 "$port")" = OK=2 ] || not_ok "tables: destination $i is reached"
 	stop_server
 done
 # none of its failures says anything of any one destination
-is 'a full table: what found no room is never refused' "$(connect --count 5 --sum 127.0.0.1 "$port")" ECONNREFUSED=5
+is 'a full table: what found no room is never refused' "$(connect_as 3 --count 5 --sum 127.0.0.1 "$port")" ECONNREFUSED=5
 is 'a full table: it is counted as ~other' "$(gate '~other:' 1 2>/dev/null; ebb list -o json |
 	json '[(r["attempts"], r["failures"], r["denied"], r["state"]) for r in d["destinations"] if r["destination"] == "~other"]')" "[[7, 5, 0, \"closed\"]]"
 is_degraded() { [ "$(http_get /health | json 'd["components"]["tables"]["state"]')" = degraded ]; }
