@@ -86,7 +86,8 @@ EBB_SUBPROG int ebb_share_take(__u64 workload)
 	lost = bpf_map_lookup_elem(&ebb_lost_v1, &workload);
 	if (lost)
 		held -= EBB_LOAD(*lost);
-	if ((__s64)held < (__s64)(ebb_config.dst_max / EBB_SHARES))
+	/* of so many without ~other, rounded up: one who may find nothing would not be watched at all */
+	if ((__s64)held < (__s64)((ebb_config.dst_max - 1 + EBB_SHARES - 1) / EBB_SHARES))
 		return 1;
 	__sync_fetch_and_add(found, (__u64)-1);
 	ebb_count_error(EBB_ERR_SHARE_FULL);

@@ -212,17 +212,17 @@ int ebb_maps_open(const char *pin_dir, enum ebb_maps_access access, struct ebb_m
 	if (!m)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	m->owns.fd = -1;
-	r = open_owns(m, pin_dir, why);
-	if (r < 0) {
-		ebb_maps_free(m);
-		return r;
-	}
 	for (int t = 0; t < TABLE_MAX; t++) {
 		r = map_table(m, (enum table)t, pin_dir, access, &entries[t], why);
 		if (r < 0) {
 			ebb_maps_free(m);
 			return r;
 		}
+	}
+	r = open_owns(m, pin_dir, why);
+	if (r < 0) {
+		ebb_maps_free(m);
+		return r;
 	}
 	m->view = (struct ebb_view){
 		.agent = m->memory[TABLE_AGENT],
