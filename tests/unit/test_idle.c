@@ -483,6 +483,7 @@ static void destination_of_a_rule_is_never_idle(void **state)
 	run_for(w, 3000);
 	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
 	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->removed[EBB_SLOT_KIND_DST], 0);
 	/* its name leaves the configuration */
 	name_it(w, 0);
 	run_for(w, 700);

@@ -145,9 +145,11 @@ static struct ebb_routes *flatten(const struct ebb_match *matches, const uint32_
 static void nothing_is_written_that_says_nothing(void **state)
 {
 	const struct ebb_match matches[] = {net(1, 0), net(2, 443), {.kind = EBB_MATCH_ANY, .port = 80}};
+	struct ebb_match nested[] = {net(0, 0), net(1, 0)};
 	struct ebb_routes *routes = flatten(NULL, NULL, 0, 0, NULL);
 
 	(void)state;
+	nested[0].bits = 112;
 	assert_int_equal(routes->prefix_count, 0);
 	assert_int_equal(routes->port_count, 0);
 	ebb_routes_free(routes);
@@ -160,6 +162,11 @@ static void nothing_is_written_that_says_nothing(void **state)
 	routes = flatten(matches, NULL, 3, 0, NULL);
 	assert_int_equal(routes->prefix_count, 3);
 	assert_int_equal(routes->port_count, 2 + 4);
+	ebb_routes_free(routes);
+	/* nor a prefix in another one of the same destination */
+	routes = flatten(nested, NULL, 2, 0, NULL);
+	assert_int_equal(routes->prefix_count, 1);
+	assert_int_equal(routes->prefixes[0].bits, 112);
 	ebb_routes_free(routes);
 	ebb_routes_free(NULL);
 }
