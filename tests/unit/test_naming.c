@@ -865,6 +865,20 @@ static void name_that_only_its_workload_believes_is_shown_while_it_is_alone(void
 	assert_int_equal(w->view.names[5].flags, EBB_NAME_HOST);
 }
 
+/* Its rule is gone for now: what stands there says whose counters these are. */
+static void name_of_a_rule_that_left_stays(void **state)
+{
+	struct world *w = *state;
+
+	put_in_force(w);
+	w->view.dsts[7].state = EBB_SLOT_LIVE;
+	w->view.kernel->dst_high = 7;
+	w->view.names[7].epoch = w->view.dsts[7].epoch;
+	(void)snprintf(w->view.names[7].text, sizeof(w->view.names[7].text), "payments");
+	pass_time(w, 1);
+	assert_string_equal(name_of(w, 7), "payments");
+}
+
 /* What is left of an address that a rule's name has is not called by that name. */
 static void name_of_a_rule_is_no_name_of_what_is_beside_it(void **state)
 {
@@ -932,6 +946,7 @@ int main(void)
 		naming_test(destinations_are_called_by_their_host),
 		naming_test(name_does_not_change_while_it_is_true),
 		naming_test(name_that_only_its_workload_believes_is_shown_while_it_is_alone),
+		naming_test(name_of_a_rule_that_left_stays),
 		naming_test(name_of_a_rule_is_no_name_of_what_is_beside_it),
 		naming_test(answers_are_wanted_for_rules_about_hosts_or_names),
 	};

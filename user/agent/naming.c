@@ -1015,7 +1015,8 @@ static void name_destinations(const struct ebb_naming *n)
 			continue;
 		if (is_rule_slot(n, slot))
 			mark_contested(n, slot);
-		else if (n->config.shown && written < NEW_TEXTS)
+		/* one without an address was a rule's, and keeps its name for when the rule comes back */
+		else if (n->config.shown && n->view->dsts[slot].endpoint.proto && written < NEW_TEXTS)
 			written += name_discovered(n, slot);
 	}
 }
