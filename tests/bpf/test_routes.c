@@ -766,6 +766,122 @@ static void connection_by_an_address_with_two_names_ends_where_it_began(void **s
 	ebb_mapping_free(mapping);
 }
 
+/* ------------------------------------------------------------------ walks -- */
+
+static struct fixture_options many_endpoints = {.endpoints = 8192};
+
+struct walk {
+	struct ebb_mapping *mapping;
+	uint32_t seen[5000];
+	uint32_t count;
+	bool removes;
+};
+
+static int visit(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
+{
+	struct walk *walk = userdata;
+
+	assert_in_range(ref->slot, 0, 4999);
+	assert_int_equal(ntohs(key->port), ref->slot);
+	walk->seen[ref->slot]++;
+	walk->count++;
+	return walk->removes && ref->slot % 2 ? ebb_endpoints_remove(walk->mapping, key) : 0;
+}
+
+static int stop_at_ten(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
+{
+	(void)key;
+	(void)ref;
+	return ++*(uint32_t *)userdata == 10 ? -ECANCELED : 0;
+}
+
+static void walk_sees_every_entry_once_also_while_it_removes(void **state)
+{
+	static struct walk walk;
+	struct fixture *fx = *state;
+	struct ebb_endpoint key = {.proto = IPPROTO_TCP};
+	uint32_t stopped = 0;
+
+	walk = (struct walk){.mapping = open_mapping(fx)};
+	assert_int_equal(ebb_endpoints_each(walk.mapping, visit, &walk), 0);
+	assert_int_equal(walk.count, 0);
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct ebb_ref ref = {.slot = i};
+
+		key.port = htons((uint16_t)i);
+		assert_int_equal(ebb_endpoints_put(walk.mapping, &key, &ref), 0);
+	}
+	for (int turn = 0; turn < 2; turn++) {
+		memset(walk.seen, 0, sizeof(walk.seen));
+		walk.removes = turn == 0;
+		assert_int_equal(ebb_endpoints_each(walk.mapping, visit, &walk), 0);
+		for (uint32_t i = 0; i < 5000; i++)
+			assert_int_equal(walk.seen[i], turn == 0 || i % 2 == 0);
+	}
+	assert_int_equal(ebb_endpoints_each(walk.mapping, stop_at_ten, &stopped), -ECANCELED);
+	assert_int_equal(stopped, 10);
+	ebb_mapping_free(walk.mapping);
+}
+
+static int count_workload(void *userdata, uint64_t workload, const struct ebb_workload *value)
+{
+	assert_int_equal(workload, 1ULL << 40);
+	assert_int_equal(value->class, EBB_CLASS_OBSERVED);
+	++*(uint32_t *)userdata;
+	return 0;
+}
+
+static int count_own(void *userdata, uint32_t pair, const struct ebb_own *own)
+{
+	assert_int_equal(pair, 3);
+	assert_int_equal(own->pair_epoch, 9);
+	++*(uint32_t *)userdata;
+	return 0;
+}
+
+static void other_tables_keep_what_is_put(void **state)
+{
+	struct ebb_mapping *mapping = open_mapping(*state);
+	struct ebb_workload class = {.class = EBB_CLASS_OBSERVED};
+	struct ebb_own own = {.pair_epoch = 9};
+	uint64_t workload = 1ULL << 40, value = 77;
+	uint32_t count = 0;
+
+	assert_int_equal(ebb_workloads_get(mapping, workload, &class), -ENOENT);
+	assert_int_equal(ebb_workloads_put(mapping, workload, &class), 0);
+	assert_int_equal(ebb_workloads_get(mapping, workload, &class), 0);
+	assert_int_equal(ebb_workloads_each(mapping, count_workload, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(ebb_workloads_remove(mapping, workload), 0);
+	assert_int_equal(ebb_owns_put(mapping, 3, &own), 0);
+	assert_int_equal(ebb_owns_each(mapping, count_own, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(ebb_owns_get(mapping, 3, &own), 0);
+	assert_int_equal(ebb_owns_remove(mapping, 3), 0);
+	assert_int_equal(ebb_owns_get(mapping, 3, &own), -ENOENT);
+	assert_int_equal(ebb_losts_get(mapping, workload, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(ebb_losts_put(mapping, workload, 5), 0);
+	assert_int_equal(ebb_losts_get(mapping, workload, &value), 0);
+	assert_int_equal(value, 5);
+	assert_int_equal(ebb_losts_remove(mapping, workload), 0);
+	assert_int_equal(ebb_founds_get(mapping, workload, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(ebb_founds_remove(mapping, workload), -ENOENT);
+	ebb_mapping_free(mapping);
+}
+
+static void nothing_pinned_is_said(void **state)
+{
+	struct ebb_mapping *mapping = NULL;
+	struct ebb_why why = {{0}};
+
+	(void)state;
+	assert_int_equal(ebb_mapping_open("/sys/fs/bpf/ebb-is-not-there", NULL, &mapping, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "nothing is pinned in '/sys/fs/bpf/ebb-is-not-there'"));
+	assert_null(mapping);
+}
+
 /* ------------------------------------------------------------------- slots -- */
 
 static struct fixture_options few_destinations = {.destinations = 4};
@@ -820,6 +936,9 @@ int main(void)
 		bpf_test(address_named_for_all_its_ports),
 		bpf_test(address_with_two_names_goes_by_what_the_workload_looked_up),
 		bpf_test(connection_by_an_address_with_two_names_ends_where_it_began),
+		bpf_test_with(walk_sees_every_entry_once_also_while_it_removes, &many_endpoints),
+		bpf_test(other_tables_keep_what_is_put),
+		bpf_test(nothing_pinned_is_said),
 		bpf_test_with(live_slots_outside_of_the_table_are_not_given_away, &few_destinations),
 	};
 

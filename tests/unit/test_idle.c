@@ -34,6 +34,7 @@ struct world {
 	uint32_t released[EBB_SLOT_KIND_MAX]; /* how often */
 	uint32_t last_released[EBB_SLOT_KIND_MAX];
 	int insert_error;
+	bool keyless;  /* destinations have no key of their own in the tables */
 	uint32_t lost; /* how often */
 	uint64_t last_lost;
 	uint64_t now;
@@ -47,7 +48,7 @@ static int fake_remove(void *userdata, enum ebb_slot_kind kind, const void *key,
 	w->last_removed[kind] = slot;
 	w->removed[kind]++;
 	w->key_present[kind] = false;
-	return 0;
+	return kind == EBB_SLOT_KIND_DST && w->keyless;
 }
 
 static int fake_insert(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref)
@@ -467,6 +468,70 @@ static void next_owner_of_a_slot_finds_no_limit_by_hand(void **state)
 	assert_int_equal(w->view.policies[DST].asks, 0);
 }
 
+static void name_it(struct world *w, uint32_t flags)
+{
+	w->view.names[DST].epoch = w->view.dsts[DST].epoch;
+	w->view.names[DST].flags = flags;
+}
+
+static void destination_of_a_rule_is_never_idle(void **state)
+{
+	struct world *w = *state;
+
+	name_it(w, EBB_NAME_RULE);
+	w->keyless = true;
+	run_for(w, 3000);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	/* its name leaves the configuration */
+	name_it(w, 0);
+	run_for(w, 700);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.dsts[DST].epoch, 5);
+	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 1);
+}
+
+static void until_destination_retires(struct world *w)
+{
+	memset(&w->view.pairs[PAIR], 0, sizeof(w->view.pairs[PAIR]));
+	for (int i = 0; i < 1400 && w->view.dsts[DST].state == EBB_SLOT_LIVE; i++)
+		run_for(w, 1);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_RETIRING);
+}
+
+static void name_that_comes_back_finds_its_destination(void **state)
+{
+	struct world *w = *state;
+
+	w->keyless = true;
+	until_destination_retires(w);
+	name_it(w, EBB_NAME_RULE);
+	run_for(w, 3000);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.dsts[DST].epoch, 4);
+	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 0);
+	/* and one that an agent left retiring */
+	w->view.dsts[DST].state = EBB_SLOT_RETIRING;
+	assert_int_equal(ebb_collector_sweep(w->collector), 0);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+	assert_int_equal(w->view.dsts[DST].epoch, 4);
+}
+
+/* Its address was given to another: it must not take it back. */
+static void destination_without_a_key_of_its_own_makes_none(void **state)
+{
+	struct world *w = *state;
+
+	w->keyless = true;
+	until_destination_retires(w);
+	w->view.dsts[DST].connect.buckets[3]++;
+	run_for(w, 8);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_RETIRING);
+	assert_false(w->key_present[EBB_SLOT_KIND_DST]);
+	run_for(w, 20);
+	assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+}
+
 static void sweep_frees_what_a_dead_agent_was_taking_back(void **state)
 {
 	struct world *w = *state;
@@ -510,6 +575,9 @@ int main(void)
 		TEST(mode_by_hand_keeps_the_destination),
 		TEST(order_for_one_workload_keeps_its_pair),
 		TEST(next_owner_of_a_slot_finds_no_limit_by_hand),
+		TEST(destination_of_a_rule_is_never_idle),
+		TEST(name_that_comes_back_finds_its_destination),
+		TEST(destination_without_a_key_of_its_own_makes_none),
 		TEST(sweep_frees_what_a_dead_agent_was_taking_back),
 	};
 

@@ -35,7 +35,6 @@ struct said {
 struct level {
 	const struct ebb_match *prefix;
 	struct said said;
-	bool written; /* it is in the table */
 };
 
 struct flattener {
@@ -374,6 +373,7 @@ static int visit(struct flattener *f, const struct entry *rules, const struct en
 	const struct ebb_match *prefix = rules->match;
 	const struct said *above = base, *found = &nothing;
 	struct level level = {.prefix = prefix};
+	bool written;
 	int r;
 
 	while (f->depth && !holds(f->stack[f->depth - 1].prefix, prefix))
@@ -384,16 +384,12 @@ static int visit(struct flattener *f, const struct entry *rules, const struct en
 	r = lay_over(f, above, rules, end, &level.said);
 	if (r < 0)
 		return r;
+	if (f->depth)
+		found = &f->stack[f->depth - 1].said;
 	/* one that says what the look-up would find without it is not written */
-	for (size_t i = f->depth; i-- > 0;) {
-		if (!f->stack[i].written)
-			continue;
-		found = &f->stack[i].said;
-		break;
-	}
-	level.written = !same(&level.said, found);
+	written = !same(&level.said, found);
 	f->stack[f->depth++] = level;
-	return level.written ? write_prefix(f, prefix, &level.said) : 0;
+	return written ? write_prefix(f, prefix, &level.said) : 0;
 }
 
 static int walk(struct flattener *f, const struct entry *entries, size_t count, const struct said *base)
