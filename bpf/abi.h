@@ -30,6 +30,7 @@
 #define EBB_RINGBUF_BYTES    (256 * 1024)
 #define EBB_NAME_TEXT_MAX    272  /* "HOST:PORT/udp" of the longest host name, and its end */
 #define EBB_DEEDS	     256  /* last orders of operators that are remembered */
+#define EBB_GUESS_BITS	     10	  /* 1 << of them: endpoints that a CPU remembers; 64 bytes each */
 #define EBB_DNS_BYTES_MAX    4096 /* of an answer that is looked at; the usual ones are below 1232 (EDNS) */
 
 /* ---------------------------------------------------------------- enums -- */

@@ -149,14 +149,16 @@ struct ebb_map_notes {
 	__type(value, struct ebb_note);
 };
 
-/* Looked at by ebb_route_guess() only; one table for each CPU, 64 KiB. Not pinned: a new load begins without guesses. */
-#define EBB_GUESS_BITS 10
-
+/*
+ * Looked at by ebb_route_guess() only: 1 << EBB_GUESS_BITS for each CPU, one after the other. Not a per-CPU array,
+ * whose elements lie anywhere: here one is one cache line (mmapable arrays begin on a page). Not
+ * pinned: a new load begins without guesses.
+ */
 struct ebb_guess {
-	__u32 busy; /* odd while it is written */
-	struct ebb_endpoint endpoint;
 	__u64 workload;
 	__u64 mapping; /* agent.mapping of before it was looked up */
+	struct ebb_endpoint endpoint;
+	__u32 busy; /* odd while it is written */
 	__u32 dst;
 	__u32 dst_epoch;
 	__u32 pair;
@@ -168,8 +170,9 @@ struct ebb_guess {
 _Static_assert(sizeof(struct ebb_guess) == 64, "one cache line each");
 
 struct ebb_map_guesses {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << EBB_GUESS_BITS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ebb_guess);
 };

@@ -127,35 +127,46 @@ static __always_inline enum vital is_vital(const struct tcp_sock *tp, const stru
 	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
 }
 
-/* One bucket's answer. */
+/* What a bucket is asked, and its answer. */
 struct payment {
+	__u64 now_ns;
+	__u64 units;
+	__u64 least_depth_ns;
+	__u32 kind;  /* enum ebb_limit_kind */
+	__u32 how;   /* enum ebb_take */
+	__u32 vital; /* enum vital */
+	__u32 admitted;
 	__u64 debt_ns; /* with this packet */
 	__u64 depth_ns;
-	int admitted;
 };
 
-static __always_inline struct payment pay(struct ebb_gate *gate, __u32 kind, const struct ebb_limit *limit,
-					  __u64 units, __u64 now, __u64 least_depth_ns, enum ebb_take how,
-					  int vital)
+/* Asked by several, in many states: verified once. */
+EBB_SUBPROG int pay(struct ebb_gate *gate, const struct ebb_limit *limit, struct payment *io)
 {
-	__u64 cost = ebb_bucket_cost(limit, units), burst_ns = EBB_LOAD(limit->burst_ns);
-	struct payment payment = {.depth_ns = burst_ns > least_depth_ns ? burst_ns : least_depth_ns};
+	__u64 cost, burst_ns, *full_ns;
 	__u32 took;
 
-	took = ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, how, &payment.debt_ns);
-	if (!(took & EBB_TOOK) && (vital == VITAL_ALWAYS ||
-				   (vital == VITAL_FIRST && payment.debt_ns + cost <= 2 * payment.depth_ns)))
-		took |= ebb_bucket_take(&gate->full_ns[kind], now, cost, payment.depth_ns, EBB_TAKE_CHARGE,
-					&payment.debt_ns);
+	if (!gate || !limit || !io)
+		return 0;
+	full_ns = io->kind == EBB_LIMIT_BYTES ? &gate->full_ns[EBB_LIMIT_BYTES]
+					      : &gate->full_ns[EBB_LIMIT_PACKETS];
+	cost = ebb_bucket_cost(limit, io->units);
+	burst_ns = EBB_LOAD(limit->burst_ns);
+	io->depth_ns = burst_ns > io->least_depth_ns ? burst_ns : io->least_depth_ns;
+	took = ebb_bucket_take(full_ns, io->now_ns, cost, io->depth_ns, io->how, &io->debt_ns);
+	if (!(took & EBB_TOOK) && (io->vital == VITAL_ALWAYS ||
+				   (io->vital == VITAL_FIRST && io->debt_ns + cost <= 2 * io->depth_ns)))
+		took |= ebb_bucket_take(full_ns, io->now_ns, cost, io->depth_ns, EBB_TAKE_CHARGE,
+					&io->debt_ns);
 	if (took & EBB_EXHAUSTED)
 		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
-	payment.admitted = (took & EBB_TOOK) != 0;
-	if (payment.admitted)
-		payment.debt_ns += cost;
+	io->admitted = (took & EBB_TOOK) != 0;
+	if (io->admitted)
+		io->debt_ns += cost;
 	else
-		ebb_bucket_forgive(&gate->full_ns[kind], now, limit,
-				   kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
-	return payment;
+		ebb_bucket_forgive(full_ns, io->now_ns, limit,
+				   io->kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
+	return (int)io->admitted;
 }
 
 static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
@@ -198,16 +209,20 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 				   now);
 	/* what cannot be paced comes in bursts */
 	least = adopted ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
-	if (packets) {
-		paid[EBB_LIMIT_PACKETS] = pay(gate, EBB_LIMIT_PACKETS, packets, packet.segments, now, least,
-					      EBB_TAKE_BORROW, vital);
-		if (!paid[EBB_LIMIT_PACKETS].admitted)
-			return drop(route->pair, EBB_DROP_PACKETS, enforced, &packet);
+	for (int i = 0; i < 2; i++) {
+		paid[i].now_ns = now;
+		paid[i].least_depth_ns = least;
+		paid[i].how = EBB_TAKE_BORROW;
+		paid[i].vital = vital;
 	}
+	paid[EBB_LIMIT_PACKETS].kind = EBB_LIMIT_PACKETS;
+	paid[EBB_LIMIT_PACKETS].units = packet.segments;
+	paid[EBB_LIMIT_BYTES].kind = EBB_LIMIT_BYTES;
+	paid[EBB_LIMIT_BYTES].units = packet.wire_bytes;
+	if (packets && !pay(gate, packets, &paid[EBB_LIMIT_PACKETS]))
+		return drop(route->pair, EBB_DROP_PACKETS, enforced, &packet);
 	if (bytes) {
-		paid[EBB_LIMIT_BYTES] = pay(gate, EBB_LIMIT_BYTES, bytes, packet.wire_bytes, now, least,
-					    EBB_TAKE_BORROW, vital);
-		if (!paid[EBB_LIMIT_BYTES].admitted) {
+		if (!pay(gate, bytes, &paid[EBB_LIMIT_BYTES])) {
 			if (packets)
 				ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
 						  ebb_bucket_cost(packets, packet.segments));
@@ -287,6 +302,7 @@ static __always_inline void key_from_packet(struct ebb_endpoint *key, const stru
 static __noinline int udp_limited(const struct ebb_route *route, const struct packet *packet)
 {
 	const struct ebb_limit *bytes, *packets;
+	struct payment paid = {};
 	struct ebb_policy *policy;
 	struct ebb_gate *gate;
 	int enforced, leased;
@@ -304,13 +320,15 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);
-	if (packets &&
-	    !pay(gate, EBB_LIMIT_PACKETS, packets, packet->segments, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
-		     .admitted)
+	paid.now_ns = now;
+	paid.how = EBB_TAKE_STRICT;
+	paid.kind = EBB_LIMIT_PACKETS;
+	paid.units = packet->segments;
+	if (packets && !pay(gate, packets, &paid))
 		return drop(route->pair, EBB_DROP_PACKETS, enforced, packet);
-	if (bytes &&
-	    !pay(gate, EBB_LIMIT_BYTES, bytes, packet->wire_bytes, now, 0, EBB_TAKE_STRICT, VITAL_NOT)
-		     .admitted) {
+	paid.kind = EBB_LIMIT_BYTES;
+	paid.units = packet->wire_bytes;
+	if (bytes && !pay(gate, bytes, &paid)) {
 		if (packets)
 			ebb_bucket_refund(&gate->full_ns[EBB_LIMIT_PACKETS],
 					  ebb_bucket_cost(packets, packet->segments));

@@ -70,8 +70,8 @@ static __always_inline void ebb_lookup_apart(struct ebb_lookup_key *key, const s
  * processors meet it at once, one slot wins and the other goes back.
  * Writes the slot and epoch that stand in the map then, ~other when there is no room.
  */
-static __noinline int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 finder, int apart,
-				       struct ebb_ref *ret_ref)
+EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 finder, int apart,
+				 struct ebb_ref *ret_ref)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 	struct ebb_lookup_key lookup;
@@ -136,7 +136,7 @@ static __noinline int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u6
 }
 
 /* The same for a workload that meets a destination for the first time. */
-static __noinline int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, struct ebb_ref *ret_ref)
+EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, struct ebb_ref *ret_ref)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 	struct ebb_pair *pair;
@@ -343,7 +343,8 @@ static __always_inline struct ebb_guess *ebb_guess_of(const struct ebb_endpoint 
 	__u32 index;
 
 	mix += (words[0] ^ words[1]) + ((__u64)words[2] << 16) + workload * 0x9e3779b97f4a7c15ULL;
-	index = (__u32)((mix * 0xff51afd7ed558ccdULL) >> (64 - EBB_GUESS_BITS));
+	index = bpf_get_smp_processor_id() << EBB_GUESS_BITS |
+		(__u32)((mix * 0xff51afd7ed558ccdULL) >> (64 - EBB_GUESS_BITS));
 	return bpf_map_lookup_elem(&ebb_guess_v1, &index);
 }
 
@@ -420,51 +421,77 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 	return 1;
 }
 
-static __noinline int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int effort,
-					  struct ebb_route *ret)
+/* What the tables say of an endpoint and a workload. Numbers only, so that it is verified once. */
+struct ebb_found_route {
+	struct ebb_ref dst;
+	struct ebb_ref pair;
+	__u32 class;
+	__u32 remember;
+};
+
+/* Both: 0: there is nothing; ret->class is valid all the same. */
+
+EBB_SUBPROG int ebb_look_up(const struct ebb_endpoint *endpoint, __u64 workload, struct ebb_found_route *ret)
 {
-	struct ebb_ref *found, dst_ref = {}, pair_ref = {};
-	struct ebb_pair_key key;
-	struct ebb_dst *dst;
+	struct ebb_pair_key key = {.workload = workload};
+	struct ebb_ref *found;
 	int resolved;
-	__u32 dst_slot, class;
 
 	if (!endpoint || !ret)
 		return 0;
-	class = ebb_workload_class(workload, effort != EBB_ROUTE_KNOWN);
-	ret->class = class;
-	if (class == EBB_CLASS_ALONE && effort != EBB_ROUTE_KNOWN)
+	ret->class = ebb_workload_class(workload, 0);
+	resolved = ebb_resolve(endpoint, workload, &ret->dst);
+	if (!(resolved & EBB_RESOLVED))
 		return 0;
-	resolved = ebb_resolve(endpoint, workload, &dst_ref);
+	ret->remember = (resolved & EBB_RESOLVED_APART) != 0;
+	key.dst = ret->dst.slot;
+	key.dst_epoch = ret->dst.epoch;
+	found = bpf_map_lookup_elem(&ebb_pair_v1, &key);
+	if (!found)
+		return 0;
+	ret->pair = *found;
+	return 1;
+}
+
+EBB_SUBPROG int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 workload, int effort,
+				    struct ebb_found_route *ret)
+{
+	struct ebb_pair_key key = {.workload = workload};
+	struct ebb_ref *found;
+	struct ebb_dst *dst;
+	int resolved;
+	__u32 slot;
+
+	if (!endpoint || !ret)
+		return 0;
+	ret->class = ebb_workload_class(workload, 1);
+	if (ret->class == EBB_CLASS_ALONE)
+		return 0;
+	resolved = ebb_resolve(endpoint, workload, &ret->dst);
 	if (!(resolved & EBB_RESOLVED)) {
 		if (effort != EBB_ROUTE_DISCOVER)
 			return 0;
 		ebb_discover_dst(endpoint, workload, resolved == (EBB_RESOLVED_NEW | EBB_RESOLVED_APART),
-				 &dst_ref);
+				 &ret->dst);
 	}
-	key.workload = workload;
-	key.dst = dst_ref.slot;
-	key.dst_epoch = dst_ref.epoch;
+	ret->remember = (resolved & EBB_RESOLVED_APART) != 0;
+	key.dst = ret->dst.slot;
+	key.dst_epoch = ret->dst.epoch;
 	found = bpf_map_lookup_elem(&ebb_pair_v1, &key);
 	if (found) {
-		pair_ref = *found;
-	} else {
-		dst_slot = dst_ref.slot;
-		dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
-		if (effort == EBB_ROUTE_KNOWN || !dst)
-			return 0;
-		/* it would make a pair of a destination that is no more, and that nobody asks for */
-		if (dst->epoch != dst_ref.epoch) {
-			ebb_count_error(EBB_ERR_EPOCH_STALE);
-			return 0;
-		}
-		ebb_discover_pair(&key, dst->scope, &pair_ref);
+		ret->pair = *found;
+		return 1;
 	}
-	if (!ebb_route_open(dst_ref.slot, dst_ref.epoch, pair_ref.slot, pair_ref.epoch, ret))
+	slot = ret->dst.slot;
+	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
+	if (!dst)
 		return 0;
-	ret->class = class;
-	if (resolved & EBB_RESOLVED_APART)
-		ret->remember = 1;
+	/* it would make a pair of a destination that is no more, and that nobody asks for */
+	if (dst->epoch != ret->dst.epoch) {
+		ebb_count_error(EBB_ERR_EPOCH_STALE);
+		return 0;
+	}
+	ebb_discover_pair(&key, dst->scope, &ret->pair);
 	return 1;
 }
 
@@ -474,15 +501,25 @@ static __always_inline int ebb_route_seek(const struct ebb_endpoint *endpoint, _
 {
 	struct ebb_guess *guess = ebb_guess_of(endpoint, workload);
 	struct ebb_agent *agent = ebb_agent_get();
+	struct ebb_found_route found = {};
 	__u64 mapping;
+	int there;
 
 	if (!guess || !agent)
 		return 0;
 	mapping = EBB_LOAD(agent->mapping);
 	if (ebb_route_guess(guess, endpoint, workload, mapping, ret))
 		return 1;
-	if (!ebb_look_up_or_make(endpoint, workload, effort, ret))
+	if (effort == EBB_ROUTE_KNOWN)
+		there = ebb_look_up(endpoint, workload, &found);
+	else
+		there = ebb_look_up_or_make(endpoint, workload, effort, &found);
+	ret->class = found.class;
+	if (!there ||
+	    !ebb_route_open(found.dst.slot, found.dst.epoch, found.pair.slot, found.pair.epoch, ret))
 		return 0;
+	ret->class = found.class;
+	ret->remember |= found.remember;
 	/* UNKNOWN ends by itself; of ALONE only what was open before is found */
 	if (ret->class == EBB_CLASS_GOVERNED || ret->class == EBB_CLASS_OBSERVED)
 		ebb_guess_learn(guess, endpoint, workload, mapping, ret);

@@ -82,7 +82,8 @@ static __always_inline void ebb_gauge_down(__u64 *gauge)
  * A hint to the agent. Waking an idle reader costs 16 us, so @urgent ones wake
  * it at most once for each of its looks; the rest wait for its timer.
  */
-static __noinline __attribute__((unused)) int ebb_hint(__u32 kind, __u32 outcome, __u32 pair, __u32 gate, int urgent)
+static __noinline __attribute__((unused)) int ebb_hint(__u32 kind, __u32 outcome, __u32 pair, __u32 gate,
+						       int urgent)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 	struct ebb_agent *agent = ebb_agent_get();

@@ -16,7 +16,7 @@
  *
  * Where the table is full, who is not in it stays unknown: let through, and counted.
  */
-static __noinline int ebb_workload_class(__u64 workload, int begins)
+EBB_SUBPROG int ebb_workload_class(__u64 workload, int begins)
 {
 	struct ebb_agent *agent = ebb_agent_get();
 	struct ebb_workload *known, fresh = {.class = EBB_CLASS_UNKNOWN};
@@ -72,7 +72,7 @@ static __always_inline void ebb_share_give(__u64 workload)
  *
  * Where the table is full, no share is kept.
  */
-static __noinline int ebb_share_take(__u64 workload)
+EBB_SUBPROG int ebb_share_take(__u64 workload)
 {
 	__u64 *found = bpf_map_lookup_elem(&ebb_found_v1, &workload), *lost, none = 0, held;
 

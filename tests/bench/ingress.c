@@ -39,8 +39,8 @@ struct world {
 	struct sockaddr_in to[KIND_MAX]; /* the client's address */
 };
 
-static const uint8_t answer[] = {0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 1,  'a', 0, 0, 1, 0, 1,
-				 0xc0, 12,   0,	   1,	 0, 1, 0, 0, 0, 60, 0, 4, 10, 0,   0, 7};
+static const uint8_t answer[] = {0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0,  0, 1, 'a', 0, 0, 1, 0,
+				 1,    0xc0, 12,   0,	 1, 0, 1, 0, 0, 0, 60, 0, 4, 10,  0, 0, 7};
 
 static int complain(const char *what, int r)
 {
@@ -59,7 +59,9 @@ static struct sockaddr_in address_of(int fd)
 
 static int bound(int type, uint32_t host, uint16_t port, int *ret_fd)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host)};
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr.s_addr = htonl(host)};
 
 	*ret_fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 	if (*ret_fd < 0 || bind(*ret_fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
@@ -112,10 +114,10 @@ static int send_some(const struct world *w, enum kind kind, uint32_t count)
 	uint8_t bytes[sizeof(answer)];
 
 	for (uint32_t i = 0; i < count; i++) {
-		ssize_t n = kind == KIND_TCP ? send(w->server[kind], answer, sizeof(answer), 0)
-					     : sendto(w->server[kind], answer, sizeof(answer), 0,
-						      (const struct sockaddr *)&w->to[kind],
-						      sizeof(w->to[kind]));
+		ssize_t n = kind == KIND_TCP
+				    ? send(w->server[kind], answer, sizeof(answer), 0)
+				    : sendto(w->server[kind], answer, sizeof(answer), 0,
+					     (const struct sockaddr *)&w->to[kind], sizeof(w->to[kind]));
 
 		if (n < 0 || recv(w->client[kind], bytes, sizeof(bytes), 0) < 0)
 			return -errno;

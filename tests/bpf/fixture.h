@@ -37,7 +37,7 @@ struct fixture_options {
 	uint32_t endpoints;    /* 0: 128 */
 	bool no_set_retval;
 	bool no_rdonly_cast;
-	bool adopt; /* connections that are open when the loader attaches, and by adopt_open() */
+	bool adopt;    /* connections that are open when the loader attaches, and by adopt_open() */
 	bool remember; /* ebb_loader_remember() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */

@@ -119,6 +119,7 @@ static void start(struct fixture *fx, struct run *run, int cap)
 	run->in_use = &gate_of(fx, &run->to)->in_use;
 	policy.mode = EBB_MODE_ENFORCE;
 	policy.errno_code = EBB_ERRNO_PERM;
+	policy.limits_errno = policy.errno_code;
 	policy.limits.concurrent = (uint32_t)cap;
 	policy_everywhere(fx, &policy);
 }

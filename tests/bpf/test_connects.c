@@ -70,6 +70,7 @@ static void burst_passes_and_the_rest_gets_the_configured_errno(void **state)
 
 			(void)listen_at(addresses[a], &to);
 			policy.errno_code = codes[c].code;
+			policy.limits_errno = policy.errno_code;
 			enforce(fx, policy, 0);
 			before = now_ns();
 			assert_int_equal(dial_once(&to), 0);
@@ -303,6 +304,7 @@ static void crowd_gets_exactly_the_burst(void **state)
 		struct ebb_policy policy = policy_limited(1, bursts[b]);
 
 		policy.errno_code = EBB_ERRNO_PERM;
+		policy.limits_errno = policy.errno_code;
 		enforce(fx, policy, 0);
 		for (int i = 0; i < 4; i++) {
 			if (rounds > 0)
@@ -335,6 +337,7 @@ static void crowd_gets_exactly_the_narrower_of_rate_and_cap(void **state)
 
 	policy = policy_limited(1, 40);
 	policy.errno_code = EBB_ERRNO_PERM;
+	policy.limits_errno = policy.errno_code;
 	policy.limits.concurrent = 10;
 	enforce(fx, policy, 0);
 	for (int i = 1; i <= 3; i++) {
@@ -357,6 +360,7 @@ static void crowd_gets_exactly_the_narrower_of_rate_and_cap(void **state)
 	/* as many slots as connectors: none is refused for a slot that another one held in vain */
 	policy = policy_limited(1, 5);
 	policy.errno_code = EBB_ERRNO_PERM;
+	policy.limits_errno = policy.errno_code;
 	policy.limits.concurrent = CONNECTORS;
 	enforce(fx, policy, 0);
 	*bucket_of(fx, &to) = 0;
@@ -379,6 +383,7 @@ static void probe_without_a_token_holds_nothing(void **state)
 	(void)listen_at("127.0.0.1", &to);
 	drop_syn(port_of(&to));
 	policy.errno_code = EBB_ERRNO_PERM;
+	policy.limits_errno = policy.errno_code;
 	policy.probes = 8;
 	policy.limits.concurrent = 8;
 	crowd_gather(&crowd, &to);

@@ -50,8 +50,8 @@ static void want_answers(const struct fixture *fx, bool wanted)
 static size_t message(uint8_t *bytes, size_t length)
 {
 	static const uint8_t start[] = {
-		0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0,	  /* header: an answer, one question, one record */
-		1,    'a',  0,	  0,	1, 0, 1,			  /* a. IN A */
+		0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0,  0, 0, /* header: an answer, one question, one record */
+		1,    'a',  0,	  0,	1, 0, 1,		 /* a. IN A */
 		0xc0, 12,   0,	  1,	0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 7, /* a. 60 IN A 10.0.0.7 */
 	};
 
@@ -261,16 +261,14 @@ static void what_holds_no_addresses_stays_below(void **state)
 		uint8_t value;
 		size_t length;
 	} cases[] = {
-		{2, 0x01, SHORT}, /* a question */
-		{2, 0xa1, SHORT}, /* an update */
-		{3, 0x83, SHORT}, /* NXDOMAIN */
-		{3, 0x82, SHORT}, /* SERVFAIL */
-		{5, 2, SHORT},	  /* two questions */
-		{5, 0, SHORT},
-		{7, 0, SHORT}, /* no data */
-		{0, 0, 11},    /* cut in its header */
-		{0, 0, 1},
-		{0, 0, 0},
+		{2, 0x01, SHORT},		 /* a question */
+		{2, 0xa1, SHORT},		 /* an update */
+		{3, 0x83, SHORT},		 /* NXDOMAIN */
+		{3, 0x82, SHORT},		 /* SERVFAIL */
+		{5, 2, SHORT},			 /* two questions */
+		{5, 0, SHORT},	  {7, 0, SHORT}, /* no data */
+		{0, 0, 11},			 /* cut in its header */
+		{0, 0, 1},	  {0, 0, 0},
 	};
 	struct fixture *fx = *state;
 	struct address at, from;

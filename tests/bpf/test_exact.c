@@ -18,6 +18,7 @@ static void enforce(struct fixture *fx, uint32_t probes, uint32_t concurrent, ui
 
 	policy.mode = EBB_MODE_ENFORCE;
 	policy.errno_code = EBB_ERRNO_PERM;
+	policy.limits_errno = policy.errno_code;
 	policy.probes = probes;
 	policy.limits.concurrent = concurrent;
 	policy_everywhere(fx, &policy);

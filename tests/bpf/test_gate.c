@@ -45,6 +45,7 @@ static void open_gate_refuses_with_the_configured_errno(void **state)
 
 			(void)listen_at(addresses[a].listens, &at);
 			policy.errno_code = codes[c].code;
+			policy.limits_errno = policy.errno_code;
 			enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 			to = address(addresses[a].dials, port_of(&at));
 			dial_once(&to, codes[c].err);
@@ -667,6 +668,7 @@ static void fallback_refuses_by_an_address_where_nobody_listens(void **state)
 
 	/* by any errno: the stack has only one */
 	policy.errno_code = EBB_ERRNO_HOSTUNREACH;
+	policy.limits_errno = policy.errno_code;
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		struct address at, to;
 		int fd;

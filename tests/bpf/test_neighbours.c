@@ -135,6 +135,7 @@ static void open_gate_refuses_before_the_rewriter(void **state)
 	attach(fx, others->progs.test_rewrite, &others->links.test_rewrite);
 	policy.mode = EBB_MODE_ENFORCE;
 	policy.errno_code = EBB_ERRNO_HOSTUNREACH;
+	policy.limits_errno = policy.errno_code;
 	policy_everywhere(fx, &policy);
 	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK));
 	dial_service(fx, -EHOSTUNREACH);

@@ -279,6 +279,7 @@ static void open_gate_refuses_datagrams_and_connects_with_the_configured_errno(v
 
 			receiver = udp_bound_at(a == 1 ? "::1" : "127.0.0.1", &at);
 			policy.errno_code = codes[c].code;
+			policy.limits_errno = policy.errno_code;
 			enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
 			to = udp_address(texts[a], port_of(&at));
 			send_once(&to, codes[c].err);

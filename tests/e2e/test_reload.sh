@@ -85,8 +85,8 @@ hold() {
 	background sh -c 'echo $$ >"$0" && exec "$@"' "$cgroup/cgroup.procs" \
 		"$python" -S "$scratch/hold.py" "$2" "$3" >"$scratch/$1.out" 2>&1
 	holders[$1]=$!
-	wait_for 10 grep -q done "$scratch/$1.out" || bail "the client does not come: $(cat "$scratch/$1.out")"
-	outcome=$(sed /done/d "$scratch/$1.out" | tr '\n' ' ')
+	wait_for 10 grep -q 'done' "$scratch/$1.out" || bail "the client does not come: $(cat "$scratch/$1.out")"
+	outcome=$(sed '/done/d' "$scratch/$1.out" | tr '\n' ' ')
 }
 let_go() { end "${holders[$1]}" KILL; }
 active() { gate "$1" 'd["active"]' 2>/dev/null; }

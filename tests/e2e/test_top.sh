@@ -192,6 +192,9 @@ leave
 enter "clear; TERM=no-such-terminal $top; echo status=\$?"
 see 'an unknown kind of terminal is told' "^ebb top: the kind of terminal 'no-such-terminal' is unknown"
 see 'and is a failure' '^status=1$'
+enter "clear; TERM=dumb $top; echo status=\$?"
+see 'and so is one that is too plain' "^ebb top: the kind of terminal 'dumb' is unknown or too plain"
+see 'with the same end' '^status=1$'
 
 # ------------------------------------------------------------ without terminal --
 

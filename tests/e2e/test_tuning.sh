@@ -131,7 +131,8 @@ order mode enforce "127.0.0.1:$port"
 is 'ruling 14: the destination enforces' "$rc $said" "0 127.0.0.1:$port/tcp: mode enforce by hand until 'ebb mode auto'"
 is 'ruling 14: at the next connect' "$(dial)" EHOSTUNREACH=1
 like 'ruling 14: listed with a star' "$(ebb list)" "127.0.0.1:$port/tcp .*enforce\* +forced_open"
-check 'ruling 14: health asks for enforcement' wait_for 3 eval '[ "$(http_get /health | json "\"enforcement\" in str(d)")" = true ]'
+enforcement_is_active() { http_get /metrics | grep -Eq '^ebb_enforcement_active(\{\})? 1$'; }
+check 'ruling 14: the metrics tell that enforcement is in place' wait_for 3 enforcement_is_active
 order mode observe --for 1h
 like 'ruling 14: the node observes' "$rc $said" '^0 node: mode observe by hand until 20.* \((1h00m|59m[0-9]+s)\)$'
 is 'ruling 14: that goes before the destination' "$(dial)" OK=1

@@ -12,6 +12,8 @@
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
+export EBB_DNS_NAMES=off # what is looked up here stays known by its address
+
 udp=("$python" -S "$root/tests/lib/udp.py")
 # of our client, in its namespace and governed
 in_client() { in_cgroup nsenter --net="/run/netns/$client" "$@"; }

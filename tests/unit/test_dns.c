@@ -143,7 +143,8 @@ static int tear_down(void **state)
 }
 
 /* From memory of exactly its size, so that a sanitizer sees who reads behind it. */
-static int parse_bytes(const struct ebb_dns *dns, const uint8_t *bytes, size_t size, struct ebb_dns_answer *ret)
+static int parse_bytes(const struct ebb_dns *dns, const uint8_t *bytes, size_t size,
+		       struct ebb_dns_answer *ret)
 {
 	uint8_t *exact = malloc(size ? size : 1);
 	int r;
@@ -260,8 +261,7 @@ static void times_are_cut_and_negative_ones_are_none(void **state)
 	put_a(&m, NULL, 0x80000000, "10.0.0.2");
 	put_a(&m, NULL, 0xffffffff, "10.0.0.3");
 	put_a(&m, NULL, 0, "10.0.0.4");
-	assert_string_equal(parsed(*state, &m),
-			    "a.example 10.0.0.1/86400 10.0.0.2/0 10.0.0.3/0 10.0.0.4/0");
+	assert_string_equal(parsed(*state, &m), "a.example 10.0.0.1/86400 10.0.0.2/0 10.0.0.3/0 10.0.0.4/0");
 }
 
 static void one_address_twice_is_one(void **state)
@@ -349,8 +349,13 @@ static void questions_for_other_types_say_nothing(void **state)
 
 static void names_that_no_host_has_are_not_shown_to_anybody(void **state)
 {
-	static const char *const names[] = {"a b.example", "\033[2J.example", "a\n.example", "<script>.example",
-					    "\303\266.example", "a/b", ""};
+	static const char *const names[] = {"a b.example",
+					    "\033[2J.example",
+					    "a\n.example",
+					    "<script>.example",
+					    "\303\266.example",
+					    "a/b",
+					    ""};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct message m = answer_to(names[i], A);
@@ -528,7 +533,8 @@ static void wrong_sizes_and_counts_break_the_message(void **state)
 
 static void names_have_at_most_255_bytes(void **state)
 {
-	static const char label[] = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"; /* 63 */
+	static const char label[] =
+		"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"; /* 63 */
 	char name[300];
 
 	/* 253 characters are 255 bytes */

@@ -82,7 +82,8 @@ static const char *names_of(const struct ebb_names *names, const char *text)
 
 	list[0] = '\0';
 	for (size_t i = 0; i < count; i++)
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? " " : "", named[i].name);
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? " " : "",
+					 named[i].name);
 	return list;
 }
 

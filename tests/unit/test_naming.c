@@ -185,8 +185,16 @@ static int set_up(void **state)
 	w->view.kernel->pair_high = PAIRS - 1;
 	w->now = 1000 * S;
 	w->ops = (struct ebb_naming_ops){
-		w,	       fake_slot_of,	fake_endpoint_get,  fake_endpoint_put, fake_endpoint_remove,
-		fake_lookup_get, fake_lookup_put, fake_lookup_remove, fake_changed,	fake_part,
+		w,
+		fake_slot_of,
+		fake_endpoint_get,
+		fake_endpoint_put,
+		fake_endpoint_remove,
+		fake_lookup_get,
+		fake_lookup_put,
+		fake_lookup_remove,
+		fake_changed,
+		fake_part,
 	};
 	assert_int_equal(ebb_naming_new(&w->view, &w->ops, 7, &w->naming), 0);
 	*state = w;
@@ -699,7 +707,8 @@ static void new_rules_hold_for_names_that_are_known(void **state)
 static void what_an_earlier_agent_left_holds_for_the_grace(void **state)
 {
 	struct world *w = *state;
-	struct ebb_endpoint key = endpoint("10.0.0.1", 443, IPPROTO_TCP), own = endpoint("10.0.0.5", 443, IPPROTO_TCP),
+	struct ebb_endpoint key = endpoint("10.0.0.1", 443, IPPROTO_TCP),
+			    own = endpoint("10.0.0.5", 443, IPPROTO_TCP),
 			    any = endpoint("10.0.0.2", 0, IPPROTO_TCP);
 	struct ebb_lookup_key lookup = {.workload = POD2, .endpoint = key};
 	struct ebb_ref ref = {.slot = RULE_SLOT(0), .epoch = RULE_EPOCH}, found = {.slot = 5, .epoch = 1},
@@ -851,6 +860,20 @@ static void name_that_only_its_workload_believes_is_shown_while_it_is_alone(void
 	assert_int_equal(w->view.names[5].flags, EBB_NAME_HOST);
 }
 
+/* Its rule is gone for now: what stands there says whose counters these are. */
+static void name_of_a_rule_that_left_stays(void **state)
+{
+	struct world *w = *state;
+
+	put_in_force(w);
+	w->view.dsts[7].state = EBB_SLOT_LIVE;
+	w->view.kernel->dst_high = 7;
+	w->view.names[7].epoch = w->view.dsts[7].epoch;
+	(void)snprintf(w->view.names[7].text, sizeof(w->view.names[7].text), "payments");
+	pass_time(w, 1);
+	assert_string_equal(name_of(w, 7), "payments");
+}
+
 /* What is left of an address that a rule's name has is not called by that name. */
 static void name_of_a_rule_is_no_name_of_what_is_beside_it(void **state)
 {
@@ -918,6 +941,7 @@ int main(void)
 		naming_test(destinations_are_called_by_their_host),
 		naming_test(name_does_not_change_while_it_is_true),
 		naming_test(name_that_only_its_workload_believes_is_shown_while_it_is_alone),
+		naming_test(name_of_a_rule_that_left_stays),
 		naming_test(name_of_a_rule_is_no_name_of_what_is_beside_it),
 		naming_test(answers_are_wanted_for_rules_about_hosts_or_names),
 	};

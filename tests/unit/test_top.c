@@ -266,13 +266,13 @@ static void who_is_new_counts_from_nothing(void **state)
 	connects(&fake.view.pairs[1], 1000);
 	fake.view.dsts[1].connect.buckets[ebb_hist_bucket(5000 * US)] = 9;
 	(void)look(0);
-	/* the slot has a new owner, who counted 7 already; another pair is met for the first time */
+	/* the slot has a new owner, who counted more already; another pair is met for the first time */
 	add_pair(1, 1, DSTS + 1, 33);
-	connects(&fake.view.pairs[1], 7);
+	connects(&fake.view.pairs[1], 1007);
 	add_pair(4, 2, 2, 34);
 	connects(&fake.view.pairs[4], 3);
 	data = look(S);
-	near(gate_row(data, DSTS + 1)->rates.connects, 7);
+	near(gate_row(data, DSTS + 1)->rates.connects, 1007);
 	near(gate_row(data, 2)->rates.connects, 3);
 	/* a counter that shrank was cleared */
 	fake.view.pairs[4].attempts = 2;
@@ -799,6 +799,11 @@ static void rows_scroll_with_the_cursor(void **state)
 	assert_int_equal(fake.state.visible, 7);
 	(void)draw(80, 6); /* heading and three rows */
 	assert_int_equal(fake.state.visible, 3);
+	for (int i = 0; i < 3; i++)
+		(void)press('j');
+	(void)draw(80, 6);
+	assert_non_null(strstr(fake.text, ">10.0.0.4:443/tcp"));
+	assert_non_null(strstr(fake.text, " 10.0.0.2:443/tcp")); /* no further than need be */
 	(void)press(EBB_TOP_KEY_END);
 	(void)draw(80, 6);
 	assert_non_null(strstr(fake.text, ">10.0.0.5:443/tcp"));

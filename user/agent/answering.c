@@ -55,7 +55,7 @@ struct ebb_answering {
 
 	bool started;
 	bool attached;
-	bool failed; /* told already */
+	bool failed;	 /* told already */
 	uint64_t tat_ns; /* generic cell rate: theoretical arrival of the next answer */
 	uint64_t look_at_ns, resolvers_at_ns, loss_at_ns;
 	uint64_t lost_told, failures_told;
@@ -252,7 +252,8 @@ uint64_t ebb_answering_take(struct ebb_answering *answering)
 		a->tat_ns = now;
 	if (a->tat_ns - now > (BURST - 1) * SPACING_NS)
 		return now + AGAIN_NS;
-	if (ebb_loader_answers_take(a->setup.loader, BURST - (a->tat_ns - now) / SPACING_NS, on_answer, a) < 0)
+	if (ebb_loader_answers_take(a->setup.loader, BURST - (a->tat_ns - now) / SPACING_NS, on_answer, a) <
+	    0)
 		return 0;
 	return a->tat_ns - now > (BURST - 1) * SPACING_NS ? now + AGAIN_NS : 0;
 }
@@ -270,7 +271,8 @@ static void find_resolvers(struct ebb_answering *a)
 		ebb_resolvers_add(&a->resolvers, a->config->dns_resolvers[i], true);
 	if (a->attached)
 		ebb_info("DNS answers are believed: from=%s",
-			 a->resolvers.count ? ebb_resolvers_text(&a->resolvers, text, sizeof(text)) : "nobody");
+			 a->resolvers.count ? ebb_resolvers_text(&a->resolvers, text, sizeof(text))
+					    : "nobody");
 }
 
 void ebb_answering_configure(struct ebb_answering *answering, const struct ebb_config *config,

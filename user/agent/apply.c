@@ -147,7 +147,7 @@ struct named {
 
 static int compare_named(const void *a, const void *b, void *userdata)
 {
-	const struct ebb_view *view = userdata;
+	const struct ebb_view *view = ((const struct named *)userdata)->view;
 
 	return strncmp(view->names[*(const uint32_t *)a].text, view->names[*(const uint32_t *)b].text,
 		       EBB_NAME_TEXT_MAX);
@@ -164,7 +164,7 @@ static int find_named(const struct ebb_view *view, struct named *ret)
 		if (is_named(view, d))
 			named.slots[named.count++] = d;
 	}
-	qsort_r(named.slots, named.count, sizeof(*named.slots), compare_named, (void *)(uintptr_t)view);
+	qsort_r(named.slots, named.count, sizeof(*named.slots), compare_named, &named);
 	*ret = named;
 	return 0;
 }
@@ -663,10 +663,25 @@ static void tell(struct ebb_apply_report *report, const char *what, uint32_t *io
 		memcpy(report->text + used, "...", sizeof("..."));
 }
 
-static bool same_destination(const struct ebb_destination *a, const struct ebb_destination *b)
+static bool same_breaker(const struct ebb_breaker_config *a, const struct ebb_breaker_config *b)
 {
-	return memcmp(&a->settings, &b->settings, sizeof(a->settings)) == 0 &&
-	       a->match_count == b->match_count &&
+	return a->window_ns == b->window_ns && a->min_calls == b->min_calls &&
+	       a->failure_rate == b->failure_rate && a->slow_call_ns == b->slow_call_ns &&
+	       a->slow_rate == b->slow_rate && a->consecutive_failures == b->consecutive_failures &&
+	       a->count_mask == b->count_mask && a->open_for_ns == b->open_for_ns &&
+	       a->open_factor == b->open_factor && a->open_max_ns == b->open_max_ns &&
+	       a->open_jitter == b->open_jitter && a->probes == b->probes &&
+	       a->close_after == b->close_after && a->reopen_after == b->reopen_after &&
+	       a->probe_lease_ns == b->probe_lease_ns && a->abandon_after_ns == b->abandon_after_ns;
+}
+
+static bool same_destination(const struct ebb_apply *apply, const struct ebb_destination *a,
+			     const struct ebb_destination *b)
+{
+	struct ebb_policy was = policy_of_destination(apply, a), is = policy_of_destination(apply, b);
+
+	return memcmp(&was, &is, sizeof(was)) == 0 &&
+	       same_breaker(&a->settings.breaker, &b->settings.breaker) && a->match_count == b->match_count &&
 	       (a->match_count == 0 ||
 		memcmp(a->matches, b->matches, a->match_count * sizeof(*a->matches)) == 0);
 }
@@ -700,9 +715,9 @@ enum change {
 };
 
 /* Two lists in the order of their names, side by side. */
-static void tell_changes(const struct plan *was, const struct plan *is, const uint32_t *was_order,
-			 const uint32_t *is_order, enum change wanted, const char *what, uint32_t *io_count,
-			 struct ebb_apply_report *report)
+static void tell_changes(const struct ebb_apply *apply, const struct plan *was, const struct plan *is,
+			 const uint32_t *was_order, const uint32_t *is_order, enum change wanted,
+			 const char *what, uint32_t *io_count, struct ebb_apply_report *report)
 {
 	size_t i = 0, j = 0, was_count = was->config->destination_count,
 	       is_count = is->config->destination_count;
@@ -721,7 +736,7 @@ static void tell_changes(const struct plan *was, const struct plan *is, const ui
 			change = ADDED;
 		else if (was->slots[was_order[i]] != is->slots[is_order[j]])
 			change = RENEWED;
-		else if (!same_destination(a, b))
+		else if (!same_destination(apply, a, b))
 			change = CHANGED;
 		if (change == wanted)
 			tell(report, what, io_count, order < 0 ? a->name : b->name);
@@ -734,15 +749,17 @@ static void make_report(const struct ebb_apply *a, struct ebb_apply_report *ret)
 {
 	struct ebb_apply_report report = {0};
 	static const struct ebb_config empty;
-	const struct plan nothing = {.config = &empty}, *was = a->now ? a->now : &nothing, *is = a->next;
+	uint32_t none = NOBODY;
+	const struct plan nothing = {.config = &empty, .slots = &none}, *was = a->now ? a->now : &nothing,
+			  *is = a->next;
 	_cleanup_free_ uint32_t *was_order = by_name(was->config);
 	_cleanup_free_ uint32_t *is_order = by_name(is->config);
 
 	if (was_order && is_order) {
-		tell_changes(was, is, was_order, is_order, ADDED, "added", &report.added, &report);
-		tell_changes(was, is, was_order, is_order, REMOVED, "removed", &report.removed, &report);
-		tell_changes(was, is, was_order, is_order, CHANGED, "changed", &report.changed, &report);
-		tell_changes(was, is, was_order, is_order, RENEWED, "renewed", &report.renewed, &report);
+		tell_changes(a, was, is, was_order, is_order, ADDED, "added", &report.added, &report);
+		tell_changes(a, was, is, was_order, is_order, REMOVED, "removed", &report.removed, &report);
+		tell_changes(a, was, is, was_order, is_order, CHANGED, "changed", &report.changed, &report);
+		tell_changes(a, was, is, was_order, is_order, RENEWED, "renewed", &report.renewed, &report);
 	}
 	for (size_t i = 0; !a->can_reset && i < is->config->destination_count; i++)
 		report.resets += is->config->destinations[i].settings.established == EBB_ESTABLISHED_RESET;

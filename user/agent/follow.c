@@ -93,7 +93,7 @@ static void cut_name(char *path)
 	char *slash = strrchr(path, '/');
 
 	if (!slash)
-		(void)strcpy(path, ".");
+		memcpy(path, ".", sizeof("."));
 	else
 		slash[slash == path] = '\0';
 }

@@ -485,7 +485,8 @@ static struct ebb_endpoint key_of(const uint8_t addr[16], __be16 port, uint8_t p
 
 static uint32_t destination_of(const struct ebb_naming *n, const char *name, __be16 port, uint8_t proto)
 {
-	return n->config.matcher ? ebb_match_host(n->config.matcher, name, ntohs(port), proto) : EBB_MATCH_NONE;
+	return n->config.matcher ? ebb_match_host(n->config.matcher, name, ntohs(port), proto)
+				 : EBB_MATCH_NONE;
 }
 
 static void want_port(struct wanted *wanted, size_t *count, uint16_t port, uint8_t proto)
@@ -854,7 +855,7 @@ static bool keep(void *userdata, const struct ebb_named *named)
  */
 static void look_at_claims(struct ebb_naming *n, uint64_t now_ns, bool *changed)
 {
-	for (uint32_t i = 0; i < n->claim_max; i++) {
+	for (uint32_t i = 0; i < n->claim_max && n->claim_count; i++) {
 		struct claim *c = &n->claims[i];
 		uint8_t addr[16];
 
@@ -1014,7 +1015,8 @@ static void name_destinations(const struct ebb_naming *n)
 			continue;
 		if (is_rule_slot(n, slot))
 			mark_contested(n, slot);
-		else if (n->config.shown && written < NEW_TEXTS)
+		/* one without an address was a rule's, and keeps its name for when the rule comes back */
+		else if (n->config.shown && n->view->dsts[slot].endpoint.proto && written < NEW_TEXTS)
 			written += name_discovered(n, slot);
 	}
 }

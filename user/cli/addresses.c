@@ -138,7 +138,8 @@ static void put_endpoint(struct ebb_table *table, const struct ebb_endpoint *end
 	ebb_table_cell(table, "%s, every port of %s", text, endpoint->proto == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-static void put_others(struct ebb_table *table, const struct ebb_view *view, const struct ebb_address *address)
+static void put_others(struct ebb_table *table, const struct ebb_view *view,
+		       const struct ebb_address *address)
 {
 	char text[EBB_OTHERS_MAX * (EBB_DST_NAME_MAX + 2)] = "", name[EBB_DST_NAME_MAX];
 	size_t used = 0;
@@ -147,7 +148,8 @@ static void put_others(struct ebb_table *table, const struct ebb_view *view, con
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
 					 ebb_dst_name(view, address->others[i], name, sizeof(name)));
 	if (address->other_count)
-		ebb_table_cell(table, "another name leads here, too: %s; each workload goes where it looked up last",
+		ebb_table_cell(table,
+			       "another name leads here, too: %s; each workload goes where it looked up last",
 			       text);
 	else if (address->unnamed)
 		ebb_table_cell(table,
@@ -211,7 +213,7 @@ static json_t *address_json(const struct ebb_view *view, const struct ebb_addres
 		(void)inet_ntop(AF_INET6, addr, text, sizeof(text));
 	for (size_t i = 0; i < address->other_count; i++)
 		(void)json_array_append_new(others, json_string(ebb_dst_name(view, address->others[i], name,
-									    sizeof(name))));
+									     sizeof(name))));
 	return json_pack("{s:s, s:o, s:s, s:b, s:o}", "address", text, "port",
 			 address->endpoint.port ? json_integer(ntohs(address->endpoint.port)) : json_null(),
 			 "protocol", address->endpoint.proto == IPPROTO_UDP ? "udp" : "tcp", "ambiguous",

@@ -18,7 +18,7 @@
 #define EBB_OTHERS_MAX	  4   /* destinations that share one address */
 
 struct ebb_address {
-	struct ebb_endpoint endpoint; /* port 0: every port */
+	struct ebb_endpoint endpoint;	 /* port 0: every port */
 	uint32_t others[EBB_OTHERS_MAX]; /* slots of destinations that some workload means by it */
 	size_t other_count;
 	uint32_t unnamed; /* workloads that mean a name without a rule, and have not connected yet */

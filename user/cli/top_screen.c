@@ -22,6 +22,11 @@
 
 /* What is used of the library. */
 struct functions {
+	/* as <term.h> has them, whose macros have the names of everything */
+	int (*setupterm)(const char *term, int fd, int *ret_error);
+	char *(*tigetstr)(const char *capability);
+	void *(*set_curterm)(void *terminal);
+	int (*del_curterm)(void *terminal);
 	__typeof__(&newterm) newterm;
 	__typeof__(&endwin) endwin;
 	__typeof__(&delscreen) delscreen;
@@ -80,6 +85,10 @@ static int load(struct functions *f, struct ebb_why *why)
 			      LIBRARY);
 		return -ENOSYS;
 	}
+	f->setupterm = find(library, "setupterm", &missing);
+	f->tigetstr = find(library, "tigetstr", &missing);
+	f->set_curterm = find(library, "set_curterm", &missing);
+	f->del_curterm = find(library, "del_curterm", &missing);
 	f->newterm = find(library, "newterm", &missing);
 	f->endwin = find(library, "endwin", &missing);
 	f->delscreen = find(library, "delscreen", &missing);
@@ -108,6 +117,21 @@ static int load(struct functions *f, struct ebb_why *why)
 	if (missing)
 		return ebb_why(why, -ENOSYS, "%s has no %s(): install ncurses 6", LIBRARY, missing);
 	return 0;
+}
+
+/* Can the cursor be put where we want it? newterm() would say no, too, and lose memory. */
+static bool is_capable(const struct functions *f)
+{
+	const char *move;
+	int error;
+
+	if (f->setupterm(NULL, STDOUT_FILENO, &error) != OK)
+		return false;
+	move = f->tigetstr("cup");
+	/* NULL, or -1 as a pointer: there is none */
+	error = !move || (intptr_t)move == -1;
+	(void)f->del_curterm(f->set_curterm(NULL));
+	return !error;
 }
 
 /* https://no-color.org: set and not empty. */
@@ -157,7 +181,7 @@ int ebb_top_screen_open(struct ebb_top_screen **ret_screen, struct ebb_why *why)
 	/* only what a character is: numbers are read and written with a point */
 	(void)setlocale(LC_CTYPE, "");
 	screen->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	screen->screen = screen->f.newterm(NULL, stdout, stdin);
+	screen->screen = is_capable(&screen->f) ? screen->f.newterm(NULL, stdout, stdin) : NULL;
 	if (!screen->screen) {
 		free(screen);
 		return ebb_why(why, -ENOTTY,

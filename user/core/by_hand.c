@@ -64,26 +64,24 @@ uint32_t ebb_by_hand_said(const struct ebb_policy *policy, uint64_t now_ns)
 
 /* ------------------------------------------------------------- orders -- */
 
-/* A word that says that something stands, its end and its author: out, changed, in again. */
-static void say(__u32 *word, __u64 *until_ns, __u32 *uid, uint32_t value, uint64_t end_ns, uint32_t by)
-{
-	/* the same with another end holds all the time */
-	if (*word != value)
-		__atomic_store_n(word, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(until_ns, value ? end_ns : 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(uid, value ? by : 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
-}
+/* What is said, its end, its author: out first, then changed, in again. The same with another end holds all the time. */
 
 void ebb_override_give(struct ebb_policy *io_policy, uint32_t state, uint64_t until_ns, uint32_t uid)
 {
-	say(&io_policy->override_state, &io_policy->override_until_ns, &io_policy->override_uid, state,
-	    until_ns, uid);
+	if (io_policy->override_state != state)
+		__atomic_store_n(&io_policy->override_state, EBB_OVERRIDE_AUTO, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->override_until_ns, state ? until_ns : 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->override_uid, state ? uid : 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->override_state, state, __ATOMIC_SEQ_CST);
 }
 
 void ebb_mode_give(struct ebb_policy *io_policy, uint32_t said, uint64_t until_ns, uint32_t uid)
 {
-	say(&io_policy->mode_by_hand, &io_policy->mode_until_ns, &io_policy->mode_uid, said, until_ns, uid);
+	if (io_policy->mode_by_hand != said)
+		__atomic_store_n(&io_policy->mode_by_hand, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->mode_until_ns, said ? until_ns : 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->mode_uid, said ? uid : 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&io_policy->mode_by_hand, said, __ATOMIC_SEQ_CST);
 }
 
 uint32_t ebb_by_hand_end(struct ebb_policy *io_policy, uint64_t now_ns)

@@ -49,7 +49,7 @@ struct ebb_loader {
 	bool attached;
 	bool packets; /* the optional programs are attached */
 	bool answers;
-	bool cast;    /* the kernel has bpf_rdonly_cast */
+	bool cast;     /* the kernel has bpf_rdonly_cast */
 	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
 	enum ebb_reset_way reset_way;
@@ -270,6 +270,11 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	r = bpf_map__set_max_entries(l->skeleton->maps.ebb_count_v1, dsts + pairs);
 	if (r < 0)
 		return ebb_why(why, r, "cannot prepare map 'ebb_count_v1': %s", ebb_strerror(r));
+	r = libbpf_num_possible_cpus();
+	if (r > 0)
+		r = bpf_map__set_max_entries(l->skeleton->maps.ebb_guess_v1, (uint32_t)r << EBB_GUESS_BITS);
+	if (r < 0)
+		return ebb_why(why, r, "cannot prepare map 'ebb_guess_v1': %s", ebb_strerror(r));
 	l->skeleton->rodata->ebb_config.dst_max = dsts;
 	l->skeleton->rodata->ebb_config.pair_max = pairs;
 	l->skeleton->rodata->ebb_config.has_set_retval =

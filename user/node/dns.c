@@ -21,17 +21,17 @@
 
 #define LIBRARY "libldns.so.3"
 
-#define HEADER	      12
-#define NAME_BYTES    255 /* of a name in a message */
-#define POINTERS_MAX  32
-#define POINTER	      0xc0
-#define LABEL_MAX     63
-#define CLASS_IN      1
-#define TYPE_A	      1
-#define TYPE_CNAME    5
-#define TYPE_AAAA     28
-#define RECORD_FIXED  10 /* of a record, after its name: type, class, TTL, length */
-#define TTL_SIGN      0x80000000U
+#define HEADER	     12
+#define NAME_BYTES   255 /* of a name in a message */
+#define POINTERS_MAX 32
+#define POINTER	     0xc0
+#define LABEL_MAX    63
+#define CLASS_IN     1
+#define TYPE_A	     1
+#define TYPE_CNAME   5
+#define TYPE_AAAA    28
+#define RECORD_FIXED 10 /* of a record, after its name: type, class, TTL, length */
+#define TTL_SIGN     0x80000000U
 
 struct ebb_dns {
 	void *library;

@@ -247,27 +247,27 @@ static enum family family_of(const uint8_t addr[16])
 /* -------------------------------------------------------------------- lists -- */
 
 /* The two ends and the links of bindings and lookups look alike, but are not of one type. */
-#define PUSH_NEWEST(pool, ends, i)                                \
-	do {                                                      \
-		(pool)[i].newer = NONE;                           \
-		(pool)[i].older = (ends)->newest;                 \
-		if ((ends)->newest != NONE)                       \
-			(pool)[(ends)->newest].newer = (i);       \
-		else                                              \
-			(ends)->oldest = (i);                     \
-		(ends)->newest = (i);                             \
+#define PUSH_NEWEST(pool, ends, i)                          \
+	do {                                                \
+		(pool)[i].newer = NONE;                     \
+		(pool)[i].older = (ends)->newest;           \
+		if ((ends)->newest != NONE)                 \
+			(pool)[(ends)->newest].newer = (i); \
+		else                                        \
+			(ends)->oldest = (i);               \
+		(ends)->newest = (i);                       \
 	} while (0)
 
-#define UNLINK(pool, ends, i)                                             \
-	do {                                                              \
-		if ((pool)[i].newer != NONE)                              \
-			(pool)[(pool)[i].newer].older = (pool)[i].older;  \
-		else                                                      \
-			(ends)->newest = (pool)[i].older;                 \
-		if ((pool)[i].older != NONE)                              \
-			(pool)[(pool)[i].older].newer = (pool)[i].newer;  \
-		else                                                      \
-			(ends)->oldest = (pool)[i].newer;                 \
+#define UNLINK(pool, ends, i)                                            \
+	do {                                                             \
+		if ((pool)[i].newer != NONE)                             \
+			(pool)[(pool)[i].newer].older = (pool)[i].older; \
+		else                                                     \
+			(ends)->newest = (pool)[i].older;                \
+		if ((pool)[i].older != NONE)                             \
+			(pool)[(pool)[i].older].newer = (pool)[i].newer; \
+		else                                                     \
+			(ends)->oldest = (pool)[i].newer;                \
 	} while (0)
 
 static void mark_dirty(struct ebb_names *n, uint32_t address)
@@ -483,15 +483,15 @@ static void remember_lookup(struct ebb_names *n, uint64_t workload, uint32_t bin
 	mark_dirty(n, address);
 }
 
-void ebb_names_learn(struct ebb_names *names, const struct ebb_dns_answer *answer,
-		     enum ebb_names_rank rank, uint64_t workload, uint64_t now_ns, uint64_t grace_ns)
+void ebb_names_learn(struct ebb_names *names, const struct ebb_dns_answer *answer, enum ebb_names_rank rank,
+		     uint64_t workload, uint64_t now_ns, uint64_t grace_ns)
 {
 	struct ebb_names *n = names;
 
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct ebb_dns_address *a = &answer->addresses[i];
-		uint32_t found = bind_name(n, answer->name, a->addr, rank,
-					   rank == EBB_NAMES_OWN ? workload : 0);
+		uint32_t found =
+			bind_name(n, answer->name, a->addr, rank, rank == EBB_NAMES_OWN ? workload : 0);
 		struct binding *b;
 
 		if (found == NONE)

@@ -22,8 +22,8 @@
 
 /* What a binding counts. */
 enum ebb_names_rank {
-	EBB_NAMES_OWN,	   /* not believed: for the workload that got the answer alone; a quarter of the room */
-	EBB_NAMES_SHOWN,   /* believed; no rule is about it */
+	EBB_NAMES_OWN,	 /* not believed: for the workload that got the answer alone; a quarter of the room */
+	EBB_NAMES_SHOWN, /* believed; no rule is about it */
 	EBB_NAMES_CLAIMED, /* believed, and a rule is about the name */
 	EBB_NAMES_RANK_MAX,
 };
@@ -48,12 +48,12 @@ uint64_t ebb_names_evictions(const struct ebb_names *names);
  * @workload got @answer. Its addresses hold until @now_ns plus their TTL plus @grace_ns, and stay
  * as long as ebb_names_expire() is told to keep them. A believed one is also what @workload (not 0) looked up last.
  */
-void ebb_names_learn(struct ebb_names *names, const struct ebb_dns_answer *answer,
-		     enum ebb_names_rank rank, uint64_t workload, uint64_t now_ns, uint64_t grace_ns);
+void ebb_names_learn(struct ebb_names *names, const struct ebb_dns_answer *answer, enum ebb_names_rank rank,
+		     uint64_t workload, uint64_t now_ns, uint64_t grace_ns);
 
 /* One name of one address. */
 struct ebb_named {
-	const char *name;     /* valid until the next call that is not const */
+	const char *name; /* valid until the next call that is not const */
 	uint8_t addr[16];
 	uint64_t workload;    /* OWN: whose answer; else 0 */
 	uint32_t rank;	      /* enum ebb_names_rank */

@@ -9,7 +9,7 @@
 
 #include "lib/cleanup.h"
 
-#define ETC	"/etc/resolv.conf"
+#define ETC	 "/etc/resolv.conf"
 #define RESOLVED "/run/systemd/resolve/resolv.conf" /* the servers that systemd-resolved itself asks */
 
 #define FILE_MAX 65536

@@ -18,7 +18,7 @@
 
 struct ebb_resolvers {
 	uint8_t addrs[EBB_RESOLVERS_KNOWN_MAX][16]; /* IPv4 mapped */
-	bool named[EBB_RESOLVERS_KNOWN_MAX];	    /* by the configuration: also from a socket's own namespace */
+	bool named[EBB_RESOLVERS_KNOWN_MAX]; /* by the configuration: also from a socket's own namespace */
 	size_t count;
 };
 
