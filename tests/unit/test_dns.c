@@ -300,7 +300,7 @@ static void more_addresses_than_there_is_room_for_are_left_out(void **state)
 	struct ebb_dns_answer answer;
 
 	for (int i = 0; i < 300; i++) {
-		char text[16];
+		char text[32];
 
 		(void)snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250 + 1);
 		put_a(&m, NULL, 60, text);

@@ -456,7 +456,7 @@ static void a_simple_model_agrees(void **state)
 		int name = (int)(random() % 6), pod = (int)(random() % 4), first = (int)(random() % 6);
 		int count = (int)(random() % 3) + 1;
 		uint32_t ttl = (uint32_t)(random() % 20);
-		char text[256] = "", name_text[16];
+		char text[256] = "", name_text[32];
 
 		now += (uint64_t)(random() % 3) * S;
 		(void)snprintf(name_text, sizeof(name_text), "n%d", name);
@@ -487,7 +487,7 @@ static void a_simple_model_agrees(void **state)
 			(void)changed(names);
 		}
 		for (int a = 0; a < 6; a++) {
-			char at[16], list[1024], item[32];
+			char at[32], list[1024], item[32];
 			int bound = 0, meant = 0;
 
 			(void)snprintf(at, sizeof(at), "10.0.0.%d", a);
