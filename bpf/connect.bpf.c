@@ -148,19 +148,6 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 	note->endpoint = *key;
 }
 
-/* The same of a connection that is to leave no trace: it has no pair, and CONNECT_CB finds none. */
-static __always_inline void leave_alone(__u64 cookie)
-{
-	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
-
-	if (!note)
-		return;
-	note->cookie = cookie;
-	note->pair = ebb_config.pair_max;
-	note->has_conn = 0;
-}
-
 /* Asks a gate that is not plain; out of line, since most are. 0: it could not be asked. */
 static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_asker asker,
 			  struct ebb_answer *ret_answer)
@@ -204,11 +191,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
 	if (conn && conn->flags)
 		let_go(conn);
-	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route)) {
-		if (route.class == EBB_CLASS_ALONE)
-			leave_alone(bpf_get_socket_cookie(ctx));
+	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))
 		return EBB_ALLOW;
-	}
 
 	word = ebb_gate_word(route.gate, route.verdict);
 	if (ebb_is_excused(route.class)) {

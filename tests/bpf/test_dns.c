@@ -193,7 +193,7 @@ static void the_last_servers_of_a_socket_are_remembered(void **state)
 	(void)message(bytes, sizeof(bytes));
 	want_answers(fx, true);
 	for (int i = 0; i < 6; i++) {
-		char text[16];
+		char text[32];
 
 		(void)snprintf(text, sizeof(text), "127.0.1.%d", i + 1);
 		servers[i] = serve_at(text, &at[i]);

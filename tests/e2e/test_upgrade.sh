@@ -114,7 +114,7 @@ like 'not one slipped past the open breaker' "$(cat "$scratch/dead.sum")" '^EHOS
 check 'it says what it moved, and what begins anew' \
 	logged 'maps of layout v1 moved to v2: endpoints=3 pairs=3; .* begun anew: ebb_pair\.born$'
 is 'the old maps are gone' "$(pinned_layouts)" '2 '
-is 'all programs are attached' "$(ebb status -o json | json 'all(p["attached"] for p in d["programs"]) and len(d["programs"]) >= 6')" True
+is 'all programs are attached' "$(ebb status -o json | json 'all(p["attached"] for p in d["programs"]) and len(d["programs"]) >= 6')" true
 
 # --------------------------------------------------------------------------- what is left --
 

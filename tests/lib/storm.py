@@ -18,6 +18,7 @@ held, one is allowed), and refused with an errno of its own, or let through.
 Prints one JSON object.
 """
 
+import ctypes
 import errno
 import json
 import multiprocessing
@@ -76,7 +77,13 @@ def attempt(address, port):
             return errno.errorcode[e.errno]
 
 
+def end_with_parent():
+    """A program that is killed takes its own with it (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def connector(cgroup, port, rate, stop, results):
+    end_with_parent()
     with open(f'{cgroup}/cgroup.procs', 'w') as f:
         f.write(str(os.getpid()))
     mine, due = [], time.monotonic()
@@ -93,6 +100,7 @@ def connector(cgroup, port, rate, stop, results):
 
 
 def holder(cgroup, port, ready, done):
+    end_with_parent()
     with open(f'{cgroup}/cgroup.procs', 'w') as f:
         f.write(str(os.getpid()))
     held = []
@@ -103,10 +111,12 @@ def holder(cgroup, port, ready, done):
 
 
 def server(listener):
+    end_with_parent()
     while True:
         connection, _ = listener.accept()
         # until the other side lets go: what is held is held
         if os.fork() == 0:
+            end_with_parent()
             try:
                 connection.recv(1)
             finally:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rule sets and addresses by chance, so close to each other that they meet. The same seed, the same rules. */
-#ifndef EBB_TESTS_RANDOM_RULES_H
-#define EBB_TESTS_RANDOM_RULES_H
+#ifndef EBB_TESTS_UNIT_RANDOM_RULES_H
+#define EBB_TESTS_UNIT_RANDOM_RULES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,4 +34,4 @@ uint8_t random_proto(uint64_t *state);
 uint32_t naive_match(const struct rule_set *set, const char *host, const uint8_t *addr, uint16_t port,
 		     uint8_t proto);
 
-#endif /* EBB_TESTS_RANDOM_RULES_H */
+#endif /* EBB_TESTS_UNIT_RANDOM_RULES_H */

@@ -300,7 +300,7 @@ static void more_addresses_than_there_is_room_for_are_left_out(void **state)
 	struct ebb_dns_answer answer;
 
 	for (int i = 0; i < 300; i++) {
-		char text[16];
+		char text[32];
 
 		(void)snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250 + 1);
 		put_a(&m, NULL, 60, text);
@@ -455,6 +455,13 @@ static void pointers_lead_back_or_the_message_is_broken(void **state)
 		m.bytes[0x1c] = (uint8_t)bad[i];
 		assert_string_equal(parsed(*state, &m), "error EBADMSG");
 	}
+	/* forward, to a name that is there: nobody writes so, and who reads it may go round */
+	m = answer_to("a.example", A);
+	put_record(&m, 0xc000 | 0x2b, NULL, A, 60, 4);
+	put32(&m, 0x0a000001);
+	assert_int_equal(m.size, 0x2b);
+	put_a(&m, "a.example", 60, "10.0.0.2");
+	assert_string_equal(parsed(*state, &m), "error EBADMSG");
 	/* two that point at one another, in the names of canonical names */
 	m = answer_to("a.example", A);
 	put_record(&m, AT_QUESTION, NULL, CNAME, 60, 2);
@@ -519,6 +526,8 @@ static void wrong_sizes_and_counts_break_the_message(void **state)
 
 		put_record(&other, AT_QUESTION, NULL, CNAME, 60, (unsigned int)(11 + off));
 		put_name(&other, "b.example");
+		if (off > 0)
+			put8(&other, 0);
 		put_a(&other, "b.example", 60, "10.0.0.1");
 		assert_string_equal(parsed(*state, &other), "error EBADMSG");
 	}

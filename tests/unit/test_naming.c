@@ -570,6 +570,11 @@ static void of_two_rules_the_first_has_who_did_not_say(void **state)
 	assert_int_equal(TCP_AT(w, "10.0.0.1", 443), RULE_SLOT(0));
 	assert_int_equal(meant_by(w, POD1, "10.0.0.1", 443), RULE_SLOT(0));
 	assert_int_equal(meant_by(w, POD2, "10.0.0.1", 443), RULE_SLOT(1));
+	/* whoever asks: the address does not go to and fro */
+	w->now += S;
+	answer(w, POD2, "b.example.com", "10.0.0.1");
+	answer(w, POD3, "b.example.com", "10.0.0.1");
+	assert_int_equal(TCP_AT(w, "10.0.0.1", 443), RULE_SLOT(0));
 }
 
 static void name_without_a_rule_leaves_the_address_to_its_own(void **state)

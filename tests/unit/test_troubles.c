@@ -60,7 +60,7 @@ static void what_lasts_is_told_when_it_begins_and_when_it_has_ended(void **state
 	assert_int_equal(heard.began + heard.ended, 2);
 	/* and then again */
 	errors[EBB_ERR_SHARE_FULL]++;
-	ebb_troubles_look(&troubles, errors, now += S, tell, &heard);
+	ebb_troubles_look(&troubles, errors, now + S, tell, &heard);
 	assert_int_equal(heard.began, 2);
 	assert_int_equal(heard.last.count, 1);
 }

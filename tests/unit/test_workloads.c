@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -115,7 +116,7 @@ static void fill(const struct rule *rule, struct ebb_selector *selector)
 {
 	selector->kind = rule->kind;
 	if (rule->pattern)
-		(void)strncpy(selector->pattern, rule->pattern, sizeof(selector->pattern) - 1);
+		(void)snprintf(selector->pattern, sizeof(selector->pattern), "%s", rule->pattern);
 }
 
 static void class_follows_the_rules(void **state)

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Of IP, as in the packet; <netinet/in.h> has them too, and much that is not for the core. */
+#define EBB_PROTO_TCP 6
+#define EBB_PROTO_UDP 17
+
 #define EBB_MAPPED_BITS 96 /* of the prefix that holds all of IPv4 */
 
 static inline void ebb_address_mapped_prefix(uint8_t ret_addr[16])

@@ -7,7 +7,6 @@
 #include "core/match.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,7 +140,7 @@ static struct run find_run(const struct ebb_matcher *m, const struct ebb_match *
 /* Those of @run about @port; 0: those without one. */
 static struct run find_port(struct run run, uint16_t port)
 {
-	const struct ebb_match subject = {.port = port, .proto = IPPROTO_TCP};
+	const struct ebb_match subject = {.port = port, .proto = EBB_PROTO_TCP};
 	const struct entry *low = run.first, *high = run.end;
 
 	while (low < high) {
@@ -261,7 +260,7 @@ static void add_port(struct port_list *list, uint16_t port, uint8_t proto, uint3
 static void add_answers(struct port_list *list, const struct ebb_matcher *matcher, const char *host,
 			uint16_t port, const uint32_t any[2])
 {
-	static const uint8_t protos[2] = {IPPROTO_TCP, IPPROTO_UDP};
+	static const uint8_t protos[2] = {EBB_PROTO_TCP, EBB_PROTO_UDP};
 	uint32_t found[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -311,8 +310,8 @@ size_t ebb_match_host_ports(const struct ebb_matcher *matcher, const char *host,
 
 	if (!walk_host(&walk, matcher, host))
 		return 0;
-	any[0] = ebb_match_host(matcher, host, 0, IPPROTO_TCP);
-	any[1] = ebb_match_host(matcher, host, 0, IPPROTO_UDP);
+	any[0] = ebb_match_host(matcher, host, 0, EBB_PROTO_TCP);
+	any[1] = ebb_match_host(matcher, host, 0, EBB_PROTO_UDP);
 	while (next_run(&walk, &run)) {
 		for (const struct entry *e = run.first; e < run.end; e++) {
 			if (e->match->port && !was_named(matcher, host, run, e))

@@ -8,7 +8,6 @@
 #include "core/routes.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@
 
 #define DEPTH_MAX 129 /* prefixes that hold each other */
 
-static const uint8_t protos[2] = {IPPROTO_TCP, IPPROTO_UDP};
+static const uint8_t protos[2] = {EBB_PROTO_TCP, EBB_PROTO_UDP};
 
 struct entry {
 	const struct ebb_match *match; /* kind PREFIX; of the two that are always there port 0 and no rule */
@@ -164,7 +163,7 @@ static int make_room(struct flattener *f, size_t ports)
 		r = grow(&f->set_hash, &hash_room, routes->set_count + 2, sizeof(*f->set_hash));
 	if (r == 0)
 		r = grow(&f->set_first, &f->set_room, routes->set_count + 2, sizeof(*f->set_first));
-	if (r == 0 && (f->bucket_mask == 0 || routes->set_count * 2 >= f->bucket_mask))
+	if (r == 0 && (f->bucket_mask == 0 || (size_t)routes->set_count * 2 >= f->bucket_mask))
 		r = grow_buckets(f);
 	return r;
 }
@@ -272,7 +271,7 @@ static int inherit(struct flattener *f, struct merge *merge, uint32_t port)
 
 	while (merge->at < merge->end && f->routes->ports[merge->at].port < port && r == 0) {
 		const struct ebb_routes_port above = f->routes->ports[merge->at];
-		int proto = above.proto == IPPROTO_UDP;
+		int proto = above.proto == EBB_PROTO_UDP;
 
 		r = put_port(f, merge, above.port, proto, take_above(f, merge, above.port, proto));
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/workloads.h"
 
-#include <assert.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -114,7 +113,6 @@ enum ebb_class ebb_workloads_classify(const struct ebb_workloads *rules,
 {
 	enum answer excluded, included, wanted;
 
-	assert(rules->excluded == EBB_CLASS_OBSERVED || rules->excluded == EBB_CLASS_ALONE);
 	excluded = ask_all(rules->exclude, rules->exclude_count, facts);
 	wanted = ask_all(rules->include, rules->include_count, facts);
 	included = rules->include_count ? wanted : ANSWER_YES;
