@@ -104,6 +104,8 @@ enum ebb_class ebb_classifier_class(const struct ebb_classifier *classifier, uin
 
 static void forget(struct ebb_classifier *c, struct entry *entry)
 {
+	if (!c->entries)
+		return;
 	HASH_DEL(c->entries, entry);
 	free(entry);
 }

@@ -271,7 +271,8 @@ static void put_meaning(struct ebb_naming *n, const struct ebb_lookup_key *key, 
 			return;
 		if (note_failure(n, n->ops.lookup_put(n->ops.userdata, key, ref)) == 0) {
 			m->ref = *ref;
-			*changed = true;
+			if (changed)
+				*changed = true;
 		}
 		return;
 	}
@@ -319,7 +320,8 @@ static void drop_meanings(struct ebb_naming *n, const uint8_t addr[16], uint64_t
 		m->next = n->free_meaning;
 		n->free_meaning = i;
 		n->meaning_count--;
-		*changed = true;
+		if (changed)
+			*changed = true;
 	}
 }
 
@@ -420,7 +422,8 @@ static int uninstall(struct ebb_naming *n, const struct claim *c, bool *changed)
 	} else {
 		r = n->ops.endpoint_remove(n->ops.userdata, &c->key);
 	}
-	*changed = true;
+	if (changed)
+		*changed = true;
 	return r == -ENOENT ? 0 : note_failure(n, r);
 }
 
@@ -469,7 +472,8 @@ static void clear_the_way(struct ebb_naming *n, const struct claim *c, bool *cha
 			continue;
 		keep_beside(n, &dst->endpoint, &ref);
 		if (part_from(n, &ref) == 0 && n->ops.endpoint_remove(n->ops.userdata, &dst->endpoint) == 0)
-			*changed = true;
+			if (changed)
+				*changed = true;
 	}
 }
 

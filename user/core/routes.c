@@ -163,7 +163,7 @@ static int make_room(struct flattener *f, size_t ports)
 		r = grow(&f->set_hash, &hash_room, routes->set_count + 2, sizeof(*f->set_hash));
 	if (r == 0)
 		r = grow(&f->set_first, &f->set_room, routes->set_count + 2, sizeof(*f->set_first));
-	if (r == 0 && (f->bucket_mask == 0 || routes->set_count * 2 >= f->bucket_mask))
+	if (r == 0 && (f->bucket_mask == 0 || (size_t)routes->set_count * 2 >= f->bucket_mask))
 		r = grow_buckets(f);
 	return r;
 }

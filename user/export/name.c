@@ -70,7 +70,7 @@ const struct ebb_name *ebb_dst_given_name(const struct ebb_view *view, uint32_t 
 const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer, size_t size)
 {
 	struct ebb_line line = {.data = buffer, .size = size - 1};
-	const struct ebb_name *name;
+	const struct ebb_name *name = ebb_dst_given_name(view, dst);
 	struct ebb_endpoint endpoint;
 
 	if (size == 0)
@@ -79,7 +79,7 @@ const char *ebb_dst_name(const struct ebb_view *view, uint32_t dst, char *buffer
 		ebb_line_put(&line, EBB_NAME_OTHER);
 	} else if (dst >= view->dst_max) {
 		ebb_line_put(&line, "~invalid");
-	} else if ((name = ebb_dst_given_name(view, dst))) {
+	} else if (name) {
 		/* cut where the agent changes it meanwhile */
 		char text[EBB_NAME_TEXT_MAX];
 

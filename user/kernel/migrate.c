@@ -135,8 +135,7 @@ static int move_array(const struct side *from, const struct side *to, const stru
 {
 	uint32_t count =
 		from->info.max_entries < to->info.max_entries ? from->info.max_entries : to->info.max_entries;
-	const char *old;
-	char *new;
+	char *old, *new;
 
 	old = mmap(NULL, mapped_size(from), PROT_READ, MAP_SHARED, from->fd, 0);
 	if (old == MAP_FAILED)
@@ -145,12 +144,12 @@ static int move_array(const struct side *from, const struct side *to, const stru
 	if (new == MAP_FAILED) {
 		int r = -errno;
 
-		(void)munmap((void *)(uintptr_t)old, mapped_size(from));
+		(void)munmap(old, mapped_size(from));
 		return r;
 	}
 	for (size_t i = 0; i < count; i++)
 		ebb_moving_apply(moving, old + i * from->info.value_size, new + i * to->info.value_size);
-	(void)munmap((void *)(uintptr_t)old, mapped_size(from));
+	(void)munmap(old, mapped_size(from));
 	(void)munmap(new, mapped_size(to));
 	return 0;
 }
