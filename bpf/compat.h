@@ -66,11 +66,10 @@ static __always_inline int ebb_sock_is_locked(const struct sock *sk)
 
 #define EBB_CGROUP_DEPTH 64 /* deeper is not looked for */
 
-/* Is its workload the cgroup with this id, or below it? */
-static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup_id)
+/* Is it the cgroup with this id, or below it? */
+static __always_inline int ebb_cgroup_is_below(const struct cgroup *cgroup, __u64 cgroup_id)
 {
 	const struct cgroup_subsys_state *css;
-	const struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
 
 	for (int i = 0; i < EBB_CGROUP_DEPTH && cgroup; i++) {
 		if (cgroup->kn->id == cgroup_id)
@@ -81,6 +80,11 @@ static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup
 		cgroup = css->cgroup;
 	}
 	return 0;
+}
+
+static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup_id)
+{
+	return ebb_cgroup_is_below(sk->sk_cgrp_data.cgroup, cgroup_id);
 }
 
 /* A subflow of MPTCP belongs to the kernel: sock_release never runs for it. */

@@ -417,7 +417,6 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
 	ret->gate_slot = gate_slot;
-	ret->class = ebb_workload_class(workload, 1);
 	return 1;
 }
 
