@@ -97,4 +97,5 @@ is 'fish: a destination' "$(fish_says "ebb show --pin $pin 127")" "$name"
 like 'fish: a directory' "$(fish_says 'ebb show --pin /sys/fs/bp')" '^/sys/fs/bpf/'
 is 'fish: no files where none are meant' "$(cd / && fish_says "ebb show --pin $pin e")" ''
 
+stop_tmux
 done_testing

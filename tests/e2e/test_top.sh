@@ -237,4 +237,5 @@ see 'when the pins are removed it says so' "^ebb top: the maps in '$pin' were re
 see 'and ends' '^status=5$'
 is 'in order' "$(terminal '#{alternate_on} #{cursor_flag}')" '0 1'
 
+stop_tmux
 done_testing

@@ -23,6 +23,17 @@ open_terminal() {
 	wait_for 10 shows '^@ ?$' || bail "no shell in the terminal: $(screen)"
 }
 
+# stop_tmux: and waits for what ran in it: a shell may linger over its history when its terminal goes.
+stop_tmux() {
+	local pid pids
+	pids=$(in_tmux list-panes -a -F '#{pane_pid}')
+	for pid in $pids; do pids+=" $(ps -o pid= --ppid "$pid")"; done
+	in_tmux kill-server
+	for pid in $pids; do
+		wait_for 2 gone "$pid" || kill -KILL "$pid"
+	done
+}
+
 # press KEY...: as tmux calls them; Enter, Escape, Up, C-u, x.
 press() { in_tmux send-keys -t t -- "$@"; }
 # enter TEXT: types it, and Enter.

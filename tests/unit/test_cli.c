@@ -265,7 +265,7 @@ static const struct enforcement_case enforcement_cases[] = {
 	{"a program is gone", NOW, EBB_MODE_ENFORCE, 0,
 	 "enforcement   not active: not attached: sockops: start 'ebb run'\n"},
 	{"the lease is over", NOW - 31 * S, EBB_MODE_ENFORCE, 1,
-	 "enforcement   not active: the agent's lease is over: start 'ebb run'\n"},
+	 "enforcement   not active: the agent's lease is over: only what was given by hand holds; start 'ebb run'\n"},
 	{"silent, but leased", NOW - 29 * S, EBB_MODE_ENFORCE, 1, "enforcement   active\n"},
 	{"a dead agent", NOW - 31 * S, EBB_MODE_ENFORCE, 1,
 	 "agent         dead, was pid 4242, last heard of at 2023-11-14 22:12:49 (31.0s ago)\n"},

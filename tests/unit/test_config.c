@@ -1269,7 +1269,7 @@ static void what_needs_a_restart_is_named(void **state)
 	assert_string_equal(ebb_config_needs_restart(now, config, text, sizeof(text)), "");
 	must_take("capacity: {pairs: 7}\nattach: {cgroup: /x}\nlisten: :1\nadopt: off\nscheduling: other\n");
 	assert_string_equal(ebb_config_needs_restart(now, config, text, sizeof(text)),
-			    "attach.cgroup, listen, adopt, scheduling, capacity.pairs");
+			    "attach.cgroup, listen, adopt, capacity.pairs");
 	ebb_config_free(now);
 }
 

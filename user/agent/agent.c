@@ -75,6 +75,7 @@ struct agent {
 	struct ebb_reload *reload;
 	struct ebb_keeper *keeper;
 	struct ebb_answering *answering;
+	bool may_raise; /* real-time priority, also later */
 	struct ebb_ticker *ticker;
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
@@ -311,7 +312,9 @@ static void collect_idle(struct agent *a, uint64_t now)
 		r = end_by_hand(a, now);
 	if (r == 0) {
 		ebb_apply_settle(a->apply, now);
-		r = ebb_collector_run(a->collector, now);
+		/* one that is prepared counts on the slots that it found */
+		if (!ebb_apply_is_prepared(a->apply))
+			r = ebb_collector_run(a->collector, now);
 	}
 	if (r < 0)
 		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
@@ -392,6 +395,9 @@ static void follow_urgency(struct agent *a)
 	int r;
 
 	if (urgent == a->urgent)
+		return;
+	/* once lowered we could not raise it again */
+	if (!urgent && !a->may_raise)
 		return;
 	a->urgent = urgent;
 	if (!urgent) {
@@ -1198,7 +1204,7 @@ static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why 
 	adopt_open(a);
 	follow_urgency(a);
 	/* another configuration may enforce; where it is not permitted, that is told when it matters */
-	(void)ebb_scheduling_permit();
+	a->may_raise = ebb_scheduling_permit() == 0;
 	r = ebb_drop_privileges(!a->no_reset);
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));

@@ -436,6 +436,11 @@ int ebb_apply_prepare(struct ebb_apply *apply, const struct ebb_config *config, 
 	return r;
 }
 
+bool ebb_apply_is_prepared(const struct ebb_apply *apply)
+{
+	return apply->next != NULL;
+}
+
 /* ------------------------------------------------------------------- mark -- */
 
 static uint32_t claimed(const struct plan *plan, const struct ebb_endpoint *endpoint)

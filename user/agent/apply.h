@@ -67,6 +67,9 @@ void ebb_apply_free(struct ebb_apply *apply);
  */
 int ebb_apply_prepare(struct ebb_apply *apply, const struct ebb_config *config, struct ebb_why *why);
 
+/* Is one prepared, and neither in force nor dropped? Its slots are to stay as they are. */
+bool ebb_apply_is_prepared(const struct ebb_apply *apply);
+
 /* True: connections are open that need a memory before the commit. */
 bool ebb_apply_mark(struct ebb_apply *apply);
 

@@ -290,7 +290,6 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 			     struct ebb_classified *ret_classified)
 {
 	struct ebb_classifier *c = classifier;
-	const struct ebb_workloads *rules_before = c->rules;
 	struct ebb_agent *agent = c->view->agent;
 	uint32_t mode_before = c->mode;
 	struct entry *entry, *next;
@@ -310,9 +309,10 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 	}
 	if (c->mode != EBB_RULES_NONE) {
 		r = walk_all(c, ret_classified);
+		/* the rules before are about to be freed: these hold, and who is met is classified by them */
 		if (r < 0) {
-			c->rules = rules_before;
-			c->mode = mode_before;
+			__atomic_store_n(&agent->workload_rules, c->mode, __ATOMIC_RELEASE);
+			__atomic_fetch_add(&agent->mapping, 1, __ATOMIC_SEQ_CST);
 			return r;
 		}
 	}

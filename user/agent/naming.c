@@ -26,7 +26,8 @@
 struct claim {
 	struct ebb_endpoint key;
 	struct ebb_ref ref;
-	uint32_t next; /* of addresses with the same hash; free list */
+	struct ebb_ref installed; /* what of it the table says; slot 0: nothing */
+	uint32_t next;		  /* of addresses with the same hash; free list */
 	uint32_t destination;
 	bool used;
 	bool waits;	   /* not in the table yet: whose it was has open connections */
@@ -387,6 +388,7 @@ static void install(struct ebb_naming *n, struct claim *c, bool *changed)
 
 	r = n->ops.endpoint_get(n->ops.userdata, &c->key, &now);
 	if (r == 0 && same_ref(&now, &c->ref)) {
+		c->installed = c->ref;
 		set_waits(n, c, false);
 		return;
 	}
@@ -398,6 +400,8 @@ static void install(struct ebb_naming *n, struct claim *c, bool *changed)
 	}
 	if (r == 0)
 		r = n->ops.endpoint_put(n->ops.userdata, &c->key, &c->ref);
+	if (r == 0)
+		c->installed = c->ref;
 	set_waits(n, c, note_failure(n, r) < 0);
 	*changed |= r == 0;
 }
@@ -410,7 +414,8 @@ static int uninstall(struct ebb_naming *n, const struct claim *c, bool *changed)
 	int r;
 
 	r = n->ops.endpoint_get(n->ops.userdata, &c->key, &now);
-	if (r < 0 || !same_ref(&now, &c->ref))
+	/* what it was before it waited for a change stands there still */
+	if (r < 0 || (!same_ref(&now, &c->ref) && !same_ref(&now, &c->installed)))
 		return 0;
 	r = part_from(n, &now);
 	if (r < 0)

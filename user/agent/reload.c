@@ -136,6 +136,9 @@ static void applied(struct ebb_reload *r, const struct ebb_apply_report *report)
 
 	source->reloads[EBB_RELOAD_APPLIED]++;
 	source->reload_failed = false;
+	if (report->removed && !r->config->destination_count)
+		ebb_warn("the configuration names no destination any more, it named %u: everything follows the defaults; was that meant?",
+			 report->removed);
 	ebb_info("configuration applied: generation=%" PRIu64 " file=%s destinations=%zu%s%s took=%s",
 		 (uint64_t)source->view->agent->generation, path_of(r), r->config->destination_count,
 		 report->text[0] ? " " : "", report->text,

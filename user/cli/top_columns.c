@@ -54,7 +54,7 @@ static void mode_cell(const struct ebb_top_data *data, const struct ebb_top_row 
 		      size_t size)
 {
 	(void)data;
-	(void)snprintf(buffer, size, "%s", ebb_mode_name(row->gate->policy.mode));
+	(void)snprintf(buffer, size, "%s%s", ebb_mode_name(row->gate->mode), row->gate->mode_from ? "*" : "");
 }
 
 static void state_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,

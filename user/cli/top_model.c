@@ -250,7 +250,7 @@ static void count_state(struct ebb_top_data *data, const struct ebb_gate_row *ga
 		data->forced++;
 	else if (gate->state < EBB_STATE_MAX)
 		data->by_state[gate->state]++;
-	data->enforced = data->enforced || gate->policy.mode == EBB_MODE_ENFORCE;
+	data->enforced = data->enforced || gate->mode == EBB_MODE_ENFORCE;
 }
 
 static void take_gates(struct ebb_top_model *model, struct ebb_top_data *data)

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/by_hand.h"
 #include "cli/render.h"
 #include "core/policy.h"
 #include "lib/text.h"
@@ -221,12 +222,15 @@ static size_t attached(const struct ebb_look *look)
 static void draw_node(struct pen pen, const struct ebb_top_data *data)
 {
 	const struct ebb_look *look = &data->look;
-	bool enforce = data->agent.mode == EBB_MODE_ENFORCE;
+	uint32_t said = ebb_mode_said(&look->view->policies[EBB_SLOT_OTHER], look->now_ns);
+	uint32_t mode = said ? said - 1 : data->agent.mode;
+	bool enforce = mode == EBB_MODE_ENFORCE;
 	char active[EBB_FORMAT_MAX];
 	size_t programs = attached(look);
 
 	put(&pen, EBB_TOP_DIM, "mode ");
-	putf(&pen, enforce ? EBB_TOP_BRIGHT : EBB_TOP_PLAIN, "%s", ebb_mode_name(data->agent.mode));
+	putf(&pen, enforce ? EBB_TOP_BRIGHT : EBB_TOP_PLAIN, "%s%s", ebb_mode_name(mode),
+	     said ? " by hand" : "");
 	if (!enforce && data->enforced)
 		put(&pen, EBB_TOP_PLAIN, " (enforce for some)");
 	put(&pen, EBB_TOP_DIM, "   destinations ");

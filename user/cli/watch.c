@@ -119,6 +119,14 @@ static void about(struct teller *t, uint32_t dst, uint32_t gate, uint64_t worklo
 			       ebb_cgroup_name(t->look->names, workload));
 }
 
+/* A destination that a rule names stands there before anybody connects. */
+static bool is_configured(const struct ebb_view *view, uint32_t dst)
+{
+	const struct ebb_name *name = ebb_dst_given_name(view, dst);
+
+	return name && (name->flags & EBB_NAME_RULE);
+}
+
 /* A line of text: time, destination, kind, and what happened. */
 static int tell_text(const struct teller *t, uint64_t at_ns, const char *kind, const char *what)
 {
@@ -243,7 +251,9 @@ static int tell_new(struct ebb_watch *watch, struct teller *t)
 			continue;
 		about(t, d, d, 0);
 		r = watch->json ? tell_json(t, t->look->now_ns, "new_destination", json_object())
-				: tell_text(t, t->look->now_ns, "new", "first connection");
+				: tell_text(t, t->look->now_ns, "new",
+					    is_configured(view, d) ? "named by the configuration"
+								   : "first connection");
 	}
 	return r;
 }

@@ -353,7 +353,6 @@ static const struct ebb_key plain_keys[] = {
 	 .fallback = "rr",
 	 .flag = "scheduling",
 	 AT(scheduling),
-	 .flags = EBB_KEY_RESTART,
 	 .help = "rr: the lowest real-time priority while it enforces, so that verdicts are not late on a busy machine; "
 		 "other: none"},
 	{.path = "log_level",

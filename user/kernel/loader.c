@@ -500,12 +500,26 @@ static int table_of(const struct ebb_loader *l, enum ebb_slot_kind kind, uint32_
 	return bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
 }
 
+/* A rule's name took its address, and it was kept for who does not mean that name: such a one would find a stale slot. */
+static void forget_beside(const struct ebb_loader *l, const void *key, uint32_t slot)
+{
+	const struct ebb_lookup_key beside = {.endpoint = *(const struct ebb_endpoint *)key};
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
+	struct ebb_ref ref;
+
+	if (!ebb_maps_view(l->maps)->dsts[slot].apart && bpf_map_lookup_elem(fd, &beside, &ref) == 0 &&
+	    ref.slot == slot)
+		(void)bpf_map_delete_elem(fd, &beside);
+}
+
 int ebb_slots_remove(struct ebb_loader *loader, enum ebb_slot_kind kind, const void *key, uint32_t slot)
 {
 	struct ebb_lookup_key lookup;
 	struct ebb_ref ref;
 	int fd, r;
 
+	if (kind == EBB_SLOT_KIND_DST)
+		forget_beside(loader, key, slot);
 	fd = table_of(loader, kind, slot, &key, &lookup);
 	r = bpf_map_lookup_elem(fd, key, &ref);
 	if (r == 0 && ref.slot != slot)

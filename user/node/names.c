@@ -46,6 +46,7 @@ struct binding {
 	uint64_t workload;
 	uint64_t answered_ns;
 	uint64_t expires_ns;
+	uint64_t used_until_ns; /* its time is over, and it was in use: stays so long */
 };
 
 struct lookup {
@@ -647,7 +648,10 @@ void ebb_names_expire(struct ebb_names *names, uint64_t now_ns,
 			if (n->bindings[i].expires_ns > now_ns)
 				continue;
 			named = describe(n, &n->bindings[i]);
-			if (!keep(userdata, &named))
+			/* a program that connects now and then is quiet in between */
+			if (keep(userdata, &named))
+				n->bindings[i].used_until_ns = now_ns + EBB_NAMES_IN_USE_NS;
+			else if (named.superseded || n->bindings[i].used_until_ns <= now_ns)
 				drop_binding(n, i);
 		}
 	}

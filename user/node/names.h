@@ -28,6 +28,9 @@ enum ebb_names_rank {
 	EBB_NAMES_RANK_MAX,
 };
 
+/* One whose time is over and that is in use stays for so long after its last use, unless it is superseded. */
+#define EBB_NAMES_IN_USE_NS 60000000000ULL
+
 struct ebb_names;
 
 /*
