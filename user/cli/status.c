@@ -64,7 +64,8 @@ static void judge_enforcement(const struct ebb_look *look, struct status *status
 	} else if (status->enforcing == 0 && node_mode(look, status) != EBB_MODE_ENFORCE) {
 		(void)snprintf(why, size, "mode is observe: what would be refused is counted");
 	} else if (status->enforcing > 0 && status->unleased == status->enforcing) {
-		(void)snprintf(why, size, "the agent's lease is over: only what was given by hand holds; start 'ebb run'");
+		(void)snprintf(why, size,
+			       "the agent's lease is over: only what was given by hand holds; start 'ebb run'");
 	}
 }
 
