@@ -548,6 +548,24 @@ static void who_means_another_name_of_the_address_goes_there(void **state)
 	assert_false(w->view.names[RULE_SLOT(0)].flags & EBB_NAME_AMBIGUOUS);
 }
 
+/* What was let go is found by nobody, and comes back whole. */
+static void many_workloads_share_an_address_twice(void **state)
+{
+	struct world *w = *state;
+
+	rule_api(w);
+	for (int turn = 0; turn < 2; turn++) {
+		for (uint64_t pod = 1000; pod < 1100; pod++)
+			answer(w, pod, pod % 2 ? "api.example.com" : "cdn.example.net", "10.0.0.1");
+		for (uint64_t pod = 1000; pod < 1100; pod++)
+			assert_int_equal(meant_by(w, pod, "10.0.0.1", 443), pod % 2 ? (int)RULE_SLOT(0) : -2);
+		pass_time(w, TTL + 11);
+		for (uint64_t pod = 1000; pod < 1100; pod++)
+			assert_int_equal(meant_by(w, pod, "10.0.0.1", 443), -1);
+		assert_int_equal(w->view.agent->ambiguous, 0);
+	}
+}
+
 static void two_names_of_one_destination_are_not_ambiguous(void **state)
 {
 	struct world *w = *state;
@@ -934,6 +952,7 @@ int main(void)
 		naming_test(address_of_a_name_in_use_stays),
 		naming_test(name_that_moves_keeps_its_destination),
 		naming_test(who_means_another_name_of_the_address_goes_there),
+		naming_test(many_workloads_share_an_address_twice),
 		naming_test(two_names_of_one_destination_are_not_ambiguous),
 		naming_test(of_two_rules_the_first_has_who_did_not_say),
 		naming_test(name_without_a_rule_leaves_the_address_to_its_own),

@@ -41,7 +41,8 @@ struct claim {
 struct meaning {
 	struct ebb_lookup_key key;
 	struct ebb_ref ref;
-	uint32_t next;
+	uint32_t next;	       /* of addresses with the same hash; free list */
+	uint32_t next_of_said; /* of keys with the same hash: thousands of workloads may share one address */
 	bool used;
 	bool wanted;
 	uint64_t until_ns;
@@ -64,6 +65,7 @@ struct ebb_naming {
 	struct meaning *meanings;
 	uint32_t free_meaning, meaning_count;
 	uint32_t *meaning_hash;
+	uint32_t *said_hash; /* the same meanings, by address and workload */
 
 	/* by destination slot, as of the last tick */
 	uint32_t *slot_next; /* discovered ones whose addresses share a hash */
@@ -115,6 +117,7 @@ int ebb_naming_new(const struct ebb_view *view, const struct ebb_naming_ops *ops
 	n->meanings = take_memory(n, LOOKUPS_MAX, sizeof(*n->meanings));
 	n->claim_hash = take_memory(n, hash, sizeof(*n->claim_hash));
 	n->meaning_hash = take_memory(n, hash, sizeof(*n->meaning_hash));
+	n->said_hash = take_memory(n, hash, sizeof(*n->said_hash));
 	n->slot_hash = take_memory(n, hash, sizeof(*n->slot_hash));
 	n->slot_next = take_memory(n, view->dst_max, sizeof(*n->slot_next));
 	n->activity = take_memory(n, view->dst_max, sizeof(*n->activity));
@@ -122,13 +125,14 @@ int ebb_naming_new(const struct ebb_view *view, const struct ebb_naming_ops *ops
 	n->only = take_memory(n, view->dst_max, sizeof(*n->only));
 	n->busy = take_memory(n, view->dst_max, sizeof(*n->busy));
 	n->contested = take_memory(n, view->dst_max, sizeof(*n->contested));
-	if (r < 0 || !n->claims || !n->meanings || !n->claim_hash || !n->meaning_hash || !n->slot_hash ||
-	    !n->slot_next || !n->activity || !n->before || !n->only || !n->busy || !n->contested) {
+	if (r < 0 || !n->claims || !n->meanings || !n->claim_hash || !n->meaning_hash || !n->said_hash ||
+	    !n->slot_hash || !n->slot_next || !n->activity || !n->before || !n->only || !n->busy ||
+	    !n->contested) {
 		ebb_naming_free(n);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < hash; i++)
-		n->claim_hash[i] = n->meaning_hash[i] = n->slot_hash[i] = NONE;
+		n->claim_hash[i] = n->meaning_hash[i] = n->said_hash[i] = n->slot_hash[i] = NONE;
 	for (uint32_t i = 0; i < n->claim_max; i++)
 		n->claims[i].next = i + 1 < n->claim_max ? i + 1 : NONE;
 	for (uint32_t i = 0; i < LOOKUPS_MAX; i++)
@@ -146,6 +150,7 @@ void ebb_naming_free(struct ebb_naming *naming)
 	free(naming->meanings);
 	free(naming->claim_hash);
 	free(naming->meaning_hash);
+	free(naming->said_hash);
 	free(naming->slot_hash);
 	free(naming->slot_next);
 	free(naming->activity);
@@ -248,11 +253,19 @@ static int note_failure(struct ebb_naming *n, int r)
 
 /* -------------------------------------------------------------- lookups -- */
 
+/* Where the chain of what this workload said about the address begins. */
+static uint32_t *said_chain(const struct ebb_naming *n, const struct ebb_lookup_key *key)
+{
+	uint32_t mixed = (uint32_t)(((key->workload ^ n->seed) * 0x9e3779b97f4a7c15ULL) >> 32);
+
+	return &n->said_hash[(hash_of(n, key->endpoint.addr) ^ mixed) & n->hash_mask];
+}
+
 static struct meaning *find_meaning(const struct ebb_naming *n, const struct ebb_lookup_key *key)
 {
-	uint32_t i = n->meaning_hash[hash_of(n, key->endpoint.addr)];
+	uint32_t i = *said_chain(n, key);
 
-	for (; i != NONE; i = n->meanings[i].next) {
+	for (; i != NONE; i = n->meanings[i].next_of_said) {
 		if (memcmp(&n->meanings[i].key, key, sizeof(*key)) == 0)
 			return &n->meanings[i];
 	}
@@ -289,14 +302,25 @@ static void put_meaning(struct ebb_naming *n, const struct ebb_lookup_key *key, 
 		.key = *key,
 		.ref = *ref,
 		.next = *chain,
+		.next_of_said = *said_chain(n, key),
 		.used = true,
 		.wanted = true,
 		.until_ns = until_ns,
 	};
 	*chain = i;
+	*said_chain(n, key) = i;
 	n->meaning_count++;
 	if (changed)
 		*changed = true;
+}
+
+static void unlink_said(struct ebb_naming *n, uint32_t meaning)
+{
+	uint32_t *link = said_chain(n, &n->meanings[meaning].key);
+
+	while (*link != meaning)
+		link = &n->meanings[*link].next_of_said;
+	*link = n->meanings[meaning].next_of_said;
 }
 
 /* Lets go the meanings of @addr that nothing says any more. */
@@ -317,6 +341,7 @@ static void drop_meanings(struct ebb_naming *n, const uint8_t addr[16], uint64_t
 			continue;
 		}
 		*link = m->next;
+		unlink_said(n, i);
 		m->used = false;
 		m->next = n->free_meaning;
 		n->free_meaning = i;
