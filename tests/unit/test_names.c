@@ -17,8 +17,9 @@
 #define S     1000000000ULL
 #define GRACE (10 * S)
 
-#define POD1 101
-#define POD2 102
+#define IN_USE_NS (60 * S)
+#define POD1	  101
+#define POD2	  102
 
 static struct ebb_names *names_with_room(uint32_t bindings, uint32_t lookups)
 {
@@ -155,9 +156,9 @@ static void address_has_its_name_until_time_and_grace_are_over(void **state)
 	assert_string_equal(names_of(names, "10.0.0.1"), "a");
 	assert_string_equal(names_of(names, "2001:db8::1"), "a");
 	assert_string_equal(names_of(names, "10.0.0.2"), "");
-	ebb_names_expire(names, S + 70 * S - 1, never, NULL);
+	ebb_names_expire(names, S + 70 * S - 1, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "a");
-	ebb_names_expire(names, S + 70 * S, never, NULL);
+	ebb_names_expire(names, S + 70 * S, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "");
 	assert_string_equal(names_of(names, "2001:db8::1"), "");
 	assert_int_equal(ebb_names_count(names), 0);
@@ -170,9 +171,9 @@ static void next_answer_begins_the_time_anew(void **state)
 	learn(names, "a", "10.0.0.1", 60, EBB_NAMES_SHOWN, POD1, 0);
 	learn(names, "a", "10.0.0.1", 60, EBB_NAMES_SHOWN, POD2, 60 * S);
 	assert_int_equal(ebb_names_count(names), 1);
-	ebb_names_expire(names, 129 * S, never, NULL);
+	ebb_names_expire(names, 129 * S, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "a");
-	ebb_names_expire(names, 130 * S, never, NULL);
+	ebb_names_expire(names, 130 * S, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "");
 }
 
@@ -182,15 +183,15 @@ static void what_is_in_use_stays(void **state)
 	int asked = 0;
 
 	learn(names, "a", "10.0.0.1", 1, EBB_NAMES_CLAIMED, POD1, 0);
-	ebb_names_expire(names, 10 * S, always, &asked);
+	ebb_names_expire(names, 10 * S, IN_USE_NS, always, &asked);
 	assert_int_equal(asked, 0);
-	ebb_names_expire(names, 1000 * S, always, &asked);
+	ebb_names_expire(names, 1000 * S, IN_USE_NS, always, &asked);
 	assert_int_equal(asked, 1);
 	assert_string_equal(names_of(names, "10.0.0.1"), "a");
 	/* quiet for a while is not out of use */
-	ebb_names_expire(names, 1000 * S + EBB_NAMES_IN_USE_NS - 1, never, NULL);
+	ebb_names_expire(names, 1000 * S + IN_USE_NS - 1, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "a");
-	ebb_names_expire(names, 1000 * S + EBB_NAMES_IN_USE_NS, never, NULL);
+	ebb_names_expire(names, 1000 * S + IN_USE_NS, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "");
 }
 
@@ -202,11 +203,11 @@ static void address_that_the_next_answer_lacks_is_superseded(void **state)
 	learn(names, "a", "2001:db8::1", 60, EBB_NAMES_CLAIMED, POD1, S);
 	learn(names, "b", "10.0.0.1", 60, EBB_NAMES_SHOWN, POD1, S);
 	/* neither the answer with IPv6 addresses nor another name says anything about these */
-	ebb_names_expire(names, 1000 * S, unless_superseded, NULL);
+	ebb_names_expire(names, 1000 * S, IN_USE_NS, unless_superseded, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "b a");
 	assert_string_equal(names_of(names, "10.0.0.2"), "a");
 	learn(names, "a", "10.0.0.2 10.0.0.3", 60, EBB_NAMES_CLAIMED, POD1, 1001 * S);
-	ebb_names_expire(names, 1002 * S, unless_superseded, NULL);
+	ebb_names_expire(names, 1002 * S, IN_USE_NS, unless_superseded, NULL);
 	assert_string_equal(names_of(names, "10.0.0.1"), "b");
 	assert_string_equal(names_of(names, "10.0.0.2"), "a");
 	assert_string_equal(names_of(names, "2001:db8::1"), "a");
@@ -249,11 +250,11 @@ static void own_answers_are_for_their_workload_alone(void **state)
 	/* and believed names do not go by it: neither longer nor superseded */
 	learn(names, "bank.example", "10.0.0.2", 60, EBB_NAMES_SHOWN, POD2, 2 * S);
 	learn(names, "bank.example", "10.0.0.3", 6000, EBB_NAMES_OWN, POD1, 3 * S);
-	ebb_names_expire(names, 72 * S - 1, unless_superseded, NULL);
+	ebb_names_expire(names, 72 * S - 1, IN_USE_NS, unless_superseded, NULL);
 	assert_string_equal(names_of(names, "10.0.0.2"), "bank.example");
-	ebb_names_expire(names, 72 * S, unless_superseded, NULL);
+	ebb_names_expire(names, 72 * S, IN_USE_NS, unless_superseded, NULL);
 	assert_string_equal(names_of(names, "10.0.0.2"), "bank.example");
-	ebb_names_expire(names, 72 * S + EBB_NAMES_IN_USE_NS, never, NULL);
+	ebb_names_expire(names, 72 * S + IN_USE_NS, IN_USE_NS, never, NULL);
 	assert_string_equal(names_of(names, "10.0.0.2"), "");
 	assert_string_equal(ebb_names_own(names, addr("10.0.0.3"), POD1), "bank.example");
 }
@@ -362,7 +363,7 @@ static void each_workload_means_the_name_that_it_looked_up_last(void **state)
 	learn(names, "a", "10.0.0.1", 60, EBB_NAMES_CLAIMED, POD1, 3 * S);
 	assert_string_equal(lookups_of(names, "10.0.0.1"), "102:b 101:a");
 	/* with the name goes what was meant by it */
-	ebb_names_expire(names, 72 * S, never, NULL);
+	ebb_names_expire(names, 72 * S, IN_USE_NS, never, NULL);
 	assert_string_equal(lookups_of(names, "10.0.0.1"), "101:a");
 	ebb_names_forget_workload(names, POD1);
 	assert_string_equal(lookups_of(names, "10.0.0.1"), "");
@@ -404,7 +405,7 @@ static void changes_are_told_once(void **state)
 	assert_string_equal(changed(names), "10.0.0.1");
 	ebb_names_change_all(names);
 	assert_string_equal(changed(names), "10.0.0.1 10.0.0.2");
-	ebb_names_expire(names, 71 * S, never, NULL);
+	ebb_names_expire(names, 71 * S, IN_USE_NS, never, NULL);
 	assert_string_equal(changed(names), "10.0.0.2 10.0.0.1");
 	assert_string_equal(names_of(names, "10.0.0.1"), "b");
 }
@@ -475,7 +476,7 @@ static void a_simple_model_agrees(void **state)
 		      (uint64_t)pod + 1, now);
 		if (random() % 8 == 0) {
 			now += (uint64_t)(random() % 30) * S;
-			ebb_names_expire(names, now, never, NULL);
+			ebb_names_expire(names, now, IN_USE_NS, never, NULL);
 			for (int n = 0; n < 6; n++) {
 				for (int a = 0; a < 6; a++) {
 					if (model.expires[n][a] > now)

@@ -1060,7 +1060,7 @@ void ebb_naming_tick(struct ebb_naming *naming, uint64_t now_ns)
 	bool changed = false;
 
 	look_at_slots(naming);
-	ebb_names_expire(naming->names, now_ns, keep, naming);
+	ebb_names_expire(naming->names, now_ns, naming->config.grace_ns, keep, naming);
 	settle_changed(naming, now_ns);
 	look_at_claims(naming, now_ns, &changed);
 	if (changed)

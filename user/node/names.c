@@ -634,7 +634,7 @@ void ebb_names_rank(struct ebb_names *names, enum ebb_names_rank (*rank)(void *u
 	}
 }
 
-void ebb_names_expire(struct ebb_names *names, uint64_t now_ns,
+void ebb_names_expire(struct ebb_names *names, uint64_t now_ns, uint64_t in_use_ns,
 		      bool (*keep)(void *userdata, const struct ebb_named *named), void *userdata)
 {
 	struct ebb_names *n = names;
@@ -650,7 +650,7 @@ void ebb_names_expire(struct ebb_names *names, uint64_t now_ns,
 			named = describe(n, &n->bindings[i]);
 			/* a program that connects now and then is quiet in between */
 			if (keep(userdata, &named))
-				n->bindings[i].used_until_ns = now_ns + EBB_NAMES_IN_USE_NS;
+				n->bindings[i].used_until_ns = now_ns + in_use_ns;
 			else if (named.superseded || n->bindings[i].used_until_ns <= now_ns)
 				drop_binding(n, i);
 		}

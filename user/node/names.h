@@ -28,9 +28,6 @@ enum ebb_names_rank {
 	EBB_NAMES_RANK_MAX,
 };
 
-/* One whose time is over and that is in use stays for so long after its last use, unless it is superseded. */
-#define EBB_NAMES_IN_USE_NS 60000000000ULL
-
 struct ebb_names;
 
 /*
@@ -85,8 +82,11 @@ void ebb_names_change_all(struct ebb_names *names);
 void ebb_names_rank(struct ebb_names *names, enum ebb_names_rank (*rank)(void *userdata, const char *name),
 		    void *userdata);
 
-/* Lets go what is over, unless @keep says that it is in use. */
-void ebb_names_expire(struct ebb_names *names, uint64_t now_ns,
+/*
+ * Lets go what is over, unless @keep says that it is in use, or said so less than @in_use_ns ago and no
+ * later answer about its name lacks it.
+ */
+void ebb_names_expire(struct ebb_names *names, uint64_t now_ns, uint64_t in_use_ns,
 		      bool (*keep)(void *userdata, const struct ebb_named *named), void *userdata);
 
 /* What was learned from @workload, which is gone. */
