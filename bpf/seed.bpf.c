@@ -222,6 +222,22 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	return 0;
 }
 
+/* A memory for one that has none, still to be made to speak. NULL: it has one, or cannot have it. */
+static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const struct ebb_route *route)
+{
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn) {
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+		return NULL;
+	}
+	if (conn->flags)
+		return NULL;
+	/* generation 0: one of a later has its memory from the connect hook */
+	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
+	return conn;
+}
+
 /*
  * Counted since its connect(), without a memory: it gets one when it needs a slot.
  *
@@ -237,15 +253,9 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
 	if (direction_of(sk, facts) == EBB_DIRECTION_PASSIVE || !ebb_route_find(sk, &route) ||
 	    !is_capped(&route))
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+	conn = begin_memory(sk, &route);
+	if (!conn)
 		return 0;
-	}
-	if (conn->flags)
-		return 0;
-	/* generation 0: one of a later has its memory from the connect hook */
-	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch, 0);
 	ebb_add(&route.gate->in_use, 1);
 	flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT;
 	if (is_established(facts->state))
@@ -284,15 +294,9 @@ static __noinline int remember(struct sock *sk, const struct facts *facts)
 		return 0;
 	if (!ebb_route_find(sk, &route) || !(route.policy->asks & EBB_ASK_MEMORY))
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+	conn = begin_memory(sk, &route);
+	if (!conn)
 		return 0;
-	}
-	if (conn->flags)
-		return 0;
-	/* generation 0: one of a later has its memory from the connect hook */
-	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch, 0);
 	/* as in hold_slot(): who else made it speak meanwhile said the same */
 	if (!ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN |
 					  (facts->state == BPF_TCP_SYN_SENT ? 0 : EBB_CONN_ACTIVE)))
