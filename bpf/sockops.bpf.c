@@ -35,7 +35,7 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 		return 0;
 	/* most sockets have no storage of anybody: a load instead of a call */
 	if (sk->sk_bpf_storage)
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		*ret_conn = conn;
 		return ebb_route_conn(conn, ret_route);
@@ -51,7 +51,7 @@ static __noinline struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, _
 {
 	struct ebb_conn *conn;
 
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return NULL;
@@ -75,7 +75,7 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 	tp = ctx && sock ? bpf_skc_to_tcp_sock(sock) : NULL;
 	if (!tp)
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_DENIED))
 		return 0;
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
@@ -102,7 +102,7 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
 {
 	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
 	struct ebb_endpoint key;
 	struct ebb_pair *pair;
 	__u32 slot;
@@ -114,7 +114,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 	/* the common case: no memory, and the pair is at hand; a note speaks for one attempt */
 	note->cookie = 0;
 	slot = note->pair;
-	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+	pair = bpf_map_lookup_elem(&ebb_pstat_v2, &slot);
 	if (!pair)
 		return;
 	ebb_key_from_bpf_sock(&key, sock);
@@ -128,7 +128,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 /* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
 static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	struct ebb_route route = {};
 	__u64 now = bpf_ktime_get_ns();
 
@@ -318,7 +318,7 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 	if (!sampled && !tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
 		return;
 	if (!sampled) {
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 		if (!conn || !(conn->flags & EBB_CONN_ACTIVE) || !ebb_route_conn(conn, &route))
 			return;
 	} else if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route)) {

@@ -19,14 +19,14 @@ static __always_inline struct ebb_kernel *ebb_kernel_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&ebb_kernel_v1, &zero);
+	return bpf_map_lookup_elem(&ebb_kernel_v2, &zero);
 }
 
 static __always_inline struct ebb_agent *ebb_agent_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&ebb_agent_v1, &zero);
+	return bpf_map_lookup_elem(&ebb_agent_v2, &zero);
 }
 
 /* Does what the agent said about a destination still hold? */
@@ -93,7 +93,7 @@ static __noinline __attribute__((unused)) int ebb_hint(__u32 kind, __u32 outcome
 
 	if (!kernel || !agent)
 		return 0;
-	event = bpf_ringbuf_reserve(&ebb_event_v1, sizeof(*event), 0);
+	event = bpf_ringbuf_reserve(&ebb_event_v2, sizeof(*event), 0);
 	if (!event) {
 		ebb_count_error(EBB_ERR_EVENT_LOST);
 		return 0;
