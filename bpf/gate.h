@@ -274,9 +274,9 @@ static inline __attribute__((always_inline)) int ebb_gate_resets(const struct eb
 /* The way of those that lose: over for the moment between add and undo; nobody passes on the strength of it. */
 static inline __attribute__((always_inline)) int ebb_slot_add(__u64 *in_use, __u32 limit)
 {
-	if (__sync_fetch_and_add(in_use, 1) < limit)
+	if (EBB_ADD(in_use, 1) < limit)
 		return 1;
-	__sync_fetch_and_add(in_use, (__u64)-1);
+	EBB_ADD(in_use, (__u64)-1);
 	return 0;
 }
 
@@ -315,9 +315,9 @@ static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *
 /* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
 static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate *gate)
 {
-	if ((__s64)__sync_fetch_and_add(&gate->in_use, (__u64)-1) > 0)
+	if ((__s64)EBB_ADD(&gate->in_use, (__u64)-1) > 0)
 		return 0;
-	__sync_fetch_and_add(&gate->in_use, 1);
+	EBB_ADD(&gate->in_use, 1);
 	return 1U << EBB_ERR_GAUGE_UNDERFLOW;
 }
 
@@ -409,7 +409,7 @@ ebb_refusal_stands(struct ebb_gate *gate, const struct ebb_policy *policy, __u32
 
 	if (!spare || cause == EBB_CAUSE_OVERRIDE)
 		return 1;
-	return ebb_share_has(__sync_fetch_and_add(&gate->refusals, 1) + 1,
+	return ebb_share_has(EBB_ADD(&gate->refusals, 1) + 1,
 			     ((100ULL - (spare < 100 ? spare : 100)) << 32) / 100);
 }
 
@@ -521,15 +521,15 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 	if (ebb_word_gen(word) != gen || ebb_word_state(word) != EBB_STATE_CLOSED)
 		return 0;
 	if (slow)
-		__sync_fetch_and_add(&gate->slow, 1);
+		EBB_ADD(&gate->slow, 1);
 	if (ok) {
-		__sync_fetch_and_add(&gate->ok, 1);
+		EBB_ADD(&gate->ok, 1);
 		if (ebb_run_failures(EBB_LOAD(gate->run), gen))
 			EBB_STORE(gate->run, ebb_run_word(gen, 0));
 		return result;
 	}
 
-	__sync_fetch_and_add(&gate->failed, 1);
+	EBB_ADD(&gate->failed, 1);
 	EBB_STORE(gate->last_failure_ns, now_ns);
 	for (i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);
@@ -539,7 +539,7 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 	}
 	if (i == EBB_CAS_TRIES) {
 		/* the count is in the low half and the contenders are of this generation */
-		failures = (__u32)__sync_fetch_and_add(&gate->run, 1) + 1;
+		failures = (__u32)EBB_ADD(&gate->run, 1) + 1;
 		result |= EBB_RESULT_EXHAUSTED;
 	}
 

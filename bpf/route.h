@@ -105,7 +105,7 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	dst->created_ns = bpf_ktime_get_ns();
 	dst->finder = finder;
 	dst->apart = apart;
-	__sync_lock_test_and_set(&dst->state, EBB_SLOT_LIVE); /* after all it says */
+	EBB_EXCHANGE(&dst->state, EBB_SLOT_LIVE); /* after all it says */
 	ref.slot = slot;
 	ref.epoch = dst->epoch;
 	ebb_lookup_apart(&lookup, endpoint);
@@ -162,7 +162,7 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 	pair->dst_epoch = key->dst_epoch;
 	pair->gate = scope == EBB_SCOPE_WORKLOAD ? ebb_config.dst_max + slot : key->dst;
 	pair->created_ns = bpf_ktime_get_ns();
-	__sync_lock_test_and_set(&pair->state, EBB_SLOT_LIVE);
+	EBB_EXCHANGE(&pair->state, EBB_SLOT_LIVE);
 	ref.slot = slot;
 	ref.epoch = pair->epoch;
 	if (!bpf_map_update_elem(&ebb_pair_v2, key, &ref, BPF_NOEXIST)) {

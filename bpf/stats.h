@@ -12,7 +12,7 @@
 
 static __always_inline void ebb_add(__u64 *counter, __u64 amount)
 {
-	__sync_fetch_and_add(counter, amount);
+	EBB_ADD(counter, amount);
 }
 
 static __always_inline struct ebb_kernel *ebb_kernel_get(void)
@@ -72,9 +72,9 @@ static __always_inline void ebb_hist_add(struct ebb_hist *hist, __u64 units)
 /* A gauge that never goes below zero; that it would have is counted. */
 static __always_inline void ebb_gauge_down(__u64 *gauge)
 {
-	if ((__s64)__sync_fetch_and_add(gauge, (__u64)-1) > 0)
+	if ((__s64)EBB_ADD(gauge, (__u64)-1) > 0)
 		return;
-	__sync_fetch_and_add(gauge, 1);
+	EBB_ADD(gauge, 1);
 	ebb_count_error(EBB_ERR_GAUGE_UNDERFLOW);
 }
 

@@ -62,7 +62,7 @@ static __always_inline void ebb_share_give(__u64 workload)
 	__u64 *found = bpf_map_lookup_elem(&ebb_found_v2, &workload);
 
 	if (found)
-		__sync_fetch_and_add(found, (__u64)-1);
+		EBB_ADD(found, (__u64)-1);
 }
 
 /*
@@ -82,14 +82,14 @@ EBB_SUBPROG int ebb_share_take(__u64 workload)
 		if (!found)
 			return 1;
 	}
-	held = __sync_fetch_and_add(found, 1);
+	held = EBB_ADD(found, 1);
 	lost = bpf_map_lookup_elem(&ebb_lost_v2, &workload);
 	if (lost)
 		held -= EBB_LOAD(*lost);
 	/* of so many without ~other, rounded up: one who may find nothing would not be watched at all */
 	if ((__s64)held < (__s64)((ebb_config.dst_max - 1 + EBB_SHARES - 1) / EBB_SHARES))
 		return 1;
-	__sync_fetch_and_add(found, (__u64)-1);
+	EBB_ADD(found, (__u64)-1);
 	ebb_count_error(EBB_ERR_SHARE_FULL);
 	return 0;
 }
