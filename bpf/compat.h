@@ -87,6 +87,12 @@ static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup
 	return ebb_cgroup_is_below(sk->sk_cgrp_data.cgroup, cgroup_id);
 }
 
+/* The program has closed it; with only its half closed it still listens (RCV_SHUTDOWN). */
+static __always_inline int ebb_sock_hears_no_more(const struct sock *sk)
+{
+	return sk->sk_shutdown & 1;
+}
+
 /* A subflow of MPTCP belongs to the kernel: sock_release never runs for it. */
 static __always_inline int ebb_sock_is_kernel(const struct sock *sk)
 {

@@ -233,6 +233,20 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 	return ebb_probe_count(gate, ebb_probe_slot_gen(word), end == EBB_PROBE_OK);
 }
 
+/* The word with which one's own slot is held @lease_ticks longer from now on; 0: it is lost. */
+static inline __attribute__((always_inline)) __u64 ebb_probe_prolong(struct ebb_gate *gate, __u32 index,
+								      __u64 word, __u64 lease_ticks,
+								      __u64 now_ns)
+{
+	__u64 now = now_ns >> EBB_TICK_SHIFT;
+	__u64 longer = ebb_probe_slot_word(ebb_probe_slot_gen(word), now + lease_ticks + 1);
+
+	if (index >= EBB_PROBES_MAX || now >= ebb_probe_slot_deadline(word) ||
+	    EBB_CAS(&gate->probes[index], word, longer) != word)
+		return 0;
+	return longer;
+}
+
 /*
  * Is the gate open now for its live connections, too? What an operator says goes before all.
  * One whose time is over is not, even if no connect() has come that moves it; nor one whose
