@@ -234,9 +234,8 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 }
 
 /* The word with which one's own slot is held @lease_ticks longer from now on; 0: it is lost. */
-static inline __attribute__((always_inline)) __u64 ebb_probe_prolong(struct ebb_gate *gate, __u32 index,
-								      __u64 word, __u64 lease_ticks,
-								      __u64 now_ns)
+static inline __attribute__((always_inline)) __u64
+ebb_probe_prolong(struct ebb_gate *gate, __u32 index, __u64 word, __u64 lease_ticks, __u64 now_ns)
 {
 	__u64 now = now_ns >> EBB_TICK_SHIFT;
 	__u64 longer = ebb_probe_slot_word(ebb_probe_slot_gen(word), now + lease_ticks + 1);

@@ -85,7 +85,7 @@ struct ebb_conn {
 #define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
 #define EBB_CONN_JUDGED	 2048U /* has given a result: that it closes is none */
 #define EBB_CONN_LOST	 4096U /* has failed after it was established, or before by syn_retries: fails no more */
-#define EBB_CONN_SLOW	 8192U /* to connect took longer than slow_call */
+#define EBB_CONN_SLOW	 8192U	/* to connect took longer than slow_call */
 #define EBB_CONN_LEFT	 16384U /* the program gave up while an answer was due: that it closes is no success */
 
 /*

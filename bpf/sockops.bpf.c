@@ -303,8 +303,10 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 		return;
 	}
 	if (conn && EBB_LOAD(conn->turn.out_ns))
+		/* half-closed by the program, which still waits: the peer ends it; else the program does */
 		ebb_turn_over(route, conn, tp,
-			      old_state != BPF_TCP_ESTABLISHED && old_state != BPF_TCP_CLOSE_WAIT);
+			      old_state != BPF_TCP_ESTABLISHED && old_state != BPF_TCP_CLOSE_WAIT &&
+				      !ebb_sock_is_orphan(&tp->inet_conn.icsk_inet.sk));
 	if (ebb_turns_are_seen())
 		ended_well(route, conn);
 }

@@ -49,7 +49,7 @@ enum ebb_tls_alert {
 
 /* Is a segment whose @payload bytes begin with @header (EBB_TLS_RECORD_HEADER of them) an alert? */
 static inline __attribute__((always_inline)) enum ebb_tls_alert ebb_tls_alert_of(const __u8 *header,
-										   __u32 payload)
+										 __u32 payload)
 {
 	__u32 length = (__u32)header[3] << 8 | header[4];
 
@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) enum ebb_tls_alert ebb_tls_alert_of
 	if (header[0] == EBB_TLS_TYPE_ALERT)
 		return length == 2 ? EBB_TLS_ALERT_OPEN : EBB_TLS_ALERT_SECRET;
 	return header[0] == EBB_TLS_TYPE_DATA && length == 2 + 1 + 16 ? EBB_TLS_ALERT_SECRET
-								       : EBB_TLS_NO_ALERT;
+								      : EBB_TLS_NO_ALERT;
 }
 
 /*
@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) enum ebb_tls_alert ebb_tls_alert_of
  * leave the turn open that it ends, with its bytes, until the next one comes in.
  */
 static inline __attribute__((always_inline)) void ebb_turn_out(struct ebb_turn_state *turn, __u64 now_ns,
-								 __u32 payload)
+							       __u32 payload)
 {
 	__u32 bytes = EBB_LOAD(turn->out_ns) ? turn->bytes : 0;
 
@@ -90,10 +90,10 @@ static inline __attribute__((always_inline)) __u64 ebb_turn_in(struct ebb_turn_s
 
 /* What becomes of the open turn of a connection that ends. */
 struct ebb_turn_end {
-	__u64 age_ns;	 /* since the last byte out */
+	__u64 age_ns;	  /* since the last byte out */
 	__u64 abandon_ns; /* policy: a program that gives up sooner has changed its mind */
-	__u32 by_peer;	 /* the peer is done, else the program gave up */
-	__u32 heard;	 /* BY_PEER: it has acknowledged all of the turn, so its farewell is an answer to it */
+	__u32 by_peer;	  /* the peer is done, else the program gave up */
+	__u32 heard; /* BY_PEER: it has acknowledged all of the turn, so its farewell is an answer to it */
 };
 
 /*
@@ -102,7 +102,7 @@ struct ebb_turn_end {
  * connection) has not heard it: the program's to repeat, and nobody's failure.
  */
 static inline __attribute__((always_inline)) __u32 ebb_turn_end(struct ebb_turn_state *turn,
-								 const struct ebb_turn_end *end)
+								const struct ebb_turn_end *end)
 {
 	__u32 due = !turn->done || turn->bytes >= EBB_TURN_LEAST_BYTES;
 
@@ -119,7 +119,7 @@ static inline __attribute__((always_inline)) __u32 ebb_turn_end(struct ebb_turn_
  * agent says in @verdict from where on (core/answers.h).
  */
 static inline __attribute__((always_inline)) int ebb_turn_counts(const struct ebb_gate *gate,
-								  const struct ebb_verdict *verdict)
+								 const struct ebb_verdict *verdict)
 {
 	return EBB_LOAD(gate->turns_answered) - EBB_LOAD(verdict->answered_from) >=
 	       EBB_LOAD(gate->turns_unanswered) - EBB_LOAD(verdict->unanswered_from);

@@ -66,8 +66,8 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 }
 
 /* The end of a connection, or of one direction of it, while a turn is open: nobody answers it any more. */
-static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn,
-							     const struct tcp_sock *tp, int by_peer)
+static __noinline __attribute__((unused)) int
+ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp, int by_peer)
 {
 	struct ebb_turn_end end = {};
 	__u64 now, out_ns;
@@ -80,8 +80,7 @@ static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_rou
 	out_ns = EBB_LOAD(conn->turn.out_ns);
 	end.age_ns = (__s64)(now - out_ns) > 0 ? now - out_ns : 0;
 	end.abandon_ns = route->policy->abandon_ms * EBB_NS_PER_MS;
-	/* half-closed first, and closed since: then it was the program that gave up */
-	end.by_peer = by_peer && !ebb_sock_hears_no_more(&tp->inet_conn.icsk_inet.sk);
+	end.by_peer = by_peer;
 	end.heard = !conn->turn.done || tp->snd_una == tp->snd_nxt;
 	how = ebb_turn_end(&conn->turn, &end);
 	if (how >= EBB_TURN_MAX)

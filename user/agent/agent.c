@@ -396,9 +396,8 @@ static void follow_packets(struct agent *a)
 		tell_packets(a, packets, turns);
 		return;
 	}
-	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(),
-		       "%s not in place: %s", packets ? "byte and packet limits are" : "the measuring of turns is",
-		       why.text);
+	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(), "%s not in place: %s",
+		       packets ? "byte and packet limits are" : "the measuring of turns is", why.text);
 	if (!a->packets_failed)
 		ebb_err("%s not in place, trying again each tick: %s",
 			packets ? "byte and packet limits are" : "the measuring of turns is", why.text);
