@@ -325,7 +325,12 @@ static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *
 	return (took & EBB_TOOK) != 0;
 }
 
-/* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
+/*
+ * 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back.
+ *
+ * Tolerated: in the moment between the two adds another one may take what is not there, and a
+ * slot stays in use until the agent counts again what is open.
+ */
 static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate *gate)
 {
 	if ((__s64)EBB_ADD(&gate->in_use, (__u64)-1) > 0)
@@ -512,13 +517,26 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 
 /* ----------------------------------------------------------------- results -- */
 
+/* A success ends the run of its own generation, and no other. Returns EBB_RESULT_*. */
+static inline __attribute__((always_inline)) __u32 ebb_run_end(struct ebb_gate *gate, __u32 gen)
+{
+	__u64 old;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->run);
+		if (!ebb_run_failures(old, gen) || EBB_CAS(&gate->run, old, ebb_run_word(gen, 0)) == old)
+			return EBB_RESULT_COUNTED;
+	}
+	return EBB_RESULT_COUNTED | EBB_RESULT_EXHAUSTED;
+}
+
 /*
  * A result that is no probe's. Only one whose connection began in the generation
  * in force, with the gate closed, counts. The armed run of failures opens the
  * gate here, so that not one more connect slips through.
  *
- * Tolerated: a success that is stored while a failure is being counted may wipe
- * that one failure out of the run, as if it had come after it; it stays in @failed.
+ * Tolerated: a success that loses to a failure 8 times counts as if it had come before them
+ * all; a failure that loses 8 times, while the gate opens and closes, as one of the later run.
  */
 static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_gate *gate,
 								   const struct ebb_verdict *verdict,
@@ -537,15 +555,16 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 		EBB_ADD(&gate->slow, 1);
 	if (ok) {
 		EBB_ADD(&gate->ok, 1);
-		if (ebb_run_failures(EBB_LOAD(gate->run), gen))
-			EBB_STORE(gate->run, ebb_run_word(gen, 0));
-		return result;
+		return ebb_run_end(gate, gen);
 	}
 
 	EBB_ADD(&gate->failed, 1);
 	EBB_STORE(gate->last_failure_ns, now_ns);
 	for (i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);
+		/* the gate has opened and closed since we looked: that run is not ours */
+		if (ebb_gen_after((__u32)(old >> 41), gen))
+			return result;
 		failures = ebb_run_failures(old, gen) + 1;
 		if (EBB_CAS(&gate->run, old, ebb_run_word(gen, failures)) == old)
 			break;
