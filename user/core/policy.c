@@ -476,6 +476,44 @@ void ebb_policy_defaults(struct ebb_breaker_config *ret_config)
 		(void)parse_value(&keys[i], keys[i].fallback, ret_config);
 }
 
+/* ------------------------------------------------------------- durations -- */
+
+static bool is_duration(const struct ebb_policy_key *key)
+{
+	return key->kind == EBB_POLICY_DURATION || key->kind == EBB_POLICY_DURATION_OR_OFF;
+}
+
+static uint64_t duration_of(const struct ebb_policy_key *key, const struct ebb_breaker_config *config)
+{
+	uint64_t ns;
+
+	memcpy(&ns, (const char *)config + key->offset, sizeof(ns));
+	return ns;
+}
+
+void ebb_policy_scale(struct ebb_breaker_config *io_config, unsigned int shift)
+{
+	for (size_t i = 0; i < KEYS; i++) {
+		uint64_t ns;
+
+		if (!is_duration(&keys[i]))
+			continue;
+		ns = duration_of(&keys[i], io_config) << shift;
+		memcpy(member(&keys[i], io_config), &ns, sizeof(ns));
+	}
+}
+
+uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < KEYS; i++) {
+		if (is_duration(&keys[i]) && duration_of(&keys[i], config) > longest)
+			longest = duration_of(&keys[i], config);
+	}
+	return longest;
+}
+
 /* --------------------------------------------------------- for the kernel -- */
 
 static uint32_t ticks_u32(uint64_t ns)

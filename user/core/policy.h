@@ -81,6 +81,14 @@ const struct ebb_policy_key *ebb_policy_keys(size_t *ret_count);
 int ebb_policy_parse_value(const struct ebb_policy_key *key, const char *text,
 			   struct ebb_breaker_config *io_config, struct ebb_why *why);
 
+/*
+ * Every duration of it times 2^@shift, for a simulation, whose clock runs faster (core/simulate.c); the
+ * longest of them must leave room for that.
+ */
+void ebb_policy_scale(struct ebb_breaker_config *io_config, unsigned int shift);
+/* The longest of its durations. */
+uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config);
+
 /* What holds between keys: open_max is not below open_for. -EINVAL. */
 int ebb_policy_check(const struct ebb_breaker_config *config, struct ebb_why *why);
 
