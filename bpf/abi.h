@@ -21,7 +21,7 @@
  * of a pinned map raises it, who changes what a field means gives it another name, and enums whose
  * values are stored grow at their end.
  */
-#define EBB_ABI_VERSION 1
+#define EBB_ABI_VERSION 2
 
 #define EBB_TICK_SHIFT	     20 /* ns to ticks */
 #define EBB_PROBES_MAX	     8	/* probe slots of a gate */
@@ -287,6 +287,7 @@ _Static_assert(sizeof(struct ebb_lookup_key) == 32, "map key layout is ABI");
  *  |   generation   |state|   until, ticks since boot (8.9 years)|
  *  +----------------+-----+--------------------------------------+
  *
+ * Until: of open its end; of closed the end of its ramp, 0: there is none.
  * There are two such words for a gate, the agent's verdict and the kernel's
  * pull. The one of the later generation is in force, on a tie the kernel's.
  * Generations wrap and are compared as serial numbers (RFC 1982).
@@ -350,9 +351,10 @@ static inline __u64 ebb_ticks_to_ns(__u64 ticks)
 }
 
 /*
- * Two more words of a gate, laid out by generation like the first:
+ * More words of a gate, laid out by generation like the first:
  *
  *   run           generation:23 | zero:9  | failures in a row:32
+ *   ramp_asked    generation:23 | zero:9  | connections:32
  *   probe result  generation:23 | zero:9  | succeeded:16 | failed:16
  *   probe slot    generation:23 | deadline in ticks:41       (0: free)
  *
@@ -535,8 +537,11 @@ struct ebb_gate {
 	__u32	share_lost_us;		/* time since then in which the bucket was full: capacity that nobody used */
 	__u64	senders;		/* connections that sent, by epoch (bpf/pace.h) */
 	__u64	paced;			/* gauge: connections that we pace now */
+	__u64	ramp_asked;		/* run word: connections that asked while the share of a closed gate grew */
+	__u64	refusals;		/* of these enforce_percent carries a share out */
+	__u64	pad[6];
 };
-_Static_assert(sizeof(struct ebb_gate) == 192, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 
 /* Agent. One for each gate slot. */
 struct ebb_verdict {
@@ -631,8 +636,12 @@ struct ebb_policy {
 	__u64	wide_until_ns;		/* end of those of by_hand that are @wide; 0: no end */
 	__u32	wide;			/* as given: of the policy of one workload, what was said for all of them */
 	__u32	wide_uid;
+	__u32	ramp_ticks;		/* after closing, the share that is let through grows to all; 0: all at once */
+	__u32	spare_percent;		/* of refusals, so many are only counted */
+	__u32	syn_retries;		/* a SYN that was sent again so often has failed by timeout; 0: not asked */
+	__u32	pad;
 };
-_Static_assert(sizeof(struct ebb_policy) == 384, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_policy) == 400, "map value layout is ABI");
 
 /*
  * Agent and command line. By pair slot, only where an operator said something about one workload:
@@ -645,7 +654,7 @@ struct ebb_own {
 	__u64	until_ns;		/* all of that is over then, and the destination's policy holds; 0: no end */
 	struct ebb_policy policy;
 };
-_Static_assert(sizeof(struct ebb_own) == 400, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_own) == 416, "map value layout is ABI");
 
 /* What an operator can say. */
 #define EBB_SAID_OVERRIDE 1U
@@ -753,7 +762,7 @@ struct ebb_memory {
 	__u32	window_failed;
 	__u32	window_slow;
 	__u32	moved[EBB_REASON_MAX];	/* transitions by reason */
-	__u32	pad;
+	__u32	window_ratio_ppm;	/* share of failures, as it is judged; millionths */
 	struct ebb_transition last[EBB_TRANSITIONS_KEPT];
 };
 _Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 40, "map value layout is ABI");

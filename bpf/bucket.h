@@ -87,16 +87,16 @@ ebb_bucket_admits(const __u64 *full_ns, __u64 now_ns, __u64 cost_ns, __u64 depth
 static inline __attribute__((always_inline)) __u64 ebb_bucket_add(__u64 *full_ns, __u64 now_ns, __u64 cost_ns,
 								  __u64 depth_ns, __u32 how)
 {
-	__u64 old = __sync_fetch_and_add(full_ns, cost_ns);
+	__u64 old = EBB_ADD(full_ns, cost_ns);
 	__u64 owed = ebb_bucket_owed(old, now_ns), debt = ebb_bucket_debt(old, now_ns, depth_ns);
 	__s64 after = ebb_bucket_after(owed, cost_ns, depth_ns, how);
 
 	if (after < 0) {
-		__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
+		EBB_ADD(full_ns, (__u64)0 - cost_ns);
 		return debt << 2 | EBB_EXHAUSTED;
 	}
 	if ((__u64)after < owed + cost_ns)
-		__sync_fetch_and_add(full_ns, (__u64)after - owed - cost_ns);
+		EBB_ADD(full_ns, (__u64)after - owed - cost_ns);
 	return debt << 2 | EBB_TOOK | EBB_EXHAUSTED;
 }
 
@@ -175,7 +175,7 @@ ebb_bucket_forgive(__u64 *full_ns, __u64 now_ns, const struct ebb_limit *limit, 
  */
 static inline __attribute__((always_inline)) void ebb_bucket_refund(__u64 *full_ns, __u64 cost_ns)
 {
-	__sync_fetch_and_add(full_ns, (__u64)0 - cost_ns);
+	EBB_ADD(full_ns, (__u64)0 - cost_ns);
 }
 
 #endif /* EBB_BUCKET_H */

@@ -55,7 +55,7 @@ static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __
 /* Takes @flag off; was it on? One of two racing contexts gets the yes. */
 static __always_inline int ebb_conn_clear(struct ebb_conn *conn, __u32 flag)
 {
-	return (__sync_fetch_and_and(&conn->flags, ~flag) & flag) != 0;
+	return (EBB_AND(&conn->flags, ~flag) & flag) != 0;
 }
 
 /*
@@ -71,7 +71,7 @@ static __always_inline int ebb_conn_speak(struct ebb_conn *conn, __u32 flags)
 
 static __always_inline void ebb_conn_set(struct ebb_conn *conn, __u32 flag)
 {
-	__sync_fetch_and_or(&conn->flags, flag);
+	EBB_OR(&conn->flags, flag);
 }
 
 static __always_inline void ebb_conn_give_slot(struct ebb_conn *conn, struct ebb_gate *gate)
@@ -98,7 +98,7 @@ static __always_inline void ebb_conn_end(struct ebb_conn *conn, struct ebb_gate 
 	__u32 errors;
 
 	ebb_conn_end_pacing(conn, gate);
-	if (!(__sync_lock_test_and_set(&conn->flags, 0) & EBB_CONN_SLOT))
+	if (!(EBB_EXCHANGE(&conn->flags, 0) & EBB_CONN_SLOT))
 		return;
 	errors = ebb_slot_give(gate);
 	if (errors)

@@ -57,13 +57,13 @@ static __always_inline int can_refuse(struct bpf_sock_addr *ctx)
 static __always_inline int aim_at_nothing(struct bpf_sock_addr *ctx, int v6)
 {
 	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
 	struct ebb_conn *conn;
 
 	/* what an earlier connect() of this socket left there is not about this one */
 	if (note)
 		note->cookie = 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (conn)
 		conn->flags = EBB_CONN_DENIED;
 	else
@@ -135,7 +135,7 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 				       const struct ebb_route *route, __u32 has_conn)
 {
 	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
 
 	if (!note)
 		return;
@@ -188,7 +188,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 	conn = NULL;
 	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
-		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, 0);
 	if (conn && conn->flags)
 		let_go(conn);
 	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))
@@ -211,7 +211,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {
-		enforced = ebb_is_enforced(&route, now) && can_refuse(ctx);
+		enforced = ebb_is_enforced(&route, now) && can_refuse(ctx) &&
+			   ebb_refusal_stands(route.gate, route.policy, answer.cause);
 		count_denial(route.pair, answer.cause, enforced);
 		if (enforced)
 			return refuse(ctx, errno_of(route.policy, answer.cause), v6);
@@ -230,7 +231,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen ||
 	    ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
 		if (!conn)
-			conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+			conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
 			take_back(route.gate, &answer, now);
 		} else {
@@ -275,7 +276,7 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 	if (!ctx->sk)
 		return EBB_ALLOW;
 	sk = ebb_udp_sock(ctx->sk, cast);
-	conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, 0);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, 0);
 	if (conn && conn->flags)
 		let_go(conn);
 	if (!ebb_route_join(key, ebb_udp_workload(sk), 0, &route))
@@ -289,7 +290,8 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
 			return EBB_ALLOW;
 		if (answer.kind == EBB_ANSWER_DENY) {
-			enforced = ebb_is_enforced(&route, now);
+			enforced = ebb_is_enforced(&route, now) &&
+				   ebb_refusal_stands(route.gate, route.policy, answer.cause);
 			count_denial(route.pair, answer.cause, enforced);
 			if (enforced)
 				return udp_refuse(errno_of(route.policy, answer.cause));
@@ -302,7 +304,7 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 	if (!answer.slot_taken)
 		return EBB_ALLOW;
 	if (!conn)
-		conn = bpf_sk_storage_get(&ebb_conn_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
 		take_back(route.gate, &answer, 0);
 		return EBB_ALLOW;
@@ -344,7 +346,8 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 		if (!ask(&route, now, EBB_ASKER_UDP_SEND, &answer))
 			return EBB_ALLOW;
 		if (answer.kind == EBB_ANSWER_DENY) {
-			enforced = ebb_is_enforced(&route, now);
+			enforced = ebb_is_enforced(&route, now) &&
+				   ebb_refusal_stands(route.gate, route.policy, answer.cause);
 			count_denial(route.pair, answer.cause, enforced);
 			if (enforced)
 				return udp_refuse(route.policy->errno_code);
@@ -352,7 +355,7 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 	}
 
 	ebb_add(&route.pair->sent_packets, 1);
-	note = bpf_map_lookup_elem(&ebb_unote_v1, &zero);
+	note = bpf_map_lookup_elem(&ebb_unote_v2, &zero);
 	if (!note)
 		return EBB_ALLOW;
 	note->cookie = bpf_get_socket_cookie(ctx);

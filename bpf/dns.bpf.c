@@ -49,7 +49,7 @@ static __always_inline int put(const struct __sk_buff *skb, __u32 at, __u32 leng
 {
 	struct ebb_dns_head *record;
 
-	record = bpf_ringbuf_reserve(&ebb_answer_v1, sizeof(*head) + room, 0);
+	record = bpf_ringbuf_reserve(&ebb_answer_v2, sizeof(*head) + room, 0);
 	if (!record)
 		return 0;
 	*record = *head;
@@ -65,7 +65,7 @@ static __always_inline int put(const struct __sk_buff *skb, __u32 at, __u32 leng
 /* Did the socket ask there? A connected one cannot hear anybody else. */
 static __always_inline void look_at_socket(struct bpf_sock *sock, struct ebb_dns_head *head)
 {
-	struct ebb_asked *asked = bpf_sk_storage_get(&ebb_asked_v1, sock, NULL, 0);
+	struct ebb_asked *asked = bpf_sk_storage_get(&ebb_asked_v2, sock, NULL, 0);
 	__u64 high, low;
 
 	if (sock->dst_port)

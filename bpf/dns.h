@@ -29,7 +29,7 @@ static __noinline int ebb_dns_remember(struct bpf_sock_addr *ctx, const struct e
 
 	if (!agent || !agent->answers || !ctx->sk || !key)
 		return 0;
-	asked = bpf_sk_storage_get(&ebb_asked_v1, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	asked = bpf_sk_storage_get(&ebb_asked_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!asked) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return 0;

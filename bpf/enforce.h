@@ -11,7 +11,7 @@ static __always_inline const struct ebb_policy *ebb_node_policy(void)
 {
 	__u32 other = EBB_SLOT_OTHER;
 
-	return bpf_map_lookup_elem(&ebb_policy_v1, &other);
+	return bpf_map_lookup_elem(&ebb_policy_v2, &other);
 }
 
 static __always_inline int ebb_is_enforced(const struct ebb_route *route, __u64 now_ns)

@@ -68,12 +68,18 @@ static inline __attribute__((always_inline)) __u64 ebb_gate_word(const struct eb
 	return ebb_word_in_force(EBB_LOAD(verdict->word), EBB_LOAD(gate->pull));
 }
 
+/* Does the share that a closed gate lets through still grow, or did it once? Without a clock. */
+static inline __attribute__((always_inline)) int ebb_gate_ramps(__u64 word, const struct ebb_policy *policy)
+{
+	return ebb_word_until(word) && policy->ramp_ticks;
+}
+
 /* Nothing to decide: closed, no override, no limit. The common case needs no clock. */
 static inline __attribute__((always_inline)) int ebb_gate_is_plain(__u64 word,
 								   const struct ebb_policy *policy)
 {
 	return ebb_word_state(word) == EBB_STATE_CLOSED && !policy->override_state &&
-	       !(policy->asks & EBB_ASK_CONNECT);
+	       !(policy->asks & EBB_ASK_CONNECT) && !ebb_gate_ramps(word, policy);
 }
 
 /* The open time armed for the next trip, and the run that trips. */
@@ -88,6 +94,12 @@ static inline __attribute__((always_inline)) __u64 ebb_gate_arm(const struct ebb
 static inline __attribute__((always_inline)) __u64 ebb_gate_open_word(__u32 gen, __u64 arm, __u64 now_ns)
 {
 	return ebb_word(gen, EBB_STATE_OPEN, ebb_ns_to_ticks(now_ns) + ebb_arm_open_ticks(arm));
+}
+
+/* Closed, from which on a ramp lets a growing share through. */
+static inline __attribute__((always_inline)) __u64 ebb_closed_word(__u32 gen, __u32 ramp_ticks, __u64 now_ns)
+{
+	return ebb_word(gen, EBB_STATE_CLOSED, ramp_ticks ? ebb_ns_to_ticks(now_ns) + ramp_ticks : 0);
 }
 
 /*
@@ -117,7 +129,7 @@ ebb_gate_settle(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 			return word;
 		result = EBB_LOAD(gate->probe_result);
 		if (ebb_probe_succeeded(result, gen) >= policy->close_after)
-			next = ebb_word(ebb_gen_next(gen), EBB_STATE_CLOSED, 0);
+			next = ebb_closed_word(ebb_gen_next(gen), policy->ramp_ticks, now_ns);
 		else if (ebb_probe_failed(result, gen) >= policy->reopen_after)
 			next = ebb_gate_open_word(ebb_gen_next(gen), ebb_gate_arm(verdict, policy), now_ns);
 		else
@@ -262,9 +274,9 @@ static inline __attribute__((always_inline)) int ebb_gate_resets(const struct eb
 /* The way of those that lose: over for the moment between add and undo; nobody passes on the strength of it. */
 static inline __attribute__((always_inline)) int ebb_slot_add(__u64 *in_use, __u32 limit)
 {
-	if (__sync_fetch_and_add(in_use, 1) < limit)
+	if (EBB_ADD(in_use, 1) < limit)
 		return 1;
-	__sync_fetch_and_add(in_use, (__u64)-1);
+	EBB_ADD(in_use, (__u64)-1);
 	return 0;
 }
 
@@ -303,9 +315,9 @@ static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *
 /* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
 static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate *gate)
 {
-	if ((__s64)__sync_fetch_and_add(&gate->in_use, (__u64)-1) > 0)
+	if ((__s64)EBB_ADD(&gate->in_use, (__u64)-1) > 0)
 		return 0;
-	__sync_fetch_and_add(&gate->in_use, 1);
+	EBB_ADD(&gate->in_use, 1);
 	return 1U << EBB_ERR_GAUGE_UNDERFLOW;
 }
 
@@ -357,6 +369,50 @@ EBB_SUBPROG __u32 ebb_gate_admit(struct ebb_gate *gate, const struct ebb_limit *
 	return EBB_CAUSE_RATE;
 }
 
+/* ------------------------------------------------------------------ shares -- */
+
+/*
+ * Is the @n'th (from 1) of those that a @share (of 2^32) of is chosen? By the fractional part of n times
+ * the golden ratio, which fills [0, 1) more evenly than chance (additive recurrence; H. Weyl, 1916): of any
+ * run of n in a row the share is met within a few, whatever it grows to meanwhile.
+ */
+static inline __attribute__((always_inline)) int ebb_share_has(__u64 n, __u64 share)
+{
+	return (__u32)(n * 2654435769U) < share;
+}
+
+/* A closed gate whose share still grows: does it let this one through? What it loses in a race it lets through. */
+EBB_SUBPROG int ebb_ramp_admits(struct ebb_gate *gate, __u64 word, __u32 ramp_ticks, __u64 now_ns)
+{
+	__u64 now = now_ns >> EBB_TICK_SHIFT, left, old;
+	__u32 gen = ebb_word_gen(word), asked;
+
+	if (!gate || !ramp_ticks || now >= ebb_word_until(word))
+		return 1;
+	left = ebb_word_until(word) - now;
+	if (left > ramp_ticks) /* another ramp has been configured */
+		left = ramp_ticks;
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->ramp_asked);
+		asked = ebb_run_failures(old, gen) + 1;
+		if (EBB_CAS(&gate->ramp_asked, old, ebb_run_word(gen, asked)) == old)
+			return ebb_share_has(asked, ((ramp_ticks - left) << 32) / ramp_ticks);
+	}
+	return 1;
+}
+
+/* What is refused is refused, but for the share that only counts (enforce_percent). An operator means what is said. */
+static inline __attribute__((always_inline)) int
+ebb_refusal_stands(struct ebb_gate *gate, const struct ebb_policy *policy, __u32 cause)
+{
+	__u32 spare = EBB_LOAD(policy->spare_percent);
+
+	if (!spare || cause == EBB_CAUSE_OVERRIDE)
+		return 1;
+	return ebb_share_has(EBB_ADD(&gate->refusals, 1) + 1,
+			     ((100ULL - (spare < 100 ? spare : 100)) << 32) / 100);
+}
+
 /* --------------------------------------------------------------------- ask -- */
 
 /*
@@ -375,8 +431,8 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 	__u32 override_state = ebb_override_in_force(policy, now_ns);
 	const struct ebb_limit *limit;
 	__u32 state, concurrent, cause;
+	int probe, refuses;
 	__u64 word;
-	int probe;
 
 	word = ebb_gate_settle(gate, verdict, policy, agent, now_ns);
 	state = ebb_word_state(word);
@@ -402,11 +458,17 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 			ret_answer->mute = 0;
 		}
 	}
-	if (state != EBB_STATE_CLOSED && (state != EBB_STATE_HALF_OPEN || asker == EBB_ASKER_TCP) &&
-	    ret_answer->kind == EBB_ANSWER_PASS && override_state != EBB_OVERRIDE_CLOSE) {
+	if (state == EBB_STATE_CLOSED)
+		refuses = asker == EBB_ASKER_TCP && ebb_gate_ramps(word, policy) &&
+			  !ebb_ramp_admits(gate, word, policy->ramp_ticks, now_ns);
+	else
+		refuses = state == EBB_STATE_OPEN ||
+			  (asker == EBB_ASKER_TCP && ret_answer->kind == EBB_ANSWER_PASS);
+	if (refuses && override_state != EBB_OVERRIDE_CLOSE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
-			ret_answer->cause = state == EBB_STATE_OPEN ? EBB_CAUSE_BREAKER : EBB_CAUSE_HALF_OPEN;
+			ret_answer->cause =
+				state == EBB_STATE_HALF_OPEN ? EBB_CAUSE_HALF_OPEN : EBB_CAUSE_BREAKER;
 			return;
 		}
 		ret_answer->errors |= 1U << EBB_ERR_LEASE_EXPIRED;
@@ -459,15 +521,15 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 	if (ebb_word_gen(word) != gen || ebb_word_state(word) != EBB_STATE_CLOSED)
 		return 0;
 	if (slow)
-		__sync_fetch_and_add(&gate->slow, 1);
+		EBB_ADD(&gate->slow, 1);
 	if (ok) {
-		__sync_fetch_and_add(&gate->ok, 1);
+		EBB_ADD(&gate->ok, 1);
 		if (ebb_run_failures(EBB_LOAD(gate->run), gen))
 			EBB_STORE(gate->run, ebb_run_word(gen, 0));
 		return result;
 	}
 
-	__sync_fetch_and_add(&gate->failed, 1);
+	EBB_ADD(&gate->failed, 1);
 	EBB_STORE(gate->last_failure_ns, now_ns);
 	for (i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);
@@ -477,7 +539,7 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 	}
 	if (i == EBB_CAS_TRIES) {
 		/* the count is in the low half and the contenders are of this generation */
-		failures = (__u32)__sync_fetch_and_add(&gate->run, 1) + 1;
+		failures = (__u32)EBB_ADD(&gate->run, 1) + 1;
 		result |= EBB_RESULT_EXHAUSTED;
 	}
 

@@ -17,7 +17,7 @@ static __always_inline struct ebb_policy *ebb_policy_for(struct ebb_policy *poli
 
 	if (!(policy->asks & EBB_ASK_OWN))
 		return policy;
-	own = bpf_map_lookup_elem(&ebb_own_v1, &pair_slot);
+	own = bpf_map_lookup_elem(&ebb_own_v2, &pair_slot);
 	if (!own || own->pair_epoch != pair_epoch)
 		return policy;
 	return !own->until_ns || bpf_ktime_get_ns() < own->until_ns ? &own->policy : policy;

@@ -222,7 +222,7 @@ static inline __attribute__((always_inline)) void ebb_pace_note_lost(struct ebb_
 		return;
 	if (lost > EBB_PACE_MOST_LOST_NS)
 		lost = EBB_PACE_MOST_LOST_NS;
-	__sync_fetch_and_add(&gate->share_lost_us, (__u32)(lost / 1000));
+	EBB_ADD(&gate->share_lost_us, (__u32)(lost / 1000));
 }
 
 /*
@@ -252,7 +252,7 @@ static inline __attribute__((always_inline)) void ebb_pace_steer(struct ebb_gate
 		return;
 	f.rate = rate;
 	f.senders = ebb_sender_number(EBB_LOAD(gate->senders), now_ns);
-	f.lost_ns = __sync_lock_test_and_set(&gate->share_lost_us, 0) * 1000ULL;
+	f.lost_ns = EBB_EXCHANGE(&gate->share_lost_us, 0) * 1000ULL;
 	EBB_STORE(gate->share_debt_us, (__u32)(debt_ns / 1000));
 	base = ebb_pace_base(&f);
 	EBB_STORE(gate->share_base, (__u32)base);

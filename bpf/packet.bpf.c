@@ -254,7 +254,7 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
 		return PASS;
 	/* most sockets have no memory, and no storage of anybody at all: a load instead of a call */
 	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		if (!ebb_route_conn(conn, &route))
 			return PASS;
@@ -341,7 +341,7 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 static __always_inline int route_by_note(struct __sk_buff *skb, struct ebb_route *ret_route)
 {
 	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_unote_v1, &zero);
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_unote_v2, &zero);
 
 	if (!note || !note->cookie || note->cookie != bpf_get_socket_cookie(skb))
 		return 0;

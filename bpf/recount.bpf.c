@@ -22,8 +22,8 @@ struct ebb_counting ebb_counting = {};
 static __always_inline int gate_of(const struct ebb_conn *conn, __u32 *ret_gate)
 {
 	__u32 pair_slot = conn->pair, dst_slot = conn->dst;
-	struct ebb_pair *pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
-	struct ebb_dst *dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
+	struct ebb_pair *pair = bpf_map_lookup_elem(&ebb_pstat_v2, &pair_slot);
+	struct ebb_dst *dst = bpf_map_lookup_elem(&ebb_dst_v2, &dst_slot);
 
 	if (!pair || !dst || pair->epoch != conn->pair_epoch || dst->epoch != conn->dst_epoch)
 		return 0;
@@ -36,7 +36,7 @@ static __always_inline int gate_of(const struct ebb_conn *conn, __u32 *ret_gate)
 
 static __always_inline void count_active(__u32 pair)
 {
-	struct ebb_counted *counted = bpf_map_lookup_elem(&ebb_count_v1, &pair);
+	struct ebb_counted *counted = bpf_map_lookup_elem(&ebb_count_v2, &pair);
 
 	if (counted)
 		__sync_fetch_and_add(&counted->active, 1);
@@ -56,7 +56,7 @@ int ebb_recount(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	if (flags & EBB_CONN_ACTIVE)
 		count_active(conn->pair);
-	counted = bpf_map_lookup_elem(&ebb_count_v1, &gate);
+	counted = bpf_map_lookup_elem(&ebb_count_v2, &gate);
 	if (!counted)
 		return 0;
 	if (flags & EBB_CONN_SLOT)
@@ -70,11 +70,11 @@ int ebb_recount(struct bpf_iter__bpf_sk_storage_map *ctx)
 static __always_inline int is_met(const struct file *file)
 {
 	__u64 inode = file->f_inode->i_ino;
-	__u32 *met = bpf_map_lookup_elem(&ebb_met_v1, &inode), pass = ebb_counting.pass;
+	__u32 *met = bpf_map_lookup_elem(&ebb_met_v2, &inode), pass = ebb_counting.pass;
 
 	if (met && *met == pass)
 		return 1;
-	if (bpf_map_update_elem(&ebb_met_v1, &inode, &pass, BPF_ANY))
+	if (bpf_map_update_elem(&ebb_met_v2, &inode, &pass, BPF_ANY))
 		__sync_fetch_and_add(&ebb_counting.left_out, 1);
 	return 0;
 }
@@ -121,7 +121,7 @@ int ebb_recfile(struct bpf_iter__task_file *ctx)
 	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !is_counted(sk) ||
 	    (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS)
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, 0);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, 0);
 	if ((conn && (conn->flags & EBB_CONN_LIVE)) || is_met(file))
 		return 0;
 	if (ebb_route_find(sk, &route))

@@ -14,7 +14,7 @@
 SEC("cgroup/sock_release")
 int ebb_release(struct bpf_sock *ctx)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, ctx, NULL, 0);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, ctx, NULL, 0);
 	struct ebb_route route = {};
 
 	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !ebb_route_conn(conn, &route))

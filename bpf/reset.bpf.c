@@ -24,7 +24,7 @@ __u64 ebb_resets = 0; /* since load */
 /* The same sockets are ours as in sockops.bpf.c: with a memory, or armed and found by address. */
 static __always_inline int find(const struct tcp_sock *tp, struct sock *sk, struct ebb_route *ret_route)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, 0);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, 0);
 
 	if (conn && (conn->flags & EBB_CONN_LIVE))
 		return ebb_route_conn(conn, ret_route);

@@ -88,13 +88,13 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	ret_ref->epoch = 0;
 	if (!ebb_share_take(finder))
 		return 0;
-	if (bpf_map_pop_elem(&ebb_freedst_v1, &slot)) {
+	if (bpf_map_pop_elem(&ebb_freedst_v2, &slot)) {
 		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_DST_TABLE_FULL);
 		return 0;
 	}
-	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
-	policy = bpf_map_lookup_elem(&ebb_policy_v1, &slot);
+	dst = bpf_map_lookup_elem(&ebb_dst_v2, &slot);
+	policy = bpf_map_lookup_elem(&ebb_policy_v2, &slot);
 	if (!dst || !policy) {
 		ebb_share_give(finder);
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
@@ -105,14 +105,14 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	dst->created_ns = bpf_ktime_get_ns();
 	dst->finder = finder;
 	dst->apart = apart;
-	__sync_lock_test_and_set(&dst->state, EBB_SLOT_LIVE); /* after all it says */
+	EBB_EXCHANGE(&dst->state, EBB_SLOT_LIVE); /* after all it says */
 	ref.slot = slot;
 	ref.epoch = dst->epoch;
 	ebb_lookup_apart(&lookup, endpoint);
 	if (apart)
-		err = bpf_map_update_elem(&ebb_lookup_v1, &lookup, &ref, BPF_NOEXIST);
+		err = bpf_map_update_elem(&ebb_lookup_v2, &lookup, &ref, BPF_NOEXIST);
 	else
-		err = bpf_map_update_elem(&ebb_endpoint_v1, endpoint, &ref, BPF_NOEXIST);
+		err = bpf_map_update_elem(&ebb_endpoint_v2, endpoint, &ref, BPF_NOEXIST);
 	if (!err) {
 		ebb_raise(&kernel->dst_high, slot);
 		*ret_ref = ref;
@@ -122,12 +122,12 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	EBB_STORE(dst->state, EBB_SLOT_FREE);
 	dst->finder = 0;
 	ebb_share_give(finder);
-	if (bpf_map_push_elem(&ebb_freedst_v1, &slot, 0))
+	if (bpf_map_push_elem(&ebb_freedst_v2, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 	if (apart)
-		found = bpf_map_lookup_elem(&ebb_lookup_v1, &lookup);
+		found = bpf_map_lookup_elem(&ebb_lookup_v2, &lookup);
 	else
-		found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
+		found = bpf_map_lookup_elem(&ebb_endpoint_v2, endpoint);
 	if (found)
 		*ret_ref = *found;
 	else
@@ -148,11 +148,11 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 		return 0;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
-	if (bpf_map_pop_elem(&ebb_freepair_v1, &slot)) {
+	if (bpf_map_pop_elem(&ebb_freepair_v2, &slot)) {
 		ebb_count_error(EBB_ERR_PAIR_TABLE_FULL);
 		return 0;
 	}
-	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+	pair = bpf_map_lookup_elem(&ebb_pstat_v2, &slot);
 	if (!pair) {
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
@@ -162,18 +162,18 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 	pair->dst_epoch = key->dst_epoch;
 	pair->gate = scope == EBB_SCOPE_WORKLOAD ? ebb_config.dst_max + slot : key->dst;
 	pair->created_ns = bpf_ktime_get_ns();
-	__sync_lock_test_and_set(&pair->state, EBB_SLOT_LIVE);
+	EBB_EXCHANGE(&pair->state, EBB_SLOT_LIVE);
 	ref.slot = slot;
 	ref.epoch = pair->epoch;
-	if (!bpf_map_update_elem(&ebb_pair_v1, key, &ref, BPF_NOEXIST)) {
+	if (!bpf_map_update_elem(&ebb_pair_v2, key, &ref, BPF_NOEXIST)) {
 		ebb_raise(&kernel->pair_high, slot);
 		*ret_ref = ref;
 		return 0;
 	}
 	EBB_STORE(pair->state, EBB_SLOT_FREE);
-	if (bpf_map_push_elem(&ebb_freepair_v1, &slot, 0))
+	if (bpf_map_push_elem(&ebb_freepair_v2, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
-	found = bpf_map_lookup_elem(&ebb_pair_v1, key);
+	found = bpf_map_lookup_elem(&ebb_pair_v2, key);
 	if (found)
 		*ret_ref = *found;
 	else
@@ -193,16 +193,16 @@ static __always_inline int ebb_resolve_lookup(const struct ebb_endpoint *endpoin
 	struct ebb_lookup_key key = {.workload = workload, .endpoint = *endpoint};
 	struct ebb_ref *found;
 
-	found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+	found = bpf_map_lookup_elem(&ebb_lookup_v2, &key);
 	if (!found) {
 		key.endpoint.port = 0;
-		found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+		found = bpf_map_lookup_elem(&ebb_lookup_v2, &key);
 	}
 	if (!found)
 		return 0;
 	if (found->slot == EBB_SLOT_DISCOVER) {
 		ebb_lookup_apart(&key, endpoint);
-		found = bpf_map_lookup_elem(&ebb_lookup_v1, &key);
+		found = bpf_map_lookup_elem(&ebb_lookup_v2, &key);
 		if (!found)
 			return EBB_RESOLVED_NEW | EBB_RESOLVED_APART;
 	}
@@ -224,7 +224,7 @@ static __always_inline int ebb_resolve_route(const struct ebb_endpoint *endpoint
 	__u32 zero = 0;
 	void *table;
 
-	table = bpf_map_lookup_elem(&ebb_route_v1, &zero);
+	table = bpf_map_lookup_elem(&ebb_route_v2, &zero);
 	if (!table)
 		return 0;
 	((__u32 *)key.addr)[0] = words[0];
@@ -238,7 +238,7 @@ static __always_inline int ebb_resolve_route(const struct ebb_endpoint *endpoint
 		port.prefix = prefix->id;
 		port.port = endpoint->port;
 		port.proto = endpoint->proto;
-		found = bpf_map_lookup_elem(&ebb_port_v1, &port);
+		found = bpf_map_lookup_elem(&ebb_port_v2, &port);
 		if (found) {
 			*ret_ref = *found;
 			return EBB_RESOLVED;
@@ -266,11 +266,11 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 		if (resolved)
 			return resolved;
 	}
-	found = bpf_map_lookup_elem(&ebb_endpoint_v1, endpoint);
+	found = bpf_map_lookup_elem(&ebb_endpoint_v2, endpoint);
 	if (!found && agent->any_port) {
 		key = *endpoint;
 		key.port = 0;
-		found = bpf_map_lookup_elem(&ebb_endpoint_v1, &key);
+		found = bpf_map_lookup_elem(&ebb_endpoint_v2, &key);
 	}
 	if (found) {
 		*ret_ref = *found;
@@ -286,9 +286,9 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 	struct ebb_policy *policy;
 	__u32 gate_slot;
 
-	ret->dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
-	ret->pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
-	policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
+	ret->dst = bpf_map_lookup_elem(&ebb_dst_v2, &dst_slot);
+	ret->pair = bpf_map_lookup_elem(&ebb_pstat_v2, &pair_slot);
+	policy = bpf_map_lookup_elem(&ebb_policy_v2, &dst_slot);
 	if (!ret->dst || !ret->pair || !policy) {
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
@@ -302,8 +302,8 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 		gate_slot = dst_slot;
 	else
 		gate_slot = pair_slot == EBB_SLOT_OTHER ? EBB_SLOT_OTHER : ebb_config.dst_max + pair_slot;
-	ret->gate = bpf_map_lookup_elem(&ebb_gate_v1, &gate_slot);
-	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v1, &gate_slot);
+	ret->gate = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
+	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
 	if (!ret->gate || !ret->verdict) {
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
@@ -345,7 +345,7 @@ static __always_inline struct ebb_guess *ebb_guess_of(const struct ebb_endpoint 
 	mix += (words[0] ^ words[1]) + ((__u64)words[2] << 16) + workload * 0x9e3779b97f4a7c15ULL;
 	index = bpf_get_smp_processor_id() << EBB_GUESS_BITS |
 		(__u32)((mix * 0xff51afd7ed558ccdULL) >> (64 - EBB_GUESS_BITS));
-	return bpf_map_lookup_elem(&ebb_guess_v1, &index);
+	return bpf_map_lookup_elem(&ebb_guess_v2, &index);
 }
 
 /* @mapping: as it was before the route was looked up. */
@@ -397,8 +397,8 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 	ret->remember = EBB_LOAD(guess->remember);
 	if (EBB_LOAD(guess->busy) != busy)
 		return 0;
-	dst = bpf_map_lookup_elem(&ebb_dst_v1, &dst_slot);
-	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &pair_slot);
+	dst = bpf_map_lookup_elem(&ebb_dst_v2, &dst_slot);
+	pair = bpf_map_lookup_elem(&ebb_pstat_v2, &pair_slot);
 	if (!dst || dst->epoch != dst_epoch || dst->state != EBB_SLOT_LIVE)
 		return 0;
 	if (!pair || pair->epoch != pair_epoch || pair->state != EBB_SLOT_LIVE)
@@ -406,9 +406,9 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 	gate_slot = dst->scope == EBB_SCOPE_NODE ? dst_slot : ebb_config.dst_max + pair_slot;
 	ret->dst = dst;
 	ret->pair = pair;
-	policy = bpf_map_lookup_elem(&ebb_policy_v1, &dst_slot);
-	ret->gate = bpf_map_lookup_elem(&ebb_gate_v1, &gate_slot);
-	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v1, &gate_slot);
+	policy = bpf_map_lookup_elem(&ebb_policy_v2, &dst_slot);
+	ret->gate = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
+	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
 	if (!policy || !ret->gate || !ret->verdict)
 		return 0;
 	ret->policy = ebb_policy_for(policy, pair_slot, pair_epoch);
@@ -445,7 +445,7 @@ EBB_SUBPROG int ebb_look_up(const struct ebb_endpoint *endpoint, __u64 workload,
 	ret->remember = (resolved & EBB_RESOLVED_APART) != 0;
 	key.dst = ret->dst.slot;
 	key.dst_epoch = ret->dst.epoch;
-	found = bpf_map_lookup_elem(&ebb_pair_v1, &key);
+	found = bpf_map_lookup_elem(&ebb_pair_v2, &key);
 	if (!found)
 		return 0;
 	ret->pair = *found;
@@ -476,13 +476,13 @@ EBB_SUBPROG int ebb_look_up_or_make(const struct ebb_endpoint *endpoint, __u64 w
 	ret->remember = (resolved & EBB_RESOLVED_APART) != 0;
 	key.dst = ret->dst.slot;
 	key.dst_epoch = ret->dst.epoch;
-	found = bpf_map_lookup_elem(&ebb_pair_v1, &key);
+	found = bpf_map_lookup_elem(&ebb_pair_v2, &key);
 	if (found) {
 		ret->pair = *found;
 		return 1;
 	}
 	slot = ret->dst.slot;
-	dst = bpf_map_lookup_elem(&ebb_dst_v1, &slot);
+	dst = bpf_map_lookup_elem(&ebb_dst_v2, &slot);
 	if (!dst)
 		return 0;
 	/* it would make a pair of a destination that is no more, and that nobody asks for */
@@ -577,7 +577,7 @@ static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, con
 {
 	struct ebb_conn *conn;
 
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return NULL;

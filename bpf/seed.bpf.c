@@ -118,7 +118,7 @@ static __always_inline void collect_listener(const struct sock *sk)
 		return;
 	listener_key(sk, &key);
 	/* full: the counters alone decide for the rest */
-	bpf_map_update_elem(&ebb_listener_v1, &key, &yes, BPF_ANY);
+	bpf_map_update_elem(&ebb_listener_v2, &key, &yes, BPF_ANY);
 }
 
 /*
@@ -136,7 +136,7 @@ static __always_inline enum ebb_direction direction_of(const struct sock *sk, co
 	if (direction == EBB_DIRECTION_PASSIVE)
 		return direction;
 	listener_key(sk, &key);
-	if (bpf_map_lookup_elem(&ebb_listener_v1, &key))
+	if (bpf_map_lookup_elem(&ebb_listener_v2, &key))
 		return EBB_DIRECTION_UNKNOWN;
 	/* that it was armed is a witness too, where a local drop has upset the counters */
 	return is_armed(facts) ? EBB_DIRECTION_ACTIVE : direction;
@@ -182,7 +182,7 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	ebb_key_from_sock(&endpoint, sk);
 	if (!ebb_route_meet(&endpoint, ebb_sock_workload(sk), &route))
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return 0;
@@ -225,7 +225,7 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 /* A memory for one that has none, still to be made to speak. NULL: it has one, or cannot have it. */
 static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const struct ebb_route *route)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (!conn) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
@@ -351,7 +351,7 @@ static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *con
 
 static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sk, NULL, 0);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, 0);
 	struct facts facts = {};
 
 	if (!snapshot(tp, &facts)) {

@@ -17,6 +17,7 @@
 #include "bpf/maps.h"
 #include "bpf/outcome.h"
 #include "bpf/pacing.h"
+#include "bpf/result.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
 #include "bpf/traffic.h"
@@ -35,7 +36,7 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 		return 0;
 	/* most sockets have no storage of anybody: a load instead of a call */
 	if (sk->sk_bpf_storage)
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		*ret_conn = conn;
 		return ebb_route_conn(conn, ret_route);
@@ -51,7 +52,7 @@ static __noinline struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, _
 {
 	struct ebb_conn *conn;
 
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 		return NULL;
@@ -75,7 +76,7 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 	tp = ctx && sock ? bpf_skc_to_tcp_sock(sock) : NULL;
 	if (!tp)
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_DENIED))
 		return 0;
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
@@ -102,7 +103,7 @@ static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock 
 static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
 {
 	__u32 zero = 0;
-	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v1, &zero);
+	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
 	struct ebb_endpoint key;
 	struct ebb_pair *pair;
 	__u32 slot;
@@ -114,7 +115,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 	/* the common case: no memory, and the pair is at hand; a note speaks for one attempt */
 	note->cookie = 0;
 	slot = note->pair;
-	pair = bpf_map_lookup_elem(&ebb_pstat_v1, &slot);
+	pair = bpf_map_lookup_elem(&ebb_pstat_v2, &slot);
 	if (!pair)
 		return;
 	ebb_key_from_bpf_sock(&key, sock);
@@ -128,7 +129,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 /* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
 static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	struct ebb_route route = {};
 	__u64 now = bpf_ktime_get_ns();
 
@@ -139,45 +140,6 @@ static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struc
 	}
 	if (conn && !conn->start_ns)
 		conn->start_ns = now - ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
-}
-
-/* A result reaches the gate: counts, and tells the agent what it may have to act on. */
-static __always_inline void result(const struct ebb_route *route, struct ebb_conn *conn, __u64 now, int ok,
-				   int slow, __u32 outcome)
-{
-	__u32 did;
-
-	if (conn && (conn->flags & EBB_CONN_MUTE))
-		return;
-	if (route->class != EBB_CLASS_GOVERNED) {
-		/* excluded since it became a probe */
-		if (conn)
-			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
-		return;
-	}
-	if (conn && (conn->flags & EBB_CONN_PROBE)) {
-		did = ebb_conn_end_probe(conn, route->gate, now,
-					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
-		if (did & EBB_RESULT_COUNTED)
-			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
-	} else {
-		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0,
-				      ok, slow);
-		if (did & EBB_RESULT_PULLED)
-			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
-		else if ((did & EBB_RESULT_COUNTED) && !ok)
-			ebb_hint(EBB_EVENT_FAILURE, outcome, route->pair_slot, route->gate_slot, 1);
-	}
-	if (did & EBB_RESULT_EXHAUSTED)
-		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
-}
-
-/* A result that is a failure; out of line, so that it does not stand in the way of a success. */
-static __noinline int failed(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome)
-{
-	if (route)
-		result(route, conn, bpf_ktime_get_ns(), 0, 0, outcome);
-	return 0;
 }
 
 static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
@@ -218,9 +180,8 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	}
 	ebb_hist_add(&route.dst->connect, units);
 	ebb_add(&route.pair->connect_units, units);
-	result(&route, conn, now, 1,
-	       route.policy->slow_ns && units * EBB_HIST_UNIT_NS > route.policy->slow_ns,
-	       EBB_OUTCOME_ESTABLISHED);
+	ebb_result(&route, conn, now, 1, ebb_is_slow(route.policy, units * EBB_HIST_UNIT_NS),
+		   EBB_OUTCOME_ESTABLISHED);
 }
 
 static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,
@@ -242,12 +203,13 @@ static __always_inline void never_established(const struct ebb_route *route, str
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
-		failed(route, conn, outcome);
+		ebb_result_failed(route, conn, outcome,
+				  ebb_is_slow(route->policy, facts.age_ms * EBB_NS_PER_MS));
 	else if (conn)
 		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
 }
 
-/* An established connection ended by an error: was it lost? Out of line, as failed(). */
+/* An established connection ended by an error: was it lost? Out of line, as ebb_result_failed(). */
 static __noinline int broken(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp,
 			     __u32 old_state)
 {
@@ -266,7 +228,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 		return 0;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
-		failed(route, conn, outcome);
+		ebb_result_failed(route, conn, outcome, 0);
 	return 0;
 }
 
@@ -318,7 +280,7 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 	if (!sampled && !tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
 		return;
 	if (!sampled) {
-		conn = bpf_sk_storage_get(&ebb_conn_v1, sock, NULL, 0);
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 		if (!conn || !(conn->flags & EBB_CONN_ACTIVE) || !ebb_route_conn(conn, &route))
 			return;
 	} else if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route)) {

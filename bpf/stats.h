@@ -12,21 +12,21 @@
 
 static __always_inline void ebb_add(__u64 *counter, __u64 amount)
 {
-	__sync_fetch_and_add(counter, amount);
+	EBB_ADD(counter, amount);
 }
 
 static __always_inline struct ebb_kernel *ebb_kernel_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&ebb_kernel_v1, &zero);
+	return bpf_map_lookup_elem(&ebb_kernel_v2, &zero);
 }
 
 static __always_inline struct ebb_agent *ebb_agent_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&ebb_agent_v1, &zero);
+	return bpf_map_lookup_elem(&ebb_agent_v2, &zero);
 }
 
 /* Does what the agent said about a destination still hold? */
@@ -72,9 +72,9 @@ static __always_inline void ebb_hist_add(struct ebb_hist *hist, __u64 units)
 /* A gauge that never goes below zero; that it would have is counted. */
 static __always_inline void ebb_gauge_down(__u64 *gauge)
 {
-	if ((__s64)__sync_fetch_and_add(gauge, (__u64)-1) > 0)
+	if ((__s64)EBB_ADD(gauge, (__u64)-1) > 0)
 		return;
-	__sync_fetch_and_add(gauge, 1);
+	EBB_ADD(gauge, 1);
 	ebb_count_error(EBB_ERR_GAUGE_UNDERFLOW);
 }
 
@@ -93,7 +93,7 @@ static __noinline __attribute__((unused)) int ebb_hint(__u32 kind, __u32 outcome
 
 	if (!kernel || !agent)
 		return 0;
-	event = bpf_ringbuf_reserve(&ebb_event_v1, sizeof(*event), 0);
+	event = bpf_ringbuf_reserve(&ebb_event_v2, sizeof(*event), 0);
 	if (!event) {
 		ebb_count_error(EBB_ERR_EVENT_LOST);
 		return 0;

@@ -25,7 +25,7 @@ EBB_SUBPROG int ebb_workload_class(__u64 workload, int begins)
 	rules = agent ? EBB_LOAD(agent->workload_rules) : EBB_RULES_NONE;
 	if (rules == EBB_RULES_NONE)
 		return EBB_CLASS_GOVERNED;
-	known = bpf_map_lookup_elem(&ebb_wload_v1, &workload);
+	known = bpf_map_lookup_elem(&ebb_wload_v2, &workload);
 	if (known) {
 		class = EBB_LOAD(known->class);
 		if (class != EBB_CLASS_UNKNOWN)
@@ -40,7 +40,7 @@ EBB_SUBPROG int ebb_workload_class(__u64 workload, int begins)
 	if (!begins)
 		return EBB_CLASS_UNKNOWN;
 	fresh.since_ns = bpf_ktime_get_ns();
-	if (!bpf_map_update_elem(&ebb_wload_v1, &workload, &fresh, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&ebb_wload_v2, &workload, &fresh, BPF_NOEXIST))
 		ebb_hint(EBB_EVENT_WORKLOAD_NEW, 0, (__u32)(workload >> 32), (__u32)workload, 1);
 	return EBB_CLASS_UNKNOWN;
 }
@@ -59,10 +59,10 @@ static __always_inline int ebb_is_excused(__u32 class)
 
 static __always_inline void ebb_share_give(__u64 workload)
 {
-	__u64 *found = bpf_map_lookup_elem(&ebb_found_v1, &workload);
+	__u64 *found = bpf_map_lookup_elem(&ebb_found_v2, &workload);
 
 	if (found)
-		__sync_fetch_and_add(found, (__u64)-1);
+		EBB_ADD(found, (__u64)-1);
 }
 
 /*
@@ -74,22 +74,22 @@ static __always_inline void ebb_share_give(__u64 workload)
  */
 EBB_SUBPROG int ebb_share_take(__u64 workload)
 {
-	__u64 *found = bpf_map_lookup_elem(&ebb_found_v1, &workload), *lost, none = 0, held;
+	__u64 *found = bpf_map_lookup_elem(&ebb_found_v2, &workload), *lost, none = 0, held;
 
 	if (!found) {
-		bpf_map_update_elem(&ebb_found_v1, &workload, &none, BPF_NOEXIST);
-		found = bpf_map_lookup_elem(&ebb_found_v1, &workload);
+		bpf_map_update_elem(&ebb_found_v2, &workload, &none, BPF_NOEXIST);
+		found = bpf_map_lookup_elem(&ebb_found_v2, &workload);
 		if (!found)
 			return 1;
 	}
-	held = __sync_fetch_and_add(found, 1);
-	lost = bpf_map_lookup_elem(&ebb_lost_v1, &workload);
+	held = EBB_ADD(found, 1);
+	lost = bpf_map_lookup_elem(&ebb_lost_v2, &workload);
 	if (lost)
 		held -= EBB_LOAD(*lost);
 	/* of so many without ~other, rounded up: one who may find nothing would not be watched at all */
 	if ((__s64)held < (__s64)((ebb_config.dst_max - 1 + EBB_SHARES - 1) / EBB_SHARES))
 		return 1;
-	__sync_fetch_and_add(found, (__u64)-1);
+	EBB_ADD(found, (__u64)-1);
 	ebb_count_error(EBB_ERR_SHARE_FULL);
 	return 0;
 }

@@ -125,7 +125,7 @@ class Place:
 
     def deed(self):
         """When the last order was about to be written, ns of Unix time."""
-        deeds = json.loads(run('bpftool', '-j', 'map', 'dump', 'pinned', f'{self.pin}/ebb_deed_v1'))
+        deeds = json.loads(run('bpftool', '-j', 'map', 'dump', 'pinned', f'{self.pin}/ebb_deed_v2'))
         return max((d['formatted']['value'] for d in deeds), key=lambda d: d['serial'])['at_realtime_ns']
 
 

@@ -222,7 +222,7 @@ int fixture_map(const struct fixture *fx, const char *name)
 /* As if the agent had taken back more than the test can ever find: small tables can be filled by one. */
 static void lift_share(const struct fixture *fx)
 {
-	_cleanup_close_ int lost = fixture_map(fx, "ebb_lost_v1");
+	_cleanup_close_ int lost = fixture_map(fx, "ebb_lost_v2");
 	__u64 many = 1ULL << 40;
 
 	assert_int_equal(bpf_map_update_elem(lost, &fx->cgroup_id, &many, BPF_ANY), 0);

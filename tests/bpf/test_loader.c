@@ -393,7 +393,7 @@ static void maps_that_are_not_complete_are_refused(void **state)
 	size_t count = 0;
 
 	fixture_close_loader(fx);
-	(void)snprintf(path, sizeof(path), "%s/ebb_gate_v1", fx->pin_dir);
+	(void)snprintf(path, sizeof(path), "%s/ebb_gate_v2", fx->pin_dir);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(ebb_loader_open(&options, &loader, &why), -EPROTO);
 	assert_clear(&why, "ebb detach");
@@ -413,7 +413,7 @@ static void map_that_no_table_view_needs_is_refused_when_it_is_missing(void **st
 
 	fixture_close_loader(fx);
 	/* an empty table of endpoints beside full tables would give slots to two owners */
-	(void)snprintf(path, sizeof(path), "%s/ebb_endpoint_v1", fx->pin_dir);
+	(void)snprintf(path, sizeof(path), "%s/ebb_endpoint_v2", fx->pin_dir);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(ebb_loader_open(&options, &loader, &why), -EPROTO);
 	assert_clear(&why, "ebb detach");

@@ -237,7 +237,7 @@ static void first_connection_to_a_claimed_address_is_governed(void **state)
 		assert_int_equal(fx->view->pairs[p].attempts, 0);
 	}
 	assert_int_equal(fx->view->kernel->pair_high, 2);
-	assert_int_equal(entries_of(fx, "ebb_endpoint_v1"), 0);
+	assert_int_equal(entries_of(fx, "ebb_endpoint_v2"), 0);
 	ebb_mapping_free(mapping);
 }
 
@@ -333,9 +333,9 @@ static void rules_that_go_leave_the_address_to_itself(void **state)
 
 	assert_int_equal(replace(fx, mapping, rules, 2), 0);
 	assert_int_equal(goes_to(fx, &to), one);
-	assert_int_equal(entries_of(fx, "ebb_port_v1"), 4);
+	assert_int_equal(entries_of(fx, "ebb_port_v2"), 4);
 	assert_int_equal(replace(fx, mapping, NULL, 0), 0);
-	assert_int_equal(entries_of(fx, "ebb_port_v1"), 0);
+	assert_int_equal(entries_of(fx, "ebb_port_v2"), 0);
 	assert_int_not_equal(goes_to(fx, &to), one);
 	assert_int_equal(goes_to(fx, &to), dst_slot_of(fx, &to));
 	ebb_mapping_free(mapping);
@@ -356,10 +356,10 @@ static void old_ports_and_what_a_killed_agent_left_go(void **state)
 
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(replace(fx, mapping, rules, 2), 0);
-		assert_int_equal(entries_of(fx, "ebb_port_v1"), 4);
+		assert_int_equal(entries_of(fx, "ebb_port_v2"), 4);
 	}
 	ebb_mapping_free(mapping);
-	(void)snprintf(path, sizeof(path), "%s/ebb_port_v1", fx->pin_dir);
+	(void)snprintf(path, sizeof(path), "%s/ebb_port_v2", fx->pin_dir);
 	fd = bpf_obj_get(path);
 	assert_true(fd >= 0);
 	/* an id that the next agent would take, if it did not look */
@@ -367,7 +367,7 @@ static void old_ports_and_what_a_killed_agent_left_go(void **state)
 		(void)bpf_map_update_elem(fd, &stray, &ref, BPF_ANY);
 	mapping = open_mapping(fx);
 	assert_int_equal(replace(fx, mapping, rules, 2), 0);
-	assert_int_equal(entries_of(fx, "ebb_port_v1"), 4);
+	assert_int_equal(entries_of(fx, "ebb_port_v2"), 4);
 	ebb_mapping_free(mapping);
 }
 
@@ -401,7 +401,7 @@ static void table_that_does_not_fit_leaves_the_old_one(void **state)
 	table.port_count = 1000;
 	table.prefix_count = 2;
 	assert_int_equal(ebb_routes_replace(mapping, &table, &why), -EEXIST);
-	assert_int_equal(entries_of(fx, "ebb_port_v1"), 2);
+	assert_int_equal(entries_of(fx, "ebb_port_v2"), 2);
 	assert_int_equal(fx->view->agent->mapping, before);
 	assert_int_equal(goes_to(fx, &to), one);
 	free(ports);
@@ -498,7 +498,7 @@ static void swap_under_connections_loses_none_and_is_whole(void **state)
 	assert_true(strict > SWAPS && dialled > strict);
 	/* nothing was discovered, nothing went astray */
 	assert_int_equal(fx->view->kernel->dst_high, high);
-	assert_int_equal(entries_of(fx, "ebb_endpoint_v1"), 0);
+	assert_int_equal(entries_of(fx, "ebb_endpoint_v2"), 0);
 	ebb_mapping_free(mapping);
 }
 

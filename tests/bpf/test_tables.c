@@ -57,9 +57,9 @@ static void assert_slots_complete(const struct fixture *fx, const char *queue_na
 
 static void assert_all_slots_complete(const struct fixture *fx)
 {
-	assert_slots_complete(fx, "ebb_freedst_v1", "ebb_endpoint_v1", sizeof(struct ebb_endpoint),
+	assert_slots_complete(fx, "ebb_freedst_v2", "ebb_endpoint_v2", sizeof(struct ebb_endpoint),
 			      fx->view->dst_max);
-	assert_slots_complete(fx, "ebb_freepair_v1", "ebb_pair_v1", sizeof(struct ebb_pair_key),
+	assert_slots_complete(fx, "ebb_freepair_v2", "ebb_pair_v2", sizeof(struct ebb_pair_key),
 			      fx->view->pair_max);
 }
 
@@ -105,7 +105,7 @@ static void full_destination_table_puts_new_endpoints_into_other(void **state)
 /* What the agent does when it takes a slot back. */
 static void retire(struct fixture *fx, const struct address *to)
 {
-	_cleanup_close_ int table = fixture_map(fx, "ebb_endpoint_v1");
+	_cleanup_close_ int table = fixture_map(fx, "ebb_endpoint_v2");
 	int slot = dst_slot_of(fx, to);
 	struct ebb_dst *dst = dst_of(fx, to);
 
@@ -319,7 +319,7 @@ static void queues_can_be_filled_while_programs_take_from_them(void **state)
 static void lost_slots_come_back_when_the_queues_are_filled(void **state)
 {
 	struct fixture *fx = *state;
-	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v1");
+	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v2");
 	struct address to;
 	uint32_t slot;
 
@@ -337,7 +337,7 @@ static void lost_slots_come_back_when_the_queues_are_filled(void **state)
 static void slot_that_is_queued_twice_loses_its_second_place(void **state)
 {
 	struct fixture *fx = *state;
-	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v1");
+	_cleanup_close_ int queue = fixture_map(fx, "ebb_freedst_v2");
 	uint32_t slot, twice = 2;
 
 	assert_int_equal(bpf_map_lookup_and_delete_elem(queue, NULL, &slot), 0);

@@ -85,7 +85,7 @@ static int rooms_down(void **state)
 /* What the agent does when its rules say so. */
 static void classify(const struct fixture *fx, uint64_t workload, enum ebb_class class, uint64_t since_ns)
 {
-	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v1");
+	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v2");
 	struct ebb_workload value = {.class = class, .since_ns = since_ns};
 
 	assert_int_equal(bpf_map_update_elem(map, &workload, &value, BPF_ANY), 0);
@@ -344,7 +344,7 @@ static void use_all_processors(void)
 
 static void assert_no_trace(const struct fixture *fx)
 {
-	_cleanup_close_ int found = fixture_map(fx, "ebb_found_v1");
+	_cleanup_close_ int found = fixture_map(fx, "ebb_found_v2");
 	const struct ebb_view *view = fx->view;
 	const struct ebb_pair empty = {.state = EBB_SLOT_LIVE};
 	uint64_t key;
@@ -427,7 +427,7 @@ static void one_that_is_left_alone_from_now_on_ends_what_was_counted(void **stat
 
 static struct ebb_workload entry_of(const struct fixture *fx, uint64_t workload)
 {
-	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v1");
+	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v2");
 	struct ebb_workload value = {0};
 
 	assert_int_equal(bpf_map_lookup_elem(map, &workload, &value), 0);
@@ -543,7 +543,7 @@ static void full_table_of_workloads_lets_through_who_is_not_in_it(void **state)
 	struct fixture *fx = *state;
 	struct ebb_policy policy = policy_default();
 	struct ebb_workload value = {.class = EBB_CLASS_GOVERNED};
-	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v1");
+	_cleanup_close_ int map = fixture_map(fx, "ebb_wload_v2");
 	struct address to;
 	uint64_t id = 1ULL << 50;
 
@@ -578,7 +578,7 @@ static void ruling_8_a_scanner_gets_a_quarter_and_the_others_their_own(void **st
 {
 	struct fixture *fx = *state;
 	uint64_t scanner = room_id(fx, ROOM_PLAIN), one = 1;
-	_cleanup_close_ int lost = fixture_map(fx, "ebb_lost_v1");
+	_cleanup_close_ int lost = fixture_map(fx, "ebb_lost_v2");
 	struct address to[12];
 
 	fx->errors_allowed = 1U << EBB_ERR_SHARE_FULL;
@@ -590,7 +590,7 @@ static void ruling_8_a_scanner_gets_a_quarter_and_the_others_their_own(void **st
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(dst_slot_of(fx, &to[i]) > 0, i < 4);
 	assert_int_equal(fx->view->dsts[dst_slot_of(fx, &to[0])].finder, scanner);
-	assert_int_equal(count_in(fx, "ebb_found_v1", scanner), 4);
+	assert_int_equal(count_in(fx, "ebb_found_v2", scanner), 4);
 	assert_int_equal(error_count(fx, EBB_ERR_SHARE_FULL), 4);
 	/* what it holds is its own as before */
 	assert_int_equal(dial_once(&to[0]), 0);
@@ -613,7 +613,7 @@ static void ruling_8_a_scanner_gets_a_quarter_and_the_others_their_own(void **st
 		assert_int_equal(dial_once(&to[i]), 0);
 	assert_int_equal(dst_slot_of(fx, &to[4]) > 0, 1);
 	assert_int_equal(dst_slot_of(fx, &to[5]), -1);
-	assert_int_equal(count_in(fx, "ebb_found_v1", scanner), 5);
+	assert_int_equal(count_in(fx, "ebb_found_v2", scanner), 5);
 }
 
 static struct fixture_options sixteen_of_few_endpoints = {.destinations = 16, .endpoints = 2, .shares = true};
@@ -629,7 +629,7 @@ static void destination_that_found_no_room_is_not_of_the_share(void **state)
 		(void)listen_at("127.0.0.1", &to[i]);
 		assert_int_equal(dial_once(&to[i]), 0);
 	}
-	assert_int_equal(count_in(fx, "ebb_found_v1", fx->cgroup_id), 2);
+	assert_int_equal(count_in(fx, "ebb_found_v2", fx->cgroup_id), 2);
 	assert_int_equal(error_count(fx, EBB_ERR_ENDPOINT_TABLE_FULL), 6);
 }
 

@@ -368,21 +368,21 @@ fails 5 'nothing.* is pinned' detach --pin "$pin"
 # --------------------------------------------------------------------------- another layout --
 
 mkdir -m 700 "$pin"
-bpftool map create "$pin/ebb_gate_v2" type array key 4 value 8 entries 1 name ebb_gate_v2
+bpftool map create "$pin/ebb_gate_v3" type array key 4 value 8 entries 1 name ebb_gate_v3
 for command in status list 'show 1.2.3.4:5' 'limit set 1.2.3.4:5 --concurrent 1' 'watch --for 1s'; do
 	# shellcheck disable=SC2086 # two words
-	fails 1 "holds maps of layout v2, this ebb speaks v1: .*'ebb detach --pin $pin'" $command --pin "$pin"
+	fails 1 "holds maps of layout v3, this ebb speaks v2: .*'ebb detach --pin $pin'" $command --pin "$pin"
 done
-refuses_run 1 'holds maps of layout v2, this ebb speaks v1'
-is 'another layout: it stays as it is' "$(ls "$pin") $(attached)" 'ebb_gate_v2 0'
+refuses_run 1 'holds maps of layout v3, this ebb speaks v2'
+is 'another layout: it stays as it is' "$(ls "$pin") $(attached)" 'ebb_gate_v3 0'
 prints 'another layout: detach removes it' detach --pin "$pin"
 check 'another layout: nothing is left' nothing_left
 
 mkdir -m 700 "$pin"
-bpftool map create "$pin/ebb_agent_v1" type array key 4 value 8 entries 1 name ebb_agent_v1
-fails 1 "'ebb_agent_v1' in '$pin' has another layout than this ebb" list --pin "$pin"
+bpftool map create "$pin/ebb_agent_v2" type array key 4 value 8 entries 1 name ebb_agent_v2
+fails 1 "'ebb_agent_v2' in '$pin' has another layout than this ebb" list --pin "$pin"
 refuses_run 1 "(another layout than this ebb|are not complete): run 'ebb detach --pin $pin'"
-is 'another size of a map: it stays as it is' "$(ls "$pin") $(attached)" 'ebb_agent_v1 0'
+is 'another size of a map: it stays as it is' "$(ls "$pin") $(attached)" 'ebb_agent_v2 0'
 bpftool map create "$pin/somebody_else" type array key 4 value 8 entries 1 name somebody_else
 prints 'detach removes what is ours' detach --pin "$pin"
 is 'and nothing else' "$(ls "$pin")" somebody_else

@@ -34,10 +34,10 @@ open_gate() {
 	local slot high low
 	high=$(printf %02x $(($1 >> 8)))
 	low=$(printf %02x $(($1 & 255)))
-	slot=$(bpftool -j map lookup pinned "$pin/ebb_endpoint_v1" key hex \
+	slot=$(bpftool -j map lookup pinned "$pin/ebb_endpoint_v2" key hex \
 		00 00 00 00 00 00 00 00 00 00 ff ff 0a 09 08 02 "$high" "$low" 11 00 |
 		json 'int(d["value"][0], 16)')
-	bpftool -j map lookup pinned "$pin/ebb_gate_v1" key "$slot" 0 0 0 | "$python" -S -c '
+	bpftool -j map lookup pinned "$pin/ebb_gate_v2" key "$slot" 0 0 0 | "$python" -S -c '
 import json, sys, time
 value = [int(byte, 16) for byte in json.load(sys.stdin)["value"]]
 until = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(sys.argv[1]) * 10**9) >> 20
@@ -46,7 +46,7 @@ value[:8] = (generation << 41 | 1 << 38 | until).to_bytes(8, "little")
 print(*value)' "$2" >"$scratch/gate"
 	# words, not one argument
 	# shellcheck disable=SC2046
-	bpftool map update pinned "$pin/ebb_gate_v1" key "$slot" 0 0 0 value $(cat "$scratch/gate")
+	bpftool map update pinned "$pin/ebb_gate_v2" key "$slot" 0 0 0 value $(cat "$scratch/gate")
 }
 
 # end_all_clients: what still runs in the cgroup

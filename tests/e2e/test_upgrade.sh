@@ -21,7 +21,7 @@ now=$ebb_program
 later=$scratch/later
 mkdir "$later"
 cp -r "$root"/{Makefile,bpf,user,vmlinux,tools} "$later"
-find "$later" -name '*.[ch]' -exec sed -i -E 's/\b(ebb_[a-z]+)_v1\b/\1_v2/g' {} +
+find "$later" -name '*.[ch]' -exec sed -i -E 's/\b(ebb_[a-z]+)_v2\b/\1_v3/g' {} +
 "$python" -S - "$later/bpf/abi.h" <<'END' || bail 'bpf/abi.h is not as this test knows it'
 import sys
 
@@ -34,7 +34,7 @@ def replace(old, new):
     text = text.replace(old, new)
 
 
-replace('#define EBB_ABI_VERSION 1', '#define EBB_ABI_VERSION 2')
+replace('#define EBB_ABI_VERSION 2', '#define EBB_ABI_VERSION 3')
 # moved, and one more
 replace('\t__u64\tattempts;', '\t__u64\tborn;\n\t__u64\tattempts;')
 replace('\t__u64\treset;\t\t\t/* destroyed by us (established: reset) */\n\t__u64\tpad[1];\n', '\t__u64\treset;\n')
@@ -102,7 +102,7 @@ grown() { [ "$(gate "$alive" 'd["attempts"]')" -gt "$1" ]; }
 wait_for 10 grown "$(gate "$alive" 'd["attempts"]')" || bail 'there is no traffic'
 stop_agent
 # somebody tried before us, and was killed while it filled its maps
-bpftool map create "$pin/ebb_gate_v2" type array key 4 value 8 entries 1 name ebb_gate_v2
+bpftool map create "$pin/ebb_gate_v3" type array key 4 value 8 entries 1 name ebb_gate_v3
 ebb_program=$next
 fails_now() { ! timeout 20 "$now" list --pin "$pin" >/dev/null 2>"$scratch/refused"; }
 start_agent "${flags[@]}"
@@ -112,7 +112,7 @@ wait "${traffic[@]}"
 like 'not one connect failed' "$(cat "$scratch/alive.sum")" '^OK=[0-9]+$'
 like 'not one slipped past the open breaker' "$(cat "$scratch/dead.sum")" '^EHOSTUNREACH=[0-9]+$'
 check 'it says what it moved, and what begins anew' \
-	logged 'maps of layout v1 moved to v2: endpoints=3 pairs=3; .* begun anew: ebb_pair\.born$'
+	logged 'maps of layout v2 moved to v3: endpoints=3 pairs=3; .* begun anew: ebb_pair\.born$'
 is 'the old maps are gone' "$(pinned_layouts)" '2 '
 is 'all programs are attached' "$(ebb status -o json | json 'all(p["attached"] for p in d["programs"]) and len(d["programs"]) >= 6')" true
 
@@ -141,7 +141,7 @@ check 'the next start takes over as usual' logged ' started: .* maps=taken over'
 refute 'and moves nothing' logged 'moved to'
 is 'with the open breaker' "$(connect 127.0.0.1 "$dead") $(state "$dead")" 'EHOSTUNREACH open'
 check 'the older program does not guess' fails_now
-like 'and says so' "$(cat "$scratch/refused")" "holds maps of layout v2, this ebb speaks v1: use the ebb that made them, or run 'ebb detach"
+like 'and says so' "$(cat "$scratch/refused")" "holds maps of layout v3, this ebb speaks v2: use the ebb that made them, or run 'ebb detach"
 stop_agent
 launch_agent "${flags[@]}" --pairs 77
 wait_for 20 gone "$agent" || bail 'an agent with another capacity runs over the maps'
@@ -152,7 +152,7 @@ is 'ruling 15: nothing is touched' "$(connect 127.0.0.1 "$dead") $(state "$dead"
 ebb_program=$now
 launch_agent "${flags[@]}"
 wait_for 20 gone "$agent" || bail 'the older agent runs over maps of a later layout'
-check 'nor does its agent' logged 'holds maps of layout v2, this ebb speaks v1'
+check 'nor does its agent' logged 'holds maps of layout v3, this ebb speaks v2'
 is 'and leaves them alone' "$(pinned_layouts)" '2 '
 
 done_testing

@@ -145,8 +145,8 @@ static size_t look(struct world *w)
 {
 	w->count = ebb_breaker_look(&w->b, &w->config, &w->gate, w->now_ns, w->moves);
 	for (size_t i = 0; i < w->count; i++)
-		ebb_breaker_remember(&w->b, &w->moves[i], &w->memory);
-	ebb_breaker_remember(&w->b, NULL, &w->memory);
+		ebb_breaker_remember(&w->b, &w->config, &w->moves[i], &w->memory);
+	ebb_breaker_remember(&w->b, &w->config, NULL, &w->memory);
 	store_verdict(w);
 	return w->count;
 }
@@ -164,6 +164,15 @@ static void start(struct world *w)
 	w->config.open_jitter = 0;
 	w->now_ns = 1000 * SECOND;
 	ebb_breaker_init(&w->b, 1, &w->gate);
+	store_verdict(w);
+}
+
+static void start_with(struct world *w, const char *settings)
+{
+	struct ebb_why why;
+
+	start(w);
+	assert_int_equal(ebb_policy_parse(settings, &w->config, &why), 0);
 	store_verdict(w);
 }
 
@@ -336,6 +345,96 @@ static void failures_leave_the_window_and_are_forgotten(void **state)
 	assert_int_equal(look(&w), 1);
 	assert_moved(&w, EBB_REASON_FAILURE_RATE);
 	assert_int_equal(w.moves[0].failed, 5);
+}
+
+/* The rate goes by weight; how much the window must hold is counted. */
+static void with_exponential_weighting_the_younger_results_decide(void **state)
+{
+	const char *settings = "weighting=exponential,consecutive_failures=0,min_calls=10,failure_rate=0.5";
+	struct world w;
+
+	(void)state;
+	start_with(&w, settings);
+	results(&w, 6, 0, 0);
+	assert_int_equal(look(&w), 0);
+	w.now_ns += 5 * SECOND;
+	/* 3 of 9 results, but weights 3 of 3 + 6 x 0.5: too few to judge */
+	results(&w, 0, 3, 0);
+	assert_int_equal(look(&w), 0);
+	results(&w, 0, 1, 0);
+	assert_int_equal(look(&w), 1);
+	assert_moved(&w, EBB_REASON_FAILURE_RATE);
+	assert_int_equal(w.moves[0].ok, 6);
+	assert_int_equal(w.moves[0].failed, 4);
+
+	start_with(&w, settings);
+	results(&w, 0, 4, 0);
+	assert_int_equal(look(&w), 0);
+	w.now_ns += 5 * SECOND;
+	/* 4 x 0.5 of 2 + 6: old failures count for less */
+	results(&w, 6, 0, 0);
+	assert_int_equal(look(&w), 0);
+	assert_float_equal(ebb_breaker_failure_ratio(&w.b, &w.config), 0.25, 1e-9);
+	assert_int_equal(w.memory.window_ratio_ppm, 250000);
+}
+
+static void a_window_of_calls_judges_the_last_ones(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start_with(&w, "window_calls=10,min_calls=10,consecutive_failures=0,failure_rate=0.5");
+	results(&w, 5, 4, 0);
+	assert_int_equal(look(&w), 0); /* nine: one too few */
+	w.now_ns += 1000 * SECOND;
+	assert_int_equal(look(&w), 0);
+	results(&w, 1, 0, 0);
+	assert_int_equal(look(&w), 0); /* 4 of 10 */
+	results(&w, 0, 1, 0);
+	assert_int_equal(look(&w), 1); /* a success left: 5 of 10 */
+	assert_moved(&w, EBB_REASON_FAILURE_RATE);
+	assert_int_equal(w.moves[0].ok, 5);
+	assert_int_equal(w.moves[0].failed, 5);
+}
+
+static void other_settings_take_up_the_window_as_it_is(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start_with(&w, "consecutive_failures=0,failure_rate=0.9");
+	results(&w, 4, 6, 0);
+	assert_int_equal(look(&w), 0);
+	w.config.window_ns = 60 * SECOND;
+	w.now_ns += 30 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(w.b.window.sum.failed, 6);
+	w.config.window_calls = 8;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(w.b.window.sum.ok, 2);
+	assert_int_equal(w.b.window.sum.failed, 6);
+	/* and they hold at once */
+	w.config.failure_rate = 0.75;
+	assert_int_equal(look(&w), 1);
+	assert_moved(&w, EBB_REASON_FAILURE_RATE);
+}
+
+static void closing_begins_the_ramp(void **state)
+{
+	struct world w;
+	uint64_t ticks;
+
+	(void)state;
+	start_in(&w, EBB_STATE_HALF_OPEN);
+	w.config.ramp_ns = 20 * SECOND;
+	w.gate.probe_result = ebb_probe_result_word(gen_of(&w), 2, 0);
+	assert_int_equal(look(&w), 1);
+	assert_int_equal(w.moves[0].reason, EBB_REASON_PROBES_SUCCEEDED);
+	ticks = ebb_ns_to_ticks(w.now_ns) + ebb_ns_to_ticks(20 * SECOND);
+	assert_int_equal(ebb_word_until(w.verdict.word), ticks);
+	/* it is no end that anybody waits for, and none that is told as one */
+	assert_int_equal(w.moves[0].until_ns, 0);
+	assert_true(ebb_breaker_deadline(&w.b, &w.gate) == UINT64_MAX);
 }
 
 static void counters_that_ran_backwards_are_not_results(void **state)
@@ -1410,7 +1509,7 @@ static void run_random(const char *settings, uint64_t seed, uint32_t steps, stru
 			w.gate = snapshot;
 			w.count = ebb_breaker_look(&w.b, &w.config, &snapshot, w.now_ns, w.moves);
 			for (size_t i = 0; i < w.count; i++)
-				ebb_breaker_remember(&w.b, &w.moves[i], &w.memory);
+				ebb_breaker_remember(&w.b, &w.config, &w.moves[i], &w.memory);
 			check_look(&w, seen);
 			w.gate = later;
 			/* killed before the verdict is stored */
@@ -1571,6 +1670,10 @@ int main(void)
 		cmocka_unit_test(closed_trips_at_its_thresholds_and_not_before),
 		cmocka_unit_test(a_run_of_another_generation_is_ignored),
 		cmocka_unit_test(failures_leave_the_window_and_are_forgotten),
+		cmocka_unit_test(with_exponential_weighting_the_younger_results_decide),
+		cmocka_unit_test(a_window_of_calls_judges_the_last_ones),
+		cmocka_unit_test(other_settings_take_up_the_window_as_it_is),
+		cmocka_unit_test(closing_begins_the_ramp),
 		cmocka_unit_test(counters_that_ran_backwards_are_not_results),
 		cmocka_unit_test(open_ends_at_its_time_and_not_before),
 		cmocka_unit_test(nothing_is_judged_in_open),

@@ -291,6 +291,12 @@ static void try_breaker(const struct ebb_key *key)
 	case EBB_POLICY_COUNT:
 		bad(key, "2.5");
 		break;
+	case EBB_POLICY_CHOICE:
+		garbage(key);
+		wrong_type(key);
+		for (size_t i = 0; breaker->choices[i]; i++)
+			good(key, breaker->choices[i]);
+		return;
 	}
 	garbage(key);
 	wrong_type(key);
@@ -1008,6 +1014,11 @@ static void what_holds_between_keys(void **state)
 		    "defaults: {breaker: {open_max: 9s}}\n",
 		    "f:1:66: breaker.open_for: open_max (9.00s) is below open_for (10.0s): raise open_max or lower open_for");
 	must_take("destinations: [{name: a, match: [{port: 1}], breaker: {open_for: 10s}}]\n");
+	must_refuse("defaults: {breaker: {window_calls: 10, weighting: exponential}}\n",
+		    "f:1:51: defaults.breaker.weighting: weighting is by age, and window_calls (10) has no age: leave one of them out");
+	must_refuse("destinations: [{name: a, match: [{port: 1}], breaker: {window_calls: 10}}]\n"
+		    "defaults: {breaker: {weighting: exponential}}\n",
+		    "f:1:70: breaker.window_calls: weighting is by age, and window_calls (10) has no age: leave one of them out");
 }
 
 static void warnings_do_not_refuse(void **state)
@@ -1019,6 +1030,8 @@ static void warnings_do_not_refuse(void **state)
 		 "f:1:21: node_fuse.action: checked, but this version does not act on it"},
 		{"defaults: {breaker: {slow_rate: 0.5}}\n",
 		 "f:1:33: slow_rate does nothing while slow_call is off: set slow_call, too"},
+		{"defaults: {breaker: {window_calls: 4}}\n",
+		 "f:1:36: min_calls (5) is more than window_calls (4) ever holds: no rate is judged; lower min_calls"},
 		{"destinations: [{name: a, match: [{host: a.b}]},\n {name: b, match: [{host: A.b.}]}]\n",
 		 "f:2:20: match: a.b is claimed by 'a' in line 1, which comes first and wins"},
 		{"destinations: [{name: a, match: [{cidr: 10.0.0.1},\n {cidr: 10.0.0.1/32}]}]\n",
@@ -1040,11 +1053,11 @@ static void warnings_do_not_refuse(void **state)
 		  "- {name: b, match: [{host: a.b, port: 2}, {port: 1, protocol: udp}, {port: 1}, {cidr: 0.0.0.0/0}]}\n"
 		  "- {name: c, match: [{cidr: \"::/0\"}, {cidr: 10.0.0.0/8}, {cidr: 10.0.0.0/9}]}\n");
 	assert_int_equal(problems.count, 0);
-	/* once for each key, not for each destination */
+	/* every key of a destination acts */
 	must_take("destinations:\n"
-		  "- {name: a, match: [{port: 1}], breaker: {ramp: 1s}}\n"
-		  "- {name: b, match: [{port: 2}], breaker: {ramp: 1s}}\n");
-	assert_int_equal(problems.count, 1);
+		  "- {name: a, match: [{port: 1}], enforce_percent: 10, breaker: {ramp: 1s, weighting: exponential}}\n"
+		  "- {name: b, match: [{port: 2}], breaker: {window_calls: 100, syn_retries: 3}}\n");
+	assert_int_equal(problems.count, 0);
 }
 
 /* ------------------------------------------------------------------ layers -- */

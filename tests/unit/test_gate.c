@@ -423,6 +423,132 @@ static void slot_given_back_twice_stays_at_zero_and_is_counted(void **state)
 	assert_int_equal(w.gate.in_use, 0);
 }
 
+/* -------------------------------------------------------------------- ramp -- */
+
+static void ramp_until(struct world *w, uint64_t length_ns)
+{
+	w->policy.ramp_ticks = (uint32_t)ebb_ns_to_ticks(length_ns);
+	w->verdict.word = ebb_closed_word(3, w->policy.ramp_ticks, w->now);
+}
+
+/* Of @count that ask now. */
+static uint32_t admitted_of(struct world *w, uint32_t count)
+{
+	uint32_t admitted = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		admitted += ask(w).kind == EBB_ANSWER_PASS;
+	return admitted;
+}
+
+static void the_ramp_admits_the_share_of_its_time(void **state)
+{
+	struct world w = world_new();
+	uint64_t start = w.now;
+
+	(void)state;
+	ramp_until(&w, 100 * S);
+	assert_false(ebb_gate_is_plain(in_force(&w), &w.policy));
+	for (uint32_t percent = 0; percent <= 100; percent += 5) {
+		w.now = start + percent * S;
+		w.agent.heartbeat_ns = w.now;
+		assert_in_range(admitted_of(&w, 1000), percent ? percent * 10 - 4 : 0, percent * 10 + 4);
+	}
+	/* and for good */
+	w.now += 1000 * S;
+	w.agent.heartbeat_ns = w.now;
+	assert_int_equal(admitted_of(&w, 1000), 1000);
+}
+
+static void what_the_ramp_refuses_holds_nothing_and_is_told_as_the_breakers(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	ramp_until(&w, 100 * S);
+	w.policy.limits.concurrent = 5;
+	w.policy.asks = EBB_ASK_CONNECT;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+	assert_int_equal(answer.cause, EBB_CAUSE_BREAKER);
+	assert_int_equal(w.gate.in_use, 0);
+	/* what it lets through is a result like any other */
+	w.now += 99 * S;
+	w.agent.heartbeat_ns = w.now;
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_int_equal(answer.mute, 0);
+}
+
+static void the_ramp_is_not_for_udp_nor_against_an_operator_nor_without_an_agent(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	ramp_until(&w, 100 * S);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).kind, EBB_ANSWER_PASS);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).kind, EBB_ANSWER_PASS);
+	w.policy.override_state = EBB_OVERRIDE_CLOSE;
+	assert_int_equal(admitted_of(&w, 10), 10);
+	w.policy.override_state = EBB_OVERRIDE_AUTO;
+	assert_int_equal(admitted_of(&w, 10), 0);
+	w.now += 31 * S; /* the lease is over */
+	assert_int_equal(admitted_of(&w, 10), 10);
+}
+
+static void a_ramp_that_is_configured_away_or_shortened_follows(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	ramp_until(&w, 100 * S);
+	w.policy.ramp_ticks = (uint32_t)ebb_ns_to_ticks(10 * S);
+	assert_int_equal(admitted_of(&w, 10), 0); /* not before its last ten seconds */
+	w.now += 95 * S;
+	w.agent.heartbeat_ns = w.now;
+	assert_in_range(admitted_of(&w, 1000), 490, 510);
+	w.policy.ramp_ticks = 0;
+	assert_true(ebb_gate_is_plain(in_force(&w), &w.policy));
+	assert_int_equal(admitted_of(&w, 10), 10);
+}
+
+static void a_kernel_that_closes_alone_begins_the_ramp(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.ramp_ticks = (uint32_t)ebb_ns_to_ticks(50 * S);
+	w.policy.on_agent_loss = EBB_LOSS_HOLD;
+	half_open(&w);
+	w.gate.probe_result = ebb_probe_result_word(2, 2, 0);
+	w.agent.heartbeat_ns = w.now - 3 * S;
+	(void)ask(&w);
+	assert_int_equal(ebb_word_state(in_force(&w)), EBB_STATE_CLOSED);
+	assert_int_equal(ebb_word_until(in_force(&w)), ebb_ns_to_ticks(w.now) + w.policy.ramp_ticks);
+}
+
+/* --------------------------------------------------------- enforce_percent -- */
+
+static void so_many_percent_of_refusals_stand(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	for (uint32_t percent = 0; percent <= 100; percent += 10) {
+		uint32_t stood = 0;
+
+		w.policy.spare_percent = 100 - percent;
+		for (uint32_t i = 0; i < 1000; i++)
+			stood += (uint32_t)ebb_refusal_stands(&w.gate, &w.policy, EBB_CAUSE_BREAKER);
+		assert_in_range(stood, percent ? percent * 10 - 3 : 0,
+				percent < 100 ? percent * 10 + 3 : 1000);
+	}
+	w.policy.spare_percent = 100;
+	assert_true(ebb_refusal_stands(&w.gate, &w.policy, EBB_CAUSE_OVERRIDE));
+	assert_false(ebb_refusal_stands(&w.gate, &w.policy, EBB_CAUSE_RATE));
+}
+
 /* ------------------------------------------------------------- connection rate -- */
 
 static void limit_rate(struct world *w, uint64_t per_second, uint64_t burst)
@@ -1073,6 +1199,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_gate_passes),
+		cmocka_unit_test(the_ramp_admits_the_share_of_its_time),
+		cmocka_unit_test(what_the_ramp_refuses_holds_nothing_and_is_told_as_the_breakers),
+		cmocka_unit_test(the_ramp_is_not_for_udp_nor_against_an_operator_nor_without_an_agent),
+		cmocka_unit_test(a_ramp_that_is_configured_away_or_shortened_follows),
+		cmocka_unit_test(a_kernel_that_closes_alone_begins_the_ramp),
+		cmocka_unit_test(so_many_percent_of_refusals_stand),
 		cmocka_unit_test(open_gate_denies_until_its_end_and_then_probes),
 		cmocka_unit_test(udp_is_refused_by_an_open_gate_and_is_never_a_probe),
 		cmocka_unit_test(datagram_takes_no_slot_and_a_udp_connect_takes_one),

@@ -95,6 +95,7 @@ static void ranges_hold_at_both_ends(void **state)
 		const char *above;
 	} cases[] = {
 		{"window", "99ms", "100ms", "1h", "1h1ms"},
+		{"window_calls", NULL, "0", "1024", "1025"},
 		{"min_calls", "0", "1", "1000000", "1000001"},
 		{"failure_rate", "0", "0.0001", "1", "1.0001"},
 		{"slow_call", "999ns", "1us", "1h", "3601s"},
@@ -108,7 +109,9 @@ static void ranges_hold_at_both_ends(void **state)
 		{"close_after", "0", "1", "1000", "1001"},
 		{"reopen_after", "0", "1", "1000", "1001"},
 		{"probe_lease", "99ms", "100ms", "1h", "1h1s"},
+		{"ramp", NULL, "0s", "1h", "1h1s"},
 		{"abandon_after", "9.999ms", "10ms", "10m", "601s"},
+		{"syn_retries", "0", "1", "10", "11"},
 	};
 	struct ebb_breaker_config defaults, config;
 	struct ebb_why why;
@@ -117,7 +120,7 @@ static void ranges_hold_at_both_ends(void **state)
 
 	(void)state;
 	(void)ebb_policy_keys(&count);
-	assert_int_equal(COUNT_OF(cases) + 1, count); /* and 'count', which has no range */
+	assert_int_equal(COUNT_OF(cases) + 2, count); /* and 'count' and 'weighting', which have no range */
 	ebb_policy_defaults(&defaults);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct {
@@ -217,13 +220,16 @@ static void bad_settings_change_nothing_and_say_why(void **state)
 		{"failure_rat=0.5", "breaker: unknown key 'failure_rat': did you mean 'failure_rate'?"},
 		{"Probes=2", "breaker: unknown key 'Probes': did you mean 'probes'?"},
 		{"timeout=5s",
-		 "breaker: unknown key 'timeout': expected one of window, min_calls, failure_rate, "
+		 "breaker: unknown key 'timeout': expected one of window, window_calls, weighting, min_calls, failure_rate, "
 		 "slow_call, slow_rate, consecutive_failures, count, open_for, open_factor, open_max, "
-		 "open_jitter, probes, close_after, reopen_after, probe_lease, abandon_after"},
+		 "open_jitter, probes, close_after, reopen_after, probe_lease, ramp, abandon_after, syn_retries"},
 		{"open_for=30s", "breaker: open_max (25.0s) is below open_for (30.0s): "
 				 "raise open_max or lower open_for"},
 		{"open_max=1s", "breaker: open_max (1.00s) is below open_for (5.00s): "
 				"raise open_max or lower open_for"},
+		{"weighting=linear", "breaker: weighting=linear: expected sliding or exponential"},
+		{"weighting=exponential,window_calls=5",
+		 "breaker: weighting is by age, and window_calls (5) has no age: leave one of them out"},
 		/* good settings in front of a bad one */
 		{"probes=2,min_calls=7,slow_rate=2",
 		 "breaker: slow_rate=2: expected a ratio above 0 and up to 1"},

@@ -422,7 +422,7 @@ static void another_rate_judges_the_same_window(void **state)
 	assert_int_equal(w->moves[0].transition.failed, 4);
 }
 
-static void another_window_begins_anew(void **state)
+static void another_window_keeps_what_it_holds(void **state)
 {
 	struct world *w = *state;
 	struct ebb_breaker_config own;
@@ -439,7 +439,9 @@ static void another_window_begins_anew(void **state)
 	own.failure_rate = 0.5;
 	own.window_ns = 60 * S;
 	configure(w, &own);
-	assert_int_equal(tick(w).moves, 0);
+	assert_int_equal(tick(w).moves, 1);
+	assert_int_equal(w->moves[0].transition.ok, 4);
+	assert_int_equal(w->moves[0].transition.failed, 4);
 }
 
 static void state_and_growth_survive_other_settings(void **state)
@@ -481,7 +483,7 @@ int main(void)
 		TEST(settings_of_a_destination_are_its_own),
 		TEST(gates_of_workloads_follow_their_destination),
 		TEST(another_rate_judges_the_same_window),
-		TEST(another_window_begins_anew),
+		TEST(another_window_keeps_what_it_holds),
 		TEST(state_and_growth_survive_other_settings),
 	};
 

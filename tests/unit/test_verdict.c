@@ -57,14 +57,16 @@ static void memory_keeps_the_last_transitions_and_counts_all(void **state)
 	struct ebb_breaker b = {.trips = 3,
 				.since_ns = 1234,
 				.window.sum = {.ok = 1, .failed = 2, .slow = 3}};
+	struct ebb_breaker_config config;
 	struct ebb_memory memory;
 
 	(void)state;
+	ebb_policy_defaults(&config);
 	memset(&memory, 0, sizeof(memory));
 	for (uint32_t i = 0; i < 7; i++) {
 		struct ebb_transition move = {.at_ns = i, .gen = i + 1, .reason = i % EBB_REASON_MAX};
 
-		ebb_breaker_remember(&b, &move, &memory);
+		ebb_breaker_remember(&b, &config, &move, &memory);
 		assert_int_equal(memory.count, i + 1);
 		assert_memory_equal(&memory.last[(memory.count - 1) % EBB_TRANSITIONS_KEPT], &move,
 				    sizeof(move));
@@ -79,20 +81,23 @@ static void memory_keeps_the_last_transitions_and_counts_all(void **state)
 	assert_int_equal(memory.window_ok, 1);
 	assert_int_equal(memory.window_failed, 2);
 	assert_int_equal(memory.window_slow, 3);
+	assert_int_equal(memory.window_ratio_ppm, 666667);
 }
 
 static void without_a_transition_only_the_numbers_change(void **state)
 {
 	struct ebb_breaker b = {.trips = 1, .window.sum = {.ok = 9}};
 	struct ebb_memory memory, before;
+	struct ebb_breaker_config config;
 
 	(void)state;
+	ebb_policy_defaults(&config);
 	memset(&memory, 0, sizeof(memory));
 	memory.count = 2;
 	memory.moved[EBB_REASON_OPEN_EXPIRED] = 1;
 	memory.last[1].gen = 5;
 	before = memory;
-	ebb_breaker_remember(&b, NULL, &memory);
+	ebb_breaker_remember(&b, &config, NULL, &memory);
 	before.trips = 1;
 	before.window_ok = 9;
 	assert_memory_equal(&memory, &before, sizeof(memory));
@@ -101,14 +106,16 @@ static void without_a_transition_only_the_numbers_change(void **state)
 static void a_reason_outside_the_table_is_not_counted(void **state)
 {
 	struct ebb_breaker b = {0};
+	struct ebb_breaker_config config;
 	struct ebb_memory memory;
 	struct ebb_transition move = {.reason = EBB_REASON_MAX};
 
 	(void)state;
+	ebb_policy_defaults(&config);
 	memset(&memory, 0, sizeof(memory));
-	ebb_breaker_remember(&b, &move, &memory);
+	ebb_breaker_remember(&b, &config, &move, &memory);
 	assert_int_equal(memory.count, 1);
-	assert_int_equal(memory.pad, 0);
+	assert_int_equal(memory.window_ratio_ppm, 0);
 }
 
 int main(void)

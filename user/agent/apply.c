@@ -227,6 +227,7 @@ static struct ebb_policy policy_of(const struct ebb_apply *a, const struct ebb_s
 		.errno_code = settings->errno_code,
 		.limits_errno = settings->limits_errno,
 		.on_agent_loss = settings->on_agent_loss,
+		.spare_percent = 100 - settings->enforce_percent,
 		.established = settings->established,
 		.limits = settings->limits,
 	};
@@ -668,25 +669,14 @@ static void tell(struct ebb_apply_report *report, const char *what, uint32_t *io
 		memcpy(report->text + used, "...", sizeof("..."));
 }
 
-static bool same_breaker(const struct ebb_breaker_config *a, const struct ebb_breaker_config *b)
-{
-	return a->window_ns == b->window_ns && a->min_calls == b->min_calls &&
-	       a->failure_rate == b->failure_rate && a->slow_call_ns == b->slow_call_ns &&
-	       a->slow_rate == b->slow_rate && a->consecutive_failures == b->consecutive_failures &&
-	       a->count_mask == b->count_mask && a->open_for_ns == b->open_for_ns &&
-	       a->open_factor == b->open_factor && a->open_max_ns == b->open_max_ns &&
-	       a->open_jitter == b->open_jitter && a->probes == b->probes &&
-	       a->close_after == b->close_after && a->reopen_after == b->reopen_after &&
-	       a->probe_lease_ns == b->probe_lease_ns && a->abandon_after_ns == b->abandon_after_ns;
-}
-
 static bool same_destination(const struct ebb_apply *apply, const struct ebb_destination *a,
 			     const struct ebb_destination *b)
 {
 	struct ebb_policy was = policy_of_destination(apply, a), is = policy_of_destination(apply, b);
 
 	return memcmp(&was, &is, sizeof(was)) == 0 &&
-	       same_breaker(&a->settings.breaker, &b->settings.breaker) && a->match_count == b->match_count &&
+	       ebb_policy_same(&a->settings.breaker, &b->settings.breaker) &&
+	       a->match_count == b->match_count &&
 	       (a->match_count == 0 ||
 		memcmp(a->matches, b->matches, a->match_count * sizeof(*a->matches)) == 0);
 }

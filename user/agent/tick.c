@@ -165,8 +165,8 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	 */
 	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, moves);
 	for (size_t i = 0; i < count; i++)
-		ebb_breaker_remember(&g->breaker, &moves[i], memory);
-	ebb_breaker_remember(&g->breaker, NULL, memory);
+		ebb_breaker_remember(&g->breaker, config, &moves[i], memory);
+	ebb_breaker_remember(&g->breaker, config, NULL, memory);
 	ebb_breaker_verdict(&g->breaker, config, &verdict);
 	write_verdict(t->view, gate, &verdict);
 	for (size_t i = 0; i < count && t->on_move; i++) {

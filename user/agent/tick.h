@@ -46,8 +46,8 @@ void ebb_ticker_free(struct ebb_ticker *ticker);
 
 /*
  * From now on the breakers of destination slot d follow @configs[@of_dst[d]]; both borrowed until
- * the next call. What a breaker has counted goes on: only another `window` begins
- * anew. What is armed follows with the next look.
+ * the next call. What a breaker has counted goes on, its window too. What is armed
+ * follows with the next look.
  */
 void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
 			  const uint32_t *of_dst);

@@ -48,21 +48,30 @@ static struct ebb_given given_of(const struct ebb_origin *origin)
 
 static void check_breaker(struct ebb_reader *r, const struct ebb_settings *settings, uint32_t destination)
 {
-	const struct ebb_origin *origin = breaker_origin(r, destination, "open_max");
+	const struct ebb_origin *origin;
+	const char *keys[2], *doubted;
 	struct ebb_why why = {0};
 	struct ebb_given given;
 
-	if (!origin)
-		origin = breaker_origin(r, destination, "open_for");
-	if (origin && ebb_policy_check(&settings->breaker, &why) < 0) {
-		given = given_of(origin);
-		ebb_reader_wrong(r, &given, "%s",
-				 strncmp(why.text, "breaker: ", 9) == 0 ? why.text + 9 : why.text);
+	if (ebb_policy_check(&settings->breaker, keys, &why) < 0) {
+		origin = breaker_origin(r, destination, keys[0]);
+		if (!origin)
+			origin = breaker_origin(r, destination, keys[1]);
+		/* neither is said here: it is told where it is */
+		if (origin) {
+			given = given_of(origin);
+			ebb_reader_wrong(r, &given, "%s",
+					 strncmp(why.text, "breaker: ", 9) == 0 ? why.text + 9 : why.text);
+		}
 	}
 	origin = breaker_origin(r, destination, "slow_rate");
 	if (origin && settings->breaker.slow_call_ns == 0)
 		ebb_problem_warn(r->problems, origin->line, origin->column,
 				 "slow_rate does nothing while slow_call is off: set slow_call, too");
+	doubted = ebb_policy_doubt(&settings->breaker, &why);
+	origin = doubted ? breaker_origin(r, destination, doubted) : NULL;
+	if (origin)
+		ebb_problem_warn(r->problems, origin->line, origin->column, "%s", why.text);
 }
 
 /* ---------------------------------------------------------------- names -- */

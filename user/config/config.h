@@ -23,12 +23,13 @@
 
 /* What holds for a destination. */
 struct ebb_settings {
-	uint32_t mode;		/* enum ebb_mode */
-	uint32_t scope;		/* enum ebb_scope */
-	uint32_t errno_code;	/* enum ebb_errno; breaker.errno */
-	uint32_t limits_errno;	/* enum ebb_errno; limits.errno */
-	uint32_t on_agent_loss; /* enum ebb_on_agent_loss */
-	uint32_t established;	/* enum ebb_established; breaker.established */
+	uint32_t mode;		  /* enum ebb_mode */
+	uint32_t scope;		  /* enum ebb_scope */
+	uint32_t errno_code;	  /* enum ebb_errno; breaker.errno */
+	uint32_t limits_errno;	  /* enum ebb_errno; limits.errno */
+	uint32_t on_agent_loss;	  /* enum ebb_on_agent_loss */
+	uint32_t enforce_percent; /* of what would be refused in enforce mode so much is */
+	uint32_t established;	  /* enum ebb_established; breaker.established */
 	struct ebb_breaker_config breaker;
 	struct ebb_limits limits; /* given: not used */
 };

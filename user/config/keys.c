@@ -35,7 +35,6 @@ static const char *const excluded[] = {"observe", "ignore",
 				       NULL}; /* enum ebb_class, from EBB_CLASS_OBSERVED */
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* enum ebb_log_level */
 static const char *const protocols[] = {"tcp", "udp", NULL};
-static const char *const weightings[] = {"sliding", "exponential", NULL};
 static const char *const fuse_actions[] = {"alert", "release", "shed", NULL};
 
 #define ERRNOS "econnrefused, ehostunreach, etimedout or eperm"
@@ -77,41 +76,12 @@ static const struct ebb_key setting_keys[] = {
 	 COUNT(0, 100),
 	 .range = "0 to 100",
 	 .fallback = "100",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "the share of refusals that are carried out, to roll out carefully; the others are counted only"},
+	 SETTING(enforce_percent),
+	 .help = "of a hundred connections that would be refused so many are, to roll out carefully; the others are only counted, as in observe mode. What an operator opens by hand refuses all"},
 	{.path = "breaker",
 	 SECTION,
 	 .help = "when connections are refused because a destination fails, and for how long (docs/state-machine.md)"},
 	{.path = HERE_BREAKER},
-	{.path = "breaker.window_calls",
-	 COUNT(0, 100000),
-	 .range = "0 to 100000",
-	 .fallback = "0",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "above 0: rates look at so many last results instead of a time; 0 is off"},
-	{.path = "breaker.weighting",
-	 CHOICES(weightings),
-	 .range = "sliding or exponential",
-	 .fallback = "sliding",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "exponential: what is younger counts more, with a half-life of half the window"},
-	{.path = "breaker.ramp",
-	 DURATION(0, HOUR),
-	 .range = "0s to 1h",
-	 .fallback = "0s",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "after closing, a share of new connections is let through that grows to all over this time"},
-	{.path = "breaker.syn_retries",
-	 COUNT(1, 10),
-	 .range = "1 to 10",
-	 .fallback = "2",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "a connect whose SYN was sent again so often has failed by timeout, minutes before TCP says so"},
 	{.path = "breaker.errno",
 	 CHOICES(errnos),
 	 .range = ERRNOS,
@@ -569,6 +539,7 @@ static const char *const breaker_types[] = {
 	[EBB_POLICY_DURATION] = "duration",  [EBB_POLICY_DURATION_OR_OFF] = "duration",
 	[EBB_POLICY_RATIO] = "ratio",	     [EBB_POLICY_FACTOR] = "number",
 	[EBB_POLICY_COUNT] = "whole number", [EBB_POLICY_OUTCOMES] = "list",
+	[EBB_POLICY_CHOICE] = "word",
 };
 
 static struct ebb_key breaker_key(const struct ebb_policy_key *from)

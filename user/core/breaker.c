@@ -138,14 +138,16 @@ static void transit(struct ebb_breaker *b, const struct ebb_breaker_config *conf
 	uint32_t state = ebb_reason_to(why.reason);
 	uint64_t until = 0;
 
+	/* in ticks, as the kernel computes it from the arm */
 	if (state == EBB_STATE_OPEN) {
-		/* in ticks, as the kernel computes it from the arm */
 		until = ebb_ns_to_ticks(now_ns) + ebb_breaker_next_open_ticks(b, config);
+		why.until_ns = ebb_ticks_to_ns(until);
 		b->trips = next_trip(b);
+	} else if (state == EBB_STATE_CLOSED && config->ramp_ns > 0) {
+		until = ebb_ns_to_ticks(now_ns) + ebb_ns_to_ticks(config->ramp_ns);
 	}
 	enter(b, ebb_word(ebb_gen_next(gen_of(b)), state, until), now_ns, facts);
 	why.at_ns = now_ns;
-	why.until_ns = ebb_ticks_to_ns(until);
 	why.gen = gen_of(b);
 	report_move(report, &why);
 }
@@ -405,35 +407,59 @@ static void count_results(struct ebb_breaker *b, const struct ebb_breaker_config
 	b->seen_ok = facts->ok;
 	b->seen_failed = facts->failed;
 	b->seen_slow = facts->slow;
+	ebb_window_shape(&b->window, config->window_ns, config->window_calls, now_ns);
 	if (state_of(b) != EBB_STATE_CLOSED)
 		return;
 	/* where the kernel has ended this state, it ended before now */
 	end_calm_windows(b, config, is_pulled(b, facts) ? opened_ns(facts, b->since_ns, now_ns) : now_ns);
-	ebb_window_advance(&b->window, config->window_ns, now_ns);
+	ebb_window_advance(&b->window, now_ns);
 	ebb_window_add(&b->window, counts);
 	b->calm_ok = b->calm_ok < UINT32_MAX - counts.ok ? b->calm_ok + counts.ok : UINT32_MAX;
 }
 
 /* ------------------------------------------------------------- judgement -- */
 
-/* Is @part of @total at least @rate? By division: 7 of 100 is exactly what 0.07 is read as. */
-static bool reaches(uint32_t part, uint64_t total, double rate)
+/* What the rates are made of. */
+static struct ebb_weights weigh(const struct ebb_breaker *b, const struct ebb_breaker_config *config)
 {
-	return (double)part / (double)total >= rate;
+	const struct ebb_counts *sum = &b->window.sum;
+
+	if (config->weighting == EBB_WEIGHTING_EXPONENTIAL)
+		return ebb_window_weigh(&b->window);
+	return (struct ebb_weights){.ok = sum->ok, .failed = sum->failed, .slow = sum->slow};
+}
+
+/* Is @part of @total at least @rate? By division: 7 of 100 is exactly what 0.07 is read as. */
+static bool reaches(double part, double total, double rate)
+{
+	return part / total >= rate;
+}
+
+double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_breaker_config *config)
+{
+	struct ebb_weights weights = weigh(b, config);
+	double total = weights.ok + weights.failed;
+
+	return total > 0 ? weights.failed / total : 0;
 }
 
 /* The first rule that holds, or EBB_REASON_MAX. */
-static uint32_t judge_closed(const struct ebb_breaker_config *config, const struct ebb_transition *why)
+static uint32_t judge_closed(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			     uint32_t run)
 {
-	uint64_t total = (uint64_t)why->ok + why->failed;
+	const struct ebb_counts *sum = &b->window.sum;
+	struct ebb_weights weights;
+	double total;
 
-	if (config->consecutive_failures > 0 && why->run >= config->consecutive_failures)
+	if (config->consecutive_failures > 0 && run >= config->consecutive_failures)
 		return EBB_REASON_CONSECUTIVE_FAILURES;
-	if (total < config->min_calls)
+	if ((uint64_t)sum->ok + sum->failed < config->min_calls)
 		return EBB_REASON_MAX;
-	if (reaches(why->failed, total, config->failure_rate))
+	weights = weigh(b, config);
+	total = weights.ok + weights.failed;
+	if (reaches(weights.failed, total, config->failure_rate))
 		return EBB_REASON_FAILURE_RATE;
-	if (config->slow_call_ns > 0 && reaches(why->slow, total, config->slow_rate))
+	if (config->slow_call_ns > 0 && reaches(weights.slow, total, config->slow_rate))
 		return EBB_REASON_SLOW_RATE;
 	return EBB_REASON_MAX;
 }
@@ -466,7 +492,7 @@ static bool judge(struct ebb_breaker *b, const struct ebb_breaker_config *config
 		why.failed = b->window.sum.failed;
 		why.slow = b->window.sum.slow;
 		why.run = ebb_run_failures(facts->run, gen);
-		why.reason = judge_closed(config, &why);
+		why.reason = judge_closed(b, config, why.run);
 		break;
 	case EBB_STATE_OPEN:
 		if (now_ns >= ebb_ticks_to_ns(ebb_word_until(b->word)))

@@ -64,6 +64,9 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
 			const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition *ret_moves);
 
+/* The share of failures in the window as it is judged: weighted. 0: there are no results. */
+double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_breaker_config *config);
+
 /*
  * How long the @trip'th opening in a row lasts (1 is the first), jitter
  * included. Never more than 2^32 - 1 ticks, which is what the kernel can be told.

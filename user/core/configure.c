@@ -45,6 +45,9 @@ void ebb_policy_configure(struct ebb_policy *place, const struct ebb_policy *set
 	STORE(established);
 	STORE(abandon_ms);
 	STORE(slow_ns);
+	STORE(ramp_ticks);
+	STORE(spare_percent);
+	STORE(syn_retries);
 	STORE(mode);
 	ebb_limits_summarize(place);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/window.h"
 #include "lib/units.h"
 
 #define MS     1e6
@@ -16,6 +17,8 @@
 #define HOUR   (60 * MINUTE)
 
 #define FIELD(member) offsetof(struct ebb_breaker_config, member)
+
+static const char *const weightings[] = {"sliding", "exponential", NULL}; /* enum ebb_weighting */
 
 /* Longer values are refused; the longest that is valid is a list of all outcomes. */
 #define VALUE_MAX 128
@@ -30,6 +33,23 @@ static const struct ebb_policy_key keys[] = {
 	 .offset = FIELD(window_ns),
 	 .min = 100 * MS,
 	 .max = HOUR},
+	{.name = "window_calls",
+	 .unit = "count",
+	 .fallback = "0",
+	 .range = "0 to 1024",
+	 .help = "above 0: the window is the last so many results, however old; 0: it is a time",
+	 .kind = EBB_POLICY_COUNT,
+	 .offset = FIELD(window_calls),
+	 .min = 0,
+	 .max = EBB_WINDOW_CALLS_MAX},
+	{.name = "weighting",
+	 .unit = "word",
+	 .fallback = "sliding",
+	 .range = "sliding or exponential",
+	 .help = "sliding: results of the window count alike; exponential: half as much for each half window of age",
+	 .kind = EBB_POLICY_CHOICE,
+	 .offset = FIELD(weighting),
+	 .choices = weightings},
 	{.name = "min_calls",
 	 .unit = "count",
 	 .fallback = "5",
@@ -156,6 +176,15 @@ static const struct ebb_policy_key keys[] = {
 	 .offset = FIELD(probe_lease_ns),
 	 .min = 100 * MS,
 	 .max = HOUR},
+	{.name = "ramp",
+	 .unit = "duration",
+	 .fallback = "0s",
+	 .range = "0s to 1h",
+	 .help = "after closing, a share of new connections is let through that grows to all over this time",
+	 .kind = EBB_POLICY_DURATION,
+	 .offset = FIELD(ramp_ns),
+	 .min = 0,
+	 .max = HOUR},
 	{.name = "abandon_after",
 	 .unit = "duration",
 	 .fallback = "1s",
@@ -165,6 +194,15 @@ static const struct ebb_policy_key keys[] = {
 	 .offset = FIELD(abandon_after_ns),
 	 .min = 10 * MS,
 	 .max = 10 * MINUTE},
+	{.name = "syn_retries",
+	 .unit = "count",
+	 .fallback = "2",
+	 .range = "1 to 10",
+	 .help = "a connect whose SYN was sent again so often has failed by timeout, minutes before TCP says so",
+	 .kind = EBB_POLICY_COUNT,
+	 .offset = FIELD(syn_retries),
+	 .min = 1,
+	 .max = 10},
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -286,6 +324,18 @@ static int parse_double(const struct ebb_policy_key *key, const char *text,
 	return 0;
 }
 
+static int parse_choice(const struct ebb_policy_key *key, const char *text,
+			struct ebb_breaker_config *io_config)
+{
+	for (uint32_t i = 0; key->choices[i]; i++) {
+		if (strcmp(key->choices[i], text) == 0) {
+			memcpy(member(key, io_config), &i, sizeof(i));
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int parse_value(const struct ebb_policy_key *key, const char *text,
 		       struct ebb_breaker_config *io_config)
 {
@@ -305,6 +355,8 @@ static int parse_value(const struct ebb_policy_key *key, const char *text,
 		return parse_count(key, text, io_config);
 	case EBB_POLICY_OUTCOMES:
 		return parse_outcomes(text, member(key, io_config));
+	case EBB_POLICY_CHOICE:
+		return parse_choice(key, text, io_config);
 	}
 	return -EINVAL;
 }
@@ -313,9 +365,13 @@ static int parse_value(const struct ebb_policy_key *key, const char *text,
 static int why_expected(const struct ebb_policy_key *key, struct ebb_why *why)
 {
 	static const char *const what[] = {
-		[EBB_POLICY_DURATION] = "a duration ",	[EBB_POLICY_DURATION_OR_OFF] = "",
-		[EBB_POLICY_RATIO] = "a ratio ",	[EBB_POLICY_FACTOR] = "a number ",
-		[EBB_POLICY_COUNT] = "a whole number ", [EBB_POLICY_OUTCOMES] = "",
+		[EBB_POLICY_DURATION] = "a duration ",
+		[EBB_POLICY_DURATION_OR_OFF] = "",
+		[EBB_POLICY_RATIO] = "a ratio ",
+		[EBB_POLICY_FACTOR] = "a number ",
+		[EBB_POLICY_COUNT] = "a whole number ",
+		[EBB_POLICY_OUTCOMES] = "",
+		[EBB_POLICY_CHOICE] = "",
 	};
 	bool number = key->range[0] >= '0' && key->range[0] <= '9';
 
@@ -437,46 +493,64 @@ static int parse_setting(struct piece setting, uint32_t *io_given, struct ebb_br
 	return why_unknown(name, why);
 }
 
-int ebb_policy_check(const struct ebb_breaker_config *config, struct ebb_why *why)
+int ebb_policy_check(const struct ebb_breaker_config *config, const char *ret_keys[2], struct ebb_why *why)
 {
 	char open_for[EBB_FORMAT_MAX], open_max[EBB_FORMAT_MAX];
 
-	if (config->open_max_ns < config->open_for_ns)
+	if (config->open_max_ns < config->open_for_ns) {
+		ret_keys[0] = "open_max";
+		ret_keys[1] = "open_for";
 		return ebb_why(why, -EINVAL,
 			       "breaker: open_max (%s) is below open_for (%s): raise open_max or lower open_for",
 			       ebb_format_duration(config->open_max_ns, open_max, sizeof(open_max)),
 			       ebb_format_duration(config->open_for_ns, open_for, sizeof(open_for)));
-	return 0;
-}
-
-int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, struct ebb_why *why)
-{
-	struct ebb_breaker_config config = *io_config;
-	struct piece setting;
-	uint32_t given = 0;
-	int r;
-
-	while (take_piece(&text, ',', &setting)) {
-		r = parse_setting(setting, &given, &config, why);
-		if (r < 0)
-			return r;
 	}
-	r = ebb_policy_check(&config, why);
-	if (r < 0)
-		return r;
-	*io_config = config;
+	if (config->window_calls > 0 && config->weighting != EBB_WEIGHTING_SLIDING) {
+		ret_keys[0] = "weighting";
+		ret_keys[1] = "window_calls";
+		return ebb_why(why, -EINVAL,
+			       "breaker: weighting is by age, and window_calls (%u) has no age: leave one of them out",
+			       config->window_calls);
+	}
 	return 0;
 }
 
-void ebb_policy_defaults(struct ebb_breaker_config *ret_config)
+const char *ebb_policy_doubt(const struct ebb_breaker_config *config, struct ebb_why *ret_doubt)
 {
-	memset(ret_config, 0, sizeof(*ret_config));
-	/* the table's own texts are valid: a test parses each */
-	for (size_t i = 0; i < KEYS; i++)
-		(void)parse_value(&keys[i], keys[i].fallback, ret_config);
+	if (config->window_calls == 0 || config->min_calls <= config->window_calls)
+		return NULL;
+	(void)ebb_why(ret_doubt, 0,
+		      "min_calls (%u) is more than window_calls (%u) ever holds: no rate is judged; lower min_calls",
+		      config->min_calls, config->window_calls);
+	return "window_calls";
 }
 
-/* ------------------------------------------------------------- durations -- */
+static size_t member_size(const struct ebb_policy_key *key)
+{
+	switch (key->kind) {
+	case EBB_POLICY_DURATION:
+	case EBB_POLICY_DURATION_OR_OFF:
+		return sizeof(uint64_t);
+	case EBB_POLICY_RATIO:
+	case EBB_POLICY_FACTOR:
+		return sizeof(double);
+	case EBB_POLICY_COUNT:
+	case EBB_POLICY_OUTCOMES:
+	case EBB_POLICY_CHOICE:
+		break;
+	}
+	return sizeof(uint32_t);
+}
+
+bool ebb_policy_same(const struct ebb_breaker_config *a, const struct ebb_breaker_config *b)
+{
+	for (size_t i = 0; i < KEYS; i++) {
+		if (memcmp((const char *)a + keys[i].offset, (const char *)b + keys[i].offset,
+			   member_size(&keys[i])) != 0)
+			return false;
+	}
+	return true;
+}
 
 static bool is_duration(const struct ebb_policy_key *key)
 {
@@ -491,16 +565,19 @@ static uint64_t duration_of(const struct ebb_policy_key *key, const struct ebb_b
 	return ns;
 }
 
-void ebb_policy_scale(struct ebb_breaker_config *io_config, unsigned int shift)
+struct ebb_breaker_config ebb_policy_scale(const struct ebb_breaker_config *config, unsigned int shift)
 {
+	struct ebb_breaker_config scaled = *config;
+
 	for (size_t i = 0; i < KEYS; i++) {
 		uint64_t ns;
 
 		if (!is_duration(&keys[i]))
 			continue;
-		ns = duration_of(&keys[i], io_config) << shift;
-		memcpy(member(&keys[i], io_config), &ns, sizeof(ns));
+		ns = duration_of(&keys[i], config) << shift;
+		memcpy(member(&keys[i], &scaled), &ns, sizeof(ns));
 	}
+	return scaled;
 }
 
 uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config)
@@ -512,6 +589,34 @@ uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config)
 			longest = duration_of(&keys[i], config);
 	}
 	return longest;
+}
+
+int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, struct ebb_why *why)
+{
+	struct ebb_breaker_config config = *io_config;
+	const char *disagree[2];
+	struct piece setting;
+	uint32_t given = 0;
+	int r;
+
+	while (take_piece(&text, ',', &setting)) {
+		r = parse_setting(setting, &given, &config, why);
+		if (r < 0)
+			return r;
+	}
+	r = ebb_policy_check(&config, disagree, why);
+	if (r < 0)
+		return r;
+	*io_config = config;
+	return 0;
+}
+
+void ebb_policy_defaults(struct ebb_breaker_config *ret_config)
+{
+	memset(ret_config, 0, sizeof(*ret_config));
+	/* the table's own texts are valid: a test parses each */
+	for (size_t i = 0; i < KEYS; i++)
+		(void)parse_value(&keys[i], keys[i].fallback, ret_config);
 }
 
 /* --------------------------------------------------------- for the kernel -- */
@@ -537,6 +642,8 @@ void ebb_policy_to_kernel(const struct ebb_breaker_config *config, struct ebb_po
 	io_policy->probe_lease_ticks = ticks_u32(config->probe_lease_ns);
 	io_policy->abandon_ms = (uint32_t)((config->abandon_after_ns + 999999) / 1000000);
 	io_policy->slow_ns = config->slow_call_ns;
+	io_policy->ramp_ticks = ticks_u32(config->ramp_ns);
+	io_policy->syn_retries = config->syn_retries;
 }
 
 /* ----------------------------------------------------------------- names -- */

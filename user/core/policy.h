@@ -14,8 +14,17 @@
 #include "bpf/abi.h"
 #include "lib/why.h"
 
+/* How results of the window count in its rates. */
+enum ebb_weighting {
+	EBB_WEIGHTING_SLIDING,	   /* all alike */
+	EBB_WEIGHTING_EXPONENTIAL, /* half as much for each half window of age */
+	EBB_WEIGHTING_MAX,
+};
+
 struct ebb_breaker_config {
 	uint64_t window_ns;
+	uint32_t window_calls; /* 0: the window is a time; else the last so many results */
+	uint32_t weighting;    /* enum ebb_weighting */
 	uint32_t min_calls;
 	double failure_rate;	       /* trips at >= */
 	uint64_t slow_call_ns;	       /* 0: off */
@@ -30,7 +39,9 @@ struct ebb_breaker_config {
 	uint32_t close_after;
 	uint32_t reopen_after;
 	uint64_t probe_lease_ns;
+	uint64_t ramp_ns; /* 0: all at once */
 	uint64_t abandon_after_ns;
+	uint32_t syn_retries;
 };
 
 /* The defaults of design section 5. */
@@ -54,12 +65,13 @@ enum ebb_policy_kind {
 	EBB_POLICY_FACTOR,
 	EBB_POLICY_COUNT,
 	EBB_POLICY_OUTCOMES,
+	EBB_POLICY_CHOICE,
 };
 
 /* One key: for the parser, help texts and documents. */
 struct ebb_policy_key {
 	const char *name;
-	const char *unit;     /* "duration", "ratio", "factor", "count", "outcomes" */
+	const char *unit;     /* "duration", "ratio", "factor", "count", "outcomes", "word" */
 	const char *fallback; /* its default, as it would be written */
 	const char *range;    /* as it would be told: "1 to 8" */
 	const char *help;
@@ -68,7 +80,8 @@ struct ebb_policy_key {
 	size_t offset; /* into struct ebb_breaker_config */
 	double min;    /* durations in ns */
 	double max;
-	bool above_min; /* min itself is outside */
+	bool above_min;		    /* min itself is outside */
+	const char *const *choices; /* by value; ends with NULL */
 };
 
 /* All keys in the order of design section 5; *@ret_count is their number. */
@@ -82,15 +95,27 @@ int ebb_policy_parse_value(const struct ebb_policy_key *key, const char *text,
 			   struct ebb_breaker_config *io_config, struct ebb_why *why);
 
 /*
- * Every duration of it times 2^@shift, for a simulation, whose clock runs faster (core/simulate.c); the
- * longest of them must leave room for that.
+ * What holds between keys: open_max is not below open_for, and a window of calls weighs them all alike. -EINVAL;
+ * @ret_keys are the names of the two keys that do not go together, the one that should give way first.
  */
-void ebb_policy_scale(struct ebb_breaker_config *io_config, unsigned int shift);
+int ebb_policy_check(const struct ebb_breaker_config *config, const char *ret_keys[2], struct ebb_why *why);
+
+/*
+ * What is valid, but probably not meant, into @ret_doubt (one line), and the name of the key to blame; NULL: nothing
+ * of the kind.
+ */
+const char *ebb_policy_doubt(const struct ebb_breaker_config *config, struct ebb_why *ret_doubt);
+
+/* Does every key say the same in both? */
+bool ebb_policy_same(const struct ebb_breaker_config *a, const struct ebb_breaker_config *b);
+
+/*
+ * @config with every duration 2^@shift times as long, for a simulation whose clock is that much finer. The
+ * caller sees to it that they fit.
+ */
+struct ebb_breaker_config ebb_policy_scale(const struct ebb_breaker_config *config, unsigned int shift);
 /* The longest of its durations. */
 uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config);
-
-/* What holds between keys: open_max is not below open_for. -EINVAL. */
-int ebb_policy_check(const struct ebb_breaker_config *config, struct ebb_why *why);
 
 /* Names as in metrics and on the command line; never NULL ("unknown" outside the range). */
 const char *ebb_mode_name(uint32_t mode);

@@ -16,8 +16,8 @@
  * up to two ticks late, 2 ms. The core knows its unit only by name, so the simulation runs on a clock
  * that is 2^shift times as fast: every time, and every duration of the settings, is multiplied by it.
  * A tick is then 2^(20 - shift) ns of the trace. The shift is the largest with which everything fits:
- * the last moment into the 38 bits of a state word, the longest opening and lease into the 32 bits of
- * an arm, every duration into 62 bits. With the defaults a tick is 8 ns up to half an hour of trace,
+ * the last moment into the 38 bits of a state word, the longest opening, lease and ramp into 32 bits,
+ * every duration into 62 bits. With the defaults a tick is 8 ns up to half an hour of trace,
  * 0.5 us at a day.
  */
 #include "core/simulate.h"
@@ -368,6 +368,7 @@ static unsigned int choose_shift(const struct ebb_simulation *in)
 
 		armed = open_ns > armed ? open_ns : armed;
 		armed = config->probe_lease_ns > armed ? config->probe_lease_ns : armed;
+		armed = config->ramp_ns > armed ? config->ramp_ns : armed;
 		longest = longest_ns > longest ? longest_ns : longest;
 	}
 	/* after the last result: the lease of a probe, then an opening */
@@ -388,8 +389,7 @@ static void init(struct sim *s)
 	s->look = in->look_ns << s->shift;
 	s->agent.lease_ns = INT64_MAX;
 	for (size_t i = 0; i < in->config_count; i++) {
-		s->settings[i].config = in->configs[i];
-		ebb_policy_scale(&s->settings[i].config, s->shift);
+		s->settings[i].config = ebb_policy_scale(&in->configs[i], s->shift);
 		ebb_policy_to_kernel(&s->settings[i].config, &s->settings[i].policy);
 	}
 	for (size_t i = 0; i < in->gate_count; i++) {

@@ -11,8 +11,8 @@ void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_c
 	};
 }
 
-void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_transition *move,
-			  struct ebb_memory *io_memory)
+void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			  const struct ebb_transition *move, struct ebb_memory *io_memory)
 {
 	if (move) {
 		io_memory->last[io_memory->count % EBB_TRANSITIONS_KEPT] = *move;
@@ -25,4 +25,5 @@ void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_transiti
 	io_memory->window_ok = b->window.sum.ok;
 	io_memory->window_failed = b->window.sum.failed;
 	io_memory->window_slow = b->window.sum.slow;
+	io_memory->window_ratio_ppm = (uint32_t)(ebb_breaker_failure_ratio(b, config) * 1e6 + 0.5);
 }

@@ -17,7 +17,7 @@ void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_c
  * Writes one transition, and the numbers of the last look, into what is
  * remembered. Without a transition (@move NULL) only the numbers.
  */
-void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_transition *move,
-			  struct ebb_memory *io_memory);
+void ebb_breaker_remember(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			  const struct ebb_transition *move, struct ebb_memory *io_memory);
 
 #endif /* EBB_CORE_VERDICT_H */

@@ -27,7 +27,7 @@ int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *re
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* The layout in a map's name, "ebb_gate_v1" -> 1; 0: not a map of ours. */
+/* The layout in a map's name, "ebb_gate_v2" -> 1; 0: not a map of ours. */
 static uint32_t map_layout(const char *name)
 {
 	unsigned int version;

@@ -174,9 +174,9 @@ static int inspect_ours(struct ebb_loader *l, const struct ebb_loader_options *o
 		return r;
 	view = ebb_maps_view(maps);
 	taken = view->agent->abi_version == EBB_ABI_VERSION;
-	r = pinned_entries(l->pin_dir, "ebb_endpoint_v1", &endpoints);
+	r = pinned_entries(l->pin_dir, "ebb_endpoint_v2", &endpoints);
 	if (r < 0)
-		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v1' in '%s': %s", l->pin_dir,
+		r = ebb_why(why, r, "cannot read about map 'ebb_endpoint_v2' in '%s': %s", l->pin_dir,
 			    ebb_strerror(r));
 	else
 		r = refuse_capacity(l, o, view->dst_max, view->pair_max, endpoints, why);
@@ -235,29 +235,29 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 		struct bpf_map *map;
 		uint32_t entries; /* 0: as defined */
 	} sizes[] = {
-		{l->skeleton->maps.ebb_endpoint_v1, o->endpoints},
-		{l->skeleton->maps.ebb_pair_v1, pairs},
-		{l->skeleton->maps.ebb_freedst_v1, dsts},
-		{l->skeleton->maps.ebb_freepair_v1, pairs},
-		{l->skeleton->maps.ebb_dst_v1, dsts},
-		{l->skeleton->maps.ebb_pstat_v1, pairs},
-		{l->skeleton->maps.ebb_gate_v1, dsts + pairs},
-		{l->skeleton->maps.ebb_verdict_v1, dsts + pairs},
-		{l->skeleton->maps.ebb_policy_v1, dsts},
-		{l->skeleton->maps.ebb_memory_v1, dsts + pairs},
-		{l->skeleton->maps.ebb_agent_v1, 0},
-		{l->skeleton->maps.ebb_kernel_v1, 0},
-		{l->skeleton->maps.ebb_conn_v1, 0},
-		{l->skeleton->maps.ebb_event_v1, 0},
-		{l->skeleton->maps.ebb_name_v1, dsts},
-		{l->skeleton->maps.ebb_route_v1, 0},
-		{l->skeleton->maps.ebb_port_v1, 0},
-		{l->skeleton->maps.ebb_lookup_v1, 0},
-		{l->skeleton->maps.ebb_own_v1, 0},
-		{l->skeleton->maps.ebb_wload_v1, 0},
-		{l->skeleton->maps.ebb_found_v1, 0},
-		{l->skeleton->maps.ebb_lost_v1, 0},
-		{l->skeleton->maps.ebb_deed_v1, EBB_DEEDS},
+		{l->skeleton->maps.ebb_endpoint_v2, o->endpoints},
+		{l->skeleton->maps.ebb_pair_v2, pairs},
+		{l->skeleton->maps.ebb_freedst_v2, dsts},
+		{l->skeleton->maps.ebb_freepair_v2, pairs},
+		{l->skeleton->maps.ebb_dst_v2, dsts},
+		{l->skeleton->maps.ebb_pstat_v2, pairs},
+		{l->skeleton->maps.ebb_gate_v2, dsts + pairs},
+		{l->skeleton->maps.ebb_verdict_v2, dsts + pairs},
+		{l->skeleton->maps.ebb_policy_v2, dsts},
+		{l->skeleton->maps.ebb_memory_v2, dsts + pairs},
+		{l->skeleton->maps.ebb_agent_v2, 0},
+		{l->skeleton->maps.ebb_kernel_v2, 0},
+		{l->skeleton->maps.ebb_conn_v2, 0},
+		{l->skeleton->maps.ebb_event_v2, 0},
+		{l->skeleton->maps.ebb_name_v2, dsts},
+		{l->skeleton->maps.ebb_route_v2, 0},
+		{l->skeleton->maps.ebb_port_v2, 0},
+		{l->skeleton->maps.ebb_lookup_v2, 0},
+		{l->skeleton->maps.ebb_own_v2, 0},
+		{l->skeleton->maps.ebb_wload_v2, 0},
+		{l->skeleton->maps.ebb_found_v2, 0},
+		{l->skeleton->maps.ebb_lost_v2, 0},
+		{l->skeleton->maps.ebb_deed_v2, EBB_DEEDS},
 	};
 	int r;
 
@@ -267,14 +267,14 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 		if (r < 0)
 			return r;
 	}
-	r = bpf_map__set_max_entries(l->skeleton->maps.ebb_count_v1, dsts + pairs);
+	r = bpf_map__set_max_entries(l->skeleton->maps.ebb_count_v2, dsts + pairs);
 	if (r < 0)
-		return ebb_why(why, r, "cannot prepare map 'ebb_count_v1': %s", ebb_strerror(r));
+		return ebb_why(why, r, "cannot prepare map 'ebb_count_v2': %s", ebb_strerror(r));
 	r = libbpf_num_possible_cpus();
 	if (r > 0)
-		r = bpf_map__set_max_entries(l->skeleton->maps.ebb_guess_v1, (uint32_t)r << EBB_GUESS_BITS);
+		r = bpf_map__set_max_entries(l->skeleton->maps.ebb_guess_v2, (uint32_t)r << EBB_GUESS_BITS);
 	if (r < 0)
-		return ebb_why(why, r, "cannot prepare map 'ebb_guess_v1': %s", ebb_strerror(r));
+		return ebb_why(why, r, "cannot prepare map 'ebb_guess_v2': %s", ebb_strerror(r));
 	l->skeleton->rodata->ebb_config.dst_max = dsts;
 	l->skeleton->rodata->ebb_config.pair_max = pairs;
 	l->skeleton->rodata->ebb_config.has_set_retval =
@@ -398,10 +398,10 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = ebb_maps_open(l->pin_dir, EBB_MAPS_WRITE, &l->maps, why);
 	if (r < 0)
 		return r;
-	r = ebb_events_new(bpf_map__fd(l->skeleton->maps.ebb_event_v1), &l->events);
+	r = ebb_events_new(bpf_map__fd(l->skeleton->maps.ebb_event_v2), &l->events);
 	if (r < 0)
 		return ebb_why(why, r, "cannot read the ring buffer: %s", ebb_strerror(r));
-	r = ebb_answers_new(bpf_map__fd(l->skeleton->maps.ebb_answer_v1), &l->answer_ring);
+	r = ebb_answers_new(bpf_map__fd(l->skeleton->maps.ebb_answer_v2), &l->answer_ring);
 	if (r < 0)
 		return ebb_why(why, r, "cannot read the ring of DNS answers: %s", ebb_strerror(r));
 	if (!l->took_over) {
@@ -475,12 +475,12 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why)
 	const struct ebb_view *view = ebb_maps_view(loader->maps);
 	int r;
 
-	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v1),
-			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v1),
+	r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freedst_v2),
+			      bpf_map__fd(loader->skeleton->maps.ebb_endpoint_v2),
 			      sizeof(struct ebb_endpoint), view->dst_max, is_live_dst, view);
 	if (r == 0)
-		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v1),
-				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v1),
+		r = ebb_queue_rebuild(bpf_map__fd(loader->skeleton->maps.ebb_freepair_v2),
+				      bpf_map__fd(loader->skeleton->maps.ebb_pair_v2),
 				      sizeof(struct ebb_pair_key), view->pair_max, is_live_pair, view);
 	if (r < 0)
 		return ebb_why(why, r, "cannot fill the queues of free slots: %s", ebb_strerror(r));
@@ -492,19 +492,19 @@ static int table_of(const struct ebb_loader *l, enum ebb_slot_kind kind, uint32_
 		    struct ebb_lookup_key *lookup)
 {
 	if (kind == EBB_SLOT_KIND_PAIR)
-		return bpf_map__fd(l->skeleton->maps.ebb_pair_v1);
+		return bpf_map__fd(l->skeleton->maps.ebb_pair_v2);
 	if (!ebb_maps_view(l->maps)->dsts[slot].apart)
-		return bpf_map__fd(l->skeleton->maps.ebb_endpoint_v1);
+		return bpf_map__fd(l->skeleton->maps.ebb_endpoint_v2);
 	*lookup = (struct ebb_lookup_key){.endpoint = *(const struct ebb_endpoint *)*key};
 	*key = lookup;
-	return bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
+	return bpf_map__fd(l->skeleton->maps.ebb_lookup_v2);
 }
 
 /* A rule's name took its address, and it was kept for who does not mean that name: such a one would find a stale slot. */
 static void forget_beside(const struct ebb_loader *l, const void *key, uint32_t slot)
 {
 	const struct ebb_lookup_key beside = {.endpoint = *(const struct ebb_endpoint *)key};
-	int fd = bpf_map__fd(l->skeleton->maps.ebb_lookup_v1);
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_lookup_v2);
 	struct ebb_ref ref;
 
 	if (!ebb_maps_view(l->maps)->dsts[slot].apart && bpf_map_lookup_elem(fd, &beside, &ref) == 0 &&
@@ -540,8 +540,8 @@ int ebb_slots_insert(struct ebb_loader *loader, enum ebb_slot_kind kind, const v
 
 int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32_t slot)
 {
-	int fd = bpf_map__fd(kind == EBB_SLOT_KIND_DST ? loader->skeleton->maps.ebb_freedst_v1
-						       : loader->skeleton->maps.ebb_freepair_v1);
+	int fd = bpf_map__fd(kind == EBB_SLOT_KIND_DST ? loader->skeleton->maps.ebb_freedst_v2
+						       : loader->skeleton->maps.ebb_freepair_v2);
 
 	return bpf_map_update_elem(fd, NULL, &slot, BPF_ANY);
 }
@@ -663,7 +663,7 @@ static int iterate(const struct bpf_program *program)
 /* Who listened in an earlier pass may listen no more. */
 static int forget_listeners(struct ebb_loader *l)
 {
-	int fd = bpf_map__fd(l->skeleton->maps.ebb_listener_v1);
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_listener_v2);
 	__u64 key;
 	int r;
 
@@ -789,7 +789,7 @@ int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct e
 /* Walks over the memories of all sockets. */
 static int iterate_memories(struct ebb_loader *l)
 {
-	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(l->skeleton->maps.ebb_conn_v1)};
+	union bpf_iter_link_info info = {.map.map_fd = (__u32)bpf_map__fd(l->skeleton->maps.ebb_conn_v2)};
 	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 	struct bpf_link *link = bpf_program__attach_iter(l->skeleton->progs.ebb_recount, &options);
 	_cleanup_close_ int fd = -1;
@@ -810,7 +810,7 @@ static int iterate_memories(struct ebb_loader *l)
 /* The sockets of the last recount; most of them are there again in the next, but they are met anew. */
 static int forget_met(struct ebb_loader *l)
 {
-	int fd = bpf_map__fd(l->skeleton->maps.ebb_met_v1);
+	int fd = bpf_map__fd(l->skeleton->maps.ebb_met_v2);
 	__u64 key;
 	int r;
 
@@ -835,7 +835,7 @@ int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counte
 		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
 	size = (view->gate_max * sizeof(*counted) + page - 1) / page * page;
 	counted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       bpf_map__fd(loader->skeleton->maps.ebb_count_v1), 0);
+		       bpf_map__fd(loader->skeleton->maps.ebb_count_v2), 0);
 	if (counted == MAP_FAILED)
 		return ebb_why(why, -errno, "cannot map the counts of a recount: %s", strerror(errno));
 	memset(counted, 0, view->gate_max * sizeof(*counted));

@@ -33,17 +33,17 @@ static const struct {
 	uint32_t key_size;
 	uint32_t value_size;
 } maps[MAP_MAX] = {
-	[MAP_ENDPOINT] = {"ebb_endpoint_v1", BPF_MAP_TYPE_HASH, sizeof(struct ebb_endpoint),
+	[MAP_ENDPOINT] = {"ebb_endpoint_v2", BPF_MAP_TYPE_HASH, sizeof(struct ebb_endpoint),
 			  sizeof(struct ebb_ref)},
-	[MAP_LOOKUP] = {"ebb_lookup_v1", BPF_MAP_TYPE_HASH, sizeof(struct ebb_lookup_key),
+	[MAP_LOOKUP] = {"ebb_lookup_v2", BPF_MAP_TYPE_HASH, sizeof(struct ebb_lookup_key),
 			sizeof(struct ebb_ref)},
-	[MAP_ROUTE] = {"ebb_route_v1", BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(uint32_t), sizeof(uint32_t)},
-	[MAP_PORT] = {"ebb_port_v1", BPF_MAP_TYPE_HASH, sizeof(struct ebb_port_key), sizeof(struct ebb_ref)},
-	[MAP_FREEDST] = {"ebb_freedst_v1", BPF_MAP_TYPE_QUEUE, 0, sizeof(uint32_t)},
-	[MAP_WORKLOAD] = {"ebb_wload_v1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(struct ebb_workload)},
-	[MAP_FOUND] = {"ebb_found_v1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint64_t)},
-	[MAP_LOST] = {"ebb_lost_v1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint64_t)},
-	[MAP_OWN] = {"ebb_own_v1", BPF_MAP_TYPE_HASH, sizeof(uint32_t), sizeof(struct ebb_own)},
+	[MAP_ROUTE] = {"ebb_route_v2", BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(uint32_t), sizeof(uint32_t)},
+	[MAP_PORT] = {"ebb_port_v2", BPF_MAP_TYPE_HASH, sizeof(struct ebb_port_key), sizeof(struct ebb_ref)},
+	[MAP_FREEDST] = {"ebb_freedst_v2", BPF_MAP_TYPE_QUEUE, 0, sizeof(uint32_t)},
+	[MAP_WORKLOAD] = {"ebb_wload_v2", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(struct ebb_workload)},
+	[MAP_FOUND] = {"ebb_found_v2", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint64_t)},
+	[MAP_LOST] = {"ebb_lost_v2", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint64_t)},
+	[MAP_OWN] = {"ebb_own_v2", BPF_MAP_TYPE_HASH, sizeof(uint32_t), sizeof(struct ebb_own)},
 };
 
 struct ebb_mapping {

@@ -34,23 +34,23 @@ static const struct {
 	const char *name;
 	uint32_t value_size;
 } tables[TABLE_MAX] = {
-	[TABLE_AGENT] = {"ebb_agent_v1", sizeof(struct ebb_agent)},
-	[TABLE_KERNEL] = {"ebb_kernel_v1", sizeof(struct ebb_kernel)},
-	[TABLE_DST] = {"ebb_dst_v1", sizeof(struct ebb_dst)},
-	[TABLE_PAIR] = {"ebb_pstat_v1", sizeof(struct ebb_pair)},
-	[TABLE_GATE] = {"ebb_gate_v1", sizeof(struct ebb_gate)},
-	[TABLE_VERDICT] = {"ebb_verdict_v1", sizeof(struct ebb_verdict)},
-	[TABLE_POLICY] = {"ebb_policy_v1", sizeof(struct ebb_policy)},
-	[TABLE_MEMORY] = {"ebb_memory_v1", sizeof(struct ebb_memory)},
-	[TABLE_NAME] = {"ebb_name_v1", sizeof(struct ebb_name)},
-	[TABLE_DEED] = {"ebb_deed_v1", sizeof(struct ebb_deed)},
+	[TABLE_AGENT] = {"ebb_agent_v2", sizeof(struct ebb_agent)},
+	[TABLE_KERNEL] = {"ebb_kernel_v2", sizeof(struct ebb_kernel)},
+	[TABLE_DST] = {"ebb_dst_v2", sizeof(struct ebb_dst)},
+	[TABLE_PAIR] = {"ebb_pstat_v2", sizeof(struct ebb_pair)},
+	[TABLE_GATE] = {"ebb_gate_v2", sizeof(struct ebb_gate)},
+	[TABLE_VERDICT] = {"ebb_verdict_v2", sizeof(struct ebb_verdict)},
+	[TABLE_POLICY] = {"ebb_policy_v2", sizeof(struct ebb_policy)},
+	[TABLE_MEMORY] = {"ebb_memory_v2", sizeof(struct ebb_memory)},
+	[TABLE_NAME] = {"ebb_name_v2", sizeof(struct ebb_name)},
+	[TABLE_DEED] = {"ebb_deed_v2", sizeof(struct ebb_deed)},
 };
 
 /* Maps that are pinned beside the tables; counted in ebb_maps_bytes(). */
 static const char *const other_maps[] = {
-	"ebb_endpoint_v1", "ebb_pair_v1",  "ebb_freedst_v1", "ebb_freepair_v1", "ebb_conn_v1",
-	"ebb_event_v1",	   "ebb_route_v1", "ebb_port_v1",    "ebb_lookup_v1",	"ebb_own_v1",
-	"ebb_wload_v1",	   "ebb_found_v1", "ebb_lost_v1",
+	"ebb_endpoint_v2", "ebb_pair_v2",  "ebb_freedst_v2", "ebb_freepair_v2", "ebb_conn_v2",
+	"ebb_event_v2",	   "ebb_route_v2", "ebb_port_v2",    "ebb_lookup_v2",	"ebb_own_v2",
+	"ebb_wload_v2",	   "ebb_found_v2", "ebb_lost_v2",
 };
 
 #define OTHER_MAX (sizeof(other_maps) / sizeof(other_maps[0]))
@@ -166,7 +166,7 @@ static int remove_own(const struct ebb_owns *owns, uint32_t pair)
 
 static int open_owns(struct ebb_maps *m, const char *pin_dir, struct ebb_why *why)
 {
-	static const char *const name = "ebb_own_v1";
+	static const char *const name = "ebb_own_v2";
 	struct bpf_map_info info = {0};
 	__u32 info_size = sizeof(info);
 	int r;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A result reaches its gate: the one way from what a hook has seen of a connection to what
+ * the breaker judges. Counts it, gives a probe its result, and tells the agent what it may
+ * have to act on.
+ */
+#ifndef EBB_RESULT_H
+#define EBB_RESULT_H
+
+#include "bpf/conn.h"
+#include "bpf/gate.h"
+#include "bpf/maps.h"
+#include "bpf/route.h"
+#include "bpf/stats.h"
+
+static __always_inline int ebb_is_slow(const struct ebb_policy *policy, __u64 took_ns)
+{
+	return policy->slow_ns && took_ns > policy->slow_ns;
+}
+
+/* @outcome: enum ebb_outcome, for the agent's log. */
+static __always_inline void ebb_result(const struct ebb_route *route, struct ebb_conn *conn, __u64 now,
+				       int ok, int slow, __u32 outcome)
+{
+	__u32 did;
+
+	if (conn && (conn->flags & EBB_CONN_MUTE))
+		return;
+	if (route->class != EBB_CLASS_GOVERNED) {
+		/* excluded since it became a probe */
+		if (conn)
+			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		return;
+	}
+	if (conn && (conn->flags & EBB_CONN_PROBE)) {
+		did = ebb_conn_end_probe(conn, route->gate, now,
+					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
+		if (did & EBB_RESULT_COUNTED)
+			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
+	} else {
+		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0,
+				      ok, slow);
+		if (did & EBB_RESULT_PULLED)
+			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
+		else if ((did & EBB_RESULT_COUNTED) && !ok)
+			ebb_hint(EBB_EVENT_FAILURE, outcome, route->pair_slot, route->gate_slot, 1);
+	}
+	if (did & EBB_RESULT_EXHAUSTED)
+		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
+}
+
+/* One that is a failure; out of line, so that it does not stand in the way of a success. */
+static __noinline __attribute__((unused)) int
+ebb_result_failed(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome, int slow)
+{
+	if (route)
+		ebb_result(route, conn, bpf_ktime_get_ns(), 0, slow, outcome);
+	return 0;
+}
+
+#endif /* EBB_RESULT_H */
