@@ -18,7 +18,7 @@
  * A tick is then 2^(20 - shift) ns of the trace. The shift is the largest with which everything fits:
  * the last moment into the 38 bits of a state word, the longest opening, lease and ramp into 32 bits,
  * every duration into 62 bits. With the defaults a tick is 8 ns up to half an hour of trace,
- * 0.5 us at a day.
+ * 0.5 us at a day; a ramp or an opening of an hour makes it 1 us.
  */
 #include "core/simulate.h"
 
@@ -288,19 +288,20 @@ static void on_result(struct sim *s, const struct event *event)
 		ok || (call->outcome < EBB_OUTCOME_MAX && setting->config.count_mask & 1U << call->outcome);
 	bool slow = slow_ns > 0 && call->took_ns << s->shift > slow_ns;
 	enum ebb_probe_end end = EBB_PROBE_NONE;
+	uint32_t did = 0;
 
 	g->totals.succeeded += ok;
 	g->totals.failed += counts && !ok;
 	if (event->probe_word) {
 		if (counts)
 			end = ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED;
-		(void)ebb_probe_finish(&g->facts, event->probe_index, event->probe_word, event->at, end);
-		look_soon(s, g, event->at, true);
+		did = ebb_probe_finish(&g->facts, event->probe_index, event->probe_word, event->at, end);
 	} else if (counts) {
-		(void)ebb_gate_result(&g->facts, &g->verdict, &setting->policy, event->at, event->gen, ok,
+		did = ebb_gate_result(&g->facts, &g->verdict, &setting->policy, event->at, event->gen, ok,
 				      slow);
-		look_soon(s, g, event->at, !ok);
 	}
+	if (did & EBB_RESULT_COUNTED)
+		look_soon(s, g, event->at, !ok || event->probe_word);
 }
 
 static void on_call(struct sim *s, size_t index)
