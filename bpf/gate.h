@@ -202,7 +202,7 @@ static inline __attribute__((always_inline)) int ebb_probe_take(struct ebb_gate 
 
 	if (ebb_probe_failed(EBB_LOAD(gate->probe_result), gen) >= policy->reopen_after)
 		return -1;
-	*ret_word = ebb_probe_slot_word(gen, now + policy->probe_lease_ticks + 1);
+	*ret_word = ebb_probe_slot_word(gen, ebb_ns_to_ticks(now_ns) + policy->probe_lease_ticks);
 	index = ebb_probe_slot_take(gate, policy->probes, *ret_word, now);
 	return index < EBB_PROBES_MAX ? (int)index : -1;
 }

@@ -426,7 +426,9 @@ static struct ebb_weights weigh(const struct ebb_breaker *b, const struct ebb_br
 
 	if (config->weighting == EBB_WEIGHTING_EXPONENTIAL)
 		return ebb_window_weigh(&b->window);
-	return (struct ebb_weights){.ok = sum->ok, .failed = sum->failed, .slow = sum->slow};
+	return (struct ebb_weights){.all = (double)sum->ok + sum->failed,
+				    .failed = sum->failed,
+				    .slow = sum->slow};
 }
 
 /* Is @part of @total at least @rate? By division: 7 of 100 is exactly what 0.07 is read as. */
@@ -438,9 +440,8 @@ static bool reaches(double part, double total, double rate)
 double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_breaker_config *config)
 {
 	struct ebb_weights weights = weigh(b, config);
-	double total = weights.ok + weights.failed;
 
-	return total > 0 ? weights.failed / total : 0;
+	return weights.all > 0 ? weights.failed / weights.all : 0;
 }
 
 /* The first rule that holds, or EBB_REASON_MAX. */
@@ -449,17 +450,15 @@ static uint32_t judge_closed(const struct ebb_breaker *b, const struct ebb_break
 {
 	const struct ebb_counts *sum = &b->window.sum;
 	struct ebb_weights weights;
-	double total;
 
 	if (config->consecutive_failures > 0 && run >= config->consecutive_failures)
 		return EBB_REASON_CONSECUTIVE_FAILURES;
 	if ((uint64_t)sum->ok + sum->failed < config->min_calls)
 		return EBB_REASON_MAX;
 	weights = weigh(b, config);
-	total = weights.ok + weights.failed;
-	if (reaches(weights.failed, total, config->failure_rate))
+	if (reaches(weights.failed, weights.all, config->failure_rate))
 		return EBB_REASON_FAILURE_RATE;
-	if (config->slow_call_ns > 0 && reaches(weights.slow, total, config->slow_rate))
+	if (config->slow_call_ns > 0 && reaches(weights.slow, weights.all, config->slow_rate))
 		return EBB_REASON_SLOW_RATE;
 	return EBB_REASON_MAX;
 }
