@@ -782,7 +782,7 @@ struct ebb_agent {
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
 	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
 	__u32	turns;			/* 1: requests and answers are seen: what is established alone is no success */
-	__u32	packets;		/* 1: some policy asks for packets (EBB_ASK_PACKET); set by commands, too */
+	__u32	pad;
 };
 _Static_assert(sizeof(struct ebb_agent) == 136, "map value layout is ABI");
 

@@ -7,7 +7,7 @@
  * belong to another destination, one in whose error queue an
  * earlier attempt left something. A socket without one began in generation 0, with
  * its gate closed.
- * While turns are seen, every connection has one from its first byte of payload on.
+ * While turns are seen, a connection gets one with its first answer.
  *
  *	connect hook        made where needed, LIVE
  *	CONNECT_CB          SYN: from here on STATE_CB is sure to come
@@ -52,7 +52,7 @@ static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __
 	conn->pace = 0;
 	conn->sender_epoch = 0;
 	conn->turn.out_ns = 0;
-	conn->turn.bytes = 0;
+	conn->turn.seq = 0;
 	conn->turn.done = 0;
 }
 

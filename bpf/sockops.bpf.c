@@ -261,26 +261,32 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 	facts.sk_err = (__u32)tp->inet_conn.icsk_inet.sk.sk_err;
 	facts.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT;
 	facts.received = tp->bytes_received != 0;
-	if (conn && ebb_turns_are_seen())
-		facts.asked_last = EBB_LOAD(conn->turn.out_ns) != 0;
+	if (ebb_turns_are_seen())
+		/* what is sent to a peer that has said farewell asks nothing */
+		facts.asked_last = old_state != BPF_TCP_CLOSE_WAIT && ebb_turn_open(conn, tp, old_state);
 	else /* jiffies: within one of them the answer is taken to be the later */
 		facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
 	outcome = ebb_outcome_established(&facts);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return 0;
 	ebb_add(&route->pair->outcomes[outcome], 1);
-	if (conn && EBB_EXCHANGE(&conn->turn.out_ns, 0))
+	if (facts.asked_last && ebb_turns_are_seen())
 		ebb_add(&route->pair->turns[EBB_TURN_RESET], 1);
 	if (route->policy->count_mask & (1U << outcome))
 		ebb_result_failed(route, conn, outcome, 0);
 	return 0;
 }
 
-/* A clean end is the result of a connection that has given none: nothing was asked, or its peer never answers. */
-static __always_inline void ended_well(const struct ebb_route *route, struct ebb_conn *conn)
+/*
+ * A clean end is the result of a connection that has given none: nothing was asked, or its peer never answers. One
+ * that asked has a memory by now, or could not have one.
+ */
+static __always_inline void ended_well(const struct ebb_route *route, struct ebb_conn *conn,
+				       const struct tcp_sock *tp)
 {
 	if (!conn) {
-		ebb_result(route, NULL, 0, 1, 0, EBB_OUTCOME_ESTABLISHED);
+		if (!tp->data_segs_out)
+			ebb_result(route, NULL, 0, 1, 0, EBB_OUTCOME_ESTABLISHED);
 		return;
 	}
 	if (conn->flags & (EBB_CONN_JUDGED | EBB_CONN_LOST | EBB_CONN_LEFT | EBB_CONN_ADOPTED))
@@ -289,26 +295,45 @@ static __always_inline void ended_well(const struct ebb_route *route, struct ebb
 		   EBB_OUTCOME_ESTABLISHED);
 }
 
-static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
-					    const struct tcp_sock *tp, __u32 old_state)
+/*
+ * Is a turn still open that nobody has ended: its program reset the connection, or closed only its half of
+ * it and waited (not an orphan) until the peer was done? Every other farewell came through farewell().
+ */
+static __always_inline int ends_a_turn(const struct ebb_conn *conn, const struct tcp_sock *tp, __u32 old_state)
 {
+	if (old_state == BPF_TCP_CLOSE_WAIT || old_state == BPF_TCP_LAST_ACK)
+		return 0;
+	if (old_state != BPF_TCP_ESTABLISHED && ebb_sock_is_orphan(&tp->inet_conn.icsk_inet.sk))
+		return 0;
+	return ebb_turn_open(conn, tp, old_state);
+}
+
+/* Returns the memory, which one whose first turn is still open gets here. */
+static __always_inline struct ebb_conn *was_established(struct bpf_sock *sock, const struct ebb_route *route,
+							struct ebb_conn *conn, const struct tcp_sock *tp,
+							__u32 old_state)
+{
+	int seen = ebb_turns_are_seen();
+
 	/* one that was adopted may have been let go already; one that an older program armed counts nowhere yet */
 	if (conn ? ebb_conn_clear(conn, EBB_CONN_ACTIVE) : !ebb_replacing)
 		ebb_gauge_down(&route->pair->active);
 	ebb_traffic_count(conn, route->pair, tp, old_state);
 	if (conn && (conn->flags & EBB_CONN_LOST))
-		return;
+		return conn;
 	if (tp->inet_conn.icsk_inet.sk.sk_err) {
 		broken(route, conn, tp, old_state);
-		return;
+		return conn;
 	}
-	if (conn && EBB_LOAD(conn->turn.out_ns))
-		/* half-closed by the program, which still waits: the peer ends it; else the program does */
-		ebb_turn_over(route, conn, tp,
-			      old_state != BPF_TCP_ESTABLISHED && old_state != BPF_TCP_CLOSE_WAIT &&
-				      !ebb_sock_is_orphan(&tp->inet_conn.icsk_inet.sk));
-	if (ebb_turns_are_seen())
-		ended_well(route, conn);
+	if (!seen)
+		return conn;
+	if (ends_a_turn(conn, tp, old_state)) {
+		if (!conn)
+			conn = ebb_conn_late(sock, route);
+		ebb_turn_over(route, conn, tp, old_state, old_state != BPF_TCP_ESTABLISHED);
+	}
+	ended_well(route, conn, tp);
+	return conn;
 }
 
 /*
@@ -318,17 +343,30 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 static __always_inline void farewell(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 new_state)
 {
 	struct ebb_route route = {};
-	struct ebb_conn *conn;
+	struct ebb_conn *conn = NULL;
 
-	if (!tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
-		return;
-	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
-	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !EBB_LOAD(conn->turn.out_ns))
-		return;
 	if (new_state == BPF_TCP_FIN_WAIT1 && !ebb_sock_hears_no_more(&tp->inet_conn.icsk_inet.sk))
 		return;
-	if (ebb_route_conn(conn, &route))
-		ebb_turn_over(&route, conn, tp, new_state == BPF_TCP_CLOSE_WAIT);
+	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
+	if (conn && !(conn->flags & EBB_CONN_LIVE))
+		conn = NULL;
+	if (!ebb_turn_open(conn, tp, BPF_TCP_ESTABLISHED) || !ebb_turns_are_seen() ||
+	    !find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+		return;
+	if (!conn)
+		conn = ebb_conn_late(sock, &route);
+	ebb_turn_over(&route, conn, tp, BPF_TCP_ESTABLISHED, new_state == BPF_TCP_CLOSE_WAIT);
+}
+
+static __always_inline void request_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+
+	if (tp->packets_out && ebb_turns_are_seen() &&
+	    find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+		ebb_turn_sent_again(sock, conn, &route, tp);
 }
 
 static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 old_state)
@@ -344,7 +382,7 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 	if (old_state == BPF_TCP_SYN_SENT || old_state == BPF_TCP_SYN_RECV)
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
-		was_established(&route, conn, tp, old_state);
+		conn = was_established(sock, &route, conn, tp, old_state);
 	if (!conn)
 		return;
 	/* a probe without a result */
@@ -415,7 +453,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
-		if (ctx->state != BPF_TCP_SYN_SENT)
+		if (ctx->state != BPF_TCP_SYN_SENT && ctx->state != BPF_TCP_ESTABLISHED)
 			return 1;
 		break;
 	default:
@@ -445,7 +483,10 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
 		/* called before it is sent again */
-		syn_retransmitted(sock, tp, ctx->args[0] + 1);
+		if (ctx->state == BPF_TCP_SYN_SENT)
+			syn_retransmitted(sock, tp, ctx->args[0] + 1);
+		else
+			request_retransmitted(sock, tp);
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
 		round_trip(ctx, sock, tp);

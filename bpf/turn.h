@@ -2,7 +2,7 @@
 /*
  * A turn: one request and its answer, as they look from outside TLS. It is open from the first
  * byte that goes out to the first that comes in, and lasts from the last byte out. Pure: facts and
- * time in; packet.bpf.c and sockops.bpf.c read the facts.
+ * time in; turns.h reads the facts.
  *
  *	out   ##### ####                     ##
  *	             |<---- turn ---->|        |<- turn ->|
@@ -11,6 +11,10 @@
  * Where requests are sent before the last was answered (pipelining, HTTP/2) a turn is a lower
  * bound: the first byte that comes in ends it, whatever it answers. What comes in while no turn is
  * open (a server that speaks first, the rest of a stream) is no turn.
+ *
+ * That a turn is open, and since when, TCP knows itself: something was sent since the last turn ended, and
+ * it keeps when it sent what. So only what comes in is looked at, and a connection has a memory
+ * from its first answer on.
  */
 #ifndef EBB_TURN_H
 #define EBB_TURN_H
@@ -20,10 +24,46 @@
 
 /* Of one connection; in its memory. */
 struct ebb_turn_state {
-	__u64 out_ns; /* when the last byte of the open turn went out; 0: none is open */
-	__u32 bytes;  /* that went out in it */
-	__u32 done;   /* turns that were answered */
+	__u64 out_ns; /* when the open turn's last byte went out, where TCP has sent it again since; 0: TCP says it */
+	__u32 seq;    /* what was to be sent next when the last turn ended */
+	__u32 done;   /* turns that have ended */
 };
+
+/*
+ * Is a turn open? @state NULL: no memory, so none has ended. @spoke: payload was sent ever. @seq: what
+ * is to be sent next, our FIN left out.
+ */
+static inline __attribute__((always_inline)) int ebb_turn_is_open(const struct ebb_turn_state *state,
+								   __u32 spoke, __u32 seq)
+{
+	return spoke && (!state || !EBB_LOAD(state->done) || EBB_LOAD(state->seq) != seq);
+}
+
+/* Bytes that went out in it. A first turn has no beginning that is known, and needs none. */
+static inline __attribute__((always_inline)) __u32 ebb_turn_bytes(const struct ebb_turn_state *state,
+								   __u32 seq)
+{
+	return state->done ? seq - state->seq : ~0U;
+}
+
+/* Takes the open turn away. 0: there is none, or another processor has ended it at this moment. */
+static inline __attribute__((always_inline)) int ebb_turn_take(struct ebb_turn_state *state, __u32 spoke,
+								__u32 seq)
+{
+	__u32 old = EBB_LOAD(state->seq);
+
+	if (!ebb_turn_is_open(state, spoke, seq) || EBB_CAS(&state->seq, old, seq) != old)
+		return 0;
+	EBB_ADD(&state->done, 1);
+	EBB_STORE(state->out_ns, 0);
+	return 1;
+}
+
+/* How long a turn lasted, at least 1 ns: with pacing, the time of what went out may be ahead of the clock. */
+static inline __attribute__((always_inline)) __u64 ebb_turn_lasted(__u64 out_ns, __u64 now_ns)
+{
+	return (__s64)(now_ns - out_ns) > 0 ? now_ns - out_ns : 1;
+}
 
 /*
  * A turn that nobody answered says something of the peer only if an answer was due: a request
@@ -33,7 +73,7 @@ struct ebb_turn_state {
 #define EBB_TURN_LEAST_BYTES 128
 
 /*
- * TLS says farewell by an alert record before the FIN. Its type shows up to 1.2, and in a handshake; in 1.3 it is
+ * TLS says farewell by an alert record before the FIN; a server's is no answer. Its type shows up to 1.2, and in a handshake; in 1.3 it is
  * hidden, but a record as short as an alert's (two bytes, a type, a tag of 16) is hardly anything else.
  */
 #define EBB_TLS_RECORD_HEADER 5
@@ -61,55 +101,26 @@ static inline __attribute__((always_inline)) enum ebb_tls_alert ebb_tls_alert_of
 								      : EBB_TLS_NO_ALERT;
 }
 
-/*
- * @payload new bytes go out. Not atomic as a whole: an answer that comes in this very moment may
- * leave the turn open that it ends, with its bytes, until the next one comes in.
- */
-static inline __attribute__((always_inline)) void ebb_turn_out(struct ebb_turn_state *turn, __u64 now_ns,
-							       __u32 payload)
-{
-	__u32 bytes = EBB_LOAD(turn->out_ns) ? turn->bytes : 0;
-
-	turn->bytes = bytes + payload < bytes ? ~0U : bytes + payload;
-	EBB_STORE(turn->out_ns, now_ns ? now_ns : 1);
-}
-
-/*
- * New bytes come in. 0: no turn was open; else how long it lasted, at least 1 ns: with pacing, the time
- * of a byte that went out may be ahead of the clock.
- */
-static inline __attribute__((always_inline)) __u64 ebb_turn_in(struct ebb_turn_state *turn, __u64 now_ns)
-{
-	__u64 out_ns = EBB_EXCHANGE(&turn->out_ns, 0);
-
-	if (!out_ns)
-		return 0;
-	turn->done++;
-	return (__s64)(now_ns - out_ns) > 0 ? now_ns - out_ns : 1;
-}
-
-/* What becomes of the open turn of a connection that ends. */
+/* The end of a connection, or of one way of it, while a turn is open. */
 struct ebb_turn_end {
 	__u64 age_ns;	  /* since the last byte out */
 	__u64 abandon_ns; /* policy: a program that gives up sooner has changed its mind */
+	__u32 bytes;	  /* that went out in it */
+	__u32 first;	  /* of the connection */
 	__u32 by_peer;	  /* the peer is done, else the program gave up */
-	__u32 heard; /* BY_PEER: it has acknowledged all of the turn, so its farewell is an answer to it */
+	__u32 heard;	  /* by_peer: it has acknowledged all of the turn, so its farewell is an answer to it */
 };
 
 /*
- * Takes the open turn away and names its end: enum ebb_turn, EBB_TURN_MAX: there was none, or
- * none that an answer was due to. A peer that says farewell while a request is on its way to it (the idle end of a pooled
- * connection) has not heard it: the program's to repeat, and nobody's failure.
+ * enum ebb_turn; EBB_TURN_MAX: no answer was due to it. A peer that says farewell while a request is on
+ * its way to it (the idle end of a pooled connection) has not heard it: the program's to repeat, and nobody's failure.
  */
-static inline __attribute__((always_inline)) __u32 ebb_turn_end(struct ebb_turn_state *turn,
-								const struct ebb_turn_end *end)
+static inline __attribute__((always_inline)) __u32 ebb_turn_ended(const struct ebb_turn_end *end)
 {
-	__u32 due = !turn->done || turn->bytes >= EBB_TURN_LEAST_BYTES;
-
-	if (!EBB_EXCHANGE(&turn->out_ns, 0) || !due)
+	if (!end->first && end->bytes < EBB_TURN_LEAST_BYTES)
 		return EBB_TURN_MAX;
 	if (end->by_peer)
-		return end->heard ? EBB_TURN_UNANSWERED : EBB_TURN_CANCELLED;
+		return end->heard || end->first ? EBB_TURN_UNANSWERED : EBB_TURN_CANCELLED;
 	return end->age_ns >= end->abandon_ns ? EBB_TURN_UNANSWERED : EBB_TURN_CANCELLED;
 }
 

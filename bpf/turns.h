@@ -10,6 +10,7 @@
 #include "bpf/result.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/traffic.h"
 #include "bpf/turn.h"
 
 #define EBB_FIRST_TURN_LEASE_NS 30000000000ULL
@@ -23,25 +24,60 @@ static __always_inline __u64 ebb_first_turn_lease(const struct ebb_policy *polic
 	return ticks > policy->probe_lease_ticks ? ticks : policy->probe_lease_ticks;
 }
 
+/* What is to be sent next, without the FIN, which takes a number. @state: the socket's, or the one that it leaves. */
+static __always_inline __u32 ebb_turn_seq(const struct tcp_sock *tp, __u32 state)
+{
+	return tp->snd_nxt - (__u32)ebb_tcp_fin_is_sent(tp, state);
+}
+
+/*
+ * When the last byte went out. While something is on its way, the last segment was it; that may also have been
+ * an acknowledgement alone (room made known), and the turn then looks shorter by as much. When all is
+ * acknowledged, what was acknowledged last: keep-alives come only then, and do not count.
+ */
+static __always_inline __u64 ebb_turn_out_ns(const struct ebb_conn *conn, const struct tcp_sock *tp)
+{
+	__u64 out_ns = conn ? EBB_LOAD(conn->turn.out_ns) : 0;
+
+	if (out_ns)
+		return out_ns;
+	if (tp->packets_out || !bpf_core_field_exists(tp->rack.mstamp))
+		return tp->tcp_wstamp_ns;
+	return tp->rack.mstamp * EBB_NS_PER_US;
+}
+
+static __always_inline int ebb_turn_open(const struct ebb_conn *conn, const struct tcp_sock *tp, __u32 state)
+{
+	return ebb_turn_is_open(conn ? &conn->turn : NULL, tp->data_segs_out, ebb_turn_seq(tp, state));
+}
+
 /* Does what it does move the gate? The gate's turns are those of connections that do. */
 static __always_inline int ebb_turn_is_judged(const struct ebb_route *route, const struct ebb_conn *conn)
 {
 	return route->class == EBB_CLASS_GOVERNED && !(conn->flags & (EBB_CONN_MUTE | EBB_CONN_ADOPTED));
 }
 
-/* The first byte of an answer. */
-static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn *conn)
+/* The first byte of an answer. The first answer gives the socket its memory. */
+static __noinline __attribute__((unused)) int ebb_turn_answered(struct bpf_sock *sock, struct ebb_conn *conn,
+								 const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 	__u64 now, took_ns, units;
 	__u32 bucket;
 	int slow;
 
+	if (!sock || !tp)
+		return 0;
+	if (conn ? !ebb_route_conn(conn, &route) : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
+		return 0;
+	if (!conn && route.class != EBB_CLASS_ALONE)
+		conn = ebb_conn_late(sock, &route);
 	if (!conn)
 		return 0;
 	now = bpf_ktime_get_ns();
-	took_ns = ebb_turn_in(&conn->turn, now);
-	if (!took_ns || !ebb_route_conn(conn, &route))
+	took_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
+	if (!ebb_turn_take(&conn->turn, tp->data_segs_out,
+			   ebb_turn_seq(tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state)))
 		return 0;
 	units = took_ns / EBB_HIST_UNIT_NS;
 	bucket = ebb_turn_bucket(units);
@@ -65,24 +101,42 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 	return 0;
 }
 
-/* The end of a connection, or of one direction of it, while a turn is open: nobody answers it any more. */
-static __noinline __attribute__((unused)) int
-ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp, int by_peer)
+/* A segment is sent again: when it went out the first time is remembered. */
+static __always_inline void ebb_turn_sent_again(struct bpf_sock *sock, struct ebb_conn *conn,
+						const struct ebb_route *route, const struct tcp_sock *tp)
+{
+	__u64 out_ns = ebb_turn_out_ns(conn, tp);
+
+	if (!ebb_turn_open(conn, tp, BPF_TCP_ESTABLISHED))
+		return;
+	if (!conn)
+		conn = ebb_conn_late(sock, route);
+	if (conn)
+		EBB_STORE(conn->turn.out_ns, out_ns);
+}
+
+/* Nobody answers the open turn any more: its connection ends, or one way of it. @state as in ebb_turn_seq(). */
+static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn,
+							     const struct tcp_sock *tp, __u32 state, int by_peer)
 {
 	struct ebb_turn_end end = {};
-	__u64 now, out_ns;
+	__u32 seq, how;
+	__u64 now;
 	int counts;
-	__u32 how;
 
 	if (!route || !conn || !tp)
 		return 0;
 	now = bpf_ktime_get_ns();
-	out_ns = EBB_LOAD(conn->turn.out_ns);
-	end.age_ns = (__s64)(now - out_ns) > 0 ? now - out_ns : 0;
+	seq = ebb_turn_seq(tp, state);
+	end.age_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
 	end.abandon_ns = route->policy->abandon_ms * EBB_NS_PER_MS;
+	end.bytes = ebb_turn_bytes(&conn->turn, seq);
+	end.first = !conn->turn.done;
 	end.by_peer = by_peer;
-	end.heard = !conn->turn.done || tp->snd_una == tp->snd_nxt;
-	how = ebb_turn_end(&conn->turn, &end);
+	end.heard = tp->snd_una == tp->snd_nxt;
+	if (!ebb_turn_take(&conn->turn, tp->data_segs_out, seq))
+		return 0;
+	how = ebb_turn_ended(&end);
 	if (how >= EBB_TURN_MAX)
 		return 0;
 	ebb_add(&route->pair->turns[how], 1);

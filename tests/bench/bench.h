@@ -105,12 +105,20 @@ enum bench_arm {
 
 #define BENCH_HOOKS 6
 
-/* What is attached at cgroup_skb/egress: a hook of its own, since ebb is there on demand. */
+/* What is attached at cgroup_skb: hooks of their own, since ebb is there on demand. */
 enum bench_packets {
 	BENCH_PACKETS_NONE,
-	BENCH_PACKETS_EMPTY,
-	BENCH_PACKETS_EBB,
+	BENCH_PACKETS_EMPTY,	   /* on the way out, a program that returns at once */
+	BENCH_PACKETS_EBB,	   /* there ours, and some policy asks for packets */
+	BENCH_PACKETS_EMPTY_TURNS, /* on the way in, a program that returns at once */
+	BENCH_PACKETS_TURNS,	   /* there ours, and turns are seen */
 	BENCH_PACKETS_MAX,
+};
+
+enum bench_way {
+	BENCH_WAY_OUT,
+	BENCH_WAY_IN,
+	BENCH_WAYS,
 };
 
 struct bench_hooks {
@@ -121,8 +129,8 @@ struct bench_hooks {
 	int programs[BENCH_ARM_MAX][BENCH_HOOKS];
 	int links[BENCH_HOOKS];
 	enum bench_arm arm;
-	int packet_programs[BENCH_PACKETS_MAX];
-	int packet_link;
+	int packet_programs[BENCH_PACKETS_MAX][BENCH_WAYS]; /* -1: none that way */
+	int packet_links[BENCH_WAYS];
 	enum bench_packets packets;
 };
 
@@ -157,5 +165,6 @@ int bench_routes(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 int bench_names(const struct bench_options *options, json_t *ret_result);
 int bench_ingress(const struct bench_options *options, json_t *ret_result);
+int bench_turns(const struct bench_options *options, json_t *ret_result);
 
 #endif /* EBB_TESTS_BENCH_BENCH_H */

@@ -107,29 +107,49 @@ static int take_programs(struct bench_hooks *hooks)
 	return 0;
 }
 
-/* Egress is attached on demand. */
+static const struct {
+	const char *name; /* as ebb_maps_links() says it */
+	enum bpf_attach_type attach;
+} way_table[BENCH_WAYS] = {
+	{"egress", BPF_CGROUP_INET_EGRESS},
+	{"turns", BPF_CGROUP_INET_INGRESS},
+};
+
+static int want_packets(struct bench_hooks *hooks, bool wanted, struct ebb_why *why)
+{
+	int r = ebb_loader_want_packets(hooks->loader, wanted, why);
+
+	return r == 0 ? ebb_loader_want_turns(hooks->loader, wanted, why) : r;
+}
+
+/* These are attached on demand. */
 static int take_packet_programs(struct bench_hooks *hooks, struct ebb_why *why)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
 	struct ebb_link_info infos[EBB_LINKS_MAX];
-	int r = ebb_loader_want_packets(hooks->loader, true, why);
+	int r = want_packets(hooks, true, why), ours[BENCH_WAYS] = {-1, -1};
 	size_t count = r == 0 ? ebb_maps_links(hooks->pin_dir, infos) : 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(infos[i].name, "egress") == 0)
-			hooks->packet_programs[BENCH_PACKETS_EBB] =
-				bpf_prog_get_fd_by_id(infos[i].program_id);
+	for (int way = 0; way < BENCH_WAYS; way++) {
+		for (size_t i = 0; i < count; i++) {
+			if (strcmp(infos[i].name, way_table[way].name) == 0)
+				ours[way] = bpf_prog_get_fd_by_id(infos[i].program_id);
+		}
 	}
 	if (r == 0)
-		r = ebb_loader_want_packets(hooks->loader, false, why);
-	if (r < 0)
-		return r;
-	hooks->packet_programs[BENCH_PACKETS_EMPTY] =
-		bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "bench", "Dual BSD/GPL", empty_program,
-			      sizeof(empty_program) / sizeof(empty_program[0]), &opts);
-	if (hooks->packet_programs[BENCH_PACKETS_EBB] < 0 || hooks->packet_programs[BENCH_PACKETS_EMPTY] < 0)
-		return fail(-ENOENT, "egress");
-	return 0;
+		r = want_packets(hooks, false, why);
+	for (int way = 0; way < BENCH_WAYS && r == 0; way++) {
+		LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = way_table[way].attach);
+		int empty = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "bench", "Dual BSD/GPL", empty_program,
+					  sizeof(empty_program) / sizeof(empty_program[0]), &opts);
+
+		if (ours[way] < 0 || empty < 0)
+			return fail(-ENOENT, way_table[way].name);
+		hooks->packet_programs[way == BENCH_WAY_OUT ? BENCH_PACKETS_EBB : BENCH_PACKETS_TURNS][way] =
+			ours[way];
+		hooks->packet_programs[way == BENCH_WAY_OUT ? BENCH_PACKETS_EMPTY : BENCH_PACKETS_EMPTY_TURNS]
+				      [way] = empty;
+	}
+	return r;
 }
 
 static void write_policy(const struct bench_hooks *hooks, uint32_t failures)
@@ -166,7 +186,7 @@ int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *opti
 	memset(hooks->programs, -1, sizeof(hooks->programs));
 	memset(hooks->links, -1, sizeof(hooks->links));
 	memset(hooks->packet_programs, -1, sizeof(hooks->packet_programs));
-	hooks->packet_link = -1;
+	memset(hooks->packet_links, -1, sizeof(hooks->packet_links));
 	hooks->pin_dir = options->pin_dir;
 	hooks->cgroup_fd = open(options->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (hooks->cgroup_fd < 0)
@@ -199,11 +219,14 @@ void bench_hooks_close(struct bench_hooks *hooks)
 {
 	size_t removed;
 
-	(void)bench_hooks_use_packets(hooks, BENCH_PACKETS_NONE);
+	if (hooks->view)
+		(void)bench_hooks_use_packets(hooks, BENCH_PACKETS_NONE);
 	(void)bench_hooks_use(hooks, BENCH_ARM_NONE);
 	for (int p = 0; p < BENCH_PACKETS_MAX; p++) {
-		if (hooks->packet_programs[p] >= 0)
-			(void)close(hooks->packet_programs[p]);
+		for (int way = 0; way < BENCH_WAYS; way++) {
+			if (hooks->packet_programs[p][way] >= 0)
+				(void)close(hooks->packet_programs[p][way]);
+		}
 	}
 	for (int arm = 0; arm < BENCH_ARM_MAX; arm++) {
 		for (int h = 0; h < BENCH_HOOKS; h++) {
@@ -244,15 +267,22 @@ int bench_hooks_use_packets(struct bench_hooks *hooks, enum bench_packets packet
 {
 	if (packets == hooks->packets)
 		return 0;
-	if (hooks->packet_link >= 0)
-		(void)close(hooks->packet_link);
-	hooks->packet_link = -1;
+	for (int way = 0; way < BENCH_WAYS; way++) {
+		if (hooks->packet_links[way] >= 0)
+			(void)close(hooks->packet_links[way]);
+		hooks->packet_links[way] = -1;
+	}
 	hooks->packets = packets;
-	if (packets == BENCH_PACKETS_NONE)
-		return 0;
-	hooks->packet_link = bpf_link_create(hooks->packet_programs[packets], hooks->cgroup_fd,
-					     BPF_CGROUP_INET_EGRESS, NULL);
-	return hooks->packet_link < 0 ? fail(hooks->packet_link, "cannot attach") : 0;
+	hooks->view->agent->turns = packets == BENCH_PACKETS_TURNS;
+	for (int way = 0; way < BENCH_WAYS; way++) {
+		if (hooks->packet_programs[packets][way] < 0)
+			continue;
+		hooks->packet_links[way] = bpf_link_create(hooks->packet_programs[packets][way],
+							   hooks->cgroup_fd, way_table[way].attach, NULL);
+		if (hooks->packet_links[way] < 0)
+			return fail(hooks->packet_links[way], "cannot attach");
+	}
+	return 0;
 }
 
 uint32_t bench_find_pair(const struct ebb_view *view, const struct sockaddr_in *address)

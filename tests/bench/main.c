@@ -27,6 +27,7 @@ static const struct {
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
 	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
 	{"names", bench_names, {.trials = 500}, false},
+	{"turns", bench_turns, {.rounds = 100, .samples = 60}, true},
 };
 
 /* These have options of their own. */
@@ -53,7 +54,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"

@@ -232,7 +232,7 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 static int account(struct bench_hooks *hooks, const struct traffic *traffic, int c, uint32_t samples,
 		   double *ret_ns)
 {
-	int program = hooks->packet_programs[cases[c].packets];
+	int program = hooks->packet_programs[cases[c].packets][0];
 	struct bpf_prog_info before = {0}, after = {0};
 	__u32 size = sizeof(before);
 	int r = use(hooks, c);

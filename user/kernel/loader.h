@@ -72,7 +72,7 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
 /*
  * Attaches the program that sees every packet on its way out, or takes it away: it is there only while
- * some policy asks for it (EBB_ASK_PACKET), or turns are wanted. Nothing happens when it is as wanted. A link that
+ * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted. A link that
  * a command made is taken up. Taken away only under the lock of kernel/maps.h, as of
  * which nobody asks for it.
  */

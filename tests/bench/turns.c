@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What it costs to see turns, on loopback, where a connection is cheapest:
+ *
+ *	none	    nothing attached
+ *	off	    ebb, turns off: no program at packets
+ *	empty	    ebb, turns off, and a program at packets that come in that returns at once
+ *	turns	    ebb, everything on
+ *	none_again  against the first: what the method cannot tell apart
+ *
+ * in three kinds of work, one thread at both ends (no wake-up is in it), its own processor time:
+ *
+ *	close	    connect(), accept(), close() both: no payload, no memory of a socket
+ *	request	    connect(), accept(), a request, its answer, close() both: the first answer makes the memory
+ *	stream	    a request and its answer on a connection that is open: for each of the two packets
+ *
+ * And for each what the programs cost by the kernel's own account (BPF_ENABLE_STATS), with what the account itself
+ * costs, as empty programs show it, taken off.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "bench.h"
+
+#define WARM_UP	 32
+#define REQUEST	 200
+#define ANSWER	 600
+#define EXCHANGE 20 /* one sample of the stream */
+
+enum {
+	CASE_NONE,
+	CASE_OFF,
+	CASE_EMPTY,
+	CASE_TURNS,
+	CASE_NONE_AGAIN,
+	CASE_MAX
+};
+
+static const struct {
+	const char *name;
+	enum bench_arm arm;
+	enum bench_packets packets;
+} cases[CASE_MAX] = {
+	[CASE_NONE] = {"none", BENCH_ARM_NONE, BENCH_PACKETS_NONE},
+	[CASE_OFF] = {"off", BENCH_ARM_EBB, BENCH_PACKETS_NONE},
+	[CASE_EMPTY] = {"empty", BENCH_ARM_EBB, BENCH_PACKETS_EMPTY_TURNS},
+	[CASE_TURNS] = {"turns", BENCH_ARM_EBB, BENCH_PACKETS_TURNS},
+	[CASE_NONE_AGAIN] = {"none_again", BENCH_ARM_NONE, BENCH_PACKETS_NONE},
+};
+
+struct place {
+	int listener;
+	struct sockaddr_in address;
+	int client, server; /* of the stream */
+};
+
+static int fail(const char *what)
+{
+	int r = errno ? -errno : -EIO;
+
+	(void)fprintf(stderr, "ebb-bench: turns: %s: %s\n", what, strerror(-r));
+	return r;
+}
+
+static uint64_t thread_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+static int open_ends(const struct place *place, int *ret_client, int *ret_server)
+{
+	int one = 1;
+
+	*ret_server = -1;
+	*ret_client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*ret_client < 0 ||
+	    connect(*ret_client, (const struct sockaddr *)&place->address, sizeof(place->address)) < 0)
+		return fail("connect");
+	*ret_server = accept4(place->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (*ret_server < 0)
+		return fail("accept");
+	(void)setsockopt(*ret_client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(*ret_server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return 0;
+}
+
+static int pass(int from, int to, size_t size)
+{
+	static char bytes[ANSWER];
+
+	if (send(from, bytes, size, MSG_NOSIGNAL) != (ssize_t)size ||
+	    recv(to, bytes, size, MSG_WAITALL) != (ssize_t)size)
+		return fail("send, recv");
+	return 0;
+}
+
+static int exchange(int client, int server)
+{
+	int r = pass(client, server, REQUEST);
+
+	return r == 0 ? pass(server, client, ANSWER) : r;
+}
+
+static int connection(const struct place *place, bool with_request)
+{
+	int client, server, r;
+
+	r = open_ends(place, &client, &server);
+	if (r == 0 && with_request)
+		r = exchange(client, server);
+	if (server >= 0)
+		(void)close(server);
+	if (client >= 0)
+		(void)close(client);
+	return r;
+}
+
+static int do_close(const struct place *place)
+{
+	return connection(place, false);
+}
+
+static int do_request(const struct place *place)
+{
+	return connection(place, true);
+}
+
+static int do_stream(const struct place *place)
+{
+	int r = 0;
+
+	for (int i = 0; i < EXCHANGE && r == 0; i++)
+		r = exchange(place->client, place->server);
+	return r;
+}
+
+/* A kind of work. */
+struct work {
+	const char *name;
+	int (*sample)(const struct place *place);
+	double units; /* of a sample */
+	bool stream;
+	struct bench_series series[CASE_MAX];
+};
+
+static int use(struct bench_hooks *hooks, int c)
+{
+	int r = bench_hooks_use(hooks, cases[c].arm);
+
+	return r == 0 ? bench_hooks_use_packets(hooks, cases[c].packets) : r;
+}
+
+/* The stream's connection is opened under what it is measured with. */
+static int block(struct place *place, struct work *work, int c, uint32_t count)
+{
+	struct bench_series *series = &work->series[c];
+	int r = work->stream ? open_ends(place, &place->client, &place->server) : 0;
+
+	for (uint32_t i = 0; i < WARM_UP && r == 0; i++)
+		r = work->sample(place);
+	for (uint32_t i = 0; i < count && r == 0; i++) {
+		uint64_t start = thread_ns();
+
+		r = work->sample(place);
+		series->samples[series->sample_count++] = (double)(thread_ns() - start) / work->units;
+	}
+	bench_series_end_round(series, count);
+	if (work->stream) {
+		(void)close(place->server);
+		(void)close(place->client);
+	}
+	return r;
+}
+
+static int measure(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
+		   struct work *work)
+{
+	int r = 0;
+
+	for (int c = 0; c < CASE_MAX && r == 0; c++)
+		r = bench_series_init(&work->series[c], options->rounds, options->samples);
+	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
+		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
+			int c = (int)((round + i) % CASE_MAX);
+
+			r = use(hooks, c);
+			if (r == 0)
+				r = block(place, work, c, options->samples);
+		}
+	}
+	return r;
+}
+
+static json_t *describe(const struct work *work)
+{
+	json_t *result = json_object();
+
+	for (int c = 0; c < CASE_MAX; c++) {
+		const struct bench_series *series = &work->series[c];
+
+		(void)json_object_set_new(result, cases[c].name,
+					  json_pack("{s:o, s:o, s:o}", "ns",
+						    bench_summary(series->samples, series->sample_count),
+						    "to_none", bench_ratio(series, &work->series[CASE_NONE]),
+						    "to_empty",
+						    bench_ratio(series, &work->series[CASE_EMPTY])));
+	}
+	return result;
+}
+
+/* ---------------------------------------------------------------- programs -- */
+
+#define PROGRAMS       (BENCH_HOOKS + 1)
+#define ACCOUNT_ROUNDS 40
+
+static int program_of(const struct bench_hooks *hooks, bool ours, int p)
+{
+	if (p < BENCH_HOOKS)
+		return hooks->programs[ours ? BENCH_ARM_EBB : BENCH_ARM_ARMED][p];
+	return hooks->packet_programs[ours ? BENCH_PACKETS_TURNS : BENCH_PACKETS_EMPTY_TURNS][BENCH_WAY_IN];
+}
+
+/* What the programs did for a sample of @work: ns and runs of each. */
+struct spent {
+	double ns[PROGRAMS];
+	double runs[PROGRAMS];
+};
+
+static int account(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
+		   const struct work *work, bool ours, struct spent *ret)
+{
+	struct bpf_prog_info before[PROGRAMS], after;
+	__u32 size = sizeof(after);
+	int r = bench_hooks_use(hooks, ours ? BENCH_ARM_EBB : BENCH_ARM_ARMED);
+
+	memset(before, 0, sizeof(before));
+	if (r == 0)
+		r = bench_hooks_use_packets(hooks, ours ? BENCH_PACKETS_TURNS : BENCH_PACKETS_EMPTY_TURNS);
+	if (r == 0 && work->stream)
+		r = open_ends(place, &place->client, &place->server);
+	for (int i = 0; i < WARM_UP && r == 0; i++)
+		r = work->sample(place);
+	for (int p = 0; p < PROGRAMS && r == 0; p++)
+		r = bpf_obj_get_info_by_fd(program_of(hooks, ours, p), &before[p], &size);
+	for (uint32_t i = 0; i < options->samples && r == 0; i++)
+		r = work->sample(place);
+	for (int p = 0; p < PROGRAMS && r == 0; p++) {
+		memset(&after, 0, sizeof(after));
+		r = bpf_obj_get_info_by_fd(program_of(hooks, ours, p), &after, &size);
+		ret->ns[p] = (double)(after.run_time_ns - before[p].run_time_ns) / options->samples;
+		ret->runs[p] = (double)(after.run_cnt - before[p].run_cnt) / options->samples;
+	}
+	if (work->stream) {
+		(void)close(place->server);
+		(void)close(place->client);
+	}
+	return r;
+}
+
+/* All programs together, for each sample; and the one that sees packets, for each of its runs. */
+static int measure_programs(const struct bench_options *options, struct bench_hooks *hooks,
+			    struct place *place, const struct work *work, json_t *result)
+{
+	double all[ACCOUNT_ROUNDS], run[ACCOUNT_ROUNDS], runs = 0;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	int r = stats < 0 ? stats : 0;
+	struct spent spent[2];
+
+	for (int round = 0; round < ACCOUNT_ROUNDS && r == 0; round++) {
+		all[round] = runs = 0;
+		for (int i = 0; i < 2 && r == 0; i++)
+			r = account(options, hooks, place, work, (round + i) % 2, &spent[(round + i) % 2]);
+		for (int p = 0; p < PROGRAMS; p++) {
+			all[round] += spent[1].ns[p] - spent[0].ns[p];
+			runs += spent[1].runs[p];
+		}
+		run[round] = spent[1].ns[BENCH_HOOKS] / spent[1].runs[BENCH_HOOKS] -
+			     spent[0].ns[BENCH_HOOKS] / spent[0].runs[BENCH_HOOKS];
+	}
+	if (r == 0)
+		(void)json_object_set_new(result, "programs",
+					  json_pack("{s:o, s:f, s:o}", "net_ns",
+						    bench_summary(all, ACCOUNT_ROUNDS), "runs", runs,
+						    "run_ns", bench_summary(run, ACCOUNT_ROUNDS)));
+	if (stats >= 0)
+		(void)close(stats);
+	return r;
+}
+
+int bench_turns(const struct bench_options *options, json_t *ret_result)
+{
+	struct work works[] = {
+		{.name = "close", .sample = do_close, .units = 1},
+		{.name = "request", .sample = do_request, .units = 1},
+		{.name = "stream", .sample = do_stream, .units = 2.0 * EXCHANGE, .stream = true},
+	};
+	struct bench_hooks hooks;
+	struct place place = {.client = -1, .server = -1};
+	uint16_t port;
+	int r;
+
+	/* before entering the cgroup: the server's sockets are not governed */
+	r = bench_listen(&place.listener, &port);
+	if (r < 0)
+		return r;
+	place.address = bench_address(0, port);
+	r = bench_enter_cgroup(options->cgroup);
+	if (r == 0)
+		r = bench_hooks_open(&hooks, options, 5);
+	if (r == 0) {
+		for (size_t w = 0; w < sizeof(works) / sizeof(works[0]) && r == 0; w++) {
+			r = measure(options, &hooks, &place, &works[w]);
+			if (r == 0) {
+				json_t *result = describe(&works[w]);
+
+				r = measure_programs(options, &hooks, &place, &works[w], result);
+				(void)json_object_set_new(ret_result, works[w].name, result);
+			}
+			for (int c = 0; c < CASE_MAX; c++)
+				bench_series_done(&works[w].series[c]);
+		}
+		bench_hooks_close(&hooks);
+	}
+	(void)close(place.listener);
+	return r;
+}
