@@ -7,7 +7,7 @@
  * belong to another destination, one in whose error queue an
  * earlier attempt left something. A socket without one began in generation 0, with
  * its gate closed.
- * While turns are seen, a connection gets one with its first answer.
+ * While turns are seen, a connection gets one when it speaks again after it was answered.
  *
  *	connect hook        made where needed, LIVE
  *	CONNECT_CB          SYN: from here on STATE_CB is sure to come

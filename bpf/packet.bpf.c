@@ -429,13 +429,20 @@ int ebb_egress(struct __sk_buff *skb)
 
 /* ------------------------------------------------------------------- turns -- */
 
-/* New payload, and no farewell of TLS, which answers nothing; an alert in clear text does: a handshake. */
-static __always_inline int answers(struct __sk_buff *skb, const struct tcp_sock *tp)
+/*
+ * New payload, and no farewell of TLS, which answers nothing; an alert in clear text does: a handshake. Without a
+ * memory it is the very next byte and no other: what comes behind it may be seen here before that is received.
+ */
+static __always_inline int answers(struct __sk_buff *skb, const struct tcp_sock *tp,
+				   const struct ebb_conn *conn)
 {
 	struct packet packet = {};
 
-	return read_packet(skb, IPPROTO_TCP, &packet) && packet.payload &&
-	       (__s32)(packet.seq + packet.payload - tp->rcv_nxt) > 0 &&
+	if (!read_packet(skb, IPPROTO_TCP, &packet) || !packet.payload)
+		return 0;
+	if (!conn)
+		return packet.seq == tp->rcv_nxt;
+	return (__s32)(packet.seq + packet.payload - tp->rcv_nxt) > 0 &&
 	       read_alert(skb, packet.payload) != EBB_TLS_ALERT_SECRET;
 }
 
@@ -453,7 +460,14 @@ int ebb_hear(struct __sk_buff *skb)
 	/* in the handshake nothing was sent yet */
 	if (!tp || !tp->data_segs_out || !find(sock, tp, &conn))
 		return PASS;
-	if (ebb_turn_open(conn, tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state) && answers(skb, tp))
-		ebb_turn_answered(sock, conn, tp);
+	if (!ebb_turn_open(conn, tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state))
+		return PASS;
+	if (!conn && tp->bytes_received) {
+		conn = ebb_turn_meet(sock, tp);
+		if (!conn)
+			return PASS;
+	}
+	if (answers(skb, tp, conn))
+		ebb_turn_answered(conn, tp);
 	return PASS;
 }

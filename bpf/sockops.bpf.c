@@ -279,7 +279,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 
 /*
  * A clean end is the result of a connection that has given none: nothing was asked, or its peer never answers. One
- * that asked has a memory by now, or could not have one.
+ * that asked and has no memory was answered (or could not have one).
  */
 static __always_inline void ended_well(const struct ebb_route *route, struct ebb_conn *conn,
 				       const struct tcp_sock *tp)
@@ -299,7 +299,8 @@ static __always_inline void ended_well(const struct ebb_route *route, struct ebb
  * Is a turn still open that nobody has ended: its program reset the connection, or closed only its half of
  * it and waited (not an orphan) until the peer was done? Every other farewell came through farewell().
  */
-static __always_inline int ends_a_turn(const struct ebb_conn *conn, const struct tcp_sock *tp, __u32 old_state)
+static __always_inline int ends_a_turn(const struct ebb_conn *conn, const struct tcp_sock *tp,
+				       __u32 old_state)
 {
 	if (old_state == BPF_TCP_CLOSE_WAIT || old_state == BPF_TCP_LAST_ACK)
 		return 0;
@@ -329,7 +330,7 @@ static __always_inline struct ebb_conn *was_established(struct bpf_sock *sock, c
 		return conn;
 	if (ends_a_turn(conn, tp, old_state)) {
 		if (!conn)
-			conn = ebb_conn_late(sock, route);
+			conn = ebb_turn_remember(sock, tp, route);
 		ebb_turn_over(route, conn, tp, old_state, old_state != BPF_TCP_ESTABLISHED);
 	}
 	ended_well(route, conn, tp);
@@ -355,7 +356,7 @@ static __always_inline void farewell(struct bpf_sock *sock, const struct tcp_soc
 	    !find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	if (!conn)
-		conn = ebb_conn_late(sock, &route);
+		conn = ebb_turn_remember(sock, tp, &route);
 	ebb_turn_over(&route, conn, tp, BPF_TCP_ESTABLISHED, new_state == BPF_TCP_CLOSE_WAIT);
 }
 
@@ -364,8 +365,7 @@ static __always_inline void request_retransmitted(struct bpf_sock *sock, const s
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
 
-	if (tp->packets_out && ebb_turns_are_seen() &&
-	    find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+	if (tp->packets_out && ebb_turns_are_seen() && find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		ebb_turn_sent_again(sock, conn, &route, tp);
 }
 

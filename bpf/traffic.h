@@ -10,14 +10,6 @@
 #include "bpf/maps.h"
 #include "bpf/stats.h"
 
-/* A FIN is the last of what is queued: it went when all of it did. @state: the socket's, or the one that it leaves. */
-static __always_inline int ebb_tcp_fin_is_sent(const struct tcp_sock *tp, __u32 state)
-{
-	return (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING ||
-		state == BPF_TCP_LAST_ACK) &&
-	       tp->snd_nxt == tp->write_seq;
-}
-
 /*
  * Payload sent once, retransmissions and what our own limits dropped left out: what is
  * acknowledged and what is on its way, without the SYN (an active open counts it as
@@ -27,8 +19,13 @@ static __always_inline int ebb_tcp_fin_is_sent(const struct tcp_sock *tp, __u32 
 static __always_inline __u64 ebb_tcp_sent(const struct tcp_sock *tp, __u32 state)
 {
 	__u64 sent = tp->bytes_acked + (__u32)(tp->snd_nxt - tp->snd_una);
-	__u64 flags = 1 + ebb_tcp_fin_is_sent(tp, state);
+	__u64 flags = 1;
 
+	/* a FIN is the last of what is queued: it went when all of it did */
+	if ((state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING ||
+	     state == BPF_TCP_LAST_ACK) &&
+	    tp->snd_nxt == tp->write_seq)
+		flags++;
 	return sent > flags ? sent - flags : 0;
 }
 

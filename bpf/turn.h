@@ -13,8 +13,17 @@
  * open (a server that speaks first, the rest of a stream) is no turn.
  *
  * That a turn is open, and since when, TCP knows itself: something was sent since the last turn ended, and
- * it keeps when it sent what. So only what comes in is looked at, and a connection has a memory
- * from its first answer on.
+ * it keeps when it sent what. So only what comes in is looked at; and only a connection that speaks again after
+ * it was answered has to remember where its last turn ended. Of the others it shows in the counters of TCP:
+ *
+ *	sent  received  unacknowledged  acknowledged
+ *	no    -         -               -               nothing was asked
+ *	yes   no        -               -               the first turn is open
+ *	yes   yes       no              -               it is over, or what was asked since has just been acknowledged
+ *	yes   yes       yes             nothing yet     the server spoke first: the first turn is open
+ *	yes   yes       yes             something       a later one is open: it gets its memory
+ *
+ * What is asked is acknowledged by a packet that comes in, and at that moment it is not yet: so none is missed.
  */
 #ifndef EBB_TURN_H
 #define EBB_TURN_H
@@ -25,30 +34,47 @@
 /* Of one connection; in its memory. */
 struct ebb_turn_state {
 	__u64 out_ns; /* when the open turn's last byte went out, where TCP has sent it again since; 0: TCP says it */
-	__u32 seq;    /* what was to be sent next when the last turn ended */
-	__u32 done;   /* turns that have ended */
+	__u32 seq;  /* the end of what was written when the last turn ended */
+	__u32 done; /* turns that have ended */
 };
 
-/*
- * Is a turn open? @state NULL: no memory, so none has ended. @spoke: payload was sent ever. @seq: what
- * is to be sent next, our FIN left out.
- */
-static inline __attribute__((always_inline)) int ebb_turn_is_open(const struct ebb_turn_state *state,
-								   __u32 spoke, __u32 seq)
+/* What the counters of TCP say; payload only. */
+struct ebb_turn_facts {
+	__u32 sent;	/* segments ever */
+	__u32 unacked;	/* 1: something that was written is not acknowledged */
+	__u64 received; /* bytes */
+	__u64 acked;	/* bytes */
+};
+
+/* Is one open, of a connection without a memory? */
+static inline __attribute__((always_inline)) int ebb_turn_shows(const struct ebb_turn_facts *f)
 {
-	return spoke && (!state || !EBB_LOAD(state->done) || EBB_LOAD(state->seq) != seq);
+	return f->sent && (!f->received || f->unacked);
+}
+
+/* And is it a later one than the first? */
+static inline __attribute__((always_inline)) int ebb_turn_is_later(const struct ebb_turn_facts *f)
+{
+	return f->received && f->acked;
+}
+
+/* Is one open, of a connection with a memory? @spoke: payload was sent ever. @seq: the end of what is written. */
+static inline __attribute__((always_inline)) int ebb_turn_is_open(const struct ebb_turn_state *state,
+								  __u32 spoke, __u32 seq)
+{
+	return spoke && (!EBB_LOAD(state->done) || EBB_LOAD(state->seq) != seq);
 }
 
 /* Bytes that went out in it. A first turn has no beginning that is known, and needs none. */
 static inline __attribute__((always_inline)) __u32 ebb_turn_bytes(const struct ebb_turn_state *state,
-								   __u32 seq)
+								  __u32 seq)
 {
 	return state->done ? seq - state->seq : ~0U;
 }
 
 /* Takes the open turn away. 0: there is none, or another processor has ended it at this moment. */
 static inline __attribute__((always_inline)) int ebb_turn_take(struct ebb_turn_state *state, __u32 spoke,
-								__u32 seq)
+							       __u32 seq)
 {
 	__u32 old = EBB_LOAD(state->seq);
 
@@ -108,7 +134,7 @@ struct ebb_turn_end {
 	__u32 bytes;	  /* that went out in it */
 	__u32 first;	  /* of the connection */
 	__u32 by_peer;	  /* the peer is done, else the program gave up */
-	__u32 heard;	  /* by_peer: it has acknowledged all of the turn, so its farewell is an answer to it */
+	__u32 heard; /* by_peer: it has acknowledged all of the turn, so its farewell is an answer to it */
 };
 
 /*

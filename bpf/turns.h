@@ -24,10 +24,15 @@ static __always_inline __u64 ebb_first_turn_lease(const struct ebb_policy *polic
 	return ticks > policy->probe_lease_ticks ? ticks : policy->probe_lease_ticks;
 }
 
-/* What is to be sent next, without the FIN, which takes a number. @state: the socket's, or the one that it leaves. */
+/*
+ * The end of what the program has written, without the FIN, which takes a number. Not of what was sent: that moves on
+ * after a segment has left, and on this node its acknowledgement may come in before. @state: the socket's, or
+ * the one that it leaves.
+ */
 static __always_inline __u32 ebb_turn_seq(const struct tcp_sock *tp, __u32 state)
 {
-	return tp->snd_nxt - (__u32)ebb_tcp_fin_is_sent(tp, state);
+	return tp->write_seq - (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
+				state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK);
 }
 
 /*
@@ -41,43 +46,74 @@ static __always_inline __u64 ebb_turn_out_ns(const struct ebb_conn *conn, const 
 
 	if (out_ns)
 		return out_ns;
-	if (tp->packets_out || !bpf_core_field_exists(tp->rack.mstamp))
+	if (tp->write_seq != tp->snd_una || !bpf_core_field_exists(tp->rack.mstamp))
 		return tp->tcp_wstamp_ns;
 	return tp->rack.mstamp * EBB_NS_PER_US;
 }
 
+static __always_inline void ebb_turn_read(const struct tcp_sock *tp, __u32 state, struct ebb_turn_facts *ret)
+{
+	ret->sent = tp->data_segs_out;
+	ret->unacked = (__s32)(ebb_turn_seq(tp, state) - tp->snd_una) > 0;
+	ret->received = ebb_tcp_received(tp);
+	ret->acked = tp->bytes_acked > 1 ? tp->bytes_acked - 1 : 0; /* the SYN */
+}
+
+/* @state as in ebb_turn_seq(). */
 static __always_inline int ebb_turn_open(const struct ebb_conn *conn, const struct tcp_sock *tp, __u32 state)
 {
-	return ebb_turn_is_open(conn ? &conn->turn : NULL, tp->data_segs_out, ebb_turn_seq(tp, state));
+	struct ebb_turn_facts facts;
+
+	if (conn)
+		return ebb_turn_is_open(&conn->turn, tp->data_segs_out, ebb_turn_seq(tp, state));
+	ebb_turn_read(tp, state, &facts);
+	return ebb_turn_shows(&facts);
+}
+
+/* A connection whose open turn has to be remembered. NULL: it cannot be. */
+static __always_inline struct ebb_conn *ebb_turn_remember(struct bpf_sock *sock, const struct tcp_sock *tp,
+							  const struct ebb_route *route)
+{
+	struct ebb_conn *conn = ebb_conn_late(sock, route);
+	struct ebb_turn_facts facts;
+
+	if (!conn || conn->turn.done)
+		return conn;
+	ebb_turn_read(tp, BPF_TCP_ESTABLISHED, &facts);
+	if (!ebb_turn_is_later(&facts))
+		return conn;
+	/* its first turn has given its result */
+	EBB_STORE(conn->turn.seq, tp->snd_una);
+	EBB_STORE(conn->turn.done, 1);
+	ebb_conn_set(conn, EBB_CONN_JUDGED);
+	return conn;
 }
 
 /* Does what it does move the gate? The gate's turns are those of connections that do. */
 static __always_inline int ebb_turn_is_judged(const struct ebb_route *route, const struct ebb_conn *conn)
 {
-	return route->class == EBB_CLASS_GOVERNED && !(conn->flags & (EBB_CONN_MUTE | EBB_CONN_ADOPTED));
+	return route->class == EBB_CLASS_GOVERNED &&
+	       (!conn || !(conn->flags & (EBB_CONN_MUTE | EBB_CONN_ADOPTED)));
 }
 
-/* The first byte of an answer. The first answer gives the socket its memory. */
-static __noinline __attribute__((unused)) int ebb_turn_answered(struct bpf_sock *sock, struct ebb_conn *conn,
-								 const struct tcp_sock *tp)
+/* The first byte of an answer; of a connection's first turn without a memory. */
+static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn *conn,
+								const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 	__u64 now, took_ns, units;
 	__u32 bucket;
 	int slow;
 
-	if (!sock || !tp)
+	if (!tp)
 		return 0;
-	if (conn ? !ebb_route_conn(conn, &route) : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
-		return 0;
-	if (!conn && route.class != EBB_CLASS_ALONE)
-		conn = ebb_conn_late(sock, &route);
-	if (!conn)
+	if (conn ? !ebb_route_conn(conn, &route)
+		 : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) || route.class == EBB_CLASS_ALONE)
 		return 0;
 	now = bpf_ktime_get_ns();
 	took_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
-	if (!ebb_turn_take(&conn->turn, tp->data_segs_out,
-			   ebb_turn_seq(tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state)))
+	if (conn && !ebb_turn_take(&conn->turn, tp->data_segs_out,
+				   ebb_turn_seq(tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state)))
 		return 0;
 	units = took_ns / EBB_HIST_UNIT_NS;
 	bucket = ebb_turn_bucket(units);
@@ -92,8 +128,8 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct bpf_sock 
 	if (!ebb_turn_is_judged(&route, conn))
 		return 0;
 	ebb_add(&route.gate->turns_answered, 1);
-	/* the first one answers for the time to connect, too */
-	if (!(conn->flags & EBB_CONN_JUDGED)) {
+	/* the first one answers for the time to connect, too: where that was slow there is a memory */
+	if (conn && !(conn->flags & EBB_CONN_JUDGED)) {
 		slow |= (conn->flags & EBB_CONN_SLOW) != 0;
 		ebb_conn_set(conn, EBB_CONN_JUDGED);
 	}
@@ -110,14 +146,27 @@ static __always_inline void ebb_turn_sent_again(struct bpf_sock *sock, struct eb
 	if (!ebb_turn_open(conn, tp, BPF_TCP_ESTABLISHED))
 		return;
 	if (!conn)
-		conn = ebb_conn_late(sock, route);
+		conn = ebb_turn_remember(sock, tp, route);
 	if (conn)
 		EBB_STORE(conn->turn.out_ns, out_ns);
 }
 
+/* A later turn of a connection without a memory. NULL: it cannot have one. */
+static __noinline __attribute__((unused)) struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock,
+									 const struct tcp_sock *tp)
+{
+	struct ebb_route route = {};
+
+	if (!sock || !tp || !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) ||
+	    route.class == EBB_CLASS_ALONE)
+		return NULL;
+	return ebb_turn_remember(sock, tp, &route);
+}
+
 /* Nobody answers the open turn any more: its connection ends, or one way of it. @state as in ebb_turn_seq(). */
-static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn,
-							     const struct tcp_sock *tp, __u32 state, int by_peer)
+static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_route *route,
+							    struct ebb_conn *conn, const struct tcp_sock *tp,
+							    __u32 state, int by_peer)
 {
 	struct ebb_turn_end end = {};
 	__u32 seq, how;
@@ -133,7 +182,7 @@ static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_rou
 	end.bytes = ebb_turn_bytes(&conn->turn, seq);
 	end.first = !conn->turn.done;
 	end.by_peer = by_peer;
-	end.heard = tp->snd_una == tp->snd_nxt;
+	end.heard = tp->snd_una == tp->write_seq;
 	if (!ebb_turn_take(&conn->turn, tp->data_segs_out, seq))
 		return 0;
 	how = ebb_turn_ended(&end);

@@ -19,54 +19,67 @@
 
 /* ------------------------------------------------------------------- turns -- */
 
-static void a_turn_lasts_from_the_last_byte_out(void **state)
+static void a_first_turn_shows_without_a_memory(void **state)
 {
-	struct ebb_turn_state turn = {0};
+	static const struct {
+		const char *what;
+		struct ebb_turn_facts facts;
+		int shows, later;
+	} cases[] = {
+		{"nothing was asked", {0, 0, 0, 0}, 0, 0},
+		{"nor by one whose server spoke first", {0, 0, 9, 0}, 0, 0},
+		{"asked, and on its way", {1, 1, 0, 0}, 1, 0},
+		{"asked and acknowledged, but not answered", {1, 0, 0, 100}, 1, 0},
+		{"answered", {1, 0, 600, 100}, 0, 1},
+		{"asked first after the server spoke", {1, 1, 9, 0}, 1, 0},
+		{"asked again", {2, 1, 600, 100}, 1, 1},
+	};
 
 	(void)state;
-	ebb_turn_out(&turn, 10 * S, 100);
-	ebb_turn_out(&turn, 11 * S, 200);
-	assert_int_equal(turn.bytes, 300);
-	assert_int_equal(ebb_turn_in(&turn, 11 * S + 5 * MS), 5 * MS);
-	assert_int_equal(turn.done, 1);
-	/* the rest of the answer is no turn */
-	assert_int_equal(ebb_turn_in(&turn, 12 * S), 0);
-	assert_int_equal(turn.done, 1);
-	/* the next one begins anew */
-	ebb_turn_out(&turn, 13 * S, 7);
-	assert_int_equal(turn.bytes, 7);
-	assert_int_equal(ebb_turn_in(&turn, 14 * S), 1 * S);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (ebb_turn_shows(&cases[i].facts) != cases[i].shows ||
+		    (cases[i].shows && ebb_turn_is_later(&cases[i].facts) != cases[i].later))
+			fail_msg("%s", cases[i].what);
+	}
 }
 
-static void what_comes_first_is_no_turn(void **state)
+static void a_turn_is_open_from_what_is_asked_to_the_answer(void **state)
 {
 	struct ebb_turn_state turn = {0};
 
 	(void)state;
-	assert_int_equal(ebb_turn_in(&turn, 10 * S), 0);
-	assert_int_equal(turn.done, 0);
+	assert_false(ebb_turn_is_open(&turn, 0, 1000));
+	/* whatever the first number is */
+	assert_true(ebb_turn_is_open(&turn, 1, 0));
+	assert_true(ebb_turn_take(&turn, 1, 1200));
+	assert_int_equal(turn.done, 1);
+	/* the rest of the answer is no turn */
+	assert_false(ebb_turn_is_open(&turn, 1, 1200));
+	assert_false(ebb_turn_take(&turn, 1, 1200));
+	/* the next one begins with the next byte, and numbers wrap */
+	assert_true(ebb_turn_is_open(&turn, 1, 1201));
+	assert_int_equal(ebb_turn_bytes(&turn, 1201), 1);
+	turn.seq = 0xfffffff0;
+	assert_int_equal(ebb_turn_bytes(&turn, 0x10), 0x20);
+	assert_true(ebb_turn_take(&turn, 1, 0x10));
+	assert_int_equal(turn.done, 2);
+}
+
+static void when_it_was_sent_first_is_of_one_turn(void **state)
+{
+	struct ebb_turn_state turn = {.out_ns = 5 * S, .done = 1, .seq = 7};
+
+	(void)state;
+	assert_true(ebb_turn_take(&turn, 1, 8));
+	assert_int_equal(turn.out_ns, 0);
 }
 
 static void a_byte_that_leaves_later_than_its_answer_comes_took_no_time(void **state)
 {
-	struct ebb_turn_state turn = {0};
-
 	(void)state;
-	ebb_turn_out(&turn, 10 * S, 1);
-	assert_int_equal(ebb_turn_in(&turn, 9 * S), 1);
-	/* nor is a clock that says nothing no turn */
-	ebb_turn_out(&turn, 0, 1);
-	assert_int_equal(ebb_turn_in(&turn, 5), 4);
-}
-
-static void bytes_of_a_turn_saturate(void **state)
-{
-	struct ebb_turn_state turn = {0};
-
-	(void)state;
-	ebb_turn_out(&turn, S, UINT32_MAX - 1);
-	ebb_turn_out(&turn, S, 100);
-	assert_int_equal(turn.bytes, UINT32_MAX);
+	assert_int_equal(ebb_turn_lasted(10 * S, 10 * S + 5 * MS), 5 * MS);
+	assert_int_equal(ebb_turn_lasted(10 * S, 10 * S), 1);
+	assert_int_equal(ebb_turn_lasted(10 * S, 9 * S), 1);
 }
 
 /* Of many answers at once exactly one ends the turn. */
@@ -76,6 +89,7 @@ static void bytes_of_a_turn_saturate(void **state)
 struct racing {
 	struct ebb_turn_state turn;
 	pthread_barrier_t barrier;
+	uint32_t asked;
 	uint32_t ended;
 };
 
@@ -85,7 +99,7 @@ static void *answer(void *argument)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		(void)pthread_barrier_wait(&r->barrier);
-		if (ebb_turn_in(&r->turn, 2 * S))
+		if (ebb_turn_take(&r->turn, 1, r->asked))
 			__atomic_fetch_add(&r->ended, 1, __ATOMIC_RELAXED);
 		(void)pthread_barrier_wait(&r->barrier);
 	}
@@ -94,7 +108,7 @@ static void *answer(void *argument)
 
 static void one_of_many_answers_ends_it(void **state)
 {
-	static struct racing r;
+	static struct racing r = {.asked = 1000};
 	pthread_t threads[ANSWERS];
 
 	(void)state;
@@ -102,7 +116,7 @@ static void one_of_many_answers_ends_it(void **state)
 	for (size_t i = 0; i < ANSWERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, answer, &r), 0);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		ebb_turn_out(&r.turn, S, 1);
+		r.asked += 100;
 		(void)pthread_barrier_wait(&r.barrier);
 		(void)pthread_barrier_wait(&r.barrier);
 		assert_int_equal(r.ended, i + 1);
@@ -117,32 +131,24 @@ static void the_end_of_an_open_turn(void **state)
 {
 	static const struct {
 		const char *what;
-		uint32_t done, bytes;
-		struct ebb_turn_end end;
+		struct ebb_turn_end end; /* age, abandon, bytes, first, by_peer, heard */
 		uint32_t how;
 	} cases[] = {
-		{"the peer is done", 0, 1, {0, S, 1, 1}, EBB_TURN_UNANSWERED},
-		{"also in a later turn that is long enough", 5, 128, {0, S, 1, 1}, EBB_TURN_UNANSWERED},
-		{"which a farewell is not", 5, 127, {0, S, 1, 1}, EBB_TURN_MAX},
-		{"it had not heard the request", 5, 500, {9 * S, S, 1, 0}, EBB_TURN_CANCELLED},
-		{"the program waited long enough", 0, 1, {S, S, 0, 0}, EBB_TURN_UNANSWERED},
-		{"and not so long", 0, 1, {S - 1, S, 0, 0}, EBB_TURN_CANCELLED},
-		{"in a later one, too", 3, 128, {S, S, 0, 0}, EBB_TURN_UNANSWERED},
-		{"but no ping", 3, 127, {60 * S, S, 0, 0}, EBB_TURN_MAX},
+		{"the peer is done", {0, S, 1, 1, 1, 1}, EBB_TURN_UNANSWERED},
+		{"whatever it heard of the first", {0, S, 1, 1, 1, 0}, EBB_TURN_UNANSWERED},
+		{"also in a later turn that is long enough", {0, S, 128, 0, 1, 1}, EBB_TURN_UNANSWERED},
+		{"which a farewell is not", {0, S, 127, 0, 1, 1}, EBB_TURN_MAX},
+		{"it had not heard the request", {9 * S, S, 500, 0, 1, 0}, EBB_TURN_CANCELLED},
+		{"the program waited long enough", {S, S, 1, 1, 0, 0}, EBB_TURN_UNANSWERED},
+		{"and not so long", {S - 1, S, 1, 1, 0, 0}, EBB_TURN_CANCELLED},
+		{"in a later one, too", {S, S, 128, 0, 0, 0}, EBB_TURN_UNANSWERED},
+		{"but no ping", {60 * S, S, 127, 0, 0, 0}, EBB_TURN_MAX},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ebb_turn_state turn = {.done = cases[i].done};
-		uint32_t how;
-
-		ebb_turn_out(&turn, 10 * S, cases[i].bytes);
-		how = ebb_turn_end(&turn, &cases[i].end);
-		if (how != cases[i].how)
-			fail_msg("%s: %u", cases[i].what, how);
-		/* there is none any more */
-		assert_int_equal(ebb_turn_end(&turn, &cases[i].end), EBB_TURN_MAX);
-		assert_int_equal(ebb_turn_in(&turn, 20 * S), 0);
+		if (ebb_turn_ended(&cases[i].end) != cases[i].how)
+			fail_msg("%s: %u", cases[i].what, ebb_turn_ended(&cases[i].end));
 	}
 }
 
@@ -197,10 +203,10 @@ static void buckets_of_pairs_double(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_turn_lasts_from_the_last_byte_out),
-		cmocka_unit_test(what_comes_first_is_no_turn),
+		cmocka_unit_test(a_first_turn_shows_without_a_memory),
+		cmocka_unit_test(a_turn_is_open_from_what_is_asked_to_the_answer),
+		cmocka_unit_test(when_it_was_sent_first_is_of_one_turn),
 		cmocka_unit_test(a_byte_that_leaves_later_than_its_answer_comes_took_no_time),
-		cmocka_unit_test(bytes_of_a_turn_saturate),
 		cmocka_unit_test(one_of_many_answers_ends_it),
 		cmocka_unit_test(the_end_of_an_open_turn),
 		cmocka_unit_test(alerts_of_tls_are_told_from_data),
