@@ -104,7 +104,7 @@ TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*
 
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py \
 	tests/bench/test_figures.py tests/model/test_cases.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
@@ -121,6 +121,15 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 # test_upgrade.sh builds the program that it goes over to, without them.
 ASAN_TESTS := $(UNIT_PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) \
 	$(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(filter-out %/test_upgrade.sh,$(E2E_TESTS)))
+
+# Tests of what has threads, with everything built by 'make tsan'. -Wno-tsan: a fence orders what
+# another process writes, and no sanitizer sees that.
+TSAN_BUILD := $(BUILD)/tsan
+TSAN_MAKE := $(MAKE) BUILD=$(TSAN_BUILD) OPTIMIZE='-O1 -g' \
+	SANITIZE='-fsanitize=thread -Wno-tsan -fno-omit-frame-pointer'
+TSAN_UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(shell grep -l pthread_create $(call test_sources,unit/test_*)))
+TSAN_TESTS := $(TSAN_UNIT_PROGRAMS:$(BUILD)/%=$(TSAN_BUILD)/%) \
+	$(patsubst %,'EBB_BUILD=$(TSAN_BUILD) tests/e2e/test_%.sh',adopt established reload)
 
 # Fuzzers: every tests/fuzz/fuzz_NAME.c, with its corpus in tests/fuzz/corpus/NAME, built by 'make fuzz'.
 FUZZ_BUILD := $(BUILD)/fuzz
@@ -186,9 +195,10 @@ test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
+	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
 	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(MODEL_TEST) $(FUZZ_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) \
-		$(E2E_TESTS) $(ASAN_TESTS)
+		$(E2E_TESTS) $(ASAN_TESTS) $(TSAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(MODEL_TEST_SHORT)
@@ -205,6 +215,10 @@ test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespace
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(RUN_TESTS) $(ASAN_TESTS)
+
+tsan: ## what has threads, the agent's too, with the thread sanitizer (root)
+	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
+	@$(RUN_TESTS) $(TSAN_TESTS)
 
 fuzz: ## parsers against their corpus and made-up input, with sanitizers (RUNS=20000)
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
@@ -249,7 +263,7 @@ help: ## this list
 	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere\n'
 
 .PHONY: all deps deps-build install uninstall dist clean run demo test check unit test-bpf test-e2e asan \
-	fuzz coverage bench bench-limits lint format docs vmlinux help
+	tsan fuzz coverage bench bench-limits lint format docs vmlinux help
 
 # ---- targets between them
 
@@ -260,6 +274,7 @@ tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
 tests-unit: $(UNIT_PROGRAMS) $(BUILD)/ebb
 tests-bpf: $(BPF_PROGRAMS)
 tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
+tests-tsan: $(TSAN_UNIT_PROGRAMS) tests-e2e
 fuzzers: $(FUZZ_PROGRAMS)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(DOCS_TOOL)
@@ -272,7 +287,7 @@ manual-%: $(DOCS_TOOL)
 	$(Q)$(DOCS_TOOL) $* >$(BUILD)/$*
 	$(Q)mv $(BUILD)/$* docs/man/$*
 
-.PHONY: tests tests-unit tests-bpf tests-e2e fuzzers lint-needs FORCE
+.PHONY: tests tests-unit tests-bpf tests-e2e tests-tsan fuzzers lint-needs FORCE
 
 # ---- what a result depends on besides files: when the text changes, what was made with it is made again
 

@@ -231,6 +231,7 @@ export EBB_CONFIG=$scratch/etc/ebb.yaml
 # Reports of the sanitizers, of whichever program, are collected.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}:log_path=$scratch/sanitizer"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}:log_path=$scratch/sanitizer"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=66}:log_path=$scratch/sanitizer"
 
 # ----------------------------------------------------------------- programs --
 

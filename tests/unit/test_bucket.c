@@ -694,6 +694,7 @@ struct hammer {
 	uint64_t depth;
 	uint64_t end;
 	uint64_t exhausted;
+	uint64_t refused;
 	wide admitted; /* under the lock */
 	pthread_mutex_t lock;
 	int lost; /* of 10 tries, how many a contender beats; 0: only the real ones */
@@ -720,7 +721,7 @@ static void takes_one_by_chance(uint64_t *word)
 static void *hammer_bucket(void *argument)
 {
 	struct hammer *h = argument;
-	uint64_t count = 0, exhausted = 0, now = 0;
+	uint64_t count = 0, exhausted = 0, refused = 0, now = 0;
 	struct bucket b;
 
 	hammered = h;
@@ -733,12 +734,14 @@ static void *hammer_bucket(void *argument)
 						(__u64 *)&b.debt);
 
 		count += (took & EBB_TOOK) != 0;
+		refused += (took & EBB_TOOK) == 0;
 		exhausted += (took & EBB_EXHAUSTED) != 0;
 	}
 	contender = NULL;
 	assert_int_equal(pthread_mutex_lock(&h->lock), 0);
 	h->admitted += (wide)count * h->cost + contended;
 	h->exhausted += exhausted;
+	h->refused += refused;
 	assert_int_equal(pthread_mutex_unlock(&h->lock), 0);
 	return NULL;
 }
@@ -757,7 +760,8 @@ static uint64_t run_hammer(uint64_t cost, int lost)
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	allowed = (wide)h.depth + clock_ns() - start;
-	if (h.admitted > allowed || h.admitted < (wide)(h.depth + 300 * MS) * 9 / 10)
+	/* with the thread sanitizer they are too slow to ask for all there is: nobody is refused then */
+	if (h.admitted > allowed || (h.refused && h.admitted < (wide)(h.depth + 300 * MS) * 9 / 10))
 		fail_msg("cost %" PRIu64 ": admitted %" PRIu64 " ns, of %" PRIu64, cost, (uint64_t)h.admitted,
 			 (uint64_t)allowed);
 	return h.exhausted;

@@ -11,6 +11,7 @@
 
 #define LINE_MAX_BYTES 1024
 
+/* Changed by a reload while other threads log: read and written atomically. */
 static enum ebb_log_level threshold = EBB_LOG_INFO;
 
 static const char *const level_names[EBB_LOG_MAX] = {
@@ -22,7 +23,7 @@ static const char *const level_names[EBB_LOG_MAX] = {
 
 void ebb_log_set_level(enum ebb_log_level level)
 {
-	threshold = level;
+	__atomic_store_n(&threshold, level, __ATOMIC_RELAXED);
 }
 
 int ebb_log_parse_level(const char *name, enum ebb_log_level *ret_level)
@@ -66,7 +67,7 @@ void ebb_log(enum ebb_log_level level, const char *format, ...)
 {
 	va_list args;
 
-	if (level > threshold)
+	if (level > __atomic_load_n(&threshold, __ATOMIC_RELAXED))
 		return;
 	va_start(args, format);
 	write_line(level, NULL, format, args);
