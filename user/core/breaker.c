@@ -552,6 +552,8 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 	b->trips = memory->trips;
 	/* neither: the gate is younger than the agent that died, and starts as a new one */
 	enter(b, told || decided ? word : b->word, memory->since_ns, facts);
+	b->answers.from = (struct ebb_answered){verdict->answered_from, verdict->unanswered_from};
+	b->answers.mark = (struct ebb_answered){facts->turns_answered, facts->turns_unanswered};
 }
 
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
@@ -559,6 +561,7 @@ size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *
 {
 	struct report report = {.moves = ret_moves};
 
+	ebb_answers_look(&b->answers, config, facts, now_ns);
 	count_results(b, config, facts, now_ns);
 	take_over(b, config, facts, now_ns, &report);
 	/* ends: every cycle of the machine passes open, whose end is ahead of now */
