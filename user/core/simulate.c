@@ -288,6 +288,8 @@ static void on_result(struct sim *s, const struct event *event)
 		ok || (call->outcome < EBB_OUTCOME_MAX && setting->config.count_mask & 1U << call->outcome);
 	bool slow = slow_ns > 0 && call->took_ns << s->shift > slow_ns;
 	enum ebb_probe_end end = EBB_PROBE_NONE;
+	/* of an earlier generation: a late probe still counts, in a word that nobody reads any more */
+	bool late = event->gen != ebb_word_gen(ebb_gate_word(&g->facts, &g->verdict));
 	uint32_t did = 0;
 
 	g->totals.succeeded += ok;
@@ -300,7 +302,7 @@ static void on_result(struct sim *s, const struct event *event)
 		did = ebb_gate_result(&g->facts, &g->verdict, &setting->policy, event->at, event->gen, ok,
 				      slow);
 	}
-	if (did & EBB_RESULT_COUNTED)
+	if ((did & EBB_RESULT_COUNTED) && !late)
 		look_soon(s, g, event->at, !ok || event->probe_word);
 }
 
