@@ -165,6 +165,17 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
 
+static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
+{
+	(void)userdata;
+	if (move->acts)
+		ebb_warn("node fuse acts: action=%s open=%u active=%u calls=%u; many destinations fail at once: the fault is probably this node's",
+			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
+	else
+		ebb_info("node fuse has ended: action=%s open=%u active=%u calls=%u",
+			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
+}
+
 /* ------------------------------------------------------------------- tick -- */
 
 static int arm_timer(struct agent *a, uint64_t at_ns)
@@ -821,6 +832,7 @@ static void configured(struct agent *a)
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
+	ebb_ticker_fuse(a->ticker, &a->config->node_fuse, on_fuse);
 	ebb_answering_configure(a->answering, a->config, ebb_apply_matcher(a->apply));
 	a->default_asks = ebb_apply_default_asks(a->apply);
 	a->view->agent->mode = a->config->defaults.mode;
