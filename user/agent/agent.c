@@ -278,6 +278,19 @@ static void check_links(struct agent *a, uint64_t now)
 			       "enforcement is asked for, but %s is not attached", missing);
 }
 
+/* Nothing of ours is broken, but probably something of the node's. */
+static void check_fuse(struct agent *a)
+{
+	const struct ebb_agent *shared = a->view->agent;
+
+	if (shared->fuse == EBB_FUSE_OFF)
+		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_HEALTHY, now_realtime(), "%s", "");
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_DEGRADED, now_realtime(),
+			       "%u of %u active destinations are open, the fault is probably the node's: %s",
+			       shared->fuse_open, shared->fuse_active, ebb_fuse_name(shared->fuse));
+}
+
 static void check_tables(struct agent *a, const struct ebb_tick_result *result)
 {
 	const struct ebb_trouble *troubles = a->troubles.list;
@@ -441,6 +454,7 @@ static int tick(struct agent *a)
 	check_links(a, start);
 	report_errors(a, start);
 	check_tables(a, &result);
+	check_fuse(a);
 	collect_idle(a, start);
 	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
