@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "bpf/gate.h"
 #include "core/fuse.h"
 
 #define S   1000000000ULL
@@ -239,6 +240,35 @@ static void a_destination_counts_that_is_named_or_shared(void **state)
 	}
 }
 
+/* What commands tell is what the kernel does. */
+static void what_is_in_force_is_the_same_on_both_sides(void **state)
+{
+	static const struct {
+		uint64_t heartbeat_ns;
+		bool alive;
+	} cases[] = {{0, false}, {NOW - 30 * S, true}, {NOW - 30 * S - 1, false}, {NOW + S, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (uint32_t fuse = 0; fuse < EBB_FUSE_MAX; fuse++) {
+			const struct ebb_agent agent = {.fuse = fuse,
+							.heartbeat_ns = cases[i].heartbeat_ns,
+							.lease_ns = 30 * S};
+
+			assert_int_equal(ebb_fuse_of(&agent, NOW), cases[i].alive ? fuse : EBB_FUSE_OFF);
+			assert_int_equal(ebb_fuse_in_force(&agent, NOW), ebb_fuse_of(&agent, NOW));
+		}
+	}
+	for (uint32_t fuse = 0; fuse < EBB_FUSE_MAX; fuse++) {
+		for (uint32_t exempt = 0; exempt < 2; exempt++) {
+			const struct ebb_policy policy = {.fuse_exempt = exempt};
+
+			assert_int_equal(ebb_fuse_refuses(&policy, fuse), fuse == EBB_FUSE_SHED && !exempt);
+			assert_int_equal(ebb_fuse_refuses(&policy, fuse), ebb_fuse_sheds(&policy, fuse));
+		}
+	}
+}
+
 static void its_actions_have_names(void **state)
 {
 	(void)state;
@@ -263,6 +293,7 @@ int main(void)
 		cmocka_unit_test(another_action_is_no_move),
 		cmocka_unit_test(a_gate_is_active_for_one_window),
 		cmocka_unit_test(a_destination_counts_that_is_named_or_shared),
+		cmocka_unit_test(what_is_in_force_is_the_same_on_both_sides),
 		cmocka_unit_test(its_actions_have_names),
 	};
 

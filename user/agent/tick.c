@@ -39,8 +39,7 @@ struct ebb_ticker {
 /* Did the fuse act when the last agent's lease had not yet been over? */
 static bool fuse_goes_on(const struct ebb_agent *agent)
 {
-	return agent->fuse != EBB_FUSE_OFF && agent->heartbeat_ns != 0 &&
-	       (int64_t)(agent->started_ns - agent->heartbeat_ns) <= (int64_t)agent->lease_ns;
+	return ebb_fuse_of(agent, agent->started_ns) != EBB_FUSE_OFF;
 }
 
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "bpf/gate.h"
 #include "core/fuse.h"
 #include "export/name.h"
 #include "lib/table.h"
@@ -13,7 +12,7 @@
 
 uint32_t ebb_fuse_now(const struct ebb_look *look)
 {
-	return ebb_fuse_in_force(look->view->agent, look->now_ns);
+	return ebb_fuse_of(look->view->agent, look->now_ns);
 }
 
 static const char *acts_how(uint32_t fuse)

@@ -8,7 +8,7 @@
 #include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
-#include "bpf/gate.h"
+#include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/text.h"
@@ -203,7 +203,7 @@ const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate
 		say(&s, " (observe: nothing is refused)");
 	else if (row->override == EBB_OVERRIDE_OPEN)
 		return buffer;
-	else if (ebb_fuse_sheds(&row->policy, row->fuse))
+	else if (ebb_fuse_refuses(&row->policy, row->fuse))
 		say(&s, " (the node fuse sheds: everything but probes is refused)");
 	else if (!row->leased && row->override == EBB_OVERRIDE_AUTO)
 		say(&s, " (the agent's lease is over: nothing is refused)");

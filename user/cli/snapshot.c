@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpf/gate.h"
 #include "cli/fuse.h"
 #include "core/by_hand.h"
+#include "core/fuse.h"
 #include "core/hist.h"
 #include "core/policy.h"
 #include "lib/text.h"
@@ -157,7 +157,7 @@ bool ebb_gate_refuses(const struct ebb_gate_row *row)
 {
 	if (row->mode != EBB_MODE_ENFORCE)
 		return false;
-	if (row->override == EBB_OVERRIDE_OPEN || ebb_fuse_sheds(&row->policy, row->fuse))
+	if (row->override == EBB_OVERRIDE_OPEN || ebb_fuse_refuses(&row->policy, row->fuse))
 		return true;
 	return row->override == EBB_OVERRIDE_AUTO && row->leased && row->state != EBB_STATE_CLOSED &&
 	       row->fuse != EBB_FUSE_RELEASE;

@@ -97,6 +97,18 @@ uint64_t ebb_fuse_deadline(const struct ebb_fuse *fuse, const struct ebb_fuse_co
 	return fuse->acts && fuse->below_ns ? fuse->below_ns + config->window_ns : UINT64_MAX;
 }
 
+uint32_t ebb_fuse_of(const struct ebb_agent *agent, uint64_t now_ns)
+{
+	if (agent->heartbeat_ns == 0 || (int64_t)(now_ns - agent->heartbeat_ns) > (int64_t)agent->lease_ns)
+		return EBB_FUSE_OFF;
+	return agent->fuse;
+}
+
+bool ebb_fuse_refuses(const struct ebb_policy *policy, uint32_t fuse)
+{
+	return fuse == EBB_FUSE_SHED && !policy->fuse_exempt;
+}
+
 const char *ebb_fuse_name(uint32_t fuse)
 {
 	static const char *const names[EBB_FUSE_MAX] = {

@@ -71,6 +71,13 @@ bool ebb_fuse_look(struct ebb_fuse *fuse, const struct ebb_fuse_config *config,
 /* When it ends if nothing changes; UINT64_MAX: that is not in sight. */
 uint64_t ebb_fuse_deadline(const struct ebb_fuse *fuse, const struct ebb_fuse_config *config);
 
+/*
+ * What it does now (enum ebb_fuse_action), and whether it refuses what @policy is for: as the kernel has it (bpf/gate.h). An agent
+ * whose lease is over says nothing about the node.
+ */
+uint32_t ebb_fuse_of(const struct ebb_agent *agent, uint64_t now_ns);
+bool ebb_fuse_refuses(const struct ebb_policy *policy, uint32_t fuse);
+
 /* Names as in the configuration, on the command line and in logs: "off", "alert", "release", "shed". */
 const char *ebb_fuse_name(uint32_t fuse);
 
