@@ -100,6 +100,15 @@ enum ebb_override {
 	EBB_OVERRIDE_MAX,
 };
 
+/* What the node fuse does: many destinations fail at once, so the fault is probably the node's own. */
+enum ebb_fuse_action {
+	EBB_FUSE_OFF,	  /* it does not act */
+	EBB_FUSE_ALERT,	  /* only told */
+	EBB_FUSE_RELEASE, /* breakers refuse nothing */
+	EBB_FUSE_SHED,	  /* everything is refused that is not exempt, but probes */
+	EBB_FUSE_MAX,
+};
+
 /* The limits of a gate that are token buckets; each counts in its own unit. */
 enum ebb_limit_kind {
 	EBB_LIMIT_BYTES,    /* IP bytes sent */
@@ -588,7 +597,8 @@ struct ebb_gate {
 	__u64	refusals;		/* of these enforce_percent carries a share out */
 	__u64	turns_answered;
 	__u64	turns_unanswered;
-	__u64	pad[4];
+	__u64	asked_ns;		/* the last that it refused, or met while it was not closed; not by an operator's order */
+	__u64	pad[3];
 };
 _Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 
@@ -690,7 +700,7 @@ struct ebb_policy {
 	__u32	ramp_ticks;		/* after closing, the share that is let through grows to all; 0: all at once */
 	__u32	spare_percent;		/* of refusals, so many are only counted */
 	__u32	syn_retries;		/* a SYN that was sent again so often has failed by timeout; 0: not asked */
-	__u32	pad;
+	__u32	fuse_exempt;		/* 1: the node fuse sheds nothing here */
 };
 _Static_assert(sizeof(struct ebb_policy) == 400, "map value layout is ABI");
 
@@ -772,7 +782,7 @@ struct ebb_agent {
 	__u32	pid;
 	__u32	dst_max;		/* destination slots, ~other included */
 	__u32	pair_max;
-	__u32	fuse;			/* 0: inactive */
+	__u32	fuse;			/* enum ebb_fuse_action: what the node fuse does now; for no longer than the lease */
 	__u64	cgroup_id;		/* what the programs are attached to */
 	__u64	generation;		/* of the configuration */
 	__u64	mapping;		/* + 1 after each change of what belongs where: guesses made before are void */
@@ -781,10 +791,22 @@ struct ebb_agent {
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
 	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
+	/* the node fuse, for those who show it */
+	__u64	fuse_since_ns;		/* when it began to act, or ended; 0: it never acted */
+	__u32	fuse_action;		/* enum ebb_fuse_action: what it does when it acts; OFF: no agent has said it */
+	__u32	fuse_open_ppm;		/* settings: open_ratio in millionths */
+	__u32	fuse_min_destinations;
+	__u32	fuse_min_calls;
+	__u32	fuse_active;		/* as of the last look: active destinations */
+	__u32	fuse_open;		/* of these, open */
+	__u32	fuse_calls;		/* results of the node in the window */
+	__u32	fuse_acted;		/* how often it began to act */
+	__u64	fuse_window_ns;
 	__u32	turns;			/* 1: requests and answers are seen: what is established alone is no success */
-	__u32	pad;
+	__u32	pad0;
+	__u64	pad;
 };
-_Static_assert(sizeof(struct ebb_agent) == 136, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_agent) == 192, "map value layout is ABI");
 
 /* Kernel. The one element of its map. */
 struct ebb_kernel {

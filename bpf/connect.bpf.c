@@ -157,9 +157,16 @@ static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_
 	if (!agent || !route || !ret_answer)
 		return 0;
 	ebb_gate_ask_as(route->gate, route->verdict, route->policy, agent, now_ns, asker, ret_answer);
+	ebb_gate_note_asked(route->gate, ret_answer, now_ns);
 	if (ret_answer->errors)
 		ebb_count_errors(ret_answer->errors);
 	return 1;
+}
+
+/* Nothing to ask: the gate is plain, and the node fuse refuses nothing there. */
+static __always_inline int passes(const struct ebb_route *route, __u64 word)
+{
+	return ebb_gate_is_plain(word, route->policy) && !ebb_fuse_sheds(route->policy, route->fuse);
 }
 
 /* Checked here and used here: the verifier does not follow a bound through memory. */
@@ -198,7 +205,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	if (ebb_is_excused(route.class)) {
 		/* without a memory: that its result moves nothing is asked again when it comes */
 		excused = 1;
-	} else if (ebb_gate_is_plain(word, route.policy)) {
+	} else if (passes(&route, word)) {
 		answer.gen = ebb_word_gen(word);
 	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
 		now = bpf_ktime_get_ns();
@@ -283,8 +290,7 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 		return EBB_ALLOW;
 
 	/* the kernel's own sockets would not give their slots back */
-	if (!ebb_is_excused(route.class) &&
-	    !ebb_gate_is_plain(ebb_gate_word(route.gate, route.verdict), route.policy) &&
+	if (!ebb_is_excused(route.class) && !passes(&route, ebb_gate_word(route.gate, route.verdict)) &&
 	    !(sk && ebb_sock_is_kernel(sk))) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
@@ -341,7 +347,7 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 
 	if (!ebb_is_excused(route.class) &&
 	    (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
-	     route.policy->override_state)) {
+	     route.policy->override_state || ebb_fuse_sheds(route.policy, route.fuse))) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_SEND, &answer))
 			return EBB_ALLOW;

@@ -4,9 +4,10 @@
  * policy, agent, now): no map, no helper, no clock, so that a plain unit test
  * runs the very code that the kernel runs.
  *
- * A gate is asked in the order of enum ebb_cause: override, breaker verdict
+ * A gate is asked in the order of enum ebb_cause: override, node fuse, breaker verdict
  * (with a probe slot when half-open), connection rate, concurrency. A refusal ends
- * the list, and what was refused holds nothing: no probe, no token, no slot.
+ * the list, and what was refused holds nothing: no probe, no token, no slot. The fuse
+ * never refuses a probe: what has healed would not be seen.
  *
  * Shared words change by one compare-and-swap. Where a race is tolerated, the
  * function says where and by how much.
@@ -60,6 +61,21 @@ static inline __attribute__((always_inline)) int ebb_agent_alive(const struct eb
 
 	/* signed: a tick may have ended after now was read */
 	return heartbeat != 0 && (__s64)(now_ns - heartbeat) <= (__s64)limit_ns;
+}
+
+/* enum ebb_fuse_action: an agent that is gone says nothing about the node. */
+static inline __attribute__((always_inline)) __u32 ebb_fuse_in_force(const struct ebb_agent *agent,
+								     __u64 now_ns)
+{
+	__u32 fuse = EBB_LOAD(agent->fuse);
+
+	return fuse && ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns)) ? fuse : EBB_FUSE_OFF;
+}
+
+/* @fuse: as in force, or without a clock as the agent said it last: then it is to be asked. */
+static inline __attribute__((always_inline)) int ebb_fuse_sheds(const struct ebb_policy *policy, __u32 fuse)
+{
+	return fuse == EBB_FUSE_SHED && !policy->fuse_exempt;
 }
 
 static inline __attribute__((always_inline)) __u64 ebb_gate_word(const struct ebb_gate *gate,
@@ -249,12 +265,11 @@ ebb_probe_prolong(struct ebb_gate *gate, __u32 index, __u64 word, __u64 lease_ti
 /*
  * Is the gate open now for its live connections, too? What an operator says goes before all.
  * One whose time is over is not, even if no connect() has come that moves it; nor one whose
- * verdict does not hold any more (@leased).
+ * verdict does not hold: the lease is over (@leased), or the node fuse releases.
  */
-static inline __attribute__((always_inline)) int ebb_gate_is_shut(const struct ebb_gate *gate,
-								  const struct ebb_verdict *verdict,
-								  const struct ebb_policy *policy, int leased,
-								  __u64 now_ns)
+static inline __attribute__((always_inline)) int
+ebb_gate_is_shut(const struct ebb_gate *gate, const struct ebb_verdict *verdict,
+		 const struct ebb_policy *policy, const struct ebb_agent *agent, int leased, __u64 now_ns)
 {
 	__u32 override_state = ebb_override_in_force(policy, now_ns);
 	__u64 word;
@@ -263,7 +278,8 @@ static inline __attribute__((always_inline)) int ebb_gate_is_shut(const struct e
 		return override_state == EBB_OVERRIDE_OPEN;
 	word = ebb_gate_word(gate, verdict);
 	return leased && ebb_word_state(word) == EBB_STATE_OPEN &&
-	       (now_ns >> EBB_TICK_SHIFT) < ebb_word_until(word);
+	       (now_ns >> EBB_TICK_SHIFT) < ebb_word_until(word) &&
+	       ebb_fuse_in_force(agent, now_ns) != EBB_FUSE_RELEASE;
 }
 
 /* Are its live connections to be destroyed? */
@@ -276,7 +292,7 @@ static inline __attribute__((always_inline)) int ebb_gate_resets(const struct eb
 	if (policy->established != EBB_ESTABLISHED_RESET ||
 	    ebb_mode_in_force(policy, node, now_ns) != EBB_MODE_ENFORCE)
 		return 0;
-	return ebb_gate_is_shut(gate, verdict, policy,
+	return ebb_gate_is_shut(gate, verdict, policy, agent,
 				policy->on_agent_loss == EBB_LOSS_HOLD ||
 					ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns)),
 				now_ns);
@@ -447,6 +463,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
 		       ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
 	__u32 override_state = ebb_override_in_force(policy, now_ns);
+	__u32 fuse = ebb_fuse_in_force(agent, now_ns);
 	const struct ebb_limit *limit;
 	__u32 state, concurrent, cause;
 	int probe, refuses;
@@ -476,13 +493,18 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 			ret_answer->mute = 0;
 		}
 	}
+	if (ebb_fuse_sheds(policy, fuse) && ret_answer->kind != EBB_ANSWER_PROBE) {
+		ret_answer->kind = EBB_ANSWER_DENY;
+		ret_answer->cause = EBB_CAUSE_FUSE;
+		return;
+	}
 	if (state == EBB_STATE_CLOSED)
 		refuses = asker == EBB_ASKER_TCP && ebb_gate_ramps(word, policy) &&
 			  !ebb_ramp_admits(gate, word, policy->ramp_ticks, now_ns);
 	else
 		refuses = state == EBB_STATE_OPEN ||
 			  (asker == EBB_ASKER_TCP && ret_answer->kind == EBB_ANSWER_PASS);
-	if (refuses && override_state != EBB_OVERRIDE_CLOSE) {
+	if (refuses && override_state != EBB_OVERRIDE_CLOSE && fuse != EBB_FUSE_RELEASE) {
 		if (in_force) {
 			ret_answer->kind = EBB_ANSWER_DENY;
 			ret_answer->cause =
@@ -513,6 +535,18 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
 {
 	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
+}
+
+/*
+ * For the node fuse: somebody asks for a destination whose results do not say so, since it is refused or its breaker is not
+ * closed. What an operator refuses says nothing about the destination.
+ */
+static inline __attribute__((always_inline)) void
+ebb_gate_note_asked(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
+{
+	if (answer->kind == EBB_ANSWER_DENY ? answer->cause != EBB_CAUSE_OVERRIDE
+					    : answer->kind == EBB_ANSWER_PROBE || answer->mute)
+		EBB_STORE(gate->asked_ns, now_ns);
 }
 
 /* ----------------------------------------------------------------- results -- */

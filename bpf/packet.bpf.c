@@ -181,6 +181,17 @@ EBB_SUBPROG int pay(struct ebb_gate *gate, const struct ebb_limit *limit, struct
 	return (int)io->admitted;
 }
 
+/* Is what a live connection sends to be dropped, since its breaker is open? */
+static __always_inline int is_cut(const struct ebb_route *route, int leased, __u64 now_ns)
+{
+	const struct ebb_agent *agent;
+
+	if (route->policy->established != EBB_ESTABLISHED_DROP)
+		return 0;
+	agent = ebb_agent_get();
+	return agent && ebb_gate_is_shut(route->gate, route->verdict, route->policy, agent, leased, now_ns);
+}
+
 static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
 				  const struct ebb_route *route)
 {
@@ -202,8 +213,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	adopted = conn && (conn->flags & EBB_CONN_ADOPTED);
 	vital = is_vital(tp, &packet, !adopted);
 
-	if (packet.payload && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
+	if (packet.payload && is_cut(route, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
 
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
@@ -335,8 +345,7 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
 	enforced = ebb_is_enforced(route, now);
-	if (policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
+	if (is_cut(route, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);

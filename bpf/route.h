@@ -34,7 +34,7 @@ struct ebb_route {
 	__u32 gate_slot;
 	__u32 class;	/* enum ebb_class of the workload; ALONE also where nothing was found */
 	__u32 remember; /* 1: its address may not say at close what it said at connect */
-	__u32 pad;
+	__u32 fuse;	/* enum ebb_fuse_action, as the agent said it last; of a route that was sought */
 };
 
 /* How far a hook goes to find one. */
@@ -507,6 +507,7 @@ static __always_inline int ebb_route_seek(const struct ebb_endpoint *endpoint, _
 	if (!guess || !agent)
 		return 0;
 	mapping = EBB_LOAD(agent->mapping);
+	ret->fuse = EBB_LOAD(agent->fuse);
 	if (ebb_route_guess(guess, endpoint, workload, mapping, ret))
 		return 1;
 	if (effort == EBB_ROUTE_KNOWN)

@@ -663,6 +663,12 @@ static void open_gate_drops_what_live_connections_send(void **state)
 	verdict_everywhere(fx, ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK));
 	send_all(fd, "lost");
 	wait_for(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER] >= 2); /* and tried again */
+	/* the node fuse releases: what waits gets through; one that sheds is about new connections */
+	fx->view->agent->fuse = EBB_FUSE_RELEASE;
+	receive_all(peer, 4);
+	fx->view->agent->fuse = EBB_FUSE_SHED;
+	send_all(fd, "lost");
+	wait_for(pair_of(fx, &to)->dropped_packets[EBB_DROP_BREAKER] >= 4);
 	/* answers still come in */
 	send_all(peer, "answer");
 	receive_all(fd, 6);
@@ -672,7 +678,7 @@ static void open_gate_drops_what_live_connections_send(void **state)
 	hang_up(&fd);
 	assert_int_equal(receive_end(peer), 0);
 	hang_up(&peer);
-	wait_for(pair_of(fx, &to)->sent_bytes == 9 && pair_of(fx, &to)->received_bytes == 6);
+	wait_for(pair_of(fx, &to)->sent_bytes == 13 && pair_of(fx, &to)->received_bytes == 6);
 }
 
 /* What is over is over, also where no connect() comes that would say so; and an operator is the stronger. */

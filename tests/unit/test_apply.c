@@ -265,6 +265,20 @@ static void every_slot_has_its_settings(void **state)
 	assert_int_equal(ebb_arm_failures(w->view.policies[EBB_SLOT_OTHER].arm), 0);
 }
 
+static void what_the_fuse_spares_follows_the_configuration(void **state)
+{
+	struct world *w = *state;
+	struct ebb_apply_report report;
+
+	(void)apply(w, API "}]\nnode_fuse: {exempt: [api]}\n");
+	for (uint32_t d = 0; d < DSTS; d++)
+		assert_int_equal(w->view.policies[d].fuse_exempt, d == slot_of(w, "api"));
+	report = apply(w, API "}]\n");
+	assert_int_equal(report.changed, 1);
+	for (uint32_t d = 0; d < DSTS; d++)
+		assert_int_equal(w->view.policies[d].fuse_exempt, 0);
+}
+
 static void orders_of_operators_stand(void **state)
 {
 	struct world *w = *state;
@@ -598,6 +612,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(every_slot_has_its_settings),
+		TEST(what_the_fuse_spares_follows_the_configuration),
 		TEST(orders_of_operators_stand),
 		TEST(breakers_follow_their_destination),
 		TEST(name_keeps_its_slot),

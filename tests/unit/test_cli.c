@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "cli/fuse.h"
 #include "cli/render.h"
 #include "core/limit.h"
 #include "core/policy.h"
@@ -85,6 +86,14 @@ static int make_fake(void **state)
 		.dst_max = DSTS,
 		.pair_max = PAIRS,
 		.cgroup_id = 1,
+		.fuse_action = EBB_FUSE_SHED,
+		.fuse_open_ppm = 500000,
+		.fuse_min_destinations = 4,
+		.fuse_min_calls = 50,
+		.fuse_window_ns = 10 * S,
+		.fuse_active = 8,
+		.fuse_open = 1,
+		.fuse_calls = 30,
 	};
 	ebb_policy_defaults(&config);
 	for (int i = 0; i < DSTS; i++) {
@@ -245,6 +254,7 @@ static void status_tells_the_node_at_a_glance(void **state)
 			    "destinations  2 of 7\n"
 			    "pairs         3 of 15\n"
 			    "breakers      2 closed, 1 open\n"
+			    "node fuse     does not act: 1 of 8 active destinations open, 30 results in 10.0s\n"
 			    "connections   3 active; 1.25k let through, 5 failed, 12.3k refused, 0 would have been refused\n"
 			    "traffic       1.24MB sent, 45.6GB received, 3 retransmits; 0 packets dropped, 0 would have been dropped\n"
 			    "own errors    event_lost 7\n");
@@ -1044,6 +1054,118 @@ static void a_change_is_answered_with_what_is_in_force(void **state)
 	assert_string_equal(said_after_a_change(), "10.0.0.9:443/tcp: no limit; nothing by hand\n");
 }
 
+/* ---------------------------------------------------------- node fuse -- */
+
+static void blow(uint32_t fuse)
+{
+	fake.agent.fuse = fake.agent.fuse_action = fuse;
+	fake.agent.fuse_since_ns = NOW - 12 * S;
+	fake.agent.fuse_open = 5;
+	fake.agent.fuse_acted = 1;
+}
+
+static const char *fuse_text(void)
+{
+	FILE *out = open_text();
+
+	assert_int_equal(ebb_fuse_text(out, &fake.look), 0);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void fuse_is_shown_as_the_destination_node(void **state)
+{
+	(void)state;
+	make_node();
+	assert_string_equal(fuse_text(),
+			    "~node\n"
+			    "  node fuse  does not act: 1 of 8 active destinations open, 30 results in 10.0s\n"
+			    "  action     shed\n"
+			    "  acts       when of at least 4 active destinations 50% are open, and 50 results came\n"
+			    "  ends       when less than 25% were open for 10.0s\n"
+			    "  exempt     nothing\n"
+			    "  acted      never\n");
+	blow(EBB_FUSE_SHED);
+	fake.policies[1].fuse_exempt = fake.policies[2].fuse_exempt = 1;
+	assert_string_equal(fuse_text(),
+			    "~node\n"
+			    "  node fuse  sheds since 12.0s: 5 of 8 active destinations open, 30 results in 10.0s\n"
+			    "  action     shed\n"
+			    "  acts       when of at least 4 active destinations 50% are open, and 50 results came\n"
+			    "  ends       when less than 25% were open for 10.0s\n"
+			    "  exempt     10.0.0.10:443/tcp, 10.0.0.9:443/tcp\n"
+			    "  acted      1 time, the last change at 2023-11-14 22:13:08 (12.0s ago)\n");
+	/* nobody renews it */
+	fake.agent.heartbeat_ns = NOW - 31 * S;
+	assert_non_null(strstr(fuse_text(), "does not act: the agent's lease is over\n"));
+	fake.agent.fuse_action = EBB_FUSE_OFF;
+	assert_non_null(strstr(fuse_text(), "no agent has looked yet\n"));
+}
+
+static void fuse_has_a_row_while_it_acts(void **state)
+{
+	(void)state;
+	make_node();
+	assert_null(strstr(list_text(&(struct ebb_list_filter){}), "~node"));
+	blow(EBB_FUSE_RELEASE);
+	assert_non_null(strstr(list_text(&(struct ebb_list_filter){}),
+			       "\n~node              -                       -        release  12.0s "));
+}
+
+static void fuse_in_json_says_the_same(void **state)
+{
+	json_t *root;
+
+	(void)state;
+	make_node();
+	blow(EBB_FUSE_SHED);
+	fake.policies[2].fuse_exempt = 1;
+	root = ebb_fuse_json(&fake.look);
+	assert_string_equal(json_string_value(json_object_get(root, "destination")), "~node");
+	assert_true(json_is_true(json_object_get(root, "acts")));
+	assert_string_equal(json_string_value(json_object_get(root, "action")), "shed");
+	assert_int_equal(json_integer_value(json_object_get(root, "open")), 5);
+	assert_int_equal(json_integer_value(json_object_get(root, "active")), 8);
+	assert_int_equal(json_integer_value(json_object_get(root, "results")), 30);
+	assert_true(json_real_value(json_object_get(root, "open_ratio")) == 0.5);
+	assert_int_equal(json_array_size(json_object_get(root, "exempt")), 1);
+	json_decref(root);
+	fake.agent.fuse = EBB_FUSE_OFF;
+	root = ebb_fuse_json(&fake.look);
+	assert_true(json_is_false(json_object_get(root, "acts")));
+	json_decref(root);
+}
+
+/* Whether connects are refused is what an operator asks first. */
+static void gate_refuses_as_the_fuse_has_it(void **state)
+{
+	static const struct {
+		uint32_t fuse, state, override, exempt;
+		bool refuses;
+	} cases[] = {
+		{EBB_FUSE_ALERT, EBB_STATE_OPEN, EBB_OVERRIDE_AUTO, 0, true},
+		{EBB_FUSE_ALERT, EBB_STATE_CLOSED, EBB_OVERRIDE_AUTO, 0, false},
+		{EBB_FUSE_RELEASE, EBB_STATE_OPEN, EBB_OVERRIDE_AUTO, 0, false},
+		{EBB_FUSE_RELEASE, EBB_STATE_OPEN, EBB_OVERRIDE_OPEN, 0, true},
+		{EBB_FUSE_SHED, EBB_STATE_CLOSED, EBB_OVERRIDE_AUTO, 0, true},
+		{EBB_FUSE_SHED, EBB_STATE_CLOSED, EBB_OVERRIDE_CLOSE, 0, true},
+		{EBB_FUSE_SHED, EBB_STATE_CLOSED, EBB_OVERRIDE_AUTO, 1, false},
+		{EBB_FUSE_SHED, EBB_STATE_OPEN, EBB_OVERRIDE_AUTO, 1, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct ebb_gate_row row = {.mode = EBB_MODE_ENFORCE,
+						 .leased = true,
+						 .fuse = cases[i].fuse,
+						 .state = cases[i].state,
+						 .override = cases[i].override,
+						 .policy.fuse_exempt = cases[i].exempt};
+
+		assert_int_equal(ebb_gate_refuses(&row), cases[i].refuses);
+	}
+}
+
 /* -------------------------------------------------------------- watch -- */
 
 static const char *poll_text(struct ebb_watch *watch)
@@ -1063,6 +1185,24 @@ static struct ebb_watch *make_watch(bool json)
 
 	assert_int_equal(ebb_watch_new(&fake.look, json, &watch), 0);
 	return watch;
+}
+
+static void watch_tells_when_the_fuse_acts_and_ends(void **state)
+{
+	struct ebb_watch *watch;
+
+	(void)state;
+	make_node();
+	watch = make_watch(false);
+	blow(EBB_FUSE_SHED);
+	assert_non_null(strstr(poll_text(watch),
+			       "  ~node                       fuse       sheds since 12.2s: 5 of 8"));
+	assert_string_equal(poll_text(watch), "");
+	fake.agent.fuse = EBB_FUSE_OFF;
+	assert_non_null(strstr(poll_text(watch),
+			       "  ~node                       fuse       does not act: 5 of 8"));
+	assert_string_equal(poll_text(watch), "");
+	ebb_watch_free(watch);
 }
 
 static void watch_tells_only_what_changed(void **state)
@@ -1500,6 +1640,11 @@ int main(void)
 		WITH_FAKE(show_tells_limits_where_from_and_what_is_left),
 		WITH_FAKE(limits_in_json_have_numbers),
 		WITH_FAKE(a_change_is_answered_with_what_is_in_force),
+		WITH_FAKE(fuse_is_shown_as_the_destination_node),
+		WITH_FAKE(fuse_has_a_row_while_it_acts),
+		WITH_FAKE(fuse_in_json_says_the_same),
+		WITH_FAKE(gate_refuses_as_the_fuse_has_it),
+		WITH_FAKE(watch_tells_when_the_fuse_acts_and_ends),
 		WITH_FAKE(watch_tells_only_what_changed),
 		WITH_FAKE(watch_tells_cause_move_and_consequence_in_order),
 		WITH_FAKE(watch_tells_a_slot_with_a_new_owner_anew),

@@ -423,6 +423,155 @@ static void slot_given_back_twice_stays_at_zero_and_is_counted(void **state)
 	assert_int_equal(w.gate.in_use, 0);
 }
 
+/* -------------------------------------------------------------------- fuse -- */
+
+static void shed_refuses_what_is_healthy_but_not_what_is_exempt(void **state)
+{
+	static const enum ebb_asker askers[] = {EBB_ASKER_TCP, EBB_ASKER_UDP_CONNECT, EBB_ASKER_UDP_SEND};
+	struct world w = world_new();
+
+	(void)state;
+	w.agent.fuse = EBB_FUSE_SHED;
+	w.policy.limits.concurrent = 1;
+	w.policy.asks = EBB_ASK_CONNECT;
+	for (size_t i = 0; i < 3; i++) {
+		struct ebb_answer answer = ask_as(&w, askers[i]);
+
+		assert_int_equal(answer.kind, EBB_ANSWER_DENY);
+		assert_int_equal(answer.cause, EBB_CAUSE_FUSE);
+		assert_int_equal(answer.slot_taken, 0);
+		assert_int_equal(w.gate.in_use, 0);
+	}
+	w.policy.fuse_exempt = 1;
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(ask_as(&w, askers[i]).kind, EBB_ANSWER_PASS);
+		w.gate.in_use = 0;
+	}
+}
+
+static void only_shed_has_a_closed_gate_asked(void **state)
+{
+	struct ebb_policy policy = {0}, exempt = {.fuse_exempt = 1};
+
+	(void)state;
+	for (uint32_t fuse = EBB_FUSE_OFF; fuse < EBB_FUSE_MAX; fuse++) {
+		assert_int_equal(ebb_fuse_sheds(&policy, fuse), fuse == EBB_FUSE_SHED);
+		assert_false(ebb_fuse_sheds(&exempt, fuse));
+	}
+}
+
+static void fuse_never_refuses_a_probe(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.agent.fuse = EBB_FUSE_SHED;
+	half_open(&w);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	/* and is asked before the breaker by all others */
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_FUSE);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).cause, EBB_CAUSE_FUSE);
+	open_until(&w, w.now + 5 * S);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_FUSE);
+}
+
+static void order_open_goes_before_the_fuse_and_order_close_does_not_answer_for_it(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.agent.fuse = EBB_FUSE_SHED;
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_OVERRIDE);
+	w.policy.override_state = EBB_OVERRIDE_CLOSE;
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_FUSE);
+	w.policy.override_state = EBB_OVERRIDE_OPEN;
+	w.agent.fuse = EBB_FUSE_RELEASE;
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_OVERRIDE);
+}
+
+static void release_answers_only_for_the_breaker(void **state)
+{
+	struct world w = world_new();
+	struct ebb_answer answer;
+
+	(void)state;
+	w.agent.fuse = EBB_FUSE_RELEASE;
+	open_until(&w, w.now + 5 * S);
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_true(answer.mute);
+	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).kind, EBB_ANSWER_PASS);
+	/* the state moves on as ever, and has its probes */
+	half_open(&w);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PROBE);
+	answer = ask(&w);
+	assert_int_equal(answer.kind, EBB_ANSWER_PASS);
+	assert_true(answer.mute);
+	w.policy.limits.concurrent = 1;
+	w.policy.asks = EBB_ASK_CONNECT;
+	w.gate.in_use = 1;
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_CONCURRENCY);
+}
+
+static void alert_changes_no_answer(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.agent.fuse = EBB_FUSE_ALERT;
+	assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	open_until(&w, w.now + 5 * S);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_BREAKER);
+}
+
+/* Whatever the destination says about the loss of its agent. */
+static void fuse_is_over_with_the_lease(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	for (uint32_t loss = 0; loss < EBB_LOSS_MAX; loss++) {
+		w.policy.on_agent_loss = loss;
+		w.verdict.word = 0;
+		w.agent.fuse = EBB_FUSE_SHED;
+		w.agent.heartbeat_ns = w.now - 30 * S;
+		assert_int_equal(ask(&w).cause, EBB_CAUSE_FUSE);
+		w.agent.heartbeat_ns--;
+		assert_int_equal(ask(&w).kind, EBB_ANSWER_PASS);
+	}
+	w.policy.on_agent_loss = EBB_LOSS_HOLD;
+	w.agent.fuse = EBB_FUSE_RELEASE;
+	open_until(&w, w.now + 5 * S);
+	assert_int_equal(ask(&w).cause, EBB_CAUSE_BREAKER);
+}
+
+static void who_asks_without_a_result_is_noted_unless_an_operator_refuses(void **state)
+{
+	static const struct {
+		struct ebb_answer answer;
+		bool noted;
+	} cases[] = {
+		{{.kind = EBB_ANSWER_PASS}, false},
+		{{.kind = EBB_ANSWER_PASS, .mute = 1}, true},
+		{{.kind = EBB_ANSWER_PROBE}, true},
+		{{.kind = EBB_ANSWER_DENY, .cause = EBB_CAUSE_FUSE}, true},
+		{{.kind = EBB_ANSWER_DENY, .cause = EBB_CAUSE_BREAKER, .mute = 1}, true},
+		{{.kind = EBB_ANSWER_DENY, .cause = EBB_CAUSE_RATE}, true},
+		{{.kind = EBB_ANSWER_DENY, .cause = EBB_CAUSE_OVERRIDE, .mute = 1}, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world w = world_new();
+
+		ebb_gate_note_asked(&w.gate, &cases[i].answer, w.now);
+		assert_int_equal(w.gate.asked_ns, cases[i].noted ? w.now : 0);
+	}
+}
+
 /* -------------------------------------------------------------------- ramp -- */
 
 static void ramp_until(struct world *w, uint64_t length_ns)
@@ -1199,6 +1348,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_gate_passes),
+		cmocka_unit_test(shed_refuses_what_is_healthy_but_not_what_is_exempt),
+		cmocka_unit_test(only_shed_has_a_closed_gate_asked),
+		cmocka_unit_test(fuse_never_refuses_a_probe),
+		cmocka_unit_test(order_open_goes_before_the_fuse_and_order_close_does_not_answer_for_it),
+		cmocka_unit_test(release_answers_only_for_the_breaker),
+		cmocka_unit_test(alert_changes_no_answer),
+		cmocka_unit_test(fuse_is_over_with_the_lease),
+		cmocka_unit_test(who_asks_without_a_result_is_noted_unless_an_operator_refuses),
 		cmocka_unit_test(the_ramp_admits_the_share_of_its_time),
 		cmocka_unit_test(what_the_ramp_refuses_holds_nothing_and_is_told_as_the_breakers),
 		cmocka_unit_test(the_ramp_is_not_for_udp_nor_against_an_operator_nor_without_an_agent),

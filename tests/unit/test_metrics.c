@@ -257,6 +257,7 @@ static struct fake *small_node(void)
 	pair->reset = 5;
 
 	fake->view.kernel->errors[EBB_ERR_EVENT_LOST] = 11;
+	fake->view.agent->fuse = EBB_FUSE_ALERT;
 	return fake;
 }
 

@@ -131,7 +131,7 @@ static void gate_is_shut_by_order_or_by_a_verdict_that_holds(void **state)
 		struct ebb_policy node = {0};
 		struct ebb_agent agent = {.heartbeat_ns = cases[i].leased ? NOW : 0, .lease_ns = NOW};
 
-		assert_int_equal(ebb_gate_is_shut(&gate, &verdict, &policy, cases[i].leased, NOW),
+		assert_int_equal(ebb_gate_is_shut(&gate, &verdict, &policy, &agent, cases[i].leased, NOW),
 				 cases[i].shut);
 		/* destroyed are those whose mode in force says so */
 		policy.established = EBB_ESTABLISHED_RESET;
@@ -139,6 +139,13 @@ static void gate_is_shut_by_order_or_by_a_verdict_that_holds(void **state)
 		policy.mode_by_hand = SAYS(ENFORCE);
 		assert_int_equal(ebb_gate_resets(&gate, &verdict, &policy, &node, &agent, NOW),
 				 cases[i].shut);
+		/* a fuse that releases answers for the breaker alone, one that sheds is about new connections */
+		agent.fuse = EBB_FUSE_SHED;
+		assert_int_equal(ebb_gate_resets(&gate, &verdict, &policy, &node, &agent, NOW),
+				 cases[i].shut);
+		agent.fuse = EBB_FUSE_RELEASE;
+		assert_int_equal(ebb_gate_resets(&gate, &verdict, &policy, &node, &agent, NOW),
+				 cases[i].said == EBB_OVERRIDE_OPEN);
 		node.mode_by_hand = SAYS(OBSERVE);
 		assert_int_equal(ebb_gate_resets(&gate, &verdict, &policy, &node, &agent, NOW), 0);
 	}

@@ -52,6 +52,10 @@ static void reset_is_due_while_it_is_open_and_something_lives(void **state)
 	assert_false(ebb_sockets_reset_is_due(&view, NOW));
 	fake_view_free(&view);
 	view = open_with_a_connection();
+	view.agent->fuse = EBB_FUSE_RELEASE;
+	assert_false(ebb_sockets_reset_is_due(&view, NOW));
+	fake_view_free(&view);
+	view = open_with_a_connection();
 	view.verdicts[1].word = ebb_word(1, EBB_STATE_HALF_OPEN, 0);
 	assert_false(ebb_sockets_reset_is_due(&view, NOW));
 	/* the kernel has pulled it, and the agent has not looked yet */

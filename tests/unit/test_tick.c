@@ -29,6 +29,9 @@ struct world {
 	struct ebb_ticker *ticker;
 	struct ebb_move moves[64];
 	size_t move_count;
+	struct ebb_fuse_config fuse;
+	struct ebb_fuse_move fuse_moves[8];
+	size_t fuse_move_count;
 	uint64_t now;
 };
 
@@ -40,11 +43,20 @@ static void on_move(void *userdata, const struct ebb_move *move)
 	w->moves[w->move_count++] = *move;
 }
 
+static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
+{
+	struct world *w = userdata;
+
+	assert_true(w->fuse_move_count < sizeof(w->fuse_moves) / sizeof(w->fuse_moves[0]));
+	w->fuse_moves[w->fuse_move_count++] = *move;
+}
+
 static void start_ticker(struct world *w, bool restore)
 {
 	ebb_ticker_free(w->ticker);
 	w->ticker = NULL;
 	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, on_move, w, &w->ticker), 0);
+	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse);
 }
 
 static int set_up(void **state)
@@ -55,6 +67,7 @@ static int set_up(void **state)
 	w->now = 1000 * S;
 	ebb_policy_defaults(&w->config);
 	w->config.open_jitter = 0;
+	ebb_fuse_defaults(&w->fuse);
 	for (uint32_t d = 0; d < DSTS; d++)
 		ebb_policy_to_kernel(&w->config, &w->view.policies[d]);
 	w->view.agent->lease_ns = 30 * S;
@@ -464,6 +477,238 @@ static void state_and_growth_survive_other_settings(void **state)
 	assert_int_equal(ebb_arm_open_ticks(w->view.verdicts[DST].arm), ebb_ns_to_ticks(6 * S));
 }
 
+/* -------------------------------------------------------------------- fuse -- */
+
+/* So many destinations of the node's gate, from DST on. */
+static void discover_many(struct world *w, uint32_t count)
+{
+	discover(w, EBB_SCOPE_NODE);
+	for (uint32_t d = DST + 1; d < DST + count; d++)
+		discover_another(w, d);
+}
+
+static void name_by_rule(struct world *w, uint32_t dst)
+{
+	w->view.names[dst].flags = EBB_NAME_RULE;
+	w->view.names[dst].text[0] = 'a';
+	w->view.names[dst].epoch = w->view.dsts[dst].epoch;
+}
+
+/* The @pair'th workload that uses @dst. */
+static void use(struct world *w, uint32_t pair, uint32_t dst)
+{
+	w->view.pairs[pair] = w->view.pairs[PAIR];
+	w->view.pairs[pair].workload = pair;
+	w->view.pairs[pair].dst = dst;
+	if (w->view.kernel->pair_high < pair)
+		w->view.kernel->pair_high = pair;
+}
+
+static void fail_until_open(struct world *w, uint32_t gate)
+{
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, gate,
+				ebb_word_gen(ebb_gate_word(&w->view.gates[gate], &w->view.verdicts[gate])));
+	assert_int_equal(state_of(w, gate), EBB_STATE_OPEN);
+}
+
+/* Four destinations that rules name, 50 results, and half of the destinations open. */
+static void blow(struct world *w)
+{
+	discover_many(w, 4);
+	for (uint32_t d = DST; d < DST + 4; d++)
+		name_by_rule(w, d);
+	(void)tick(w);
+	for (uint32_t d = DST; d < DST + 4; d++) {
+		for (int i = 0; i < 10; i++)
+			(void)succeed_once(w, d, 0);
+	}
+	fail_until_open(w, DST);
+	fail_until_open(w, DST + 1);
+	(void)tick(w);
+}
+
+static void fuse_acts_and_tells_why(void **state)
+{
+	struct world *w = *state;
+	const struct ebb_agent *agent = w->view.agent;
+
+	w->fuse.action = EBB_FUSE_SHED;
+	start_ticker(w, false);
+	blow(w);
+	assert_int_equal(agent->fuse, EBB_FUSE_SHED);
+	assert_int_equal(agent->fuse_since_ns, w->now);
+	assert_int_equal(agent->fuse_active, 4);
+	assert_int_equal(agent->fuse_open, 2);
+	assert_int_equal(agent->fuse_calls, 50);
+	assert_int_equal(agent->fuse_acted, 1);
+	assert_int_equal(agent->fuse_action, EBB_FUSE_SHED);
+	assert_int_equal(agent->fuse_open_ppm, 500000);
+	assert_int_equal(agent->fuse_min_destinations, 4);
+	assert_int_equal(agent->fuse_min_calls, 50);
+	assert_int_equal(agent->fuse_window_ns, 10 * S);
+	assert_int_equal(w->fuse_move_count, 1);
+	assert_true(w->fuse_moves[0].acts);
+	assert_int_equal(w->fuse_moves[0].calls, 50);
+	(void)tick(w);
+	assert_int_equal(w->fuse_move_count, 1);
+	assert_int_equal(agent->fuse_acted, 1);
+}
+
+static void another_action_follows_with_the_next_tick(void **state)
+{
+	struct world *w = *state;
+
+	blow(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_ALERT);
+	w->fuse.action = EBB_FUSE_RELEASE;
+	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_RELEASE);
+	assert_int_equal(w->view.agent->fuse_acted, 1);
+}
+
+/* A look because of a hint takes results out of the gate, and they still count. */
+static void results_that_a_hint_took_count(void **state)
+{
+	struct world *w = *state;
+
+	discover_many(w, 1);
+	(void)tick(w);
+	for (int i = 0; i < 7; i++)
+		(void)succeed_once(w, DST, 0);
+	(void)ebb_tick_gate(w->ticker, DST, w->now);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_calls, 7);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_calls, 7);
+}
+
+static void probes_are_results_of_the_node(void **state)
+{
+	struct world *w = *state;
+	struct ebb_answer answer;
+
+	discover_many(w, 1);
+	(void)tick(w);
+	fail_until_open(w, DST);
+	(void)tick(w);
+	w->now += 20 * S;
+	for (int i = 0; i < 2; i++) {
+		answer = ask(w, DST);
+		assert_int_equal(answer.kind, EBB_ANSWER_PROBE);
+		(void)ebb_probe_finish(&w->view.gates[DST], answer.probe_index, answer.probe_word, w->now,
+				       EBB_PROBE_OK);
+	}
+	(void)tick(w);
+	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
+	assert_int_equal(w->view.agent->fuse_calls, 2);
+}
+
+static void only_destinations_of_a_rule_or_of_two_workloads_count(void **state)
+{
+	struct world *w = *state;
+
+	discover_many(w, 4);
+	(void)tick(w);
+	for (uint32_t d = DST; d < DST + 4; d++)
+		fail_until_open(w, d);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 0);
+	name_by_rule(w, DST + 1);
+	use(w, 2, DST);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 2);
+	assert_int_equal(w->view.agent->fuse_open, 2);
+	/* a name of an owner that was there before */
+	w->view.names[DST + 1].epoch--;
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 1);
+}
+
+static void a_gate_for_each_workload_is_one_destination(void **state)
+{
+	struct world *w = *state;
+
+	discover(w, EBB_SCOPE_WORKLOAD);
+	use(w, 2, DST);
+	use(w, 3, DST);
+	(void)tick(w);
+	for (uint32_t p = 1; p <= 3; p++)
+		(void)succeed_once(w, DSTS + p, 0);
+	fail_until_open(w, DSTS + 1);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 1);
+	assert_int_equal(w->view.agent->fuse_open, 0);
+	fail_until_open(w, DSTS + 2);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 1);
+	assert_int_equal(w->view.agent->fuse_open, 1);
+}
+
+static void who_is_refused_is_active_and_who_is_idle_is_not(void **state)
+{
+	struct world *w = *state;
+
+	blow(w);
+	w->now += 12 * S;
+	for (uint32_t d = DST; d < DST + 3; d++)
+		w->view.gates[d].asked_ns = w->now - S;
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 3);
+	/* half-open by now, and that counts as open */
+	assert_int_equal(state_of(w, DST), EBB_STATE_HALF_OPEN);
+	assert_int_equal(w->view.agent->fuse_open, 2);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_ALERT);
+}
+
+static void idle_node_ends_at_the_deadline_that_it_told(void **state)
+{
+	struct world *w = *state;
+	struct ebb_tick_result result;
+
+	blow(w);
+	/* open -> half_open is a move, so that it counts for a window more */
+	w->now += 6 * S;
+	(void)tick(w);
+	w->now += 10 * S;
+	result = tick(w);
+	assert_int_equal(w->view.agent->fuse_active, 0);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_ALERT);
+	assert_true(result.deadline_ns == w->now + 10 * S);
+	w->now = result.deadline_ns;
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_OFF);
+	assert_int_equal(w->view.agent->fuse_since_ns, w->now);
+	assert_int_equal(w->fuse_move_count, 2);
+	assert_false(w->fuse_moves[1].acts);
+}
+
+static void fuse_goes_on_after_a_restart_within_the_lease(void **state)
+{
+	struct world *w = *state;
+
+	/* new maps: nothing to take up */
+	w->view.agent->fuse = EBB_FUSE_SHED;
+	w->view.agent->started_ns = w->now;
+	start_ticker(w, false);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_OFF);
+	blow(w);
+	w->view.agent->started_ns = w->now + 30 * S;
+	w->now += 30 * S;
+	start_ticker(w, true);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_ALERT);
+	assert_int_equal(w->view.agent->fuse_acted, 1);
+	/* over the lease: what the last agent saw says nothing any more */
+	w->view.agent->started_ns = w->now + 30 * S + 1;
+	w->now += 30 * S + 1;
+	start_ticker(w, true);
+	(void)tick(w);
+	assert_int_equal(w->view.agent->fuse, EBB_FUSE_OFF);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -485,6 +730,15 @@ int main(void)
 		TEST(another_rate_judges_the_same_window),
 		TEST(another_window_keeps_what_it_holds),
 		TEST(state_and_growth_survive_other_settings),
+		TEST(fuse_acts_and_tells_why),
+		TEST(another_action_follows_with_the_next_tick),
+		TEST(results_that_a_hint_took_count),
+		TEST(probes_are_results_of_the_node),
+		TEST(only_destinations_of_a_rule_or_of_two_workloads_count),
+		TEST(a_gate_for_each_workload_is_one_destination),
+		TEST(who_is_refused_is_active_and_who_is_idle_is_not),
+		TEST(idle_node_ends_at_the_deadline_that_it_told),
+		TEST(fuse_goes_on_after_a_restart_within_the_lease),
 	};
 
 	return cmocka_run_group_tests_name("tick", tests, NULL, NULL);

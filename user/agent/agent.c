@@ -167,6 +167,17 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
 
+static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
+{
+	(void)userdata;
+	if (move->acts)
+		ebb_warn("node fuse acts: action=%s open=%u active=%u calls=%u; many destinations fail at once: the fault is probably this node's",
+			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
+	else
+		ebb_info("node fuse has ended: action=%s open=%u active=%u calls=%u",
+			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
+}
+
 /* ------------------------------------------------------------------- tick -- */
 
 static int arm_timer(struct agent *a, uint64_t at_ns)
@@ -267,6 +278,19 @@ static void check_links(struct agent *a, uint64_t now)
 	else
 		ebb_health_set(&a->health, EBB_HEALTH_ENFORCEMENT, EBB_UNHEALTHY, now_realtime(),
 			       "enforcement is asked for, but %s is not attached", missing);
+}
+
+/* Nothing of ours is broken, but probably something of the node's. */
+static void check_fuse(struct agent *a)
+{
+	const struct ebb_agent *shared = a->view->agent;
+
+	if (shared->fuse == EBB_FUSE_OFF)
+		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_HEALTHY, now_realtime(), "%s", "");
+	else
+		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_DEGRADED, now_realtime(),
+			       "%u of %u active destinations are open, the fault is probably the node's: %s",
+			       shared->fuse_open, shared->fuse_active, ebb_fuse_name(shared->fuse));
 }
 
 static void check_tables(struct agent *a, const struct ebb_tick_result *result)
@@ -460,6 +484,7 @@ static int tick(struct agent *a)
 	check_links(a, start);
 	report_errors(a, start);
 	check_tables(a, &result);
+	check_fuse(a);
 	collect_idle(a, start);
 	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
@@ -851,6 +876,7 @@ static void configured(struct agent *a)
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
+	ebb_ticker_fuse(a->ticker, &a->config->node_fuse, on_fuse);
 	ebb_answering_configure(a->answering, a->config, ebb_apply_matcher(a->apply));
 	a->default_asks = ebb_apply_default_asks(a->apply);
 	a->view->agent->mode = a->config->defaults.mode;

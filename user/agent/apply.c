@@ -246,6 +246,7 @@ static struct ebb_policy policy_of_destination(const struct ebb_apply *a,
 	struct ebb_policy policy = policy_of(a, &destination->settings);
 
 	policy.scope = scope_of(destination);
+	policy.fuse_exempt = destination->fuse_exempt;
 	return policy;
 }
 

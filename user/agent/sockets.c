@@ -303,7 +303,8 @@ static bool is_shut(const struct ebb_view *view, const struct ebb_pair *pair, co
 
 	if (override_state != EBB_OVERRIDE_AUTO)
 		return override_state == EBB_OVERRIDE_OPEN;
-	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT;
+	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_word_until(word) > now_ns >> EBB_TICK_SHIFT &&
+	       view->agent->fuse != EBB_FUSE_RELEASE;
 }
 
 bool ebb_sockets_reset_is_due(const struct ebb_view *view, uint64_t now_ns)

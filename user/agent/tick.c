@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "core/breaker.h"
+#include "core/fuse.h"
 #include "core/verdict.h"
 #include "export/name.h"
 
 /* What the agent keeps of a gate beside the maps. */
 struct ebb_ticker_gate {
 	bool known;
-	uint32_t epoch; /* of the slot when it became known: another owner starts anew */
+	uint32_t epoch;	  /* of the slot when it became known: another owner starts anew */
+	uint64_t used_ns; /* the look that found its last results; 0: there were none */
 	struct ebb_breaker breaker;
 };
 
@@ -27,7 +29,18 @@ struct ebb_ticker {
 	ebb_move_handler on_move;
 	void *userdata;
 	struct ebb_ticker_gate *gates; /* by gate slot; untouched pages cost nothing */
+	struct ebb_fuse fuse;
+	struct ebb_fuse_config fuse_config;
+	ebb_fuse_handler on_fuse;
+	struct ebb_fuse_gates *fuse_gates; /* by destination slot, of one tick */
+	uint64_t results;		   /* that the fuse has not seen yet */
 };
+
+/* Did the fuse act when the last agent's lease had not yet been over? */
+static bool fuse_goes_on(const struct ebb_agent *agent)
+{
+	return ebb_fuse_of(agent, agent->started_ns) != EBB_FUSE_OFF;
+}
 
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
 		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker)
@@ -38,8 +51,9 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 		return -ENOMEM;
 	t->view = view;
 	t->gates = calloc(view->gate_max, sizeof(*t->gates));
-	if (!t->gates) {
-		free(t);
+	t->fuse_gates = calloc(view->dst_max, sizeof(*t->fuse_gates));
+	if (!t->gates || !t->fuse_gates) {
+		ebb_ticker_free(t);
 		return -ENOMEM;
 	}
 	t->first = *config;
@@ -48,6 +62,8 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 	t->restore = restore;
 	t->on_move = on_move;
 	t->userdata = userdata;
+	ebb_fuse_defaults(&t->fuse_config);
+	t->fuse.acts = restore && fuse_goes_on(view->agent);
 	*ret_ticker = t;
 	return 0;
 }
@@ -57,6 +73,7 @@ void ebb_ticker_free(struct ebb_ticker *ticker)
 	if (!ticker)
 		return;
 	free(ticker->gates);
+	free(ticker->fuse_gates);
 	free(ticker);
 }
 
@@ -65,6 +82,13 @@ void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_co
 {
 	ticker->configs = configs;
 	ticker->of_dst = of_dst;
+}
+
+void ebb_ticker_fuse(struct ebb_ticker *ticker, const struct ebb_fuse_config *config,
+		     ebb_fuse_handler on_move)
+{
+	ticker->fuse_config = *config;
+	ticker->on_fuse = on_move;
 }
 
 void ebb_tick_begin(const struct ebb_view *view)
@@ -141,6 +165,20 @@ static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_
 		ebb_breaker_init(&g->breaker, key, facts);
 	g->known = true;
 	g->epoch = epoch;
+	g->used_ns = 0;
+}
+
+/* What came since the last look, for the fuse; before the breaker takes it. */
+static bool take_results(struct ebb_ticker *t, struct ebb_ticker_gate *g, const struct ebb_gate *facts,
+			 uint64_t now_ns)
+{
+	uint64_t results = facts->ok - g->breaker.seen_ok + facts->failed - g->breaker.seen_failed;
+
+	if (!results)
+		return false;
+	g->used_ns = now_ns;
+	t->results += results;
+	return true;
 }
 
 /* Returns the number of moves; *@io_busy and *@io_deadline take in what this gate adds. */
@@ -155,12 +193,14 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	struct ebb_gate facts;
 	uint64_t deadline;
 	size_t count;
+	bool known;
 
 	/* the kernel writes while we read: each word is whole, and the next look sees what came between */
 	facts = t->view->gates[gate];
-	if (!g->known || g->epoch != epoch)
+	known = g->known && g->epoch == epoch;
+	if (!known)
 		meet_gate(t, gate, dst, pair, epoch, &facts);
-	else if (facts.ok != g->breaker.seen_ok || facts.failed != g->breaker.seen_failed)
+	if (take_results(t, g, &facts, now_ns) && known)
 		*io_busy = true;
 
 	/*
@@ -169,8 +209,12 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	 * written also without a move: what is armed changes when open times step down.
 	 */
 	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, moves);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		ebb_breaker_remember(&g->breaker, config, &moves[i], memory);
+		/* probes are no results of a gate, but are results of the node */
+		if (ebb_reason_from(moves[i].reason) == EBB_STATE_HALF_OPEN)
+			t->results += (uint64_t)moves[i].ok + moves[i].failed;
+	}
 	ebb_breaker_remember(&g->breaker, config, NULL, memory);
 	ebb_breaker_verdict(&g->breaker, config, &verdict);
 	write_verdict(t->view, gate, &verdict);
@@ -185,6 +229,74 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	return count;
 }
 
+static uint64_t latest(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* For the fuse: a gate that was looked at in this tick. */
+static void count_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint64_t now_ns)
+{
+	const struct ebb_ticker_gate *g = &t->gates[gate];
+	uint64_t used_ns = latest(g->used_ns, latest(g->breaker.since_ns, t->view->gates[gate].asked_ns));
+
+	ebb_fuse_count_gate(&t->fuse_gates[dst], ebb_word_state(g->breaker.word), used_ns,
+			    t->fuse_config.window_ns, now_ns);
+}
+
+static bool is_of_rule(const struct ebb_view *view, uint32_t dst)
+{
+	return view->names[dst].epoch == view->dsts[dst].epoch && (view->names[dst].flags & EBB_NAME_RULE);
+}
+
+/* What it does now, and for those who show it what it saw. */
+static void write_fuse(const struct ebb_ticker *t, const struct ebb_fuse_facts *facts)
+{
+	const struct ebb_fuse_config *config = &t->fuse_config;
+	struct ebb_agent *agent = t->view->agent;
+
+	agent->fuse_action = config->action;
+	agent->fuse_open_ppm = (uint32_t)(config->open_ratio * 1e6 + 0.5);
+	agent->fuse_min_destinations = config->min_destinations;
+	agent->fuse_min_calls = config->min_calls;
+	agent->fuse_window_ns = config->window_ns;
+	agent->fuse_active = facts->active;
+	agent->fuse_open = facts->open;
+	agent->fuse_calls = t->fuse.window.sum.ok;
+	__atomic_store_n(&agent->fuse, t->fuse.acts ? config->action : (uint32_t)EBB_FUSE_OFF,
+			 __ATOMIC_RELEASE);
+}
+
+static void look_at_fuse(struct ebb_ticker *t, uint32_t dst_high, uint64_t now_ns, uint64_t *io_deadline)
+{
+	struct ebb_fuse_facts facts = {.results = t->results};
+	struct ebb_agent *agent = t->view->agent;
+	struct ebb_fuse_move move;
+	uint64_t deadline;
+	bool moved;
+
+	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= dst_high && d < t->view->dst_max; d++) {
+		struct ebb_fuse_gates *gates = &t->fuse_gates[d];
+
+		if (gates->active)
+			ebb_fuse_count_destination(&facts, gates,
+						   gates->workloads < 2 && is_of_rule(t->view, d));
+		*gates = (struct ebb_fuse_gates){0};
+	}
+	t->results = 0;
+	moved = ebb_fuse_look(&t->fuse, &t->fuse_config, &facts, now_ns, &move);
+	if (moved) {
+		agent->fuse_since_ns = now_ns;
+		agent->fuse_acted += move.acts;
+	}
+	write_fuse(t, &facts);
+	if (moved && t->on_fuse)
+		t->on_fuse(t->userdata, &move);
+	deadline = ebb_fuse_deadline(&t->fuse, &t->fuse_config);
+	if (deadline < *io_deadline)
+		*io_deadline = deadline;
+}
+
 void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result)
 {
 	const struct ebb_view *view = ticker->view;
@@ -196,19 +308,27 @@ void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result
 	for (uint32_t d = EBB_SLOT_OTHER + 1; d <= dst_high && d < view->dst_max; d++) {
 		if (view->dsts[d].state == EBB_SLOT_LIVE)
 			result.dst_live++;
-		if (gate_owner(view, d, &dst, &pair, &epoch))
-			result.moves += (uint32_t)look(ticker, d, dst, pair, epoch, now_ns, &result.busy,
-						       &result.deadline_ns);
+		if (!gate_owner(view, d, &dst, &pair, &epoch))
+			continue;
+		result.moves += (uint32_t)look(ticker, d, dst, pair, epoch, now_ns, &result.busy,
+					       &result.deadline_ns);
+		count_gate(ticker, d, dst, now_ns);
 	}
 	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= pair_high && p < view->pair_max; p++) {
 		uint32_t gate = view->dst_max + p;
 
-		if (view->pairs[p].state == EBB_SLOT_LIVE)
+		if (view->pairs[p].state == EBB_SLOT_LIVE) {
 			result.pair_live++;
-		if (gate_owner(view, gate, &dst, &pair, &epoch))
-			result.moves += (uint32_t)look(ticker, gate, dst, pair, epoch, now_ns, &result.busy,
-						       &result.deadline_ns);
+			if (view->pairs[p].dst < view->dst_max)
+				ticker->fuse_gates[view->pairs[p].dst].workloads++;
+		}
+		if (!gate_owner(view, gate, &dst, &pair, &epoch))
+			continue;
+		result.moves += (uint32_t)look(ticker, gate, dst, pair, epoch, now_ns, &result.busy,
+					       &result.deadline_ns);
+		count_gate(ticker, gate, dst, now_ns);
 	}
+	look_at_fuse(ticker, dst_high, now_ns, &result.deadline_ns);
 	*ret_result = result;
 }
 

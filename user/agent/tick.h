@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick: read maps -> windows -> breakers -> verdicts -> write what changed.
+ * One tick: read maps -> windows -> breakers -> node fuse -> verdicts -> write what changed.
  * A function of the maps, the settings and the time it is given, so that a
  * test calls it with a fake clock and a fake kernel. It makes no system call
  * and allocates nothing.
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "core/fuse.h"
 #include "core/policy.h"
 #include "kernel/maps.h"
 
@@ -32,13 +33,15 @@ struct ebb_tick_result {
 };
 
 typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);
+typedef void (*ebb_fuse_handler)(void *userdata, const struct ebb_fuse_move *move);
 
 struct ebb_ticker;
 
 /*
  * @view is borrowed. @config holds for every destination until ebb_ticker_configure() says
  * more. @seed: of the node's jitter. @restore: the maps come from an
- * earlier agent, and what they remember is taken up.
+ * earlier agent, and what they remember is taken up; that the node fuse acts, if the lease was not over when
+ * this one started (agent.started_ns).
  */
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
 		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker);
@@ -52,7 +55,15 @@ void ebb_ticker_free(struct ebb_ticker *ticker);
 void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_config *configs,
 			  const uint32_t *of_dst);
 
-/* All gates. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
+/*
+ * From now on the node fuse follows @config, and its moves are told to @on_move (NULL: to nobody) with the userdata of
+ * ebb_ticker_new(). Until then it is that of the defaults. Whether it acts does not change by it, what it does then
+ * follows with the next tick.
+ */
+void ebb_ticker_fuse(struct ebb_ticker *ticker, const struct ebb_fuse_config *config,
+		     ebb_fuse_handler on_move);
+
+/* All gates, then the node fuse. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
 void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result);
 
 /* One gate, because of a hint; others wait for the tick. Returns its deadline as in ebb_tick_result. */

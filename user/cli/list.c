@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "cli/complete.h"
+#include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/units.h"
@@ -290,6 +292,25 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 	ebb_table_cell(table, "%s", ebb_limits_cell(look, row, limits, sizeof(limits)));
 }
 
+/* While it acts: it may be why the rows below it are as they are. */
+static void fuse_cells(struct ebb_table *table, const struct ebb_look *look)
+{
+	uint32_t fuse = ebb_fuse_now(look);
+	char since[EBB_FORMAT_MAX];
+
+	if (fuse == EBB_FUSE_OFF)
+		return;
+	ebb_table_cell(table, EBB_NAME_NODE);
+	ebb_table_cell(table, "-");
+	ebb_table_cell(table, "-");
+	ebb_table_cell(table, "%s", ebb_fuse_name(fuse));
+	ebb_table_cell(table, "%s",
+		       ebb_format_duration(ebb_age(look->now_ns, look->view->agent->fuse_since_ns), since,
+					   sizeof(since)));
+	for (size_t i = 5; i < sizeof(columns) / sizeof(columns[0]); i++)
+		ebb_table_cell(table, "-");
+}
+
 int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
 {
 	struct ebb_table *table;
@@ -298,6 +319,7 @@ int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snaps
 	r = ebb_table_new(columns, sizeof(columns) / sizeof(columns[0]), &table);
 	if (r < 0)
 		return r;
+	fuse_cells(table, look);
 	for (size_t i = 0; i < snapshot->count; i++)
 		row_cells(table, look, &snapshot->rows[i]);
 	r = ebb_table_print(table, out, 0, look->columns);
@@ -382,7 +404,7 @@ json_t *ebb_list_json(const struct ebb_look *look, const struct ebb_snapshot *sn
 			return NULL;
 		}
 	}
-	return json_pack("{s:o}", "destinations", rows);
+	return json_pack("{s:o, s:o}", "destinations", rows, "node_fuse", ebb_fuse_json(look));
 }
 
 /* ------------------------------------------------------------ command -- */

@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/table.h"
 #include "lib/text.h"
@@ -199,8 +201,14 @@ const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate
 	}
 	if (row->mode != EBB_MODE_ENFORCE)
 		say(&s, " (observe: nothing is refused)");
+	else if (row->override == EBB_OVERRIDE_OPEN)
+		return buffer;
+	else if (ebb_fuse_refuses(&row->policy, row->fuse))
+		say(&s, " (the node fuse sheds: everything but probes is refused)");
 	else if (!row->leased && row->override == EBB_OVERRIDE_AUTO)
 		say(&s, " (the agent's lease is over: nothing is refused)");
+	else if (row->fuse == EBB_FUSE_RELEASE)
+		say(&s, " (the node fuse releases: the breaker refuses nothing)");
 	return buffer;
 }
 
@@ -629,6 +637,16 @@ static void read_addresses(const struct ebb_args *args, const struct ebb_view *v
 	ebb_mapping_free(mapping);
 }
 
+static enum ebb_exit print_fuse(const struct ebb_args *args, const struct ebb_session *session)
+{
+	int r;
+
+	if (session->json)
+		return ebb_print_json(args, ebb_fuse_json(&session->look));
+	r = ebb_fuse_text(stdout, &session->look);
+	return r < 0 ? ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r)) : EBB_EXIT_DONE;
+}
+
 static enum ebb_exit print_destination(const struct ebb_args *args, const struct ebb_session *session,
 				       struct ebb_snapshot *snapshot)
 {
@@ -638,6 +656,8 @@ static enum ebb_exit print_destination(const struct ebb_args *args, const struct
 	size_t first, count;
 	int r;
 
+	if (strcmp(ebb_args_positional(args, 0), EBB_NAME_NODE) == 0)
+		return print_fuse(args, session);
 	r = ebb_show_find(snapshot, ebb_args_positional(args, 0), &first, &count, &why);
 	if (r < 0)
 		return ebb_fail(args, EBB_EXIT_NOT_FOUND, "%s", why.text);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/fuse.h"
 #include "core/by_hand.h"
+#include "core/fuse.h"
 #include "core/hist.h"
 #include "core/policy.h"
 #include "lib/text.h"
@@ -146,6 +148,7 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 	row.override = ebb_override_of(&row.policy, look->now_ns);
 	row.leased = row.policy.on_agent_loss == EBB_LOSS_HOLD ||
 		     ebb_age(look->now_ns, view->agent->heartbeat_ns) <= view->agent->lease_ns;
+	row.fuse = ebb_fuse_now(look);
 	find_since(&row, look->now_ns);
 	*ret_row = row;
 }
@@ -154,9 +157,10 @@ bool ebb_gate_refuses(const struct ebb_gate_row *row)
 {
 	if (row->mode != EBB_MODE_ENFORCE)
 		return false;
-	if (row->override != EBB_OVERRIDE_AUTO)
-		return row->override == EBB_OVERRIDE_OPEN;
-	return row->leased && row->state != EBB_STATE_CLOSED;
+	if (row->override == EBB_OVERRIDE_OPEN || ebb_fuse_refuses(&row->policy, row->fuse))
+		return true;
+	return row->override == EBB_OVERRIDE_AUTO && row->leased && row->state != EBB_STATE_CLOSED &&
+	       row->fuse != EBB_FUSE_RELEASE;
 }
 
 const char *ebb_gate_state_name(const struct ebb_gate_row *row)

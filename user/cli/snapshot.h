@@ -69,6 +69,7 @@ struct ebb_gate_row {
 	uint32_t state;	   /* enum ebb_state; an open whose time is over is half-open */
 	uint32_t override; /* in force; enum ebb_override */
 	bool leased;	   /* a live lease, or one is not needed: verdicts are obeyed */
+	uint32_t fuse;	   /* enum ebb_fuse_action: what the node fuse does now */
 	uint64_t word;	   /* in force */
 	enum ebb_since since;
 	uint64_t since_ns; /* 0: unknown */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
 #include "core/by_hand.h"
@@ -233,7 +234,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 	static const struct ebb_column columns[] = {{NULL, EBB_ALIGN_LEFT, false, 0},
 						    {NULL, EBB_ALIGN_LEFT, false, 0}};
 	char active[EBB_FORMAT_MAX], attempts[EBB_FORMAT_MAX], failures[EBB_FORMAT_MAX];
-	char denied[EBB_FORMAT_MAX], would[EBB_FORMAT_MAX], mode[LINE_MAX_BYTES];
+	char denied[EBB_FORMAT_MAX], would[EBB_FORMAT_MAX], mode[LINE_MAX_BYTES], fuse[EBB_FUSE_TEXT_MAX];
 	struct ebb_table *table;
 	struct status status;
 	int r;
@@ -252,6 +253,8 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 		       (uint64_t)status.agent.cgroup_id);
 	programs_line(table, look, &status);
 	destinations_line(table, look, snapshot, &status);
+	ebb_table_cell(table, "node fuse");
+	ebb_table_cell(table, "%s", ebb_fuse_sentence(look, fuse, sizeof(fuse)));
 	ebb_table_cell(table, "connections");
 	ebb_table_cell(table, "%s active; %s let through, %s failed, %s refused, %s would have been refused",
 		       ebb_format_count(status.sums.active, active, sizeof(active)),
@@ -321,7 +324,7 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 
 	work_out(look, snapshot, &status);
 	return json_pack("{s:o, s:s, s:o, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
-			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o, s:o}",
+			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o, s:o, s:o}",
 			 "agent", agent_json(look, &status), "mode", ebb_mode_name(node_mode(look, &status)),
 			 "node_mode", ebb_node_mode_json(look), "enforcement", "active",
 			 status.inactive[0] == '\0', "why", status.inactive, "cgroup", "id",
@@ -338,7 +341,8 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 			 "failures", ebb_json_count(status.sums.failures), "denied",
 			 ebb_json_count(status.sums.denied), "would_deny",
 			 ebb_json_count(status.sums.would_deny), "traffic",
-			 ebb_traffic_json(&status.sums.traffic), "errors", errors_json(look));
+			 ebb_traffic_json(&status.sums.traffic), "errors", errors_json(look), "node_fuse",
+			 ebb_fuse_json(look));
 }
 
 /* ------------------------------------------------------------ command -- */

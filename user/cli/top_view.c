@@ -21,7 +21,9 @@
 #include <string.h>
 
 #include "core/by_hand.h"
+#include "cli/fuse.h"
 #include "cli/render.h"
+#include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -251,12 +253,15 @@ static void draw_breakers(struct pen pen, const struct ebb_top_data *data)
 		[EBB_STATE_OPEN] = EBB_TOP_BAD,
 		[EBB_STATE_HALF_OPEN] = EBB_TOP_WARN,
 	};
+	uint32_t fuse = ebb_fuse_now(&data->look);
 
 	put(&pen, EBB_TOP_DIM, "breakers ");
 	for (uint32_t s = 0; s < EBB_STATE_MAX; s++)
 		putf(&pen, data->by_state[s] ? styles[s] : EBB_TOP_DIM, "%zu %s   ", data->by_state[s],
 		     ebb_state_name(s));
 	putf(&pen, data->forced ? EBB_TOP_WARN : EBB_TOP_DIM, "%zu by hand", data->forced);
+	if (fuse != EBB_FUSE_OFF)
+		putf(&pen, EBB_TOP_BAD, "   node fuse: %s", ebb_fuse_name(fuse));
 }
 
 static void put_rate(struct pen *pen, double rate, bool bytes, enum ebb_top_style style, const char *what)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/fuse.h"
 #include "cli/render.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
@@ -61,6 +62,7 @@ struct ebb_watch {
 	bool primed;
 	enum ebb_agent_state agent;
 	uint64_t run_id;
+	bool fuse_acts;
 	struct seen_dst *dsts;
 	struct seen_gate *gates;
 	struct seen_pair *pairs;
@@ -582,6 +584,23 @@ static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, u
 	return r;
 }
 
+/* The node fuse: it began to act, or ended. */
+static int tell_fuse(struct ebb_watch *watch, struct teller *t)
+{
+	const struct ebb_agent *agent = t->look->view->agent;
+	bool acts = ebb_fuse_now(t->look) != EBB_FUSE_OFF, changed = acts != watch->fuse_acts;
+	char text[EBB_FUSE_TEXT_MAX];
+
+	watch->fuse_acts = acts;
+	if (!changed || !watch->primed)
+		return 0;
+	(void)snprintf(t->name, sizeof(t->name), EBB_NAME_NODE);
+	t->workload[0] = '\0';
+	if (watch->json)
+		return tell_json(t, agent->fuse_since_ns, "fuse", ebb_fuse_json(t->look));
+	return tell_text(t, agent->fuse_since_ns, "fuse", ebb_fuse_sentence(t->look, text, sizeof(text)));
+}
+
 int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *out)
 {
 	const struct ebb_view *view = look->view;
@@ -589,6 +608,8 @@ int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *o
 	int r;
 
 	r = tell_agent(watch, &t);
+	if (r == 0)
+		r = tell_fuse(watch, &t);
 	if (r == 0)
 		r = tell_new(watch, &t);
 	collect(watch, view);

@@ -90,19 +90,11 @@ static int compare_names(const void *a, const void *b, void *userdata)
 	return order ? order : (one > other) - (one < other);
 }
 
-static void check_names(struct ebb_reader *r)
+/* @sorted: the destinations by name. */
+static void check_twice(struct ebb_reader *r, const uint32_t *sorted, size_t count)
 {
-	size_t count = r->config->destination_count;
 	const struct ebb_key *key = ebb_keys_find(r->keys, "destinations[].name");
-	_cleanup_free_ uint32_t *sorted = calloc(count + 1, sizeof(*sorted));
 
-	if (!sorted) {
-		r->no_memory = true;
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = (uint32_t)i;
-	qsort_r(sorted, count, sizeof(*sorted), compare_names, r);
 	for (size_t i = 1; i < count; i++) {
 		const struct ebb_origin *origin, *first;
 		struct ebb_given given;
@@ -118,6 +110,61 @@ static void check_names(struct ebb_reader *r)
 		ebb_reader_wrong(r, &given, "'%s' is another destination already, in line %u",
 				 name_of(r, sorted[i]), first->line);
 	}
+}
+
+/* The destination named @name; EBB_MATCH_NONE: there is none. */
+static uint32_t find_name(const struct ebb_reader *r, const uint32_t *sorted, size_t count, const char *name)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name, name_of(r, sorted[middle]));
+
+		if (order == 0)
+			return sorted[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return EBB_MATCH_NONE;
+}
+
+/* A name that exempts nothing would be found out when everything is refused. */
+static void check_exempt(struct ebb_reader *r, const uint32_t *sorted, size_t count)
+{
+	const struct ebb_origin *action =
+		ebb_origin_of(r->origins, ebb_keys_find(r->keys, "node_fuse.action"), EBB_MATCH_NONE);
+
+	for (const struct ebb_exempt *exempt = r->exempt; exempt; exempt = exempt->next) {
+		uint32_t destination = find_name(r, sorted, count, exempt->name);
+
+		if (destination == EBB_MATCH_NONE)
+			ebb_reader_impossible(r, &exempt->given, exempt->name,
+					      "there is no such name in destinations");
+		else
+			r->config->destinations[destination].fuse_exempt = 1;
+	}
+	if (action && r->config->node_fuse.action == EBB_FUSE_SHED && !r->exempt)
+		ebb_problem_warn(r->problems, action->line, action->column,
+				 "node_fuse.action: shed with nothing in exempt refuses name servers, too: give a destination to what must go on, such as {name: dns, match: [{port: 53}]}, and exempt it");
+}
+
+static void check_names(struct ebb_reader *r)
+{
+	size_t count = r->config->destination_count;
+	_cleanup_free_ uint32_t *sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted) {
+		r->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (uint32_t)i;
+	qsort_r(sorted, count, sizeof(*sorted), compare_names, r);
+	check_twice(r, sorted, count);
+	check_exempt(r, sorted, count);
 }
 
 /* --------------------------------------------------------------- matches -- */

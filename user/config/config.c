@@ -327,6 +327,7 @@ static void read_flags(struct ebb_reader *r, const struct ebb_config_flag *flags
 static int finish(struct ebb_reader *r)
 {
 	ebb_reader_errno(r, EBB_MATCH_NONE);
+	r->config->node_fuse.window_ns = r->config->defaults.breaker.window_ns;
 	ebb_reader_destinations(r);
 	if (!r->no_memory)
 		ebb_reader_check(r);

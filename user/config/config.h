@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/fuse.h"
 #include "core/limit.h"
 #include "core/match.h"
 #include "core/policy.h"
@@ -39,7 +40,8 @@ struct ebb_destination {
 	struct ebb_settings settings; /* with the defaults where it says nothing */
 	struct ebb_match *matches;
 	size_t match_count;
-	uint32_t line; /* in the file */
+	uint32_t line;	      /* in the file */
+	uint32_t fuse_exempt; /* 1: node_fuse.exempt names it */
 };
 
 enum ebb_selector_kind {
@@ -74,6 +76,7 @@ struct ebb_config {
 	struct ebb_destination *destinations;
 	size_t destination_count;
 	struct ebb_workloads workloads;
+	struct ebb_fuse_config node_fuse; /* its window is that of defaults.breaker */
 
 	uint32_t dns_names;    /* 1: host names are shown also where no rule is about hosts */
 	uint64_t dns_grace_ns; /* an answer is believed so long after its TTL */

@@ -193,17 +193,39 @@ static bool set_resolvers(struct ebb_reader *r, const struct ebb_given *given, c
 	return good;
 }
 
-static bool set_words(struct ebb_reader *r, const struct ebb_given *given, char *text)
+/* Whether there is such a destination is asked when they stand. */
+static bool add_exempt(struct ebb_reader *r, const struct ebb_given *given, const char *text)
 {
+	struct ebb_arena *arena = &r->origins->arena;
+	struct ebb_exempt *exempt;
 	struct ebb_why why = {0};
+
+	if (ebb_key_parse(given->key, text, NULL, &why) < 0) {
+		ebb_reader_impossible(r, given, text, why.text);
+		return false;
+	}
+	exempt = ebb_arena_take(arena, sizeof(*exempt));
+	if (!exempt) {
+		r->no_memory = true;
+		return false;
+	}
+	exempt->name = ebb_arena_text(arena, text, strlen(text));
+	exempt->given = *given;
+	if (given->name)
+		exempt->given.name = ebb_arena_text(arena, given->name, strlen(given->name));
+	exempt->next = r->exempt;
+	r->exempt = exempt;
+	r->no_memory |= !exempt->name || (given->name && !exempt->given.name);
+	return !r->no_memory;
+}
+
+static bool set_exempt(struct ebb_reader *r, const struct ebb_given *given, char *text)
+{
 	bool good = true;
 
-	for (char *item; (item = next_item(&text));) {
-		if (ebb_key_parse(given->key, item, NULL, &why) < 0) {
-			ebb_reader_impossible(r, given, item, why.text);
-			good = false;
-		}
-	}
+	r->exempt = NULL;
+	for (char *item; (item = next_item(&text));)
+		good &= add_exempt(r, given, item);
 	return good;
 }
 
@@ -229,7 +251,7 @@ void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const c
 	if (given->key->kind == EBB_KEY_RESOLVERS) {
 		good = set_resolvers(r, given, copy);
 	} else if (given->key->kind == EBB_KEY_WORDS) {
-		good = set_words(r, given, copy);
+		good = set_exempt(r, given, copy);
 	} else {
 		/* a list of outcomes, as every other list in the environment */
 		for (char *comma = copy; given->key->breaker &&
@@ -446,9 +468,10 @@ static void read_limit(struct ebb_reader *r, const struct ebb_given *given, cons
 static void read_words(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *node)
 {
 	bool resolvers = given->key->kind == EBB_KEY_RESOLVERS, good = true;
-	struct ebb_why why = {0};
 
-	if (resolvers) {
+	if (!resolvers) {
+		r->exempt = NULL;
+	} else {
 		r->config->dns_auto = 0;
 		r->config->dns_resolver_count = 0;
 		if (node->count == 0) {
@@ -462,11 +485,8 @@ static void read_words(struct ebb_reader *r, const struct ebb_given *given, cons
 		if (item->kind != EBB_NODE_SCALAR || item->nothing) {
 			wrong_kind(r, given, item, given->key->range);
 			good = false;
-		} else if (resolvers) {
-			good &= add_resolver(r, &at, item->text);
-		} else if (ebb_key_parse(given->key, item->text, NULL, &why) < 0) {
-			ebb_reader_impossible(r, &at, item->text, why.text);
-			good = false;
+		} else {
+			good &= resolvers ? add_resolver(r, &at, item->text) : add_exempt(r, &at, item->text);
 		}
 	}
 	if (good)

@@ -35,6 +35,17 @@ struct ebb_config_origins {
 	struct ebb_origin_list *of_destination; /* a list for each of config->destinations */
 };
 
+/* A value, where it comes from, and for whom. */
+struct ebb_given {
+	const struct ebb_key *key;
+	enum ebb_layer layer;
+	const char *name; /* of flag or variable */
+	uint32_t line, column;
+	uint32_t destination; /* index, for keys below a destination */
+};
+
+struct ebb_exempt;
+
 struct ebb_reader {
 	struct ebb_config *config;
 	struct ebb_config_origins *origins; /* of config */
@@ -45,24 +56,23 @@ struct ebb_reader {
 	struct ebb_place *places;	     /* of all matches, in the order of the file */
 	size_t place_count;
 	size_t match_total;
-	bool later[EBB_KEYS_MAX]; /* told that this version does not act on it */
-	bool wrong;		  /* an error was told */
+	struct ebb_exempt *exempt; /* resolved when the destinations stand */
+	bool later[EBB_KEYS_MAX];  /* told that this version does not act on it */
+	bool wrong;		   /* an error was told */
 	bool no_memory;
+};
+
+/* A name in node_fuse.exempt, and where it stands. All of them in the arena of the origins. */
+struct ebb_exempt {
+	const char *name;
+	struct ebb_given given; /* its .name in the arena, too */
+	struct ebb_exempt *next;
 };
 
 /* Where a match stands. */
 struct ebb_place {
 	uint32_t destination, match;
 	uint32_t line, column;
-};
-
-/* A value, where it comes from, and for whom. */
-struct ebb_given {
-	const struct ebb_key *key;
-	enum ebb_layer layer;
-	const char *name; /* of flag or variable */
-	uint32_t line, column;
-	uint32_t destination; /* index, for keys below a destination */
 };
 
 /* An error about @given; its text begins with the flag, the variable, or the key's path. */

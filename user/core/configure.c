@@ -48,6 +48,7 @@ void ebb_policy_configure(struct ebb_policy *place, const struct ebb_policy *set
 	STORE(ramp_ticks);
 	STORE(spare_percent);
 	STORE(syn_retries);
+	STORE(fuse_exempt);
 	STORE(mode);
 	ebb_limits_summarize(place);
 }

@@ -26,6 +26,7 @@ enum ebb_health_component {
 	EBB_HEALTH_CONFIG,	/* what the configuration says is in force */
 	EBB_HEALTH_NAMES,	/* DNS answers are read if asked for, and none is lost */
 	EBB_HEALTH_TURNS,	/* requests and answers are seen if wanted */
+	EBB_HEALTH_FUSE,	/* the node fuse does not act */
 	EBB_HEALTH_MAX,
 };
 

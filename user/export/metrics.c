@@ -419,6 +419,13 @@ static void read_enforcement_active(struct ebb_reading *r, const struct ebb_item
 	(void)add(r, EBB_SAMPLE_NUMBER, ebb_health_enforcing(r->source->health));
 }
 
+static void read_node_fuse(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER,
+		  __atomic_load_n(&r->source->view->agent->fuse, __ATOMIC_RELAXED) != EBB_FUSE_OFF);
+}
+
 static void read_lease_age(struct ebb_reading *r, const struct ebb_item *item)
 {
 	const struct ebb_agent *agent = r->source->view->agent;
@@ -584,6 +591,10 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_breaker_open_until_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_BREAKERS, EBB_WALK_GATE,
 	 NULL, "When the open breaker will admit probes, as Unix time; 0 when it is not open.",
 	 read_breaker_open_until},
+
+	{"ebb_node_fuse_active", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_ONCE, NULL,
+	 "1 while the node fuse acts: so many destinations fail at once that the fault is probably the node's own.",
+	 read_node_fuse},
 
 	{"ebb_concurrent_in_use", EBB_GAUGE, NULL, EBB_GROUP_LIMITS, EBB_WALK_GATE, NULL,
 	 "Concurrency slots taken by open and opening connections.", read_concurrent_in_use},
