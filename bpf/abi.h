@@ -751,8 +751,9 @@ struct ebb_transition {
 	__u32	failed;
 	__u32	slow;
 	__u32	run;			/* failures in a row */
+	__u64	episode;		/* id of the stay outside closed that it begins, goes on or ends; 0: of an earlier layout */
 };
-_Static_assert(sizeof(struct ebb_transition) == 40, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_transition) == 48, "map value layout is ABI");
 
 struct ebb_memory {
 	__u32	trips;			/* in a row: decides the next open time */
@@ -765,7 +766,7 @@ struct ebb_memory {
 	__u32	window_ratio_ppm;	/* share of failures, as it is judged; millionths */
 	struct ebb_transition last[EBB_TRANSITIONS_KEPT];
 };
-_Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 40, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 48, "map value layout is ABI");
 
 /* Known at load; the verifier drops what it turns off. */
 struct ebb_load_config {

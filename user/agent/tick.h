@@ -11,17 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bpf/abi.h"
+#include "agent/moves.h"
 #include "core/policy.h"
 #include "kernel/maps.h"
-
-/* One breaker moved. */
-struct ebb_move {
-	uint32_t gate;
-	uint32_t dst;
-	uint32_t pair; /* whose gate it is; EBB_SLOT_OTHER: the node's */
-	struct ebb_transition transition;
-};
 
 struct ebb_tick_result {
 	uint32_t dst_live; /* slots in use, ~other not counted */
@@ -31,17 +23,16 @@ struct ebb_tick_result {
 	uint64_t deadline_ns; /* when something ends by itself; UINT64_MAX: nothing */
 };
 
-typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);
-
 struct ebb_ticker;
 
 /*
  * @view is borrowed. @config holds for every destination until ebb_ticker_configure() says
  * more. @seed: of the node's jitter. @restore: the maps come from an
- * earlier agent, and what they remember is taken up.
+ * earlier agent, and what they remember is taken up. @moves is borrowed, too, and has no
+ * listener yet: its first are the ticker's own, which remember and obey.
  */
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
-		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker);
+		   bool restore, struct ebb_moves *moves, struct ebb_ticker **ret_ticker);
 void ebb_ticker_free(struct ebb_ticker *ticker);
 
 /*
