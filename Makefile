@@ -106,7 +106,10 @@ TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py \
-	tests/bench/test_figures.py
+	tests/bench/test_figures.py tests/model/test_cases.py
+# 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
+MODEL_TEST := 'tests/model/test_model.py 100000'
+MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
 E2E_LIB_TESTS := tests/lib/test_e2e.sh
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
@@ -184,14 +187,14 @@ test: ## install what is missing, build, run every test (root)
 	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
-	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(FUZZ_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) \
+	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(MODEL_TEST) $(FUZZ_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) \
 		$(E2E_TESTS) $(ASAN_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
-	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS)
+	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(MODEL_TEST_SHORT)
 
 unit: tests-unit ## unit tests
-	@$(RUN_TESTS) $(UNIT_TESTS)
+	@$(RUN_TESTS) $(UNIT_TESTS) $(MODEL_TEST_SHORT)
 
 test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own (root)
 	@$(RUN_TESTS) $(BPF_TESTS)
@@ -254,7 +257,7 @@ LINT = tests/lint/lint.py
 LINT_ENV = EBB_BUILD="$(BUILD)" CC="$(CC)" CLANG="$(CLANG)" CLANG_FORMAT="$(CLANG_FORMAT)" CLANG_TIDY="$(CLANG_TIDY)"
 
 tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
-tests-unit: $(UNIT_PROGRAMS)
+tests-unit: $(UNIT_PROGRAMS) $(BUILD)/ebb
 tests-bpf: $(BPF_PROGRAMS)
 tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
 fuzzers: $(FUZZ_PROGRAMS)

@@ -72,6 +72,15 @@ enum ebb_outcome {
 	EBB_OUTCOME_MAX,
 };
 
+/* How a turn ended: one request and its answer (bpf/turn.h). */
+enum ebb_turn {
+	EBB_TURN_ANSWERED,
+	EBB_TURN_UNANSWERED, /* by the peer's farewell, or the program gave up after at least abandon_after */
+	EBB_TURN_RESET,	     /* by an error */
+	EBB_TURN_CANCELLED,  /* the program gave up earlier, or the peer's farewell crossed the request */
+	EBB_TURN_MAX,
+};
+
 /* Why a gate refuses. The order is the order in which a gate asks. */
 enum ebb_cause {
 	EBB_CAUSE_OVERRIDE,
@@ -466,6 +475,40 @@ static inline __u64 ebb_hist_lower(__u32 bucket)
 	return bucket < 4 ? bucket : (4ULL + bucket % 4) << (k - 2);
 }
 
+/*
+ * Of each pair there are only so many buckets, one for each power of two from 64 us on:
+ *
+ *	bucket    0      1             2              ...  21
+ *	          < 64 us, 64 to 128 us, 128 to 256 us, ... from 67.1 s
+ */
+#define EBB_TURN_BUCKETS 22
+#define EBB_TURN_SHIFT	 8 /* 64 us in units of 250 ns */
+
+static inline __u32 ebb_turn_bucket(__u64 units)
+{
+	__u32 bucket = 0;
+
+	units >>= EBB_TURN_SHIFT;
+	if (units >> 16) {
+		bucket = 16;
+		units >>= 16;
+	}
+	if (units >> 8) {
+		bucket += 8;
+		units >>= 8;
+	}
+	if (units >> 4) {
+		bucket += 4;
+		units >>= 4;
+	}
+	if (units >> 2) {
+		bucket += 2;
+		units >>= 2;
+	}
+	bucket += units > 1 ? 2 : (__u32)units;
+	return bucket < EBB_TURN_BUCKETS ? bucket : EBB_TURN_BUCKETS - 1;
+}
+
 /* --------------------------------------------------------------- values -- */
 
 /* The memory of each table, aligned by hand. */
@@ -484,8 +527,9 @@ struct ebb_dst {
 	__u64	pad;
 	struct ebb_hist connect;	/* time to connect */
 	struct ebb_hist rtt;		/* smoothed round-trip time */
+	struct ebb_hist turn;		/* last byte out to first byte in */
 };
-_Static_assert(sizeof(struct ebb_dst) == 64 + 2 * 960, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_dst) == 64 + 3 * 960, "map value layout is ABI");
 
 /* Kernel. One for each pair slot. Counters only grow. */
 struct ebb_pair {
@@ -514,9 +558,12 @@ struct ebb_pair {
 	__u64	would_drop_packets[EBB_DROP_MAX];
 	__u64	adopted;		/* connections that were there before the agent */
 	__u64	reset;			/* destroyed by us (established: reset) */
-	__u64	pad[1];
+	__u64	turns[EBB_TURN_MAX];
+	__u64	turns_slow;		/* of those answered */
+	__u64	turn_units;		/* sum of their times, 250 ns each */
+	__u32	turn_buckets[EBB_TURN_BUCKETS];	/* the same, coarsely: see ebb_turn_bucket() */
 };
-_Static_assert(sizeof(struct ebb_pair) == 384, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_pair) == 512, "map value layout is ABI");
 
 /* Kernel. One for each gate slot; the first cache line is the hot one. */
 struct ebb_gate {
@@ -539,7 +586,9 @@ struct ebb_gate {
 	__u64	paced;			/* gauge: connections that we pace now */
 	__u64	ramp_asked;		/* run word: connections that asked while the share of a closed gate grew */
 	__u64	refusals;		/* of these enforce_percent carries a share out */
-	__u64	pad[6];
+	__u64	turns_answered;
+	__u64	turns_unanswered;
+	__u64	pad[4];
 };
 _Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 
@@ -547,8 +596,10 @@ _Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 struct ebb_verdict {
 	__u64	word;			/* state word */
 	__u64	arm;			/* see below; 0: the policy's */
+	__u64	answered_from;		/* of the gate's turns, those before are not judged any more */
+	__u64	unanswered_from;
 };
-_Static_assert(sizeof(struct ebb_verdict) == 16, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_verdict) == 32, "map value layout is ABI");
 
 /* clang-format on */
 
@@ -730,8 +781,10 @@ struct ebb_agent {
 	__u32	ambiguous;		/* 1: the table of lookups is to be asked */
 	__u32	any_port;		/* 1: some endpoint with port 0 stands for all ports of its address */
 	__u32	answers;		/* 1: DNS answers are read: who asks a name server is to be remembered */
+	__u32	turns;			/* 1: requests and answers are seen: what is established alone is no success */
+	__u32	packets;		/* 1: some policy asks for packets (EBB_ASK_PACKET); set by commands, too */
 };
-_Static_assert(sizeof(struct ebb_agent) == 128, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_agent) == 136, "map value layout is ABI");
 
 /* Kernel. The one element of its map. */
 struct ebb_kernel {

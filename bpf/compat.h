@@ -87,6 +87,18 @@ static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup
 	return ebb_cgroup_is_below(sk->sk_cgrp_data.cgroup, cgroup_id);
 }
 
+/* No program has it open any more. */
+static __always_inline int ebb_sock_is_orphan(const struct sock *sk)
+{
+	return (sk->__sk_common.skc_flags >> SOCK_DEAD) & 1;
+}
+
+/* The program has closed it, or the peer has: nothing more comes in. With only our half closed it does (RCV_SHUTDOWN). */
+static __always_inline int ebb_sock_hears_no_more(const struct sock *sk)
+{
+	return sk->sk_shutdown & 1;
+}
+
 /* A subflow of MPTCP belongs to the kernel: sock_release never runs for it. */
 static __always_inline int ebb_sock_is_kernel(const struct sock *sk)
 {

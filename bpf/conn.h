@@ -7,6 +7,7 @@
  * belong to another destination, one in whose error queue an
  * earlier attempt left something. A socket without one began in generation 0, with
  * its gate closed.
+ * While turns are seen, every connection has one from its first byte of payload on.
  *
  *	connect hook        made where needed, LIVE
  *	CONNECT_CB          SYN: from here on STATE_CB is sure to come
@@ -50,6 +51,9 @@ static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __
 	conn->retransmits = 0;
 	conn->pace = 0;
 	conn->sender_epoch = 0;
+	conn->turn.out_ns = 0;
+	conn->turn.bytes = 0;
+	conn->turn.done = 0;
 }
 
 /* Takes @flag off; was it on? One of two racing contexts gets the yes. */
@@ -139,6 +143,22 @@ static __always_inline __u32 ebb_conn_end_probe(struct ebb_conn *conn, struct eb
 	if (!ebb_conn_clear(conn, EBB_CONN_PROBE))
 		return 0;
 	return ebb_probe_finish(gate, conn->probe_index, conn->probe_word, now_ns, end);
+}
+
+/*
+ * The probe is established, and its result is that of its first turn: from now on its lease is @lease_ticks. One
+ * whose slot was taken over meanwhile, or whose lease is over, has failed: what comes of it moves nothing.
+ */
+static __always_inline void ebb_conn_prolong_probe(struct ebb_conn *conn, struct ebb_gate *gate,
+						   __u64 lease_ticks, __u64 now_ns)
+{
+	__u64 word = ebb_probe_prolong(gate, conn->probe_index, conn->probe_word, lease_ticks, now_ns);
+
+	if (word) {
+		conn->probe_word = word;
+		return;
+	}
+	ebb_conn_set(conn, EBB_CONN_MUTE);
 }
 
 #endif /* EBB_CONN_H */

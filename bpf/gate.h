@@ -202,7 +202,7 @@ static inline __attribute__((always_inline)) int ebb_probe_take(struct ebb_gate 
 
 	if (ebb_probe_failed(EBB_LOAD(gate->probe_result), gen) >= policy->reopen_after)
 		return -1;
-	*ret_word = ebb_probe_slot_word(gen, now + policy->probe_lease_ticks + 1);
+	*ret_word = ebb_probe_slot_word(gen, ebb_ns_to_ticks(now_ns) + policy->probe_lease_ticks);
 	index = ebb_probe_slot_take(gate, policy->probes, *ret_word, now);
 	return index < EBB_PROBES_MAX ? (int)index : -1;
 }
@@ -231,6 +231,19 @@ ebb_probe_finish(struct ebb_gate *gate, __u32 index, __u64 word, __u64 now_ns, e
 	if (end == EBB_PROBE_NONE)
 		return 0;
 	return ebb_probe_count(gate, ebb_probe_slot_gen(word), end == EBB_PROBE_OK);
+}
+
+/* The word with which one's own slot is held @lease_ticks longer from now on; 0: it is lost. */
+static inline __attribute__((always_inline)) __u64
+ebb_probe_prolong(struct ebb_gate *gate, __u32 index, __u64 word, __u64 lease_ticks, __u64 now_ns)
+{
+	__u64 now = now_ns >> EBB_TICK_SHIFT;
+	__u64 longer = ebb_probe_slot_word(ebb_probe_slot_gen(word), now + lease_ticks + 1);
+
+	if (index >= EBB_PROBES_MAX || now >= ebb_probe_slot_deadline(word) ||
+	    EBB_CAS(&gate->probes[index], word, longer) != word)
+		return 0;
+	return longer;
 }
 
 /*
@@ -312,7 +325,12 @@ static inline __attribute__((always_inline)) int ebb_slot_take(struct ebb_gate *
 	return (took & EBB_TOOK) != 0;
 }
 
-/* 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back. */
+/*
+ * 0, or 1 << EBB_ERR_GAUGE_UNDERFLOW when there was nothing to give back.
+ *
+ * Tolerated: in the moment between the two adds another one may take what is not there, and a
+ * slot stays in use until the agent counts again what is open.
+ */
 static inline __attribute__((always_inline)) __u32 ebb_slot_give(struct ebb_gate *gate)
 {
 	if ((__s64)EBB_ADD(&gate->in_use, (__u64)-1) > 0)
@@ -499,13 +517,26 @@ ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const str
 
 /* ----------------------------------------------------------------- results -- */
 
+/* A success ends the run of its own generation, and no other. Returns EBB_RESULT_*. */
+static inline __attribute__((always_inline)) __u32 ebb_run_end(struct ebb_gate *gate, __u32 gen)
+{
+	__u64 old;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->run);
+		if (!ebb_run_failures(old, gen) || EBB_CAS(&gate->run, old, ebb_run_word(gen, 0)) == old)
+			return EBB_RESULT_COUNTED;
+	}
+	return EBB_RESULT_COUNTED | EBB_RESULT_EXHAUSTED;
+}
+
 /*
  * A result that is no probe's. Only one whose connection began in the generation
  * in force, with the gate closed, counts. The armed run of failures opens the
  * gate here, so that not one more connect slips through.
  *
- * Tolerated: a success that is stored while a failure is being counted may wipe
- * that one failure out of the run, as if it had come after it; it stays in @failed.
+ * Tolerated: a success that loses to a failure 8 times counts as if it had come before them
+ * all; a failure that loses 8 times, while the gate opens and closes, as one of the later run.
  */
 static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_gate *gate,
 								   const struct ebb_verdict *verdict,
@@ -524,15 +555,16 @@ static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_ga
 		EBB_ADD(&gate->slow, 1);
 	if (ok) {
 		EBB_ADD(&gate->ok, 1);
-		if (ebb_run_failures(EBB_LOAD(gate->run), gen))
-			EBB_STORE(gate->run, ebb_run_word(gen, 0));
-		return result;
+		return ebb_run_end(gate, gen);
 	}
 
 	EBB_ADD(&gate->failed, 1);
 	EBB_STORE(gate->last_failure_ns, now_ns);
 	for (i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);
+		/* the gate has opened and closed since we looked: that run is not ours */
+		if (ebb_gen_after((__u32)(old >> 41), gen))
+			return result;
 		failures = ebb_run_failures(old, gen) + 1;
 		if (EBB_CAS(&gate->run, old, ebb_run_word(gen, failures)) == old)
 			break;

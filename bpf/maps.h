@@ -47,6 +47,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+#include "bpf/turn.h"
 
 /* What a socket must remember of its own. Only sockets that need it have one. */
 struct ebb_conn {
@@ -68,6 +69,7 @@ struct ebb_conn {
 	__u32 pace;	    /* SO_MAX_PACING_RATE that we set, bytes/s; 0: none */
 	__u32 sender_epoch; /* in which it was last counted as sending (bpf/pace.h) */
 	__u32 pad;
+	struct ebb_turn_state turn;
 };
 
 #define EBB_CONN_LIVE	 1U    /* the rest is valid */
@@ -81,6 +83,10 @@ struct ebb_conn {
 #define EBB_CONN_PACED	 256U  /* counts in the gate's paced connections */
 #define EBB_CONN_UDP	 512U  /* a connected UDP socket */
 #define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
+#define EBB_CONN_JUDGED	 2048U /* has given a result: that it closes is none */
+#define EBB_CONN_LOST	 4096U /* has failed after it was established, or before by syn_retries: fails no more */
+#define EBB_CONN_SLOW	 8192U	/* to connect took longer than slow_call */
+#define EBB_CONN_LEFT	 16384U /* the program gave up while an answer was due: that it closes is no success */
 
 /*
  * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a

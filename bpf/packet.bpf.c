@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A packet leaves: governed sockets pay for it out of their gate's buckets. Attached
- * only while some destination limits bytes or packets, or drops what live connections
- * send to an open gate.
+ * A packet leaves: governed sockets pay for it out of their gate's buckets, and what TCP sends opens a turn;
+ * or one comes in, and answers it (bpf/turn.h). The way out is attached while some destination
+ * limits bytes or packets, or drops what live connections send to an open gate, or turns are
+ * wanted; the way in for turns alone.
  *
  * Dropping alone ruins TCP, so its rate comes from pacing (bpf/pace.h, sockops.bpf.c);
  * the bucket says how fast to pace, and catches what is not paced.
@@ -22,6 +23,8 @@
 #include "bpf/pace.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
+#include "bpf/turn.h"
+#include "bpf/turns.h"
 #include "bpf/udp.h"
 
 #define PASS 1
@@ -89,6 +92,17 @@ static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto,
 	ret->wire_bytes = skb->len + (segments - 1) * headers;
 	ret->payload = skb->len > headers ? skb->len - headers : 0;
 	return 1;
+}
+
+/* Does it carry an alert of TLS? Only what is short enough is looked into. */
+static __always_inline enum ebb_tls_alert read_alert(struct __sk_buff *skb, __u32 payload)
+{
+	__u8 header[EBB_TLS_RECORD_HEADER];
+
+	if (payload > EBB_TLS_ALERT_MOST || payload < sizeof(header) ||
+	    bpf_skb_load_bytes(skb, skb->len - payload, header, sizeof(header)))
+		return EBB_TLS_NO_ALERT;
+	return ebb_tls_alert_of(header, payload);
 }
 
 /* A packet that is not sent, or would not be: counts it, and says what becomes of it. */
@@ -243,32 +257,96 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	return PASS;
 }
 
-/* Only a socket that CONNECT_CB armed, or one that was adopted, is governed: never one that answers a client. */
-static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
+/* An answer can still come: the peer has not said farewell, and the program has not closed the socket. */
+static __always_inline int is_answerable(const struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sock);
-	struct ebb_conn *conn = NULL;
+	__u32 state = sk->__sk_common.skc_state;
+
+	return state == BPF_TCP_ESTABLISHED || (state == BPF_TCP_FIN_WAIT1 && !ebb_sock_hears_no_more(sk));
+}
+
+/* A connection that sends its first payload gets a memory, for its turns. NULL: it is left without. */
+static __noinline struct ebb_conn *meet(struct bpf_sock *sock, const struct tcp_sock *tp)
+{
 	struct ebb_route route = {};
 
-	if (!tp)
+	if (!sock || !tp || !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) ||
+	    route.class == EBB_CLASS_ALONE)
+		return NULL;
+	return ebb_conn_late(sock, &route);
+}
+
+/* New payload opens a turn, or prolongs the open one; what is sent again, or says farewell, does not. */
+static __always_inline void speak(struct __sk_buff *skb, struct bpf_sock *sock, const struct tcp_sock *tp,
+				  struct ebb_conn *conn)
+{
+	struct packet packet = {};
+	__u64 now;
+
+	if (!is_answerable(&tp->inet_conn.icsk_inet.sk) || !read_packet(skb, IPPROTO_TCP, &packet) ||
+	    !packet.payload || (__s32)(packet.seq - tp->snd_nxt) < 0 ||
+	    read_alert(skb, packet.payload) != EBB_TLS_NO_ALERT)
+		return;
+	if (!conn)
+		conn = meet(sock, tp);
+	if (!conn)
+		return;
+	/* when it is to leave, by the monotonic clock: TCP has written it there, and a clock of our own costs 35 ns */
+	now = skb->tstamp;
+	ebb_turn_out(&conn->turn, now ? now : bpf_ktime_get_ns(), packet.payload);
+}
+
+/* Some policy asks for packets: this one's? */
+static __noinline int limited(struct __sk_buff *skb, struct bpf_sock *sock, const struct tcp_sock *tp,
+			      struct ebb_conn *conn)
+{
+	struct ebb_route route = {};
+
+	if (!sock || !tp)
 		return PASS;
-	/* most sockets have no memory, and no storage of anybody at all: a load instead of a call */
-	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
-		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
-	if (conn && (conn->flags & EBB_CONN_LIVE)) {
-		if (!ebb_route_conn(conn, &route))
-			return PASS;
-	} else {
-		if ((tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS ||
-		    !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
-			return PASS;
-		conn = NULL;
-	}
+	if (conn ? !ebb_route_conn(conn, &route) : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
+		return PASS;
 	if (!(route.policy->asks & EBB_ASK_PACKET) || route.class != EBB_CLASS_GOVERNED)
 		return PASS;
 	if (!conn && tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_ESTABLISHED)
 		conn = ebb_conn_late(sock, &route);
 	return tcp_limited(skb, tp, conn, &route);
+}
+
+/*
+ * The memory of a socket if it has one. 0: it is not governed: only one that CONNECT_CB armed, or one
+ * that was adopted, is, and never one that answers a client.
+ */
+static __always_inline int find(struct bpf_sock *sock, const struct tcp_sock *tp, struct ebb_conn **ret_conn)
+{
+	struct ebb_conn *conn = NULL;
+
+	/* most sockets have no storage of anybody at all: a load instead of a call */
+	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
+	if (conn && (conn->flags & EBB_CONN_LIVE)) {
+		*ret_conn = conn;
+		return 1;
+	}
+	*ret_conn = NULL;
+	return (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) == EBB_CALLBACKS;
+}
+
+static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sock);
+	struct ebb_agent *agent = ebb_agent_get();
+	struct ebb_conn *conn;
+	int verdict = PASS;
+
+	if (!tp || !agent || !find(sock, tp, &conn))
+		return PASS;
+	if (EBB_LOAD(agent->packets))
+		verdict = limited(skb, sock, tp, conn);
+	/* what is dropped here TCP sends anew, as if for the first time */
+	if (verdict == PASS && EBB_LOAD(agent->turns))
+		speak(skb, sock, tp, conn);
+	return verdict;
 }
 
 /* -------------------------------------------------------------------- UDP -- */
@@ -371,12 +449,15 @@ static __always_inline int route_by_address(struct __sk_buff *skb, struct bpf_so
 			      !ebb_udp_answers(NULL, sock->src_port, bpf_ntohs(sock->dst_port)), ret_route);
 }
 
-static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
+/* Out of line: what TCP calls needs the room on the stack that this takes. */
+static __noinline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
 {
 	struct ebb_route route = {};
 	struct packet packet = {};
 	int counted, verdict = PASS;
 
+	if (!sock)
+		return PASS;
 	counted = route_by_note(skb, &route);
 	if (!counted && !route_by_address(skb, sock, &route))
 		return PASS;
@@ -404,5 +485,37 @@ int ebb_egress(struct __sk_buff *skb)
 		return tcp(skb, sock);
 	if (sock->protocol == IPPROTO_UDP)
 		return udp(skb, sock);
+	return PASS;
+}
+
+/*
+ * New payload comes in. A server's own farewell by TLS is no answer; its alert in clear text is one:
+ * to a handshake.
+ */
+static __always_inline int hears(struct __sk_buff *skb, const struct tcp_sock *tp)
+{
+	struct packet packet = {};
+
+	return read_packet(skb, IPPROTO_TCP, &packet) && packet.payload &&
+	       (__s32)(packet.seq + packet.payload - tp->rcv_nxt) > 0 &&
+	       read_alert(skb, packet.payload) != EBB_TLS_ALERT_SECRET;
+}
+
+SEC("cgroup_skb/ingress")
+int ebb_hear(struct __sk_buff *skb)
+{
+	struct bpf_sock *sock = skb->sk;
+	struct ebb_conn *conn;
+	struct tcp_sock *tp;
+
+	sock = sock ? bpf_sk_fullsock(sock) : NULL;
+	if (!sock || sock->protocol != IPPROTO_TCP)
+		return PASS;
+	tp = bpf_skc_to_tcp_sock(sock);
+	if (!tp || !tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		return PASS;
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
+	if (conn && (conn->flags & EBB_CONN_LIVE) && EBB_LOAD(conn->turn.out_ns) && hears(skb, tp))
+		ebb_turn_answered(conn);
 	return PASS;
 }

@@ -13,6 +13,14 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
+/* Are requests and answers seen? Then the result of a connection is that of its first turn. */
+static __always_inline int ebb_turns_are_seen(void)
+{
+	struct ebb_agent *agent = ebb_agent_get();
+
+	return agent && EBB_LOAD(agent->turns);
+}
+
 static __always_inline int ebb_is_slow(const struct ebb_policy *policy, __u64 took_ns)
 {
 	return policy->slow_ns && took_ns > policy->slow_ns;

@@ -21,6 +21,7 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 #include "bpf/traffic.h"
+#include "bpf/turns.h"
 
 /*
  * The memory of the socket if it has a valid one, and the route either way. One copy
@@ -126,20 +127,46 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
 
-/* First retransmission of a SYN: from now on the time to connect is no longer in srtt_us. */
-static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
+/*
+ * So often sent again, a SYN has failed, and the attempt with it, minutes before TCP says so. That is its
+ * one result: should it be established after all, it is no success.
+ */
+static __always_inline void syn_given_up(struct ebb_conn *conn, const struct ebb_route *route,
+					 const struct tcp_sock *tp, __u64 now)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
-	struct ebb_route route = {};
-	__u64 now = bpf_ktime_get_ns();
+	__u32 slow = ebb_is_slow(route->policy, ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS);
 
-	if (!conn || !(conn->flags & EBB_CONN_LIVE)) {
-		if (!ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
-			return;
+	if (conn->flags & (EBB_CONN_LOST | EBB_CONN_ADOPTED))
+		return;
+	ebb_add(&route->pair->outcomes[EBB_OUTCOME_TIMEOUT], 1);
+	if (route->policy->count_mask & (1U << EBB_OUTCOME_TIMEOUT))
+		ebb_result_failed(route, conn, EBB_OUTCOME_TIMEOUT, (int)slow);
+	else
+		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+	ebb_conn_set(conn, EBB_CONN_LOST | EBB_CONN_JUDGED | EBB_CONN_MUTE);
+}
+
+/*
+ * A SYN is sent again, the @retries'th time. From the first on the time to connect is no longer in
+ * srtt_us.
+ */
+static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 retries)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+	__u64 now;
+
+	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
+		return;
+	if (!conn)
 		conn = remember(sock, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch);
-	}
-	if (conn && !conn->start_ns)
+	if (!conn)
+		return;
+	now = bpf_ktime_get_ns();
+	if (!conn->start_ns)
 		conn->start_ns = now - ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
+	if (route.policy->syn_retries && retries >= route.policy->syn_retries)
+		syn_given_up(conn, &route, tp, now);
 }
 
 static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
@@ -148,6 +175,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
 	__u64 units, now = 0;
+	int slow;
 
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
@@ -169,7 +197,9 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 			conn = ebb_conn_late(sock, &route);
 		ebb_pace_apply(ctx, tp, conn, &route, 1);
 	}
-	ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
+	/* the one outcome of an attempt */
+	if (!conn || !(conn->flags & EBB_CONN_LOST))
+		ebb_add(&route.pair->outcomes[EBB_OUTCOME_ESTABLISHED], 1);
 	/* srtt_us is in 1/8 us, a unit of the histogram is 1/4 us */
 	units = tp->srtt_us >> 1;
 	ebb_hist_add(&route.dst->rtt, units);
@@ -180,8 +210,18 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	}
 	ebb_hist_add(&route.dst->connect, units);
 	ebb_add(&route.pair->connect_units, units);
-	ebb_result(&route, conn, now, 1, ebb_is_slow(route.policy, units * EBB_HIST_UNIT_NS),
-		   EBB_OUTCOME_ESTABLISHED);
+	slow = ebb_is_slow(route.policy, units * EBB_HIST_UNIT_NS);
+	if (!ebb_turns_are_seen()) {
+		ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED);
+		return;
+	}
+	/* its result is that of its first turn, or of its end */
+	if (slow && !conn)
+		conn = ebb_conn_late(sock, &route);
+	if (slow && conn)
+		ebb_conn_set(conn, EBB_CONN_SLOW);
+	if (conn && (conn->flags & EBB_CONN_PROBE))
+		ebb_conn_prolong_probe(conn, route.gate, ebb_first_turn_lease(route.policy), now);
 }
 
 static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,
@@ -198,8 +238,8 @@ static __always_inline void never_established(const struct ebb_route *route, str
 	};
 	__u32 outcome = ebb_outcome_connecting(&facts);
 
-	/* the attempt of one that was adopted was not counted either */
-	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & EBB_CONN_ADOPTED)))
+	/* the attempt of one that was adopted was not counted either, and one that was given up has its outcome */
+	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & (EBB_CONN_ADOPTED | EBB_CONN_LOST))))
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (route->policy->count_mask & (1U << outcome))
@@ -221,15 +261,32 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 	facts.sk_err = (__u32)tp->inet_conn.icsk_inet.sk.sk_err;
 	facts.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT;
 	facts.received = tp->bytes_received != 0;
-	/* jiffies: within one of them the answer is taken to be the later */
-	facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
+	if (conn && ebb_turns_are_seen())
+		facts.asked_last = EBB_LOAD(conn->turn.out_ns) != 0;
+	else /* jiffies: within one of them the answer is taken to be the later */
+		facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
 	outcome = ebb_outcome_established(&facts);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return 0;
 	ebb_add(&route->pair->outcomes[outcome], 1);
+	if (conn && EBB_EXCHANGE(&conn->turn.out_ns, 0))
+		ebb_add(&route->pair->turns[EBB_TURN_RESET], 1);
 	if (route->policy->count_mask & (1U << outcome))
 		ebb_result_failed(route, conn, outcome, 0);
 	return 0;
+}
+
+/* A clean end is the result of a connection that has given none: nothing was asked, or its peer never answers. */
+static __always_inline void ended_well(const struct ebb_route *route, struct ebb_conn *conn)
+{
+	if (!conn) {
+		ebb_result(route, NULL, 0, 1, 0, EBB_OUTCOME_ESTABLISHED);
+		return;
+	}
+	if (conn->flags & (EBB_CONN_JUDGED | EBB_CONN_LOST | EBB_CONN_LEFT | EBB_CONN_ADOPTED))
+		return;
+	ebb_result(route, conn, bpf_ktime_get_ns(), 1, (conn->flags & EBB_CONN_SLOW) != 0,
+		   EBB_OUTCOME_ESTABLISHED);
 }
 
 static __always_inline void was_established(const struct ebb_route *route, struct ebb_conn *conn,
@@ -239,8 +296,39 @@ static __always_inline void was_established(const struct ebb_route *route, struc
 	if (conn ? ebb_conn_clear(conn, EBB_CONN_ACTIVE) : !ebb_replacing)
 		ebb_gauge_down(&route->pair->active);
 	ebb_traffic_count(conn, route->pair, tp, old_state);
-	if (tp->inet_conn.icsk_inet.sk.sk_err)
+	if (conn && (conn->flags & EBB_CONN_LOST))
+		return;
+	if (tp->inet_conn.icsk_inet.sk.sk_err) {
 		broken(route, conn, tp, old_state);
+		return;
+	}
+	if (conn && EBB_LOAD(conn->turn.out_ns))
+		/* half-closed by the program, which still waits: the peer ends it; else the program does */
+		ebb_turn_over(route, conn, tp,
+			      old_state != BPF_TCP_ESTABLISHED && old_state != BPF_TCP_CLOSE_WAIT &&
+				      !ebb_sock_is_orphan(&tp->inet_conn.icsk_inet.sk));
+	if (ebb_turns_are_seen())
+		ended_well(route, conn);
+}
+
+/*
+ * One side says farewell. An answer comes no more from a peer that has; a program that has closed its socket, and
+ * not only its half of it, wants none.
+ */
+static __always_inline void farewell(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 new_state)
+{
+	struct ebb_route route = {};
+	struct ebb_conn *conn;
+
+	if (!tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+		return;
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
+	if (!conn || !(conn->flags & EBB_CONN_LIVE) || !EBB_LOAD(conn->turn.out_ns))
+		return;
+	if (new_state == BPF_TCP_FIN_WAIT1 && !ebb_sock_hears_no_more(&tp->inet_conn.icsk_inet.sk))
+		return;
+	if (ebb_route_conn(conn, &route))
+		ebb_turn_over(&route, conn, tp, new_state == BPF_TCP_CLOSE_WAIT);
 }
 
 static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock *tp, __u32 old_state)
@@ -257,8 +345,12 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
 		was_established(&route, conn, tp, old_state);
-	if (conn)
-		ebb_conn_end(conn, route.gate);
+	if (!conn)
+		return;
+	/* a probe without a result */
+	if (conn->flags & EBB_CONN_PROBE)
+		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+	ebb_conn_end(conn, route.gate);
 }
 
 /* A connection that has moved so much is counted as it goes, not when it closes. */
@@ -313,7 +405,8 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] != BPF_TCP_CLOSE)
+		if (ctx->args[1] != BPF_TCP_CLOSE && ctx->args[1] != BPF_TCP_CLOSE_WAIT &&
+		    ctx->args[1] != BPF_TCP_FIN_WAIT1)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
@@ -345,10 +438,14 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		established(ctx, sock, tp);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		closed(sock, tp, ctx->args[0]);
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			closed(sock, tp, ctx->args[0]);
+		else
+			farewell(sock, tp, ctx->args[1]);
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
-		syn_retransmitted(sock, tp);
+		/* called before it is sent again */
+		syn_retransmitted(sock, tp, ctx->args[0] + 1);
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
 		round_trip(ctx, sock, tp);

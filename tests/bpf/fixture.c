@@ -255,6 +255,7 @@ void fixture_open_loader(struct fixture *fx)
 		fx->view->agent->pair_max = fx->view->pair_max;
 		fx->view->agent->cgroup_id = fx->cgroup_id;
 		fx->view->agent->abi_version = EBB_ABI_VERSION;
+		fx->view->agent->packets = 1;
 	}
 	if (!fx->options.shares)
 		lift_share(fx);

@@ -41,6 +41,7 @@ BAD = {
         ('header by its name alone', {'user/lib/a.c': '#include "b.h"\n', 'user/lib/b.h': ''}),
         ('skeleton outside the loader', {'user/kernel/maps.c': '#include "ebb.skel.h"\n'}),
         ('user space includes a BPF header', {'user/core/a.c': '#include "bpf/gate.h"\n', 'bpf/gate.h': ''}),
+        ('the simulation includes another', {'user/core/simulate.c': '#include "bpf/conn.h"\n', 'bpf/conn.h': ''}),
         ('libbpf outside kernel', {'user/agent/a.c': '#include <bpf/bpf.h>\n'}),
         ('map call outside kernel', {'user/cli/a.c': 'int f(void)\n{\n\treturn bpf_map_update_elem(1, 0, 0, 0);\n}\n'}),
         ('link call outside kernel', {'user/agent/a.c': 'void f(void)\n{\n\tbpf_link__destroy(0);\n}\n'}),
@@ -171,6 +172,7 @@ GOOD = {
         ('downwards', {'user/agent/a.c': '#include "core/policy.h"\n#include "kernel/maps.h"\n#include "lib/why.h"\n'
                                          '#include "bpf/abi.h"\n#include <time.h>\n',
                        'user/core/policy.h': '', 'user/kernel/maps.h': '', 'user/lib/why.h': ''}),
+        ('the simulation asks the gate of the kernel', {'user/core/simulate.c': '#include "bpf/gate.h"\n', 'bpf/gate.h': ''}),
         ('own layer', {'user/export/a.c': '#include "node/cgroup.h"\n', 'user/node/cgroup.h': ''}),
         ('the loader', {'user/kernel/loader.c': '#include <bpf/bpf.h>\n#include "ebb.skel.h"\nvoid f(void)\n{\n'
                                                 '\tbpf_map__fd(0);\n}\n'}),

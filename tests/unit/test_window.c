@@ -266,7 +266,7 @@ static void a_result_weighs_half_for_each_half_window_of_age(void **state)
 	for (uint32_t age = 0; age < EBB_WINDOW_BUCKETS; age++) {
 		ebb_window_advance(&w, (100 + age) * SECOND);
 		weights = ebb_window_weigh(&w);
-		assert_float_equal(weights.ok, 2 * exp2(-(double)age / 5), 1e-12);
+		assert_float_equal(weights.all, 6 * exp2(-(double)age / 5), 1e-12);
 		assert_float_equal(weights.failed, 4 * exp2(-(double)age / 5), 1e-12);
 		assert_float_equal(weights.slow, 6 * exp2(-(double)age / 5), 1e-12);
 		assert_sum(&w, 2, 4, 6); /* they are counted whole */
@@ -275,8 +275,30 @@ static void a_result_weighs_half_for_each_half_window_of_age(void **state)
 	ebb_window_add(&w, (struct ebb_counts){.ok = 1});
 	ebb_window_advance(&w, 110 * SECOND);
 	weights = ebb_window_weigh(&w);
-	assert_float_equal(weights.ok, 0.5, 1e-12);
+	assert_float_equal(weights.all, 0.5, 1e-12);
 	assert_float_equal(weights.failed, 0, 0);
+}
+
+/* 1.0 is the default of slow_rate: it must be met by the very number. */
+static void where_all_are_slow_the_share_is_exactly_one(void **state)
+{
+	static const struct ebb_counts kinds[] = {{.ok = 1, .slow = 1},
+						  {.failed = 1, .slow = 1},
+						  {.ok = 3, .failed = 4, .slow = 7}};
+
+	(void)state;
+	/* every way to fill ten buckets with three kinds */
+	for (uint32_t way = 0; way < 59049; way++) {
+		struct ebb_window w = a_window();
+		struct ebb_weights weights;
+
+		for (uint32_t i = 0, left = way; i < EBB_WINDOW_BUCKETS; i++, left /= 3) {
+			ebb_window_advance(&w, (100 + i) * SECOND);
+			ebb_window_add(&w, kinds[left % 3]);
+		}
+		weights = ebb_window_weigh(&w);
+		assert_true(weights.slow / weights.all >= 1);
+	}
 }
 
 static void clearing_forgets_everything(void **state)
@@ -308,6 +330,7 @@ int main(void)
 		cmocka_unit_test(another_number_of_calls_keeps_the_last),
 		cmocka_unit_test(time_becomes_calls_and_calls_time),
 		cmocka_unit_test(a_result_weighs_half_for_each_half_window_of_age),
+		cmocka_unit_test(where_all_are_slow_the_share_is_exactly_one),
 		cmocka_unit_test(clearing_forgets_everything),
 	};
 

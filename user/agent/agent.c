@@ -92,7 +92,8 @@ struct agent {
 	bool stop;
 
 	uint32_t default_asks; /* EBB_ASK_* of what has no destination yet */
-	bool packets;	       /* the packet program is attached, and that is told */
+	bool packets;	       /* some policy asks for packets, and that is told */
+	bool turns;	       /* turns are seen, and that is told */
 	bool packets_failed;   /* told already that the packet program cannot be attached */
 
 	uint64_t tick_at_ns;  /* when the next tick is due */
@@ -359,33 +360,72 @@ static uint32_t asks_now(const struct agent *a)
 	return asks & EBB_ASK_OWN ? asks | ebb_owns_asks(a->view) : asks;
 }
 
-/* The program that sees every packet is attached only while some policy asks for it. */
-static void follow_policies(struct agent *a)
+/*
+ * Says whether some policy asks for packets. That none does is said under the lock: a command may
+ * just have written one that does, and said so.
+ */
+static bool packets_are_asked_for(struct agent *a)
 {
+	struct ebb_agent *said = a->view->agent;
 	bool wanted = asks_now(a) & EBB_ASK_PACKET;
 	_cleanup_close_ int lock = -1;
-	struct ebb_why why = {};
 
-	if (!wanted && ebb_loader_has_packets(a->loader)) {
-		/* a command may just have written what asks for it, and attached it */
+	if (!wanted && __atomic_load_n(&said->packets, __ATOMIC_ACQUIRE)) {
 		if (ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL) < 0)
-			return;
+			return true;
 		wanted = asks_now(a) & EBB_ASK_PACKET;
 	}
-	if (ebb_loader_want_packets(a->loader, wanted, &why) == 0) {
+	__atomic_store_n(&said->packets, wanted, __ATOMIC_RELEASE);
+	return wanted;
+}
+
+/* What is attached, once for each change. */
+static void tell_packets(struct agent *a, bool packets, bool turns)
+{
+	if (packets && !a->packets)
+		ebb_info("bytes or packets are limited, or live connections may be dropped: every packet on its way out is judged");
+	else if (a->packets && !packets)
+		ebb_info("no limit asks for packets any more");
+	if (turns && !a->turns)
+		ebb_info("turns are seen: a connection's result is that of its first request and its answer");
+	else if (a->turns && !turns)
+		ebb_info("turns are no longer seen: a connection is a success when it is established");
+	a->packets = packets;
+	a->turns = turns;
+	a->packets_failed = false;
+}
+
+/* The programs that see every packet are attached only while something needs them (ruling 12). */
+static void follow_packets(struct agent *a)
+{
+	bool packets = packets_are_asked_for(a), turns = a->config->turns;
+	_cleanup_close_ int lock = -1;
+	struct ebb_why why = {};
+	int r = 0;
+
+	if (!turns)
+		__atomic_store_n(&a->view->agent->turns, 0, __ATOMIC_RELEASE);
+	if (!packets && !turns && ebb_loader_has_packets(a->loader)) {
+		/* a command may just have attached it */
+		if (ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL) < 0)
+			return;
+		packets = asks_now(a) & EBB_ASK_PACKET;
+	}
+	r = ebb_loader_want_packets(a->loader, packets || turns, &why);
+	if (r == 0)
+		r = ebb_loader_want_turns(a->loader, turns, &why);
+	if (r == 0) {
+		/* only now: who is established before both see it would have no result */
+		__atomic_store_n(&a->view->agent->turns, turns, __ATOMIC_RELEASE);
 		ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_HEALTHY, now_realtime(), "%s", "");
-		if (!a->packets && wanted)
-			ebb_info("every packet is looked at: bytes or packets are limited, or live connections may be dropped");
-		else if (a->packets && !wanted)
-			ebb_info("packets are no longer looked at: no limit asks for it");
-		a->packets = wanted;
-		a->packets_failed = false;
+		tell_packets(a, packets, turns);
 		return;
 	}
-	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(),
-		       "byte and packet limits are not in place: %s", why.text);
+	ebb_health_set(&a->health, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, now_realtime(), "%s not in place: %s",
+		       packets ? "byte and packet limits are" : "the measuring of turns is", why.text);
 	if (!a->packets_failed)
-		ebb_err("byte and packet limits are not in place, trying again each tick: %s", why.text);
+		ebb_err("%s not in place, trying again each tick: %s",
+			packets ? "byte and packet limits are" : "the measuring of turns is", why.text);
 	a->packets_failed = true;
 }
 
@@ -449,7 +489,7 @@ static int tick(struct agent *a)
 
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
-	follow_policies(a);
+	follow_packets(a);
 	a->health.enforce_wanted = wants_enforcement(a, start);
 	follow_urgency(a);
 	check_links(a, start);

@@ -37,6 +37,11 @@ static void write_verdict(const struct ebb_view *view, uint32_t gate, const stru
 {
 	struct ebb_verdict *place = &view->verdicts[gate];
 
+	/* in this order: who reads between the two judges by more turns that were answered */
+	if (place->unanswered_from != verdict->unanswered_from)
+		__atomic_store_n(&place->unanswered_from, verdict->unanswered_from, __ATOMIC_RELEASE);
+	if (place->answered_from != verdict->answered_from)
+		__atomic_store_n(&place->answered_from, verdict->answered_from, __ATOMIC_RELEASE);
 	if (place->arm != verdict->arm)
 		__atomic_store_n(&place->arm, verdict->arm, __ATOMIC_RELEASE);
 	if (place->word != verdict->word)

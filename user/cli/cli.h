@@ -113,6 +113,7 @@ enum ebb_exit ebb_cmd_breaker_auto(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_mode_observe(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_mode_enforce(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_mode_auto(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_simulate(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_detach(const struct ebb_args *args);
 
 /* From their tables: the keys of --breaker, how limits are written, and both. */

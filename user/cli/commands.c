@@ -145,6 +145,18 @@ static const struct ebb_option config_show_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option simulate_options[] = {
+	EBB_OPTION_OUTPUT,
+	{"config", "FILE", NULL, "the configuration that is tried; without it every setting is a default", 0},
+	{"trace", "FILE", NULL, "the calls, a JSON object on each line; '-' reads standard input", 0},
+	{"seed", "N", "0", "draw the jitter of open times from this number", 0},
+	{"look", "TIME", NULL,
+	 "look at failures and probes at once, and otherwise so often, as the agent does with 100ms; without it, after "
+	 "every result",
+	 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option detach_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
@@ -226,6 +238,22 @@ const struct ebb_command ebb_commands[] = {
 	{"mode auto", "[DEST]", "take back 'mode observe' or 'mode enforce'",
 	 "Afterwards the mode is the configured one. Without DEST only what was said for the node is taken back.",
 	 order_back_options, ebb_cmd_mode_auto, NULL},
+	{"simulate", NULL, "try a configuration on a list of calls: when which breaker would have moved",
+	 "Replays the calls of a trace through the code that decides in the kernel and in the agent, with a "
+	 "simulated clock: no privileges, no agent, no connection. Prints every transition, and for each destination "
+	 "what was admitted and refused. A line of a trace is one call that was attempted:\n\n"
+	 "  {\"t\": 12.5, \"dest\": \"api\", \"outcome\": \"refused\", \"ms\": 3.2}\n\n"
+	 "It began at t seconds, and its outcome was known ms milliseconds later (0 where it is left out). dest is a name "
+	 "of the configuration; any other is a destination of its own, with the defaults. outcome is established, "
+	 "refused, timeout, unreachable, abandoned, reset, unanswered, or, without a result, cancelled, local, denied. "
+	 "\"workload\": \"NAME\" says who called, for a destination that has a gate for each workload. Lines need not be "
+	 "in order, and are shorter than 64 KB.\n"
+	 "The breakers act as if they enforced, whatever the mode and enforce_percent are; limits refuse nothing. What a "
+	 "gate refuses has no outcome. The same trace with the same seed gives the same transitions. It takes about 24 "
+	 "bytes of memory for each call, twice that while calls are put in order, 48 for each that is under way, and 1 KB for "
+	 "each destination.\n\n"
+	 "  ebb simulate --config new.yaml --trace calls.jsonl",
+	 simulate_options, ebb_cmd_simulate, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},

@@ -323,6 +323,7 @@ static int attach_packets(const struct carrying *c, struct ebb_why *why)
 	_cleanup_close_ int cgroup = -1;
 	int r;
 
+	__atomic_store_n(&c->session.look.view->agent->packets, 1, __ATOMIC_RELEASE);
 	r = ebb_cgroup_open_id(c->session.look.view->agent->cgroup_id, &cgroup, why);
 	return r < 0 ? r : ebb_packets_attach(ebb_args_get(c->args, "pin"), cgroup, why);
 }

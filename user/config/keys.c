@@ -300,8 +300,8 @@ static const struct ebb_key plain_keys[] = {
 	 SWITCH,
 	 .fallback = "on",
 	 AT(turns),
-	 .flags = EBB_KEY_LATER,
-	 .help = "measure requests and their answers; off: no program looks at packets unless a limit needs one"},
+	 .help = "see requests and their answers: a connection's result is then that of its first one; off: it is a success "
+		 "when it is established, and no program looks at packets unless a limit needs one"},
 	{.path = "adopt",
 	 SWITCH,
 	 .fallback = "on",

@@ -455,7 +455,9 @@ static struct ebb_weights weigh(const struct ebb_breaker *b, const struct ebb_br
 
 	if (config->weighting == EBB_WEIGHTING_EXPONENTIAL)
 		return ebb_window_weigh(&b->window);
-	return (struct ebb_weights){.ok = sum->ok, .failed = sum->failed, .slow = sum->slow};
+	return (struct ebb_weights){.all = (double)sum->ok + sum->failed,
+				    .failed = sum->failed,
+				    .slow = sum->slow};
 }
 
 /* Is @part of @total at least @rate? By division: 7 of 100 is exactly what 0.07 is read as. */
@@ -467,9 +469,8 @@ static bool reaches(double part, double total, double rate)
 double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_breaker_config *config)
 {
 	struct ebb_weights weights = weigh(b, config);
-	double total = weights.ok + weights.failed;
 
-	return total > 0 ? weights.failed / total : 0;
+	return weights.all > 0 ? weights.failed / weights.all : 0;
 }
 
 /* The first rule that holds, or EBB_REASON_MAX. */
@@ -478,17 +479,15 @@ static uint32_t judge_closed(const struct ebb_breaker *b, const struct ebb_break
 {
 	const struct ebb_counts *sum = &b->window.sum;
 	struct ebb_weights weights;
-	double total;
 
 	if (config->consecutive_failures > 0 && run >= config->consecutive_failures)
 		return EBB_REASON_CONSECUTIVE_FAILURES;
 	if ((uint64_t)sum->ok + sum->failed < config->min_calls)
 		return EBB_REASON_MAX;
 	weights = weigh(b, config);
-	total = weights.ok + weights.failed;
-	if (reaches(weights.failed, total, config->failure_rate))
+	if (reaches(weights.failed, weights.all, config->failure_rate))
 		return EBB_REASON_FAILURE_RATE;
-	if (config->slow_call_ns > 0 && reaches(weights.slow, total, config->slow_rate))
+	if (config->slow_call_ns > 0 && reaches(weights.slow, weights.all, config->slow_rate))
 		return EBB_REASON_SLOW_RATE;
 	return EBB_REASON_MAX;
 }
@@ -582,6 +581,8 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 	b->trips = memory->trips;
 	/* neither: the gate is younger than the agent that died, and starts as a new one */
 	enter(b, told || decided ? word : b->word, memory->since_ns, facts);
+	b->answers.from = (struct ebb_answered){verdict->answered_from, verdict->unanswered_from};
+	b->answers.mark = (struct ebb_answered){facts->turns_answered, facts->turns_unanswered};
 	if (state_of(b) == EBB_STATE_CLOSED)
 		return;
 	b->episode = told && newest->gen == gen_of(b) && newest->episode
@@ -594,6 +595,7 @@ size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *
 {
 	struct report report = {.moves = ret_moves};
 
+	ebb_answers_look(&b->answers, config, facts, now_ns);
 	count_results(b, config, facts, now_ns);
 	take_over(b, config, facts, now_ns, &report);
 	/* ends: every cycle of the machine passes open, whose end is ahead of now */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "core/answers.h"
 #include "core/policy.h"
 #include "core/window.h"
 
@@ -27,6 +28,7 @@ struct ebb_breaker {
 	uint64_t seen_ok;
 	uint64_t seen_failed;
 	uint64_t seen_slow;
+	struct ebb_answers answers;
 	struct ebb_window window;
 };
 

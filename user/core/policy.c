@@ -552,19 +552,43 @@ bool ebb_policy_same(const struct ebb_breaker_config *a, const struct ebb_breake
 	return true;
 }
 
+static bool is_duration(const struct ebb_policy_key *key)
+{
+	return key->kind == EBB_POLICY_DURATION || key->kind == EBB_POLICY_DURATION_OR_OFF;
+}
+
+static uint64_t duration_of(const struct ebb_policy_key *key, const struct ebb_breaker_config *config)
+{
+	uint64_t ns;
+
+	memcpy(&ns, (const char *)config + key->offset, sizeof(ns));
+	return ns;
+}
+
 struct ebb_breaker_config ebb_policy_scale(const struct ebb_breaker_config *config, unsigned int shift)
 {
 	struct ebb_breaker_config scaled = *config;
-	uint64_t ns;
 
 	for (size_t i = 0; i < KEYS; i++) {
-		if (keys[i].kind != EBB_POLICY_DURATION && keys[i].kind != EBB_POLICY_DURATION_OR_OFF)
+		uint64_t ns;
+
+		if (!is_duration(&keys[i]))
 			continue;
-		memcpy(&ns, member(&keys[i], &scaled), sizeof(ns));
-		ns <<= shift;
+		ns = duration_of(&keys[i], config) << shift;
 		memcpy(member(&keys[i], &scaled), &ns, sizeof(ns));
 	}
 	return scaled;
+}
+
+uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < KEYS; i++) {
+		if (is_duration(&keys[i]) && duration_of(&keys[i], config) > longest)
+			longest = duration_of(&keys[i], config);
+	}
+	return longest;
 }
 
 int ebb_policy_parse(const char *text, struct ebb_breaker_config *io_config, struct ebb_why *why)

@@ -114,6 +114,8 @@ bool ebb_policy_same(const struct ebb_breaker_config *a, const struct ebb_breake
  * caller sees to it that they fit.
  */
 struct ebb_breaker_config ebb_policy_scale(const struct ebb_breaker_config *config, unsigned int shift);
+/* The longest of its durations. */
+uint64_t ebb_policy_longest_ns(const struct ebb_breaker_config *config);
 
 /* Names as in metrics and on the command line; never NULL ("unknown" outside the range). */
 const char *ebb_mode_name(uint32_t mode);

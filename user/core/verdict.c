@@ -8,6 +8,8 @@ void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_c
 		.word = b->word,
 		/* the open time is never 0, so that an arm that never pulls is still one */
 		.arm = ebb_arm(config->consecutive_failures, ebb_breaker_next_open_ticks(b, config)),
+		.answered_from = b->answers.from.answered,
+		.unanswered_from = b->answers.from.unanswered,
 	};
 }
 

@@ -148,11 +148,11 @@ struct ebb_weights ebb_window_weigh(const struct ebb_window *w)
 	struct ebb_weights sum = {0};
 
 	if (w->calls > 0)
-		return (struct ebb_weights){.ok = w->sum.ok, .failed = w->sum.failed, .slow = w->sum.slow};
+		return (struct ebb_weights){.all = held(w), .failed = w->sum.failed, .slow = w->sum.slow};
 	for (uint64_t age = 0; age < EBB_WINDOW_BUCKETS && age <= w->newest; age++) {
 		const struct ebb_counts *bucket = &w->buckets[(w->newest - age) % EBB_WINDOW_BUCKETS];
 
-		sum.ok += weights[age] * bucket->ok;
+		sum.all += weights[age] * ((double)bucket->ok + bucket->failed);
 		sum.failed += weights[age] * bucket->failed;
 		sum.slow += weights[age] * bucket->slow;
 	}

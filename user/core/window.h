@@ -35,7 +35,7 @@ struct ebb_counts {
 
 /* Results with a weight: a result of now weighs 1. */
 struct ebb_weights {
-	double ok;
+	double all; /* added up in the same order as the others: where all are slow, it is the very same number */
 	double failed;
 	double slow;
 };

@@ -17,7 +17,7 @@
 const char *const ebb_hook_names[EBB_HOOK_MAX] = {
 	[EBB_HOOK_RELEASE] = "release",	  [EBB_HOOK_SOCKOPS] = "sockops",   [EBB_HOOK_SENDMSG6] = "sendmsg6",
 	[EBB_HOOK_SENDMSG4] = "sendmsg4", [EBB_HOOK_CONNECT6] = "connect6", [EBB_HOOK_CONNECT4] = "connect4",
-	[EBB_HOOK_EGRESS] = "egress",	  [EBB_HOOK_INGRESS] = "ingress",
+	[EBB_HOOK_EGRESS] = "egress",	  [EBB_HOOK_INGRESS] = "ingress",   [EBB_HOOK_TURNS] = "turns",
 };
 
 int ebb_pin_path(const char *dir, const char *prefix, const char *name, char *ret_path, size_t size)

@@ -49,6 +49,7 @@ struct ebb_loader {
 	bool attached;
 	bool packets; /* the optional programs are attached */
 	bool answers;
+	bool turns;
 	bool cast;     /* the kernel has bpf_rdonly_cast */
 	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
@@ -563,6 +564,8 @@ static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 		return l->skeleton->progs.ebb_egress;
 	case EBB_HOOK_INGRESS:
 		return l->skeleton->progs.ebb_ingress;
+	case EBB_HOOK_TURNS:
+		return l->skeleton->progs.ebb_hear;
 	default:
 		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
 	}
@@ -1010,6 +1013,8 @@ int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
 			loader->packets = r == 0;
 		if (h == EBB_HOOK_INGRESS)
 			loader->answers = r == 0;
+		if (h == EBB_HOOK_TURNS)
+			loader->turns = r == 0;
 		if (r == -ENOENT && h >= EBB_HOOK_OPTIONAL) {
 			r = 0;
 		} else if (r == -ENOENT) {
@@ -1101,6 +1106,11 @@ int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_w
 	if (r == 0)
 		__atomic_store_n(&view->agent->answers, wanted, __ATOMIC_RELAXED);
 	return r;
+}
+
+int ebb_loader_want_turns(struct ebb_loader *loader, bool wanted, struct ebb_why *why)
+{
+	return want(loader, EBB_HOOK_TURNS, wanted, &loader->turns, why);
 }
 
 int ebb_loader_answers_fd(const struct ebb_loader *loader)

@@ -71,8 +71,8 @@ int ebb_loader_fill_queues(struct ebb_loader *loader, struct ebb_why *why);
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why);
 
 /*
- * Attaches the program that sees every packet, or takes it away: it is there only while
- * some policy asks for it (EBB_ASK_PACKET). Nothing happens when it is as wanted. A link that
+ * Attaches the program that sees every packet on its way out, or takes it away: it is there only while
+ * some policy asks for it (EBB_ASK_PACKET), or turns are wanted. Nothing happens when it is as wanted. A link that
  * a command made is taken up. Taken away only under the lock of kernel/maps.h, as of
  * which nobody asks for it.
  */
@@ -86,6 +86,9 @@ bool ebb_loader_has_packets(const struct ebb_loader *loader);
  * names. Only then is the descriptor readable, and is there something to take.
  */
 int ebb_loader_want_answers(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
+
+/* The same for the program that sees answers come in: there only while turns are wanted. */
+int ebb_loader_want_turns(struct ebb_loader *loader, bool wanted, struct ebb_why *why);
 
 /* The ring of answers: its epoll descriptor, owned by the loader. */
 int ebb_loader_answers_fd(const struct ebb_loader *loader);

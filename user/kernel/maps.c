@@ -16,6 +16,8 @@
 #include "kernel/layout.h"
 #include "lib/cleanup.h"
 
+_Static_assert(EBB_LINKS_MAX == EBB_HOOK_MAX, "one for each hook");
+
 enum table {
 	TABLE_AGENT,
 	TABLE_KERNEL,

@@ -82,7 +82,7 @@ struct ebb_link_info {
 	uint64_t cgroup_id;
 };
 
-#define EBB_LINKS_MAX 8
+#define EBB_LINKS_MAX 9 /* all hooks */
 
 /*
  * Fills @ret_links and returns their number (never an error: a missing link is a fact). A
