@@ -61,7 +61,7 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 		slow |= (conn->flags & EBB_CONN_SLOW) != 0;
 		ebb_conn_set(conn, EBB_CONN_JUDGED);
 	}
-	ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED);
+	ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED, took_ns);
 	return 0;
 }
 
@@ -102,8 +102,10 @@ ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn, const struct
 		return 0;
 	ebb_add(&route->pair->outcomes[EBB_OUTCOME_UNANSWERED], 1);
 	if (route->policy->count_mask & (1U << EBB_OUTCOME_UNANSWERED))
-		ebb_result_failed(route, conn, EBB_OUTCOME_UNANSWERED,
-				  ebb_is_slow(route->policy, end.age_ns));
+		ebb_result_failed(route, conn, EBB_OUTCOME_UNANSWERED, ebb_is_slow(route->policy, end.age_ns),
+				  end.age_ns);
+	else
+		ebb_record_result(route, conn, EBB_OUTCOME_UNANSWERED, 0, end.age_ns);
 	ebb_conn_set(conn, EBB_CONN_JUDGED | EBB_CONN_LOST);
 	return 0;
 }
