@@ -16,7 +16,7 @@
 
 struct ebb_recording {
 	int lock_fd;
-	struct ebb_recorder *recorder; /* mapped, a page */
+	struct ebb_recorder *recorder; /* mapped, a page; MAP_FAILED: not */
 	struct ring_buffer *ring;
 	ebb_record_handler handle; /* during ebb_recording_take(); NULL: what there is is dropped */
 	void *userdata;
@@ -126,6 +126,7 @@ int ebb_recording_open(const char *pin_dir, uint32_t uid, struct ebb_recording *
 	if (!rec)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	rec->lock_fd = -1;
+	rec->recorder = MAP_FAILED;
 	r = map_recorder(rec, pin_dir, why);
 	if (r == 0)
 		r = take_lock(rec, pin_dir, why);
@@ -159,7 +160,7 @@ void ebb_recording_close(struct ebb_recording *recording)
 	if (!recording)
 		return;
 	ring_buffer__free(recording->ring);
-	if (recording->recorder)
+	if (recording->recorder != MAP_FAILED)
 		(void)munmap(recording->recorder, (size_t)sysconf(_SC_PAGESIZE));
 	if (recording->lock_fd >= 0)
 		(void)close(recording->lock_fd);
