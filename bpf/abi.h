@@ -28,9 +28,10 @@
 #define EBB_TRANSITIONS_KEPT 4	/* last transitions remembered for a gate */
 #define EBB_SLOT_OTHER	     0U /* destination and pair '~other': what found no room */
 #define EBB_RINGBUF_BYTES    (256 * 1024)
-#define EBB_NAME_TEXT_MAX    272  /* "HOST:PORT/udp" of the longest host name, and its end */
-#define EBB_DEEDS	     256  /* last orders of operators that are remembered */
-#define EBB_GUESS_BITS	     10	  /* 1 << of them: endpoints that a CPU remembers; 64 bytes each */
+#define EBB_RECORD_BYTES     (1024 * 1024) /* some 18,000 results */
+#define EBB_NAME_TEXT_MAX    272	   /* "HOST:PORT/udp" of the longest host name, and its end */
+#define EBB_DEEDS	     256	   /* last orders of operators that are remembered */
+#define EBB_GUESS_BITS	     10		   /* 1 << of them: endpoints that a CPU remembers; 64 bytes each */
 #define EBB_DNS_BYTES_MAX    4096 /* of an answer that is looked at; the usual ones are below 1232 (EDNS) */
 
 /* ---------------------------------------------------------------- enums -- */
@@ -211,6 +212,7 @@ enum ebb_error {
 	EBB_ERR_UNCLASSIFIED,	 /* the workload is not identified yet: let through */
 	EBB_ERR_DNS_LOST,	 /* an answer that could not be handed over: its names are not known */
 	EBB_ERR_GAUGE_CORRECTED, /* a gauge that two recounts agreed on was wrong (by the agent) */
+	EBB_ERR_RECORD_LOST,	 /* a result that found no room while somebody records */
 	EBB_ERR_MAX,
 };
 
@@ -826,8 +828,9 @@ struct ebb_transition {
 	__u32	failed;
 	__u32	slow;
 	__u32	run;			/* failures in a row */
+	__u64	episode;		/* id of the stay outside closed that it begins, goes on or ends; 0: of an earlier layout */
 };
-_Static_assert(sizeof(struct ebb_transition) == 40, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_transition) == 48, "map value layout is ABI");
 
 struct ebb_memory {
 	__u32	trips;			/* in a row: decides the next open time */
@@ -840,7 +843,7 @@ struct ebb_memory {
 	__u32	window_ratio_ppm;	/* share of failures, as it is judged; millionths */
 	struct ebb_transition last[EBB_TRANSITIONS_KEPT];
 };
-_Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 40, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_memory) == 56 + 4 * 48, "map value layout is ABI");
 
 /* Known at load; the verifier drops what it turns off. */
 struct ebb_load_config {
@@ -895,6 +898,31 @@ struct ebb_doomed {
 	__u32	pair;
 };
 _Static_assert(sizeof(struct ebb_doomed) == 56, "shared with user space");
+
+/*
+ * Command line. The one element of its map: 'ebb record'. It pushes the end a little ahead of now, again and
+ * again, so that a recording ends by itself when the command dies.
+ */
+struct ebb_recorder {
+	__u64	until_ns;		/* results are written into their ring until then; 0: nobody records */
+	__u32	pid;
+	__u32	uid;
+};
+_Static_assert(sizeof(struct ebb_recorder) == 16, "map value layout is ABI");
+
+/* Kernel. How one call ended, in the ring of results: once for each, while somebody records. */
+struct ebb_record {
+	__u64	at_ns;			/* when it was known */
+	__u64	took_ns;		/* what it is judged by: to connect, or its turn; 0: nothing was timed */
+	__u64	workload;		/* cgroup id */
+	__u32	dst;			/* destination slot */
+	__u32	dst_epoch;
+	__u32	outcome;		/* enum ebb_outcome, EBB_RECORD_DENIED */
+	__u32	pad;
+};
+_Static_assert(sizeof(struct ebb_record) == 40, "ring buffer layout is ABI");
+
+#define EBB_RECORD_DENIED 0xffffffffU /* refused by us, or would have been */
 
 /* A hint in the ring buffer. The maps are the truth. */
 struct ebb_event {

@@ -16,6 +16,7 @@
 #include "bpf/gate.h"
 #include "bpf/key.h"
 #include "bpf/maps.h"
+#include "bpf/record.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
 #include "bpf/udp.h"
@@ -221,6 +222,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		enforced = ebb_is_enforced(&route, now) && can_refuse(ctx) &&
 			   ebb_refusal_stands(route.gate, route.policy, answer.cause);
 		count_denial(route.pair, answer.cause, enforced);
+		ebb_record_denied(&route);
 		if (enforced)
 			return refuse(ctx, errno_of(route.policy, answer.cause), v6);
 		observed = 1;

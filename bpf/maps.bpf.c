@@ -22,6 +22,8 @@ struct ebb_map_listeners ebb_listener_v2 SEC(".maps");
 struct ebb_map_counts ebb_count_v2 SEC(".maps");
 struct ebb_map_mets ebb_met_v2 SEC(".maps");
 struct ebb_map_events ebb_event_v2 SEC(".maps");
+struct ebb_map_recorders ebb_recorder_v2 SEC(".maps");
+struct ebb_map_records ebb_record_v2 SEC(".maps");
 struct ebb_map_names ebb_name_v2 SEC(".maps");
 struct ebb_map_deeds ebb_deed_v2 SEC(".maps");
 struct ebb_map_routes ebb_route_v2 SEC(".maps");

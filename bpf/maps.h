@@ -35,6 +35,8 @@
  *   founds        workload -> destinations found    kernel              no share is kept
  *   losts         workload -> of these taken back   agent               no share is kept
  *   deeds         last orders of operators          command line (mmap) overwritten
+ *   recorders     one: who records results, until when  command line (mmap)
+ *   records       results of calls                  kernel, on request  lost, counted
  *   answers       DNS messages                      kernel              lost, counted: a name less
  *   askeds        socket -> whom it asked for names kernel              its answers are not believed
  *
@@ -86,6 +88,7 @@ struct ebb_conn {
 #define EBB_CONN_JUDGED	 2048U /* has given a result: that it closes is none */
 #define EBB_CONN_LOST	 4096U /* has failed after it was established, or before by syn_retries: fails no more */
 #define EBB_CONN_SLOW	 8192U	/* to connect took longer than slow_call */
+#define EBB_CONN_TOLD	 32768U /* stands in a recording: one line for each call */
 #define EBB_CONN_LEFT	 16384U /* the program gave up while an answer was due: that it closes is no success */
 
 /*
@@ -214,6 +217,13 @@ struct ebb_map_events {
 	__uint(max_entries, EBB_RINGBUF_BYTES);
 };
 
+EBB_MAP_TABLE(recorders, struct ebb_recorder);
+
+struct ebb_map_records {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EBB_RECORD_BYTES);
+};
+
 EBB_MAP_TABLE(names, struct ebb_name);
 
 EBB_MAP_TABLE(deeds, struct ebb_deed);
@@ -319,6 +329,8 @@ extern struct ebb_map_listeners ebb_listener_v2 SEC(".maps");
 extern struct ebb_map_counts ebb_count_v2 SEC(".maps");
 extern struct ebb_map_mets ebb_met_v2 SEC(".maps");
 extern struct ebb_map_events ebb_event_v2 SEC(".maps");
+extern struct ebb_map_recorders ebb_recorder_v2 SEC(".maps");
+extern struct ebb_map_records ebb_record_v2 SEC(".maps");
 extern struct ebb_map_names ebb_name_v2 SEC(".maps");
 extern struct ebb_map_deeds ebb_deed_v2 SEC(".maps");
 extern struct ebb_map_routes ebb_route_v2 SEC(".maps");

@@ -10,6 +10,7 @@
 #include "bpf/conn.h"
 #include "bpf/gate.h"
 #include "bpf/maps.h"
+#include "bpf/record.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
@@ -26,9 +27,9 @@ static __always_inline int ebb_is_slow(const struct ebb_policy *policy, __u64 to
 	return policy->slow_ns && took_ns > policy->slow_ns;
 }
 
-/* @outcome: enum ebb_outcome, for the agent's log. */
+/* @outcome: enum ebb_outcome, for the agent's log and a recording; @took_ns: for that alone. */
 static __always_inline void ebb_result(const struct ebb_route *route, struct ebb_conn *conn, __u64 now,
-				       int ok, int slow, __u32 outcome)
+				       int ok, int slow, __u32 outcome, __u64 took_ns)
 {
 	__u32 did;
 
@@ -40,6 +41,7 @@ static __always_inline void ebb_result(const struct ebb_route *route, struct ebb
 			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
 		return;
 	}
+	ebb_record_result(route, conn, outcome, slow, took_ns);
 	if (conn && (conn->flags & EBB_CONN_PROBE)) {
 		did = ebb_conn_end_probe(conn, route->gate, now,
 					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
@@ -58,11 +60,12 @@ static __always_inline void ebb_result(const struct ebb_route *route, struct ebb
 }
 
 /* One that is a failure; out of line, so that it does not stand in the way of a success. */
-static __noinline __attribute__((unused)) int
-ebb_result_failed(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome, int slow)
+static __noinline __attribute__((unused)) int ebb_result_failed(const struct ebb_route *route,
+								struct ebb_conn *conn, __u32 outcome,
+								int slow, __u64 took_ns)
 {
 	if (route)
-		ebb_result(route, conn, bpf_ktime_get_ns(), 0, slow, outcome);
+		ebb_result(route, conn, bpf_ktime_get_ns(), 0, slow, outcome, took_ns);
 	return 0;
 }
 

@@ -134,15 +134,18 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 static __always_inline void syn_given_up(struct ebb_conn *conn, const struct ebb_route *route,
 					 const struct tcp_sock *tp, __u64 now)
 {
-	__u32 slow = ebb_is_slow(route->policy, ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS);
+	__u64 age_ns = ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
+	__u32 slow = ebb_is_slow(route->policy, age_ns);
 
 	if (conn->flags & (EBB_CONN_LOST | EBB_CONN_ADOPTED))
 		return;
 	ebb_add(&route->pair->outcomes[EBB_OUTCOME_TIMEOUT], 1);
-	if (route->policy->count_mask & (1U << EBB_OUTCOME_TIMEOUT))
-		ebb_result_failed(route, conn, EBB_OUTCOME_TIMEOUT, (int)slow);
-	else
+	if (route->policy->count_mask & (1U << EBB_OUTCOME_TIMEOUT)) {
+		ebb_result_failed(route, conn, EBB_OUTCOME_TIMEOUT, (int)slow, age_ns);
+	} else {
+		ebb_record_result(route, conn, EBB_OUTCOME_TIMEOUT, 0, age_ns);
 		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+	}
 	ebb_conn_set(conn, EBB_CONN_LOST | EBB_CONN_JUDGED | EBB_CONN_MUTE);
 }
 
@@ -212,7 +215,10 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	ebb_add(&route.pair->connect_units, units);
 	slow = ebb_is_slow(route.policy, units * EBB_HIST_UNIT_NS);
 	if (!ebb_turns_are_seen()) {
-		ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED);
+		/* that it may still fail is no second line of a recording */
+		if (!conn && ebb_recording())
+			conn = ebb_conn_late(sock, &route);
+		ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED, units * EBB_HIST_UNIT_NS);
 		return;
 	}
 	/* its result is that of its first turn, or of its end */
@@ -237,15 +243,19 @@ static __always_inline void never_established(const struct ebb_route *route, str
 		.abandon_ms = route->policy->abandon_ms,
 	};
 	__u32 outcome = ebb_outcome_connecting(&facts);
+	__u64 age_ns;
 
 	/* the attempt of one that was adopted was not counted either, and one that was given up has its outcome */
 	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & (EBB_CONN_ADOPTED | EBB_CONN_LOST))))
 		return;
 	ebb_add(&route->pair->outcomes[outcome], 1);
-	if (route->policy->count_mask & (1U << outcome))
-		ebb_result_failed(route, conn, outcome,
-				  ebb_is_slow(route->policy, facts.age_ms * EBB_NS_PER_MS));
-	else if (conn)
+	age_ns = facts.age_ms * EBB_NS_PER_MS;
+	if (route->policy->count_mask & (1U << outcome)) {
+		ebb_result_failed(route, conn, outcome, ebb_is_slow(route->policy, age_ns), age_ns);
+		return;
+	}
+	ebb_record_result(route, conn, outcome, 0, age_ns);
+	if (conn)
 		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
 }
 
@@ -254,6 +264,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 			     __u32 old_state)
 {
 	struct ebb_close_facts facts = {};
+	__u64 took_ns = 0;
 	__u32 outcome;
 
 	if (!route || !tp)
@@ -270,10 +281,14 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
 		return 0;
 	ebb_add(&route->pair->outcomes[outcome], 1);
-	if (facts.asked_last && ebb_turns_are_seen())
+	if (facts.asked_last && ebb_turns_are_seen()) {
 		ebb_add(&route->pair->turns[EBB_TURN_RESET], 1);
+		took_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), bpf_ktime_get_ns());
+	}
 	if (route->policy->count_mask & (1U << outcome))
-		ebb_result_failed(route, conn, outcome, 0);
+		ebb_result_failed(route, conn, outcome, 0, took_ns);
+	else
+		ebb_record_result(route, conn, outcome, 0, took_ns);
 	return 0;
 }
 
@@ -286,13 +301,13 @@ static __always_inline void ended_well(const struct ebb_route *route, struct ebb
 {
 	if (!conn) {
 		if (!tp->data_segs_out)
-			ebb_result(route, NULL, 0, 1, 0, EBB_OUTCOME_ESTABLISHED);
+			ebb_result(route, NULL, 0, 1, 0, EBB_OUTCOME_ESTABLISHED, 0);
 		return;
 	}
 	if (conn->flags & (EBB_CONN_JUDGED | EBB_CONN_LOST | EBB_CONN_LEFT | EBB_CONN_ADOPTED))
 		return;
 	ebb_result(route, conn, bpf_ktime_get_ns(), 1, (conn->flags & EBB_CONN_SLOW) != 0,
-		   EBB_OUTCOME_ESTABLISHED);
+		   EBB_OUTCOME_ESTABLISHED, 0);
 }
 
 /*

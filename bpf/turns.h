@@ -82,10 +82,10 @@ static __always_inline struct ebb_conn *ebb_turn_remember(struct bpf_sock *sock,
 	ebb_turn_read(tp, BPF_TCP_ESTABLISHED, &facts);
 	if (!ebb_turn_is_later(&facts))
 		return conn;
-	/* its first turn has given its result */
+	/* its first turn has given its result, and was recorded where somebody does */
 	EBB_STORE(conn->turn.seq, tp->snd_una);
 	EBB_STORE(conn->turn.done, 1);
-	ebb_conn_set(conn, EBB_CONN_JUDGED);
+	ebb_conn_set(conn, EBB_CONN_JUDGED | EBB_CONN_TOLD);
 	return conn;
 }
 
@@ -133,7 +133,7 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 		slow |= (conn->flags & EBB_CONN_SLOW) != 0;
 		ebb_conn_set(conn, EBB_CONN_JUDGED);
 	}
-	ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED);
+	ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED, took_ns);
 	return 0;
 }
 
@@ -205,8 +205,10 @@ static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_rou
 		return 0;
 	ebb_add(&route->pair->outcomes[EBB_OUTCOME_UNANSWERED], 1);
 	if (route->policy->count_mask & (1U << EBB_OUTCOME_UNANSWERED))
-		ebb_result_failed(route, conn, EBB_OUTCOME_UNANSWERED,
-				  ebb_is_slow(route->policy, end.age_ns));
+		ebb_result_failed(route, conn, EBB_OUTCOME_UNANSWERED, ebb_is_slow(route->policy, end.age_ns),
+				  end.age_ns);
+	else
+		ebb_record_result(route, conn, EBB_OUTCOME_UNANSWERED, 0, end.age_ns);
 	ebb_conn_set(conn, EBB_CONN_JUDGED | EBB_CONN_LOST);
 	return 0;
 }

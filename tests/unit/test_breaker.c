@@ -1359,6 +1359,7 @@ struct witness {
 	uint64_t at_ns;
 	uint64_t until_ns;
 	uint64_t bad_at_closing; /* failed and slow, as counted when closed began */
+	uint64_t episode;	 /* of the last move */
 	uint32_t opened, closed, half_opened;
 	bool away; /* the agent was dead: its story may be cut */
 };
@@ -1430,6 +1431,13 @@ static void check_look(struct world *w, struct witness *seen)
 		} else {
 			assert_true(ebb_gen_after(m->gen, seen->gen));
 		}
+		/* an episode begins where closed is left, and has one id until it is back */
+		assert_true(m->episode != 0);
+		if (from == EBB_STATE_CLOSED)
+			assert_true(m->episode != seen->episode);
+		else if (i > 0 || !seen->away)
+			assert_true(m->episode == seen->episode);
+		seen->episode = m->episode;
 		/* closed is left for something bad that was counted since it began */
 		if (from == EBB_STATE_CLOSED && i == 0 && !seen->away)
 			assert_true(w->gate.failed + w->gate.slow > seen->bad_at_closing);

@@ -149,6 +149,9 @@ static struct ebb_pair *add_pair(uint32_t slot, uint32_t dst, uint32_t gate, uin
 	return p;
 }
 
+#define EPISODE	     0x0123456789abcdefULL
+#define EPISODE_TEXT "0123456789abcdef"
+
 /* Writes a transition of @gate, @ago before now, as the agent would. */
 static void move(uint32_t gate, uint32_t reason, uint64_t ago, uint64_t until_ns, struct ebb_transition facts)
 {
@@ -159,6 +162,7 @@ static void move(uint32_t gate, uint32_t reason, uint64_t ago, uint64_t until_ns
 	facts.until_ns = until_ns;
 	facts.reason = reason;
 	facts.gen = gen;
+	facts.episode = EPISODE;
 	memory->last[memory->count++ % EBB_TRANSITIONS_KEPT] = facts;
 	memory->since_ns = facts.at_ns;
 	fake.verdicts[gate].word = ebb_word(gen, ebb_reason_to(reason), ebb_ns_to_ticks(until_ns));
@@ -490,6 +494,8 @@ static void list_in_json_has_base_units(void **state)
 	assert_float_equal(json_real_value(json_object_get(open_row, "open_until_timestamp")),
 			   1700000000.0 + 1.8, 0.002);
 	assert_int_equal(json_integer_value(json_object_get(open_row, "failures")), 5);
+	assert_string_equal(json_string_value(json_object_get(open_row, "episode")), EPISODE_TEXT);
+	assert_true(json_is_null(json_object_get(closed_row, "episode")));
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(open_row, "concurrent"),
 							    "limit")),
 			 64);
@@ -643,6 +649,47 @@ static const char *show_text(const char *name)
 	return text;
 }
 
+/* Of an episode only that is told which the agent has told of, and which is certainly not over. */
+static void an_episode_is_told_while_it_lasts(void **state)
+{
+	struct ebb_gate_row row;
+	struct ebb_gate *gate = &fake.gates[2];
+
+	(void)state;
+	add_dst(2, 9);
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_int_equal(row.episode, 0);
+	move(2, EBB_REASON_FAILURE_RATE, 3 * S, NOW + 2 * S, (struct ebb_transition){.failed = 6});
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_true(row.episode == EPISODE);
+	/* the kernel alone: its time is over; then more, that nobody has told of */
+	gate->pull = ebb_word(2, EBB_STATE_HALF_OPEN, 0);
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_true(row.episode == EPISODE);
+	gate->pull = ebb_word(3, EBB_STATE_OPEN, ebb_ns_to_ticks(NOW + 9 * S));
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_int_equal(row.episode, 0);
+	/* the agent tells, and then the kernel alone again: it opens, or it closes */
+	gate->pull = 0;
+	move(2, EBB_REASON_OPEN_EXPIRED, 2 * S, 0, (struct ebb_transition){});
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_true(row.episode == EPISODE);
+	gate->pull = ebb_word(3, EBB_STATE_OPEN, ebb_ns_to_ticks(NOW + 9 * S));
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_true(row.episode == EPISODE);
+	gate->pull = ebb_word(3, EBB_STATE_CLOSED, 0);
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_int_equal(row.episode, 0);
+	/* the agent tells of the end, and the kernel begins another */
+	gate->pull = 0;
+	move(2, EBB_REASON_PROBES_SUCCEEDED, 1 * S, 0, (struct ebb_transition){.ok = 2});
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_int_equal(row.episode, 0);
+	gate->pull = ebb_word(4, EBB_STATE_OPEN, ebb_ns_to_ticks(NOW + 9 * S));
+	ebb_gate_row_read(&fake.look, 2, 2, &row);
+	assert_int_equal(row.episode, 0);
+}
+
 static void show_tells_a_destination_in_full(void **state)
 {
 	(void)state;
@@ -658,8 +705,9 @@ static void show_tells_a_destination_in_full(void **state)
 			    "    concurrent  64        61 (3 in use)  configured\n"
 			    "\n"
 			    "  transitions\n"
-			    "    AT                         AGO  FROM    TO    BECAUSE\n"
-			    "    2023-11-14 22:13:16.800  3.20s  closed  open  5 failures in a row\n"
+			    "    AT                         AGO  FROM    TO    EPISODE           BECAUSE\n"
+			    "    2023-11-14 22:13:16.800  3.20s  closed  open  " EPISODE_TEXT
+			    "  5 failures in a row\n"
 			    "\n"
 			    "  workloads\n"
 			    "    WORKLOAD                ACTIVE  CONNECTS  ESTABLISHED  REFUSED  DENIED\n"
@@ -902,11 +950,15 @@ static void only_the_last_transitions_are_kept_in_their_order(void **state)
 	(void)show_text("10.0.0.9:443");
 	assert_non_null(strstr(text,
 			       "  last 4 of 5 transitions\n"
-			       "    AT                         AGO  FROM       TO         BECAUSE\n"
-			       "    2023-11-14 22:12:35.000  45.0s  open       half_open  its time was over\n"
-			       "    2023-11-14 22:12:40.000  40.0s  half_open  open       2 probes failed\n"
-			       "    2023-11-14 22:12:50.000  30.0s  open       half_open  its time was over\n"
-			       "    2023-11-14 22:13:00.000  20.0s  half_open  closed     2 probes succeeded\n"));
+			       "    AT                         AGO  FROM       TO         EPISODE           BECAUSE\n"
+			       "    2023-11-14 22:12:35.000  45.0s  open       half_open  " EPISODE_TEXT
+			       "  its time was over\n"
+			       "    2023-11-14 22:12:40.000  40.0s  half_open  open       " EPISODE_TEXT
+			       "  2 probes failed\n"
+			       "    2023-11-14 22:12:50.000  30.0s  open       half_open  " EPISODE_TEXT
+			       "  its time was over\n"
+			       "    2023-11-14 22:13:00.000  20.0s  half_open  closed     " EPISODE_TEXT
+			       "  2 probes succeeded\n"));
 }
 
 /* ------------------------------------------------------------- limits -- */
@@ -1250,7 +1302,7 @@ static void watch_tells_cause_move_and_consequence_in_order(void **state)
 			    "22:13:20.200  10.0.0.77:443/tcp           new        first connection\n"
 			    "22:13:20.200  10.0.0.77:443/tcp           failed     +5 refused\n"
 			    "22:13:20.000  10.0.0.77:443/tcp           open       was closed: 5 failures in a row; probes begin at "
-			    "22:13:25.000\n"
+			    "22:13:25.000; episode " EPISODE_TEXT "\n"
 			    "22:13:20.200  10.0.0.77:443/tcp           denied     +9 breaker\n");
 	assert_string_equal(poll_text(watch), "");
 	ebb_watch_free(watch);
@@ -1628,6 +1680,7 @@ int main(void)
 		WITH_FAKE(the_overflow_shows_once_it_counts),
 		WITH_FAKE(a_sentence_says_why_a_state_is_as_it_is),
 		WITH_FAKE(what_the_kernel_did_alone_is_seen),
+		WITH_FAKE(an_episode_is_told_while_it_lasts),
 		WITH_FAKE(show_tells_a_destination_in_full),
 		WITH_FAKE(show_tells_each_gate_of_a_destination),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),

@@ -212,6 +212,9 @@ static struct fake *small_node(void)
 	fake->view.memories[1].moved[EBB_REASON_CONSECUTIVE_FAILURES] = 4;
 	fake->view.memories[1].moved[EBB_REASON_OPEN_EXPIRED] = 3;
 	fake->view.memories[1].moved[EBB_REASON_PROBES_FAILED] = 3;
+	fake->view.memories[1].window_ok = 4;
+	fake->view.memories[1].window_failed = 2;
+	fake->view.memories[1].window_ratio_ppm = 312500; /* weighted */
 	fake->view.policies[1].limits.concurrent = 64;
 	fake->view.gates[1].in_use = 12;
 	pair = fake_pair(fake, 1, 1, 3);

@@ -27,6 +27,7 @@ struct world {
 	struct ebb_breaker_config config;
 	struct ebb_breaker_config configs[2];
 	struct ebb_ticker *ticker;
+	struct ebb_moves listeners;
 	struct ebb_move moves[64];
 	size_t move_count;
 	struct ebb_fuse_config fuse;
@@ -35,10 +36,18 @@ struct world {
 	uint64_t now;
 };
 
+/* Told last: what it is told of is remembered already, and obeyed. */
 static void on_move(void *userdata, const struct ebb_move *move)
 {
 	struct world *w = userdata;
+	const struct ebb_memory *memory = &w->view.memories[move->gate];
+	const struct ebb_transition *newest = &memory->last[(memory->count - 1) % EBB_TRANSITIONS_KEPT];
 
+	assert_true(memory->count > 0);
+	assert_false(ebb_gen_after(move->transition.gen, newest->gen));
+	assert_int_equal(ebb_word_gen(w->view.verdicts[move->gate].word), newest->gen);
+	if (move->transition.gen == newest->gen)
+		assert_memory_equal(&move->transition, newest, sizeof(*newest));
 	assert_true(w->move_count < sizeof(w->moves) / sizeof(w->moves[0]));
 	w->moves[w->move_count++] = *move;
 }
@@ -55,8 +64,10 @@ static void start_ticker(struct world *w, bool restore)
 {
 	ebb_ticker_free(w->ticker);
 	w->ticker = NULL;
-	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, on_move, w, &w->ticker), 0);
-	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse);
+	w->listeners = (struct ebb_moves){.count = 0};
+	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, &w->listeners, &w->ticker), 0);
+	assert_int_equal(ebb_moves_listen(&w->listeners, "test", on_move, w), 0);
+	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse, w);
 }
 
 static int set_up(void **state)
@@ -332,6 +343,102 @@ static void restart_tells_what_the_kernel_did_alone(void **state)
 	assert_int_equal(state_of(w, DST), EBB_STATE_CLOSED);
 }
 
+/* Opens, and returns the episode that began. */
+static uint64_t open_gate(struct world *w)
+{
+	uint32_t gen = ebb_word_gen(ebb_gate_word(&w->view.gates[DST], &w->view.verdicts[DST]));
+
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, gen);
+	w->move_count = 0;
+	(void)tick(w);
+	assert_int_equal(w->move_count, 1);
+	assert_int_equal(ebb_reason_from(w->moves[0].transition.reason), EBB_STATE_CLOSED);
+	assert_true(w->moves[0].transition.episode != 0);
+	return w->moves[0].transition.episode;
+}
+
+static void an_episode_keeps_its_id_until_it_closes_also_over_a_restart(void **state)
+{
+	struct world *w = *state;
+	uint64_t episode, next;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	episode = open_gate(w);
+	w->now += 1 * S;
+	start_ticker(w, true);
+	w->move_count = 0;
+	w->now += 10 * S;
+	(void)tick(w);
+	assert_int_equal(w->move_count, 1);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_OPEN_EXPIRED);
+	assert_true(w->moves[0].transition.episode == episode);
+	for (int i = 0; i < 2; i++) {
+		struct ebb_answer probe = ask(w, DST);
+
+		(void)ebb_probe_finish(&w->view.gates[DST], probe.probe_index, probe.probe_word, w->now,
+				       EBB_PROBE_OK);
+	}
+	start_ticker(w, true);
+	w->move_count = 0;
+	(void)tick(w);
+	assert_int_equal(w->move_count, 1);
+	assert_int_equal(w->moves[0].transition.reason, EBB_REASON_PROBES_SUCCEEDED);
+	assert_true(w->moves[0].transition.episode == episode);
+
+	w->now += 1 * S;
+	start_ticker(w, true);
+	next = open_gate(w);
+	assert_true(next != episode);
+}
+
+/* Of memory that came from a layout without episodes. */
+static void what_was_open_before_there_were_episodes_gets_one_that_stays(void **state)
+{
+	struct world *w = *state;
+	uint64_t ids[2];
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	(void)open_gate(w);
+	w->view.memories[DST].last[0].episode = 0;
+	w->now += 10 * S;
+	for (int i = 0; i < 2; i++) {
+		struct ebb_memory memory = w->view.memories[DST];
+		struct ebb_verdict verdict = w->view.verdicts[DST];
+
+		start_ticker(w, true);
+		w->move_count = 0;
+		(void)tick(w);
+		assert_int_equal(w->move_count, 1);
+		ids[i] = w->moves[0].transition.episode;
+		w->now += 1 * S;
+		w->view.memories[DST] = memory;
+		w->view.verdicts[DST] = verdict;
+	}
+	assert_true(ids[0] != 0);
+	assert_true(ids[0] == ids[1]);
+}
+
+static void a_new_owner_of_a_slot_has_episodes_of_its_own(void **state)
+{
+	struct world *w = *state;
+	uint64_t first;
+
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	first = open_gate(w);
+	/* the same name, back after its slot was given back: its generations begin anew */
+	memset(&w->view.gates[DST], 0, sizeof(w->view.gates[DST]));
+	memset(&w->view.verdicts[DST], 0, sizeof(w->view.verdicts[DST]));
+	memset(&w->view.memories[DST], 0, sizeof(w->view.memories[DST]));
+	w->view.dsts[DST].epoch++;
+	w->now += 1 * S;
+	(void)tick(w);
+	assert_true(open_gate(w) != first);
+}
+
 static void slot_with_a_new_owner_starts_anew(void **state)
 {
 	struct world *w = *state;
@@ -562,7 +669,7 @@ static void another_action_follows_with_the_next_tick(void **state)
 	blow(w);
 	assert_int_equal(w->view.agent->fuse, EBB_FUSE_ALERT);
 	w->fuse.action = EBB_FUSE_RELEASE;
-	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse);
+	ebb_ticker_fuse(w->ticker, &w->fuse, on_fuse, w);
 	(void)tick(w);
 	assert_int_equal(w->view.agent->fuse, EBB_FUSE_RELEASE);
 	assert_int_equal(w->view.agent->fuse_acted, 1);
@@ -723,6 +830,9 @@ int main(void)
 		TEST(other_is_never_judged),
 		TEST(restart_forgets_nothing_but_the_window),
 		TEST(restart_tells_what_the_kernel_did_alone),
+		TEST(an_episode_keeps_its_id_until_it_closes_also_over_a_restart),
+		TEST(what_was_open_before_there_were_episodes_gets_one_that_stays),
+		TEST(a_new_owner_of_a_slot_has_episodes_of_its_own),
 		TEST(slot_with_a_new_owner_starts_anew),
 		TEST(results_make_the_next_tick_soon),
 		TEST(settings_of_a_destination_are_its_own),

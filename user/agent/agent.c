@@ -18,6 +18,7 @@
 #include "agent/deeds.h"
 #include "agent/idle.h"
 #include "agent/keeper.h"
+#include "agent/moves.h"
 #include "agent/privileges.h"
 #include "agent/reload.h"
 #include "agent/scheduling.h"
@@ -77,6 +78,7 @@ struct agent {
 	struct ebb_answering *answering;
 	bool may_raise; /* real-time priority, also later */
 	struct ebb_ticker *ticker;
+	struct ebb_moves moves; /* who is told of a transition */
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
@@ -145,7 +147,8 @@ static uint32_t mode_of(const struct agent *a, uint32_t dst, uint32_t gate, uint
 	return ebb_mode_of(&policy, &a->view->policies[EBB_SLOT_OTHER], dst, now);
 }
 
-static void on_move(void *userdata, const struct ebb_move *move)
+/* Listener: a line of the log. */
+static void log_move(void *userdata, const struct ebb_move *move)
 {
 	const struct agent *a = userdata;
 	const struct ebb_transition *t = &move->transition;
@@ -157,12 +160,19 @@ static void on_move(void *userdata, const struct ebb_move *move)
 		workload = ebb_cgroup_name(a->names, a->view->pairs[move->pair].workload);
 	if (t->until_ns > now)
 		(void)ebb_format_duration(t->until_ns - now, until, sizeof(until));
-	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u mode=%s",
+	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u episode=%016llx mode=%s",
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
 		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
-		 ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
-	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->sockets &&
+		 (unsigned long long)t->episode, ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
+}
+
+/* Listener: live connections are reset where that is asked for. */
+static void reset_after_move(void *userdata, const struct ebb_move *move)
+{
+	const struct agent *a = userdata;
+
+	if (ebb_reason_to(move->transition.reason) == EBB_STATE_OPEN && a->sockets &&
 	    a->view->policies[move->dst].established == EBB_ESTABLISHED_RESET)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
@@ -176,6 +186,21 @@ static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
 	else
 		ebb_info("node fuse has ended: action=%s open=%u active=%u calls=%u",
 			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
+}
+
+/* Who is told of a transition after it is remembered and obeyed, the quickest first. */
+static int listen_to_moves(struct agent *a)
+{
+	const struct ebb_move_listener listeners[] = {
+		{"reset", reset_after_move, a},
+		{"log", log_move, a},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]) && r == 0; i++)
+		r = ebb_moves_listen(&a->moves, listeners[i].name, listeners[i].handle,
+				     listeners[i].userdata);
+	return r;
 }
 
 /* ------------------------------------------------------------------- tick -- */
@@ -876,7 +901,7 @@ static void configured(struct agent *a)
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
-	ebb_ticker_fuse(a->ticker, &a->config->node_fuse, on_fuse);
+	ebb_ticker_fuse(a->ticker, &a->config->node_fuse, on_fuse, a);
 	ebb_answering_configure(a->answering, a->config, ebb_apply_matcher(a->apply));
 	a->default_asks = ebb_apply_default_asks(a->apply);
 	a->view->agent->mode = a->config->defaults.mode;
@@ -1015,8 +1040,10 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
-	r = ebb_ticker_new(a->view, &a->config->defaults.breaker, a->view->agent->seed, took_over, on_move, a,
+	r = ebb_ticker_new(a->view, &a->config->defaults.breaker, a->view->agent->seed, took_over, &a->moves,
 			   &a->ticker);
+	if (r == 0)
+		r = listen_to_moves(a);
 	if (r == 0)
 		r = ebb_collector_new(a->view, a->config->idle_ns, &ops, &a->collector);
 	if (r < 0)
@@ -1185,6 +1212,8 @@ static void greet(const struct agent *a)
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
 	greet_migration(a);
 	greet_config(a->config);
+	for (size_t i = 0; i < a->moves.count; i++)
+		ebb_debug("told of each transition: listener=%s", a->moves.listeners[i].name);
 	greet_limits(&a->config->defaults);
 	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
 }

@@ -26,12 +26,12 @@ struct ebb_ticker {
 	const uint32_t *of_dst; /* by destination slot: index in configs; NULL: all 0 */
 	uint64_t seed;
 	bool restore;
-	ebb_move_handler on_move;
-	void *userdata;
+	struct ebb_moves *moves;
 	struct ebb_ticker_gate *gates; /* by gate slot; untouched pages cost nothing */
 	struct ebb_fuse fuse;
 	struct ebb_fuse_config fuse_config;
 	ebb_fuse_handler on_fuse;
+	void *fuse_userdata;
 	struct ebb_fuse_gates *fuse_gates; /* by destination slot, of one tick */
 	uint64_t results;		   /* that the fuse has not seen yet */
 };
@@ -42,10 +42,50 @@ static bool fuse_goes_on(const struct ebb_agent *agent)
 	return ebb_fuse_of(agent, agent->started_ns) != EBB_FUSE_OFF;
 }
 
+static const struct ebb_breaker_config *config_of(const struct ebb_ticker *t, uint32_t dst)
+{
+	return &t->configs[t->of_dst ? t->of_dst[dst] : 0];
+}
+
+static void write_verdict(const struct ebb_view *view, uint32_t gate, const struct ebb_verdict *verdict)
+{
+	struct ebb_verdict *place = &view->verdicts[gate];
+
+	/* in this order: who reads between the two judges by more turns that were answered */
+	if (place->unanswered_from != verdict->unanswered_from)
+		__atomic_store_n(&place->unanswered_from, verdict->unanswered_from, __ATOMIC_RELEASE);
+	if (place->answered_from != verdict->answered_from)
+		__atomic_store_n(&place->answered_from, verdict->answered_from, __ATOMIC_RELEASE);
+	if (place->arm != verdict->arm)
+		__atomic_store_n(&place->arm, verdict->arm, __ATOMIC_RELEASE);
+	if (place->word != verdict->word)
+		__atomic_store_n(&place->word, verdict->word, __ATOMIC_RELEASE);
+}
+
+/* Listener: into the pinned memory, which a later agent, the metrics and the command line read. */
+static void remember(void *userdata, const struct ebb_move *move)
+{
+	const struct ebb_ticker *t = userdata;
+
+	ebb_breaker_remember(&t->gates[move->gate].breaker, config_of(t, move->dst), &move->transition,
+			     &t->view->memories[move->gate]);
+}
+
+/* Listener: what the kernel is to obey. */
+static void obey(void *userdata, const struct ebb_move *move)
+{
+	const struct ebb_ticker *t = userdata;
+	struct ebb_verdict verdict;
+
+	ebb_breaker_verdict(&t->gates[move->gate].breaker, config_of(t, move->dst), &verdict);
+	write_verdict(t->view, move->gate, &verdict);
+}
+
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
-		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker)
+		   bool restore, struct ebb_moves *moves, struct ebb_ticker **ret_ticker)
 {
 	struct ebb_ticker *t = calloc(1, sizeof(*t));
+	int r;
 
 	if (!t)
 		return -ENOMEM;
@@ -60,10 +100,20 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 	t->configs = &t->first;
 	t->seed = seed;
 	t->restore = restore;
-	t->on_move = on_move;
-	t->userdata = userdata;
 	ebb_fuse_defaults(&t->fuse_config);
 	t->fuse.acts = restore && fuse_goes_on(view->agent);
+	t->moves = moves;
+	/*
+	 * Remembered first, obeyed then: an agent that is killed between the two has told
+	 * no lie. Told last, by those who listen after us: the log is slower than all the rest.
+	 */
+	r = ebb_moves_listen(moves, "memory", remember, t);
+	if (r == 0)
+		r = ebb_moves_listen(moves, "verdict", obey, t);
+	if (r < 0) {
+		ebb_ticker_free(t);
+		return r;
+	}
 	*ret_ticker = t;
 	return 0;
 }
@@ -85,10 +135,11 @@ void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_co
 }
 
 void ebb_ticker_fuse(struct ebb_ticker *ticker, const struct ebb_fuse_config *config,
-		     ebb_fuse_handler on_move)
+		     ebb_fuse_handler on_move, void *userdata)
 {
 	ticker->fuse_config = *config;
 	ticker->on_fuse = on_move;
+	ticker->fuse_userdata = userdata;
 }
 
 void ebb_tick_begin(const struct ebb_view *view)
@@ -134,21 +185,6 @@ static uint64_t gate_key(const struct ebb_ticker *t, uint32_t dst, uint32_t pair
 	return ebb_breaker_key(t->seed, text);
 }
 
-static void write_verdict(const struct ebb_view *view, uint32_t gate, const struct ebb_verdict *verdict)
-{
-	struct ebb_verdict *place = &view->verdicts[gate];
-
-	/* in this order: who reads between the two judges by more turns that were answered */
-	if (place->unanswered_from != verdict->unanswered_from)
-		__atomic_store_n(&place->unanswered_from, verdict->unanswered_from, __ATOMIC_RELEASE);
-	if (place->answered_from != verdict->answered_from)
-		__atomic_store_n(&place->answered_from, verdict->answered_from, __ATOMIC_RELEASE);
-	if (place->arm != verdict->arm)
-		__atomic_store_n(&place->arm, verdict->arm, __ATOMIC_RELEASE);
-	if (place->word != verdict->word)
-		__atomic_store_n(&place->word, verdict->word, __ATOMIC_RELEASE);
-}
-
 static void meet_gate(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t pair, uint32_t epoch,
 		      const struct ebb_gate *facts)
 {
@@ -186,10 +222,9 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
-	const struct ebb_breaker_config *config = &t->configs[t->of_dst ? t->of_dst[dst] : 0];
-	struct ebb_memory *memory = &t->view->memories[gate];
-	struct ebb_transition moves[EBB_BREAKER_MOVES_MAX];
-	struct ebb_verdict verdict;
+	const struct ebb_breaker_config *config = config_of(t, dst);
+	struct ebb_transition transitions[EBB_BREAKER_MOVES_MAX];
+	struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair};
 	struct ebb_gate facts;
 	uint64_t deadline;
 	size_t count;
@@ -203,26 +238,16 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	if (take_results(t, g, &facts, now_ns) && known)
 		*io_busy = true;
 
-	/*
-	 * Remembered first, obeyed then: an agent that is killed between the two has told
-	 * no lie. Told last, since the log is slower than all the rest. The verdict is
-	 * written also without a move: what is armed changes when open times step down.
-	 */
-	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, moves);
+	count = ebb_breaker_look(&g->breaker, config, &facts, now_ns, transitions);
 	for (size_t i = 0; i < count; i++) {
-		ebb_breaker_remember(&g->breaker, config, &moves[i], memory);
 		/* probes are no results of a gate, but are results of the node */
-		if (ebb_reason_from(moves[i].reason) == EBB_STATE_HALF_OPEN)
-			t->results += (uint64_t)moves[i].ok + moves[i].failed;
+		if (ebb_reason_from(transitions[i].reason) == EBB_STATE_HALF_OPEN)
+			t->results += (uint64_t)transitions[i].ok + transitions[i].failed;
 	}
-	ebb_breaker_remember(&g->breaker, config, NULL, memory);
-	ebb_breaker_verdict(&g->breaker, config, &verdict);
-	write_verdict(t->view, gate, &verdict);
-	for (size_t i = 0; i < count && t->on_move; i++) {
-		struct ebb_move move = {.gate = gate, .dst = dst, .pair = pair, .transition = moves[i]};
-
-		t->on_move(t->userdata, &move);
-	}
+	ebb_moves_publish(t->moves, &move, transitions, count);
+	/* also without a move: the window goes on, and what is armed changes when open times step down */
+	ebb_breaker_remember(&g->breaker, config, NULL, &t->view->memories[gate]);
+	obey(t, &move);
 	deadline = ebb_breaker_deadline(&g->breaker, &facts);
 	if (deadline < *io_deadline)
 		*io_deadline = deadline;
@@ -291,7 +316,7 @@ static void look_at_fuse(struct ebb_ticker *t, uint32_t dst_high, uint64_t now_n
 	}
 	write_fuse(t, &facts);
 	if (moved && t->on_fuse)
-		t->on_fuse(t->userdata, &move);
+		t->on_fuse(t->fuse_userdata, &move);
 	deadline = ebb_fuse_deadline(&t->fuse, &t->fuse_config);
 	if (deadline < *io_deadline)
 		*io_deadline = deadline;

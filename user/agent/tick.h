@@ -11,18 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/moves.h"
 #include "bpf/abi.h"
 #include "core/fuse.h"
 #include "core/policy.h"
 #include "kernel/maps.h"
-
-/* One breaker moved. */
-struct ebb_move {
-	uint32_t gate;
-	uint32_t dst;
-	uint32_t pair; /* whose gate it is; EBB_SLOT_OTHER: the node's */
-	struct ebb_transition transition;
-};
 
 struct ebb_tick_result {
 	uint32_t dst_live; /* slots in use, ~other not counted */
@@ -32,7 +25,6 @@ struct ebb_tick_result {
 	uint64_t deadline_ns; /* when something ends by itself; UINT64_MAX: nothing */
 };
 
-typedef void (*ebb_move_handler)(void *userdata, const struct ebb_move *move);
 typedef void (*ebb_fuse_handler)(void *userdata, const struct ebb_fuse_move *move);
 
 struct ebb_ticker;
@@ -42,9 +34,11 @@ struct ebb_ticker;
  * more. @seed: of the node's jitter. @restore: the maps come from an
  * earlier agent, and what they remember is taken up; that the node fuse acts, if the lease was not over when
  * this one started (agent.started_ns).
+ * earlier agent, and what they remember is taken up. @moves is borrowed, too, and has no
+ * listener yet: its first are the ticker's own, which remember and obey.
  */
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
-		   bool restore, ebb_move_handler on_move, void *userdata, struct ebb_ticker **ret_ticker);
+		   bool restore, struct ebb_moves *moves, struct ebb_ticker **ret_ticker);
 void ebb_ticker_free(struct ebb_ticker *ticker);
 
 /*
@@ -56,12 +50,11 @@ void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_co
 			  const uint32_t *of_dst);
 
 /*
- * From now on the node fuse follows @config, and its moves are told to @on_move (NULL: to nobody) with the userdata of
- * ebb_ticker_new(). Until then it is that of the defaults. Whether it acts does not change by it, what it does then
+ * From now on the node fuse follows @config, and its moves are told to @on_move (NULL: to nobody). Until then it is that of the defaults. Whether it acts does not change by it, what it does then
  * follows with the next tick.
  */
 void ebb_ticker_fuse(struct ebb_ticker *ticker, const struct ebb_fuse_config *config,
-		     ebb_fuse_handler on_move);
+		     ebb_fuse_handler on_move, void *userdata);
 
 /* All gates, then the node fuse. @now_ns never goes back. The caller writes the heartbeat, as the last thing. */
 void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result *ret_result);

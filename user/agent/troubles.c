@@ -54,6 +54,8 @@ const char *ebb_trouble_instead(uint32_t error)
 		return "verdicts wait for the next tick";
 	case EBB_ERR_GAUGE_CORRECTED:
 		return "they are right again";
+	case EBB_ERR_RECORD_LOST:
+		return "they are missing in the recording; 'ebb record' says how many";
 	case EBB_ERR_DNS_LOST:
 		return "names in these answers are not known";
 	default:

@@ -102,6 +102,7 @@ enum ebb_exit ebb_cmd_list(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_show(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_top(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_watch(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_record(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_doctor(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_set(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_limit_clear(const struct ebb_args *args);

@@ -145,6 +145,13 @@ static const struct ebb_option config_show_options[] = {
 	EBB_OPTIONS_END,
 };
 
+static const struct ebb_option record_options[] = {
+	EBB_OPTION_PIN,
+	{"for", "TIME", NULL, "end after this time, such as 10m; without, Ctrl-C ends it", 0},
+	{"trace", "FILE", NULL, "where the calls are written, made anew; without it to standard output", 0},
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option simulate_options[] = {
 	EBB_OPTION_OUTPUT,
 	{"config", "FILE", NULL, "the configuration that is tried; without it every setting is a default", 0},
@@ -238,6 +245,15 @@ const struct ebb_command ebb_commands[] = {
 	{"mode auto", "[DEST]", "take back 'mode observe' or 'mode enforce'",
 	 "Afterwards the mode is the configured one. Without DEST only what was said for the node is taken back.",
 	 order_back_options, ebb_cmd_mode_auto, NULL},
+	{"record", NULL, "write the calls of this node down, for simulate",
+	 "A line for each TCP connection that was attempted, when its result is known, in the order in which the results "
+	 "come: its first answer, its end, how it failed, or denied: by ebb, in mode observe also what would have been. "
+	 "What is left out moves no breaker either: UDP, workloads that are excluded, connections that a breaker lets "
+	 "through by hand. What began before stands at 0. With the agent alive or dead; one at a time. When the command is killed the kernel "
+	 "stops recording within two seconds.\n\n"
+	 "  ebb record --for 10m --trace calls.jsonl\n"
+	 "  ebb simulate --config new.yaml --trace calls.jsonl",
+	 record_options, ebb_cmd_record, NULL},
 	{"simulate", NULL, "try a configuration on a list of calls: when which breaker would have moved",
 	 "Replays the calls of a trace through the code that decides in the kernel and in the agent, with a "
 	 "simulated clock: no privileges, no agent, no connection. Prints every transition, and for each destination "

@@ -369,12 +369,20 @@ static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row
 			 ebb_limits_json(look, row));
 }
 
+json_t *ebb_episode_json(uint64_t episode)
+{
+	char text[EBB_EPISODE_TEXT_MAX];
+
+	return episode ? json_string(ebb_episode_text(episode, text, sizeof(text))) : json_null();
+}
+
 json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	json_t *gate = state_json(look, row);
 
 	/* a failed set leaves its trace: the object is freed */
-	if (json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
+	if (json_object_set_new(gate, "episode", ebb_episode_json(row->episode)) < 0 ||
+	    json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
 	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0 ||
 	    json_object_set_new(gate, "by_hand", ebb_by_hand_json(look, row)) < 0) {
 		json_decref(gate);
@@ -385,13 +393,14 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move)
 {
-	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "timestamp",
+	return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "timestamp",
 			 ebb_json_timestamp(look, move->at_ns), "from",
 			 ebb_state_name(ebb_reason_from(move->reason)), "to",
 			 ebb_state_name(ebb_reason_to(move->reason)), "reason", ebb_reason_name(move->reason),
 			 "ok", (json_int_t)move->ok, "failed", (json_int_t)move->failed, "slow",
 			 (json_int_t)move->slow, "run", (json_int_t)move->run, "open_until_timestamp",
-			 ebb_json_timestamp(look, move->until_ns));
+			 ebb_json_timestamp(look, move->until_ns), "episode",
+			 ebb_episode_json(move->episode));
 }
 
 json_t *ebb_list_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot)

@@ -33,8 +33,9 @@ int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot);
 json_t *ebb_list_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot);
 
-/* One gate as 'list' and 'show' have it in JSON; one transition as 'show' and 'watch' have it. */
+/* One gate as 'list' and 'show' have it in JSON; the id of an episode; one transition as 'show' and 'watch' have it. */
 json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *row);
+json_t *ebb_episode_json(uint64_t episode);
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move);
 
 /* --------------------------------------------------------------- show -- */

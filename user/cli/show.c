@@ -323,7 +323,7 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 	static const struct ebb_column columns[] = {
 		{"AT", EBB_ALIGN_LEFT, false, 0},      {"AGO", EBB_ALIGN_RIGHT, false, 0},
 		{"FROM", EBB_ALIGN_LEFT, false, 0},    {"TO", EBB_ALIGN_LEFT, false, 0},
-		{"BECAUSE", EBB_ALIGN_LEFT, false, 0},
+		{"EPISODE", EBB_ALIGN_LEFT, false, 0}, {"BECAUSE", EBB_ALIGN_LEFT, false, 0},
 	};
 	size_t kept = ebb_memory_kept(&row->memory);
 	struct ebb_table *table;
@@ -337,6 +337,7 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 	for (size_t i = 0; i < kept; i++) {
 		const struct ebb_transition *move = ebb_memory_at(&row->memory, i);
 		char at[EBB_TIME_MAX], age[EBB_FORMAT_MAX], facts[SENTENCE_MAX / 2];
+		char episode[EBB_EPISODE_TEXT_MAX];
 
 		ebb_table_cell(table, "%s",
 			       ebb_format_time(ebb_look_realtime(look, move->at_ns), true, at, sizeof(at)));
@@ -344,6 +345,7 @@ static int transitions_text(FILE *out, const struct ebb_look *look, const struct
 			       ebb_format_duration(ebb_age(look->now_ns, move->at_ns), age, sizeof(age)));
 		ebb_table_cell(table, "%s", ebb_state_name(ebb_reason_from(move->reason)));
 		ebb_table_cell(table, "%s", ebb_state_name(ebb_reason_to(move->reason)));
+		ebb_table_cell(table, "%s", ebb_episode_text(move->episode, episode, sizeof(episode)));
 		ebb_table_cell(table, "%s", ebb_transition_facts(move, facts, sizeof(facts)));
 	}
 	if (kept < row->memory.count)

@@ -70,7 +70,31 @@ const char *ebb_transition_facts(const struct ebb_transition *move, char *buffer
 	return buffer;
 }
 
+const char *ebb_episode_text(uint64_t episode, char *buffer, size_t size)
+{
+	if (episode)
+		(void)snprintf(buffer, size, "%016" PRIx64, episode);
+	else
+		(void)snprintf(buffer, size, "-");
+	return buffer;
+}
+
 /* --------------------------------------------------------------- state -- */
+
+/* One transition that the kernel made since alone goes on with it, unless it closed; of several, nobody knows. */
+static uint64_t find_episode(const struct ebb_gate_row *row)
+{
+	const struct ebb_transition *move = newest(&row->memory);
+	uint32_t gen = ebb_word_gen(row->word), state = ebb_word_state(row->word);
+
+	if (!move || state == EBB_STATE_CLOSED)
+		return 0;
+	if (gen == move->gen)
+		return move->episode;
+	if (gen == ebb_gen_next(move->gen) && ebb_reason_to(move->reason) != EBB_STATE_CLOSED)
+		return move->episode;
+	return 0;
+}
 
 /* When and by whom the state in force began. */
 static void find_since(struct ebb_gate_row *row, uint64_t now_ns)
@@ -150,6 +174,7 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 		     ebb_age(look->now_ns, view->agent->heartbeat_ns) <= view->agent->lease_ns;
 	row.fuse = ebb_fuse_now(look);
 	find_since(&row, look->now_ns);
+	row.episode = find_episode(&row);
 	*ret_row = row;
 }
 

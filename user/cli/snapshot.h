@@ -74,6 +74,7 @@ struct ebb_gate_row {
 	enum ebb_since since;
 	uint64_t since_ns; /* 0: unknown */
 	uint64_t until_ns; /* end of open, 0 elsewhere */
+	uint64_t episode;  /* of a stay outside closed; 0: closed, or no agent has told of it */
 
 	struct ebb_policy policy; /* in force: of its workload alone, or of its destination */
 	uint32_t own_said;	  /* EBB_SAID_*: what an operator said for its workload alone */
@@ -121,6 +122,10 @@ const char *ebb_gate_state_name(const struct ebb_gate_row *row);
 
 /* "5 failures in a row", "6 of 10 failed": the facts of a transition. */
 const char *ebb_transition_facts(const struct ebb_transition *move, char *buffer, size_t size);
+
+/* The id of an episode as it is written everywhere: 16 hexadecimal digits; "-": there is none. Returns @buffer. */
+#define EBB_EPISODE_TEXT_MAX 17
+const char *ebb_episode_text(uint64_t episode, char *buffer, size_t size);
 
 /* How many transitions are remembered, and the @index'th of them, the oldest first. */
 size_t ebb_memory_kept(const struct ebb_memory *memory);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading traces. The picture of a line is in the header. */
+/* Reading and writing traces. The picture of a line is in the header. */
 #include "cli/trace.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "core/simulate.h"
 #include "lib/cleanup.h"
@@ -506,4 +509,38 @@ int ebb_trace_read(int fd,
 	}
 	*ret_line = reader.line;
 	return r;
+}
+
+/* --------------------------------------------------------------- writing -- */
+
+#define NS_PER_S  1000000000
+#define NS_PER_MS 1000000
+
+/* @text in quotes; NULL: it is no UTF-8, or there is no memory. The caller's to free. */
+static char *quoted(const char *text)
+{
+	json_t *string = json_string(text);
+	char *dumped = json_dumps(string, JSON_ENCODE_ANY);
+
+	json_decref(string);
+	return dumped;
+}
+
+int ebb_trace_write(FILE *out, const struct ebb_trace_call *call)
+{
+	_cleanup_free_ char *dest = quoted(call->dest);
+	_cleanup_free_ char *workload = call->workload ? quoted(call->workload) : NULL;
+
+	if (!dest || (call->workload && !workload))
+		return -EINVAL;
+	(void)fprintf(out,
+		      "{\"t\": %" PRIu64 ".%09" PRIu64 ", \"dest\": %s, \"outcome\": \"%s\", \"ms\": %" PRIu64
+		      ".%06" PRIu64,
+		      call->at_ns / NS_PER_S, call->at_ns % NS_PER_S, dest,
+		      ebb_sim_outcome_name(call->outcome), call->took_ns / NS_PER_MS,
+		      call->took_ns % NS_PER_MS);
+	if (workload)
+		(void)fprintf(out, ", \"workload\": %s", workload);
+	(void)fputs("}\n", out);
+	return ferror(out) ? -EIO : 0;
 }

@@ -37,6 +37,12 @@ struct ebb_trace_call {
  */
 int ebb_trace_parse(char *line, size_t length, struct ebb_trace_call *ret_call, struct ebb_why *why);
 
+/* Of a line that ebb_trace_write() makes: each byte of its texts may become six. */
+#define EBB_TRACE_WRITTEN_MAX 8192
+
+/* Writes @call as a line; its texts are UTF-8 and no longer than those that are read. 0, -EINVAL, -EIO. */
+int ebb_trace_write(FILE *out, const struct ebb_trace_call *call);
+
 /*
  * Every call in @fd, to its end; lines of blanks are skipped. Stops at the first error: -EINVAL, also what @visit
  * returns, with *@ret_line its line; another negative errno of reading. The reason may be empty where @visit gave none.

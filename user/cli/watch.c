@@ -363,18 +363,18 @@ static int tell_drops(const struct teller *t, const uint64_t *dropped, bool enfo
 
 static int tell_transition(const struct teller *t, const struct ebb_transition *move)
 {
-	char what[256], facts[128], at[EBB_TIME_MAX];
+	char what[256], facts[128], at[EBB_TIME_MAX], episode[EBB_EPISODE_TEXT_MAX];
+	const char *was = ebb_state_name(ebb_reason_from(move->reason));
 
 	if (t->watch->json)
 		return tell_json(t, move->at_ns, "transition", ebb_transition_json(t->look, move));
 	(void)ebb_transition_facts(move, facts, sizeof(facts));
-	(void)snprintf(what, sizeof(what), "was %s: %s", ebb_state_name(ebb_reason_from(move->reason)),
-		       facts);
+	(void)ebb_episode_text(move->episode, episode, sizeof(episode));
+	(void)snprintf(what, sizeof(what), "was %s: %s; episode %s", was, facts, episode);
 	if (move->until_ns) {
 		(void)ebb_format_time(ebb_look_realtime(t->look, move->until_ns), true, at, sizeof(at));
-		(void)snprintf(what, sizeof(what), "was %s: %s; probes begin at %s",
-			       ebb_state_name(ebb_reason_from(move->reason)), facts,
-			       strchr(at, ' ') ? strchr(at, ' ') + 1 : at);
+		(void)snprintf(what, sizeof(what), "was %s: %s; probes begin at %s; episode %s", was, facts,
+			       strchr(at, ' ') ? strchr(at, ' ') + 1 : at, episode);
 	}
 	return tell_text(t, move->at_ns, ebb_state_name(ebb_reason_to(move->reason)), what);
 }
@@ -390,8 +390,9 @@ static int tell_kernel_move(const struct teller *t, uint64_t before, uint64_t wo
 
 	if (t->watch->json)
 		return tell_json(t, t->look->now_ns, "transition",
-				 json_pack("{s:s, s:s, s:n, s:o}", "from", was, "to", state, "reason",
-					   "open_until_timestamp", ebb_json_timestamp(t->look, until_ns)));
+				 json_pack("{s:s, s:s, s:n, s:o, s:n}", "from", was, "to", state, "reason",
+					   "open_until_timestamp", ebb_json_timestamp(t->look, until_ns),
+					   "episode"));
 	(void)snprintf(what, sizeof(what), "was %s: moved by the kernel, without the agent", was);
 	return tell_text(t, t->look->now_ns, state, what);
 }

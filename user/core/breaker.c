@@ -28,15 +28,6 @@ struct report {
 	size_t count;
 };
 
-static void report_move(struct report *report, const struct ebb_transition *move)
-{
-	if (report->count == EBB_BREAKER_MOVES_MAX) {
-		report->count--;
-		memmove(report->moves, report->moves + 1, report->count * sizeof(*report->moves));
-	}
-	report->moves[report->count++] = *move;
-}
-
 static uint32_t state_of(const struct ebb_breaker *b)
 {
 	return ebb_word_state(b->word);
@@ -45,6 +36,53 @@ static uint32_t state_of(const struct ebb_breaker *b)
 static uint32_t gen_of(const struct ebb_breaker *b)
 {
 	return ebb_word_gen(b->word);
+}
+
+/*
+ * The @n'th number of the sequence SplitMix64 seeded with @key.
+ * G. Steele, D. Lea, C. Flood: Fast Splittable Pseudorandom Number Generators,
+ * OOPSLA 2014; constants of S. Vigna's public-domain splitmix64.c.
+ */
+static uint64_t mixed(uint64_t key, uint64_t n)
+{
+	uint64_t z = key + n * 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+/* ------------------------------------------------------------- episodes -- */
+
+/*
+ * The id of the episode that generation @gen begins: of what agent and kernel both know, so that
+ * one that the kernel began needs nothing of it. The time tells apart those of a
+ * gate whose slot was given back, and which counts its generations anew. Never 0.
+ */
+static uint64_t episode_id(uint64_t key, uint32_t gen, uint64_t at_ns)
+{
+	uint64_t id = mixed(mixed(key, gen), at_ns);
+
+	return id ? id : 1;
+}
+
+/*
+ * Every transition goes through here, and gets its episode: begun by the one that leaves closed, ended
+ * by the one that comes back. Of a lost race (tell_story()) our own closing has ended
+ * it already: then the kernel's reopening begins another.
+ */
+static void report_move(struct ebb_breaker *b, struct report *report, struct ebb_transition move)
+{
+	if (b->episode == 0)
+		b->episode = episode_id(b->key, move.gen, move.at_ns);
+	move.episode = b->episode;
+	if (ebb_reason_to(move.reason) == EBB_STATE_CLOSED)
+		b->episode = 0;
+	if (report->count == EBB_BREAKER_MOVES_MAX) {
+		report->count--;
+		memmove(report->moves, report->moves + 1, report->count * sizeof(*report->moves));
+	}
+	report->moves[report->count++] = move;
 }
 
 /* ------------------------------------------------------------ open time -- */
@@ -60,19 +98,10 @@ uint64_t ebb_breaker_key(uint64_t seed, const char *name)
 	return hash;
 }
 
-/*
- * The @n'th number of the sequence SplitMix64 seeded with @key, in [0, 1).
- * G. Steele, D. Lea, C. Flood: Fast Splittable Pseudorandom Number Generators,
- * OOPSLA 2014; constants of S. Vigna's public-domain splitmix64.c.
- */
+/* The @n'th number of the sequence, in [0, 1). */
 static double draw(uint64_t key, uint32_t n)
 {
-	uint64_t z = key + n * 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	z ^= z >> 31;
-	return (double)(z >> 11) * 0x1p-53;
+	return (double)(mixed(key, n) >> 11) * 0x1p-53;
 }
 
 /*
@@ -149,7 +178,7 @@ static void transit(struct ebb_breaker *b, const struct ebb_breaker_config *conf
 	enter(b, ebb_word(ebb_gen_next(gen_of(b)), state, until), now_ns, facts);
 	why.at_ns = now_ns;
 	why.gen = gen_of(b);
-	report_move(report, &why);
+	report_move(b, report, why);
 }
 
 /* --------------------------------------------- what the kernel did alone -- */
@@ -359,7 +388,7 @@ static void take_over(struct ebb_breaker *b, const struct ebb_breaker_config *co
 			at_ns = now_ns;
 		}
 		why.at_ns = at_ns;
-		report_move(report, &why);
+		report_move(b, report, why);
 	}
 	if (story.count > 0)
 		enter(b, facts->pull, at_ns, facts);
@@ -554,6 +583,11 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 	enter(b, told || decided ? word : b->word, memory->since_ns, facts);
 	b->answers.from = (struct ebb_answered){verdict->answered_from, verdict->unanswered_from};
 	b->answers.mark = (struct ebb_answered){facts->turns_answered, facts->turns_unanswered};
+	if (state_of(b) == EBB_STATE_CLOSED)
+		return;
+	b->episode = told && newest->gen == gen_of(b) && newest->episode
+			     ? newest->episode
+			     : episode_id(key, gen_of(b), memory->since_ns);
 }
 
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,

@@ -20,6 +20,7 @@ struct ebb_breaker {
 	uint64_t since_ns;     /* when the present state began; 0: never moved */
 	uint64_t looked_ns;    /* the last look */
 	uint64_t key;	       /* hash of (node seed, name): the jitter is drawn from it */
+	uint64_t episode;      /* of the present stay outside closed; 0: closed */
 	uint32_t trips;	       /* in a row */
 	uint32_t calm_ok;      /* successes in the present full window since closing */
 	uint64_t calm_from_ns; /* when that window began */

@@ -754,6 +754,7 @@ const char *ebb_error_name(uint32_t error)
 		[EBB_ERR_UNCLASSIFIED] = "unclassified",
 		[EBB_ERR_DNS_LOST] = "dns_lost",
 		[EBB_ERR_GAUGE_CORRECTED] = "gauge_corrected",
+		[EBB_ERR_RECORD_LOST] = "record_lost",
 	};
 
 	return name_of(names, EBB_ERR_MAX, error);

@@ -145,6 +145,9 @@ static void write_sample(struct ebb_metrics_writer *w, const struct ebb_family *
 	case EBB_SAMPLE_PER_HOUR:
 		ebb_line_put_per_hour(&w->line, sample->value);
 		break;
+	case EBB_SAMPLE_RATIO:
+		ebb_line_put_seconds(&w->line, sample->value * 1000); /* of 10^9, as nanoseconds are */
+		break;
 	}
 	ebb_line_put(&w->line, "\n");
 }

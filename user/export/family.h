@@ -30,6 +30,7 @@ enum ebb_sample_kind {
 	EBB_SAMPLE_NUMBER,
 	EBB_SAMPLE_SECONDS,  /* from nanoseconds */
 	EBB_SAMPLE_PER_HOUR, /* a rate, shown per second */
+	EBB_SAMPLE_RATIO,    /* from millionths */
 };
 
 struct ebb_label {

@@ -324,6 +324,19 @@ static void read_breaker_open_until(struct ebb_reading *r, const struct ebb_item
 	(void)add(r, EBB_SAMPLE_SECONDS, at_ns);
 }
 
+static void read_breaker_ratio(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)add(r, EBB_SAMPLE_RATIO, load_u32(&r->source->view->memories[item->gate].window_ratio_ppm));
+}
+
+static void read_breaker_calls(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_memory *memory = &r->source->view->memories[item->gate];
+
+	(void)add(r, EBB_SAMPLE_NUMBER,
+		  (uint64_t)load_u32(&memory->window_ok) + load_u32(&memory->window_failed));
+}
+
 static void read_concurrent_in_use(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->gates[item->gate].in_use));
@@ -591,6 +604,11 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_breaker_open_until_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_BREAKERS, EBB_WALK_GATE,
 	 NULL, "When the open breaker will admit probes, as Unix time; 0 when it is not open.",
 	 read_breaker_open_until},
+	{"ebb_breaker_failure_ratio", EBB_GAUGE, "ratio", EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
+	 "Share of failures in the breaker's window, weighted as it is judged; 0 when the window is empty.",
+	 read_breaker_ratio},
+	{"ebb_breaker_window_calls", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
+	 "Results in the breaker's window; below min_calls no rate is judged.", read_breaker_calls},
 
 	{"ebb_node_fuse_active", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_ONCE, NULL,
 	 "1 while the node fuse acts: so many destinations fail at once that the fault is probably the node's own.",

@@ -163,6 +163,8 @@ int ebb_pins_remove(const char *dir, size_t *ret_count, struct ebb_why *why)
 		return r;
 	if (ebb_pin_path(dir, "", EBB_POLICY_LOCK, path, sizeof(path)) == 0)
 		(void)rmdir(path);
+	if (ebb_pin_path(dir, "", EBB_RECORD_LOCK, path, sizeof(path)) == 0)
+		(void)rmdir(path);
 	/* stays when somebody else keeps something in it */
 	(void)rmdir(dir);
 	return 0;

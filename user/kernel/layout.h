@@ -7,6 +7,7 @@
  *	DIR/link_<hook>			links
  *	DIR/prog_<hook>			programs that a command may have to attach
  *	DIR/lock_policy/		an empty directory: the lock of those who write policies
+ *	DIR/lock_record/		another: the lock of the one who records
  */
 #ifndef EBB_KERNEL_LAYOUT_H
 #define EBB_KERNEL_LAYOUT_H
@@ -20,8 +21,9 @@
 #define EBB_LINK_PREFIX	   "link_"
 #define EBB_PROGRAM_PREFIX "prog_"
 #define EBB_POLICY_LOCK	   "lock_policy"
+#define EBB_RECORD_LOCK	   "lock_record"
 #define EBB_PIN_PATH_MAX   512
-#define EBB_PINNED_MAPS	   23 /* in a complete directory */
+#define EBB_PINNED_MAPS	   25 /* in a complete directory */
 
 /*
  * The hooks in the order in which they are attached: connect last, so that what it

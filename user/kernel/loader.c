@@ -259,6 +259,8 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 		{l->skeleton->maps.ebb_found_v2, 0},
 		{l->skeleton->maps.ebb_lost_v2, 0},
 		{l->skeleton->maps.ebb_deed_v2, EBB_DEEDS},
+		{l->skeleton->maps.ebb_recorder_v2, 0},
+		{l->skeleton->maps.ebb_record_v2, 0},
 	};
 	int r;
 
@@ -334,12 +336,12 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 		       ebb_strerror(r));
 }
 
-static int make_policy_lock(const char *pin_dir, struct ebb_why *why)
+static int make_lock(const char *pin_dir, const char *name, struct ebb_why *why)
 {
 	char path[EBB_PIN_PATH_MAX];
 	int r;
 
-	r = ebb_pin_path(pin_dir, "", EBB_POLICY_LOCK, path, sizeof(path));
+	r = ebb_pin_path(pin_dir, "", name, path, sizeof(path));
 	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
 		r = -errno;
 	return r < 0 ? ebb_why(why, r, "cannot make '%s': %s", path, ebb_strerror(r)) : 0;
@@ -387,7 +389,9 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 		l->took_over = true; /* they are somebody's: ebb_loader_free() leaves them */
 		return r;
 	}
-	r = make_policy_lock(l->pin_dir, why);
+	r = make_lock(l->pin_dir, EBB_POLICY_LOCK, why);
+	if (r == 0)
+		r = make_lock(l->pin_dir, EBB_RECORD_LOCK, why);
 	if (r < 0)
 		return r;
 	r = load(l, o, o, why);

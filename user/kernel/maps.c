@@ -52,7 +52,7 @@ static const struct {
 static const char *const other_maps[] = {
 	"ebb_endpoint_v2", "ebb_pair_v2",  "ebb_freedst_v2", "ebb_freepair_v2", "ebb_conn_v2",
 	"ebb_event_v2",	   "ebb_route_v2", "ebb_port_v2",    "ebb_lookup_v2",	"ebb_own_v2",
-	"ebb_wload_v2",	   "ebb_found_v2", "ebb_lost_v2",
+	"ebb_wload_v2",	   "ebb_found_v2", "ebb_lost_v2",    "ebb_recorder_v2", "ebb_record_v2",
 };
 
 #define OTHER_MAX (sizeof(other_maps) / sizeof(other_maps[0]))
