@@ -81,6 +81,7 @@ struct ebb_conn {
 #define EBB_CONN_PACED	 256U  /* counts in the gate's paced connections */
 #define EBB_CONN_UDP	 512U  /* a connected UDP socket */
 #define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
+#define EBB_CONN_APART	 2048U /* its generation and its probe are of the gate of its pair (struct ebb_pair) */
 
 /*
  * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a

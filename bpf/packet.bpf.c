@@ -191,7 +191,7 @@ static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *
 	vital = is_vital(tp, &packet, !adopted);
 
 	if (packet.payload && policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
+	    ebb_gate_is_shut(route->breaker, route->verdict, policy, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
 
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
@@ -316,7 +316,7 @@ static __noinline int udp_limited(const struct ebb_route *route, const struct pa
 	leased = ebb_is_leased(policy, now);
 	enforced = ebb_is_enforced(route, now);
 	if (policy->established == EBB_ESTABLISHED_DROP &&
-	    ebb_gate_is_shut(gate, route->verdict, policy, leased, now))
+	    ebb_gate_is_shut(route->breaker, route->verdict, policy, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, packet);
 	bytes = ebb_limit_in_force(policy, EBB_LIMIT_BYTES, now, leased);
 	packets = ebb_limit_in_force(policy, EBB_LIMIT_PACKETS, now, leased);

@@ -206,7 +206,7 @@ static __always_inline void never_established(const struct ebb_route *route, str
 		ebb_result_failed(route, conn, outcome,
 				  ebb_is_slow(route->policy, facts.age_ms * EBB_NS_PER_MS));
 	else if (conn)
-		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(route, conn), now, EBB_PROBE_NONE);
 }
 
 /* An established connection ended by an error: was it lost? Out of line, as ebb_result_failed(). */
