@@ -373,21 +373,58 @@ static inline __u64 ebb_ticks_to_ns(__u64 ticks)
 /*
  * More words of a gate, laid out by generation like the first:
  *
- *   run           generation:23 | zero:9  | failures in a row:32
+ *   run           generation:23 | whose:21 | failures in a row:20
  *   ramp_asked    generation:23 | zero:9  | connections:32
  *   probe result  generation:23 | zero:9  | succeeded:16 | failed:16
  *   probe slot    generation:23 | deadline in ticks:41       (0: free)
  *
- * A word of another generation counts as zero.
+ * A word of another generation counts as zero. Whose: the one workload that failed so often in
+ * a row, as 1 + the slot of its pair, so that no two are taken for one; or MIXED: there are several.
  */
-static inline __u64 ebb_run_word(__u32 gen, __u32 failures)
+#define EBB_RUN_FAILURES_BITS 20
+#define EBB_RUN_FAILURES_MAX  ((1U << EBB_RUN_FAILURES_BITS) - 1) /* it counts no further */
+#define EBB_RUN_MIXED	      ((1U << 21) - 1)
+
+/* Who a pair is in a run. Nobody knows how many share ~other. */
+static inline __u32 ebb_run_who(__u32 pair)
 {
-	return ((__u64)(gen & EBB_GEN_MASK) << 41) | failures;
+	return pair == EBB_SLOT_OTHER || pair >= EBB_RUN_MIXED - 1 ? EBB_RUN_MIXED : pair + 1;
+}
+
+static inline __u64 ebb_run_word(__u32 gen, __u32 whose, __u32 failures)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << 41) | ((__u64)whose << EBB_RUN_FAILURES_BITS) | failures;
 }
 
 static inline __u32 ebb_run_failures(__u64 run, __u32 gen)
 {
-	return (__u32)(run >> 41) == gen ? (__u32)run : 0;
+	return (__u32)(run >> 41) == gen ? (__u32)run & EBB_RUN_FAILURES_MAX : 0;
+}
+
+/* 0: nobody's, or it is not known. */
+static inline __u32 ebb_run_whose(__u64 run, __u32 gen)
+{
+	return (__u32)(run >> 41) == gen ? (__u32)(run >> EBB_RUN_FAILURES_BITS) & EBB_RUN_MIXED : 0;
+}
+
+/* The run after one more failure, of @who. */
+static inline __u64 ebb_run_next(__u64 run, __u32 gen, __u32 who)
+{
+	__u32 failures = ebb_run_failures(run, gen), whose = ebb_run_whose(run, gen);
+
+	if (whose && whose != who)
+		who = EBB_RUN_MIXED;
+	return ebb_run_word(gen, who, failures < EBB_RUN_FAILURES_MAX ? failures + 1 : failures);
+}
+
+static inline __u64 ebb_asked_word(__u32 gen, __u32 connections)
+{
+	return ((__u64)(gen & EBB_GEN_MASK) << 41) | connections;
+}
+
+static inline __u32 ebb_asked(__u64 asked, __u32 gen)
+{
+	return (__u32)(asked >> 41) == gen ? (__u32)asked : 0;
 }
 
 static inline __u64 ebb_probe_result_word(__u32 gen, __u32 succeeded, __u32 failed)
@@ -547,7 +584,7 @@ struct ebb_pair {
 	__u64	workload;		/* cgroup id */
 	__u32	dst;			/* destination slot */
 	__u32	dst_epoch;
-	__u32	gate;			/* gate slot */
+	__u32	gate;			/* gate slot; of a workload that is apart its own (written by the agent) */
 	__u32	epoch;
 	__u32	state;			/* enum ebb_slot_state */
 	__u32	pad0;
@@ -559,6 +596,9 @@ struct ebb_pair {
 	__u64	denied[EBB_CAUSE_MAX];	/* refused */
 	__u64	would_deny[EBB_CAUSE_MAX];	/* observe: would have been refused */
 	__u64	connect_units;		/* sum of times to connect, 250 ns each */
+	__u64	result_ok;		/* results that its breaker counted: successes, of probes too */
+	__u64	result_failed;		/* and failures; of probes not */
+	__u64	result_slow;		/* of both, the slow ones */
 	__u64	sent_bytes;		/* TCP: payload without retransmissions; UDP: IP bytes */
 	__u64	received_bytes;		/* TCP: payload */
 	__u64	sent_packets;		/* UDP: datagrams; of connected sockets while egress is attached */
@@ -573,8 +613,9 @@ struct ebb_pair {
 	__u64	turns_slow;		/* of those answered */
 	__u64	turn_units;		/* sum of their times, 250 ns each */
 	__u32	turn_buckets[EBB_TURN_BUCKETS];	/* the same, coarsely: see ebb_turn_bucket() */
+	__u64	pad[5];
 };
-_Static_assert(sizeof(struct ebb_pair) == 512, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_pair) == 576, "map value layout is ABI");
 
 /* Kernel. One for each gate slot; the first cache line is the hot one. */
 struct ebb_gate {
@@ -584,7 +625,7 @@ struct ebb_gate {
 	__u64	failed;			/* and failures */
 	__u64	slow;			/* of both, the slow ones */
 	__u64	in_use;			/* concurrency slots taken */
-	__u64	probe_result;
+	__u64	succeeded;		/* whose success was the last */
 	__u64	last_failure_ns;
 	__u64	probes[EBB_PROBES_MAX];
 	__u64	full_ns[EBB_LIMIT_MAX];	/* buckets: when each is full again (bpf/bucket.h) */
@@ -600,7 +641,8 @@ struct ebb_gate {
 	__u64	turns_answered;
 	__u64	turns_unanswered;
 	__u64	asked_ns;		/* the last that it refused, or met while it was not closed; not by an operator's order */
-	__u64	pad[3];
+	__u64	probe_result;
+	__u64	pad[2];
 };
 _Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 
@@ -608,14 +650,21 @@ _Static_assert(sizeof(struct ebb_gate) == 256, "map value layout is ABI");
 struct ebb_verdict {
 	__u64	word;			/* state word */
 	__u64	arm;			/* see below; 0: the policy's */
+	__u64	succeeded;		/* of the gate, as the look read it that made the arm; written after it */
 	__u64	answered_from;		/* of the gate's turns, those before are not judged any more */
 	__u64	unanswered_from;
+	__u64	pad[3];
 };
-_Static_assert(sizeof(struct ebb_verdict) == 32, "map value layout is ABI");
+_Static_assert(sizeof(struct ebb_verdict) == 64, "map value layout is ABI");
 
 /* clang-format on */
 
-/* arm: failures in a row at which the kernel opens (0: never):32 | open time in ticks:32 */
+/*
+ * arm: only mixed runs:1 | failures in a row at which the kernel opens (0: never):31 | open time in ticks:32
+ * succeeded: how often it has become another's:32 | whose the last was, as in a run (0: nobody's):32
+ */
+#define EBB_ARM_MIXED (1ULL << 63)
+
 static inline __u64 ebb_arm(__u32 failures, __u32 open_ticks)
 {
 	return ((__u64)failures << 32) | open_ticks;
@@ -623,7 +672,27 @@ static inline __u64 ebb_arm(__u32 failures, __u32 open_ticks)
 
 static inline __u32 ebb_arm_failures(__u64 arm)
 {
-	return (__u32)(arm >> 32);
+	return (__u32)(arm >> 32) & 0x7fffffffU;
+}
+
+/* The word after a success of @who: the same while nobody else has one. */
+static inline __u64 ebb_succeeded_next(__u64 succeeded, __u32 who)
+{
+	return (__u32)succeeded == who ? succeeded : (((succeeded >> 32) + 1) << 32) | who;
+}
+
+/*
+ * May a run of @whose open a gate? Not that of one workload while another may have succeeded within
+ * the window: then the agent looks whose fault it is (core/apart.h). The arm says that no two had, as the look
+ * saw it, when the last success was @seen; and since then nobody has but who had the last.
+ */
+static inline int ebb_arm_admits(__u64 arm, __u64 seen, __u32 whose, __u64 succeeded)
+{
+	if (whose == EBB_RUN_MIXED)
+		return 1;
+	if ((arm & EBB_ARM_MIXED) || ((__u32)succeeded && (__u32)succeeded != whose))
+		return 0;
+	return succeeded == seen || (!seen && succeeded >> 32 == 1);
 }
 
 static inline __u32 ebb_arm_open_ticks(__u64 arm)

@@ -107,7 +107,7 @@ static __noinline int let_go(struct ebb_conn *conn)
 		return 0;
 	if ((conn->flags & EBB_CONN_LIVE) && ebb_route_conn(conn, &route)) {
 		ebb_conn_give_slot(conn, route.gate);
-		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(&route, conn), bpf_ktime_get_ns(), EBB_PROBE_NONE);
 		ebb_conn_end_adopted(conn, route.pair);
 		ebb_conn_end(conn, route.gate);
 	}
@@ -119,14 +119,15 @@ static __noinline int let_go(struct ebb_conn *conn)
  * Gives back what an answer took, when the socket could not be made to remember it. Its
  * token of the connection rate stays taken: it is let through, and is one connection.
  */
-static __noinline int take_back(struct ebb_gate *gate, const struct ebb_answer *answer, __u64 now_ns)
+static __noinline int take_back(const struct ebb_route *route, const struct ebb_answer *answer, __u64 now_ns)
 {
-	if (!gate || !answer)
+	if (!route || !answer)
 		return 0;
 	if (answer->slot_taken)
-		ebb_count_errors(ebb_slot_give(gate));
+		ebb_count_errors(ebb_slot_give(route->gate));
 	if (answer->kind == EBB_ANSWER_PROBE)
-		ebb_probe_finish(gate, answer->probe_index, answer->probe_word, now_ns, EBB_PROBE_NONE);
+		ebb_probe_finish(route->breaker, answer->probe_index, answer->probe_word, now_ns,
+				 EBB_PROBE_NONE);
 	ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 	return 0;
 }
@@ -157,8 +158,9 @@ static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_
 
 	if (!agent || !route || !ret_answer)
 		return 0;
-	ebb_gate_ask_as(route->gate, route->verdict, route->policy, agent, now_ns, asker, ret_answer);
-	ebb_gate_note_asked(route->gate, ret_answer, now_ns);
+	ebb_gate_ask_as(route->gate, route->breaker, route->verdict, route->policy, agent, now_ns, asker,
+			ret_answer);
+	ebb_gate_note_asked(route->breaker, ret_answer, now_ns);
 	if (ret_answer->errors)
 		ebb_count_errors(ret_answer->errors);
 	return 1;
@@ -202,7 +204,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	if (!ebb_route_meet(key, ebb_sock_workload(&tp->inet_conn.icsk_inet.sk), &route))
 		return EBB_ALLOW;
 
-	word = ebb_gate_word(route.gate, route.verdict);
+	word = ebb_gate_word(route.breaker, route.verdict);
 	if (ebb_is_excused(route.class)) {
 		/* without a memory: that its result moves nothing is asked again when it comes */
 		excused = 1;
@@ -242,13 +244,13 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {
-			take_back(route.gate, &answer, now);
+			take_back(&route, &answer, now);
 		} else {
 			ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot,
 				       route.dst->epoch, answer.gen);
 			conn->probe_word = answer.probe_word;
 			conn->probe_index = answer.probe_index;
-			conn->flags = EBB_CONN_LIVE |
+			conn->flags = EBB_CONN_LIVE | ebb_route_apart(&route) |
 				      (observed || excused || answer.mute ? EBB_CONN_MUTE : 0) |
 				      (answer.slot_taken ? EBB_CONN_SLOT : 0) |
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);
@@ -292,7 +294,7 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 		return EBB_ALLOW;
 
 	/* the kernel's own sockets would not give their slots back */
-	if (!ebb_is_excused(route.class) && !passes(&route, ebb_gate_word(route.gate, route.verdict)) &&
+	if (!ebb_is_excused(route.class) && !passes(&route, ebb_gate_word(route.breaker, route.verdict)) &&
 	    !(sk && ebb_sock_is_kernel(sk))) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_CONNECT, &answer))
@@ -314,7 +316,7 @@ static __always_inline int udp_connect(struct bpf_sock_addr *ctx, const struct e
 	if (!conn)
 		conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
-		take_back(route.gate, &answer, 0);
+		take_back(&route, &answer, 0);
 		return EBB_ALLOW;
 	}
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
@@ -348,7 +350,7 @@ static __always_inline int udp_send(struct bpf_sock_addr *ctx, const struct ebb_
 		return EBB_ALLOW;
 
 	if (!ebb_is_excused(route.class) &&
-	    (ebb_word_state(ebb_gate_word(route.gate, route.verdict)) != EBB_STATE_CLOSED ||
+	    (ebb_word_state(ebb_gate_word(route.breaker, route.verdict)) != EBB_STATE_CLOSED ||
 	     route.policy->override_state || ebb_fuse_sheds(route.policy, route.fuse))) {
 		now = bpf_ktime_get_ns();
 		if (!ask(&route, now, EBB_ASKER_UDP_SEND, &answer))

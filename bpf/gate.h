@@ -428,8 +428,8 @@ EBB_SUBPROG int ebb_ramp_admits(struct ebb_gate *gate, __u64 word, __u32 ramp_ti
 		left = ramp_ticks;
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->ramp_asked);
-		asked = ebb_run_failures(old, gen) + 1;
-		if (EBB_CAS(&gate->ramp_asked, old, ebb_run_word(gen, asked)) == old)
+		asked = ebb_asked(old, gen) + 1;
+		if (EBB_CAS(&gate->ramp_asked, old, ebb_asked_word(gen, asked)) == old)
 			return ebb_share_has(asked, ((ramp_ticks - left) << 32) / ramp_ticks);
 	}
 	return 1;
@@ -450,14 +450,17 @@ ebb_refusal_stands(struct ebb_gate *gate, const struct ebb_policy *policy, __u32
 /* --------------------------------------------------------------------- ask -- */
 
 /*
+ * @gate has the limits and the slots, @breaker the state that @verdict is about and the probes. They
+ * are one, but for a workload that is apart: its breaker is that of a gate of its own.
+ *
  * UDP passes a half-open gate. A gate that only UDP uses would never have the result
  * that ends the state, and would refuse for ever; one that it shares with TCP has its
  * time of being open behind it, and TCP's probes say what comes next.
  */
 static inline __attribute__((always_inline)) void
-ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
-		const struct ebb_agent *agent, __u64 now_ns, enum ebb_asker asker,
-		struct ebb_answer *ret_answer)
+ebb_gate_ask_as(struct ebb_gate *gate, struct ebb_gate *breaker, const struct ebb_verdict *verdict,
+		const struct ebb_policy *policy, const struct ebb_agent *agent, __u64 now_ns,
+		enum ebb_asker asker, struct ebb_answer *ret_answer)
 {
 	/* a stale lease refuses nothing, unless the destination says to hold */
 	int in_force = policy->on_agent_loss == EBB_LOSS_HOLD ||
@@ -469,7 +472,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 	int probe, refuses;
 	__u64 word;
 
-	word = ebb_gate_settle(gate, verdict, policy, agent, now_ns);
+	word = ebb_gate_settle(breaker, verdict, policy, agent, now_ns);
 	state = ebb_word_state(word);
 	ret_answer->probe_word = 0;
 	ret_answer->kind = EBB_ANSWER_PASS;
@@ -486,7 +489,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 		return;
 	}
 	if (state == EBB_STATE_HALF_OPEN && asker == EBB_ASKER_TCP) {
-		probe = ebb_probe_take(gate, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
+		probe = ebb_probe_take(breaker, policy, ret_answer->gen, now_ns, &ret_answer->probe_word);
 		if (probe >= 0) {
 			ret_answer->kind = EBB_ANSWER_PROBE;
 			ret_answer->probe_index = (__u32)probe;
@@ -500,7 +503,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 	}
 	if (state == EBB_STATE_CLOSED)
 		refuses = asker == EBB_ASKER_TCP && ebb_gate_ramps(word, policy) &&
-			  !ebb_ramp_admits(gate, word, policy->ramp_ticks, now_ns);
+			  !ebb_ramp_admits(breaker, word, policy->ramp_ticks, now_ns);
 	else
 		refuses = state == EBB_STATE_OPEN ||
 			  (asker == EBB_ASKER_TCP && ret_answer->kind == EBB_ANSWER_PASS);
@@ -524,7 +527,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, const struct ebb_verdict *verdict, const 
 		return;
 	/* a probe slot that a later rule makes useless is given back at once */
 	if (ret_answer->kind == EBB_ANSWER_PROBE)
-		(void)ebb_probe_finish(gate, ret_answer->probe_index, ret_answer->probe_word, now_ns,
+		(void)ebb_probe_finish(breaker, ret_answer->probe_index, ret_answer->probe_word, now_ns,
 				       EBB_PROBE_NONE);
 	ret_answer->kind = EBB_ANSWER_DENY;
 	ret_answer->cause = cause;
@@ -534,7 +537,7 @@ static inline __attribute__((always_inline)) void
 ebb_gate_ask(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
 	     const struct ebb_agent *agent, __u64 now_ns, struct ebb_answer *ret_answer)
 {
-	ebb_gate_ask_as(gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
+	ebb_gate_ask_as(gate, gate, verdict, policy, agent, now_ns, EBB_ASKER_TCP, ret_answer);
 }
 
 /*
@@ -558,59 +561,84 @@ static inline __attribute__((always_inline)) __u32 ebb_run_end(struct ebb_gate *
 
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);
-		if (!ebb_run_failures(old, gen) || EBB_CAS(&gate->run, old, ebb_run_word(gen, 0)) == old)
+		if (!ebb_run_failures(old, gen) || EBB_CAS(&gate->run, old, ebb_run_word(gen, 0, 0)) == old)
 			return EBB_RESULT_COUNTED;
 	}
 	return EBB_RESULT_COUNTED | EBB_RESULT_EXHAUSTED;
 }
 
+/* A success of @pair: how many it has, and whose the last one was. Of two at once one may not be told: another is. */
+static inline __attribute__((always_inline)) void ebb_gate_succeeded(struct ebb_gate *gate,
+								     struct ebb_pair *pair, __u32 who)
+{
+	__u64 succeeded = EBB_LOAD(gate->succeeded);
+
+	EBB_ADD(&pair->result_ok, 1);
+	if ((__u32)succeeded != who)
+		EBB_STORE(gate->succeeded, ebb_succeeded_next(succeeded, who));
+}
+
+/* One more failure of @who in a row; how many it are now is in the word. */
+static inline __attribute__((always_inline)) __u64 ebb_run_count(struct ebb_gate *gate, __u32 gen, __u32 who,
+								 __u32 *io_result)
+{
+	__u64 old, run;
+
+	for (int i = 0; i < EBB_CAS_TRIES; i++) {
+		old = EBB_LOAD(gate->run);
+		/* the gate has opened and closed since we looked: that run is not ours */
+		if (ebb_gen_after((__u32)(old >> 41), gen))
+			return old;
+		run = ebb_run_next(old, gen, who);
+		if (EBB_CAS(&gate->run, old, run) == old)
+			return run;
+	}
+	*io_result |= EBB_RESULT_EXHAUSTED;
+	/* the contenders are of this generation, and say whose it is; not near the end of the bits */
+	if (ebb_run_failures(old, gen) > EBB_RUN_FAILURES_MAX / 2)
+		return old;
+	return EBB_ADD(&gate->run, 1) + 1;
+}
+
 /*
- * A result that is no probe's. Only one whose connection began in the generation
- * in force, with the gate closed, counts. The armed run of failures opens the
+ * A result of @pair (its slot: @pair_slot) that is no probe's. Only one whose connection began in the
+ * generation in force, with the gate closed, counts: for the pair first, so that who reads the gate
+ * before its pairs finds there whose results it has seen. The armed run of failures opens the
  * gate here, so that not one more connect slips through.
  *
  * Tolerated: a success that loses to a failure 8 times counts as if it had come before them
  * all; a failure that loses 8 times, while the gate opens and closes, as one of the later run.
  */
-static inline __attribute__((always_inline)) __u32 ebb_gate_result(struct ebb_gate *gate,
-								   const struct ebb_verdict *verdict,
-								   const struct ebb_policy *policy,
-								   __u64 now_ns, __u32 gen, int ok, int slow)
+static inline __attribute__((always_inline)) __u32
+ebb_gate_result(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,
+		struct ebb_pair *pair, __u32 pair_slot, __u64 now_ns, __u32 gen, int ok, int slow)
 {
 	__u64 word = ebb_gate_word(gate, verdict);
 	__u32 result = EBB_RESULT_COUNTED;
-	__u32 failures = 0;
-	__u64 old, arm, pull;
-	int i;
+	__u32 who = ebb_run_who(pair_slot);
+	__u64 run, seen, arm, pull;
 
 	if (ebb_word_gen(word) != gen || ebb_word_state(word) != EBB_STATE_CLOSED)
 		return 0;
-	if (slow)
+	if (slow) {
+		EBB_ADD(&pair->result_slow, 1);
 		EBB_ADD(&gate->slow, 1);
+	}
 	if (ok) {
+		ebb_gate_succeeded(gate, pair, who);
 		EBB_ADD(&gate->ok, 1);
 		return ebb_run_end(gate, gen);
 	}
 
+	EBB_ADD(&pair->result_failed, 1);
 	EBB_ADD(&gate->failed, 1);
 	EBB_STORE(gate->last_failure_ns, now_ns);
-	for (i = 0; i < EBB_CAS_TRIES; i++) {
-		old = EBB_LOAD(gate->run);
-		/* the gate has opened and closed since we looked: that run is not ours */
-		if (ebb_gen_after((__u32)(old >> 41), gen))
-			return result;
-		failures = ebb_run_failures(old, gen) + 1;
-		if (EBB_CAS(&gate->run, old, ebb_run_word(gen, failures)) == old)
-			break;
-	}
-	if (i == EBB_CAS_TRIES) {
-		/* the count is in the low half and the contenders are of this generation */
-		failures = (__u32)EBB_ADD(&gate->run, 1) + 1;
-		result |= EBB_RESULT_EXHAUSTED;
-	}
+	run = ebb_run_count(gate, gen, who, &result);
 
+	seen = EBB_LOAD(verdict->succeeded); /* before the arm, which is written first */
 	arm = ebb_gate_arm(verdict, policy);
-	if (!ebb_arm_failures(arm) || failures < ebb_arm_failures(arm))
+	if (!ebb_arm_failures(arm) || ebb_run_failures(run, gen) < ebb_arm_failures(arm) ||
+	    !ebb_arm_admits(arm, seen, ebb_run_whose(run, gen), EBB_LOAD(gate->succeeded)))
 		return result;
 	pull = EBB_LOAD(gate->pull);
 	word = ebb_word_in_force(EBB_LOAD(verdict->word), pull);

@@ -25,6 +25,6 @@ int ebb_release(struct bpf_sock *ctx)
 	ebb_conn_end_pacing(conn, route.gate);
 	/* with a SYN out, STATE_CB comes next and names the probe's result */
 	if (!(conn->flags & EBB_CONN_SYN))
-		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(&route, conn), bpf_ktime_get_ns(), EBB_PROBE_NONE);
 	return 1;
 }

@@ -80,7 +80,7 @@ int ebb_reset(struct bpf_iter__tcp *ctx)
 		return 0;
 	node = ebb_node_policy();
 	if (!node || route.dst_slot == EBB_SLOT_OTHER ||
-	    !ebb_gate_resets(route.gate, route.verdict, route.policy, node, agent, bpf_ktime_get_ns()))
+	    !ebb_gate_resets(route.breaker, route.verdict, route.policy, node, agent, bpf_ktime_get_ns()))
 		return 0;
 	if (!ebb_config.has_sock_destroy) {
 		tell(ctx, sk, &route);

@@ -31,25 +31,29 @@ static __always_inline int ebb_is_slow(const struct ebb_policy *policy, __u64 to
 static __always_inline void ebb_result(const struct ebb_route *route, struct ebb_conn *conn, __u64 now,
 				       int ok, int slow, __u32 outcome, __u64 took_ns)
 {
+	struct ebb_gate *asked = route->breaker;
 	__u32 did;
 
 	if (conn && (conn->flags & EBB_CONN_MUTE))
 		return;
-	if (route->class != EBB_CLASS_GOVERNED) {
-		/* excluded since it became a probe */
+	if (conn)
+		asked = ebb_route_asked(route, conn);
+	if (route->class != EBB_CLASS_GOVERNED || asked != route->breaker) {
+		/* excluded since, or put apart: if it was a probe, then one without a result */
 		if (conn)
-			ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+			ebb_conn_end_probe(conn, asked, now, EBB_PROBE_NONE);
 		return;
 	}
 	ebb_record_result(route, conn, outcome, slow, took_ns);
 	if (conn && (conn->flags & EBB_CONN_PROBE)) {
-		did = ebb_conn_end_probe(conn, route->gate, now,
-					 ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
+		did = ebb_conn_end_probe(conn, asked, now, ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED);
+		if ((did & EBB_RESULT_COUNTED) && ok && !slow)
+			ebb_gate_succeeded(asked, route->pair, ebb_run_who(route->pair_slot));
 		if (did & EBB_RESULT_COUNTED)
 			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
 	} else {
-		did = ebb_gate_result(route->gate, route->verdict, route->policy, now, conn ? conn->gen : 0,
-				      ok, slow);
+		did = ebb_gate_result(asked, route->verdict, route->policy, route->pair, route->pair_slot,
+				      now, conn ? conn->gen : 0, ok, slow);
 		if (did & EBB_RESULT_PULLED)
 			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
 		else if ((did & EBB_RESULT_COUNTED) && !ok)

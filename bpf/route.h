@@ -26,15 +26,16 @@
 struct ebb_route {
 	struct ebb_dst *dst;
 	struct ebb_pair *pair;
-	struct ebb_gate *gate;
-	struct ebb_verdict *verdict;
+	struct ebb_gate *gate;	     /* limits and slots */
+	struct ebb_gate *breaker;    /* state, results and probes: @gate, but for a workload that is apart */
+	struct ebb_verdict *verdict; /* of breaker */
 	struct ebb_policy *policy;
 	__u32 dst_slot;
 	__u32 pair_slot;
-	__u32 gate_slot;
-	__u32 class;	/* enum ebb_class of the workload; ALONE also where nothing was found */
-	__u32 remember; /* 1: its address may not say at close what it said at connect */
-	__u32 fuse;	/* enum ebb_fuse_action, as the agent said it last; of a route that was sought */
+	__u32 gate_slot; /* of breaker */
+	__u32 class;	 /* enum ebb_class of the workload; ALONE also where nothing was found */
+	__u32 remember;	 /* 1: its address may not say at close what it said at connect */
+	__u32 fuse;	 /* enum ebb_fuse_action, as the agent said it last; of a route that was sought */
 };
 
 /* How far a hook goes to find one. */
@@ -279,12 +280,35 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 	return ebb_resolve_route(endpoint, ret_ref);
 }
 
+/*
+ * The gates of a pair: where the limits of its destination are, and whose breaker judges it. A
+ * workload that is apart has that of its own gate, which is always there (struct ebb_pair).
+ */
+static __always_inline int ebb_route_gates(struct ebb_route *ret, __u32 dst_slot, __u32 pair_slot)
+{
+	__u32 own = ebb_config.dst_max + pair_slot, gate_slot = own;
+
+	/* a workload without a pair of its own still asks the node's gate */
+	if (ret->dst->scope == EBB_SCOPE_NODE)
+		gate_slot = dst_slot;
+	else if (pair_slot == EBB_SLOT_OTHER)
+		gate_slot = EBB_SLOT_OTHER;
+	ret->gate = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
+	ret->breaker = ret->gate;
+	if (EBB_LOAD(ret->pair->gate) == own && gate_slot != own && pair_slot != EBB_SLOT_OTHER) {
+		gate_slot = own;
+		ret->breaker = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
+	}
+	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
+	ret->gate_slot = gate_slot;
+	return ret->gate && ret->breaker && ret->verdict;
+}
+
 /* Everything that belongs to two slots. 0: an index is outside its table, or has a new owner. */
 static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32 pair_slot, __u32 pair_epoch,
 					  struct ebb_route *ret)
 {
 	struct ebb_policy *policy;
-	__u32 gate_slot;
 
 	ret->dst = bpf_map_lookup_elem(&ebb_dst_v2, &dst_slot);
 	ret->pair = bpf_map_lookup_elem(&ebb_pstat_v2, &pair_slot);
@@ -297,21 +321,13 @@ static __always_inline int ebb_route_open(__u32 dst_slot, __u32 dst_epoch, __u32
 		ebb_count_error(EBB_ERR_EPOCH_STALE);
 		return 0;
 	}
-	/* a workload without a pair of its own still asks the node's gate */
-	if (ret->dst->scope == EBB_SCOPE_NODE)
-		gate_slot = dst_slot;
-	else
-		gate_slot = pair_slot == EBB_SLOT_OTHER ? EBB_SLOT_OTHER : ebb_config.dst_max + pair_slot;
-	ret->gate = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
-	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
-	if (!ret->gate || !ret->verdict) {
+	if (!ebb_route_gates(ret, dst_slot, pair_slot)) {
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
 		return 0;
 	}
 	ret->policy = ebb_policy_for(policy, pair_slot, pair_epoch);
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
-	ret->gate_slot = gate_slot;
 	/* ~other is no workload: who knows which it is says it afterwards */
 	ret->class =
 		pair_slot == EBB_SLOT_OTHER ? EBB_CLASS_GOVERNED : ebb_workload_class(ret->pair->workload, 0);
@@ -378,7 +394,7 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 					   __u64 workload, __u64 mapping, struct ebb_route *ret)
 {
 	const __u32 *words = (const __u32 *)&guess->endpoint, *wanted = (const __u32 *)endpoint;
-	__u32 dst_slot, dst_epoch, pair_slot, pair_epoch, gate_slot, busy;
+	__u32 dst_slot, dst_epoch, pair_slot, pair_epoch, busy;
 	struct ebb_policy *policy;
 	struct ebb_pair *pair;
 	struct ebb_dst *dst;
@@ -403,20 +419,16 @@ static __always_inline int ebb_route_guess(const struct ebb_guess *guess, const 
 		return 0;
 	if (!pair || pair->epoch != pair_epoch || pair->state != EBB_SLOT_LIVE)
 		return 0;
-	gate_slot = dst->scope == EBB_SCOPE_NODE ? dst_slot : ebb_config.dst_max + pair_slot;
 	ret->dst = dst;
 	ret->pair = pair;
 	policy = bpf_map_lookup_elem(&ebb_policy_v2, &dst_slot);
-	ret->gate = bpf_map_lookup_elem(&ebb_gate_v2, &gate_slot);
-	ret->verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
-	if (!policy || !ret->gate || !ret->verdict)
+	if (!policy || !ebb_route_gates(ret, dst_slot, pair_slot))
 		return 0;
 	ret->policy = ebb_policy_for(policy, pair_slot, pair_epoch);
 	if (policy->asks & EBB_ASK_MEMORY)
 		ret->remember = 1;
 	ret->dst_slot = dst_slot;
 	ret->pair_slot = pair_slot;
-	ret->gate_slot = gate_slot;
 	return 1;
 }
 
@@ -568,6 +580,31 @@ static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct eb
 	if (conn->pair == EBB_SLOT_OTHER && (conn->flags & EBB_CONN_MUTE))
 		ret->class = EBB_CLASS_OBSERVED;
 	return 1;
+}
+
+/* For a memory that begins: whose its generation is. */
+static __always_inline __u32 ebb_route_apart(const struct ebb_route *route)
+{
+	return route->breaker != route->gate ? EBB_CONN_APART : 0;
+}
+
+/*
+ * The breaker that a connection asked: its result is for none but this, and its probe is there. That of
+ * the route is another one when its workload was put apart since, or is no longer.
+ */
+static __always_inline struct ebb_gate *ebb_route_asked(const struct ebb_route *route,
+							const struct ebb_conn *conn)
+{
+	__u32 apart = conn->flags & EBB_CONN_APART, own;
+	struct ebb_gate *gate;
+
+	if (apart == ebb_route_apart(route))
+		return route->breaker;
+	if (!apart)
+		return route->gate;
+	own = ebb_config.dst_max + route->pair_slot;
+	gate = bpf_map_lookup_elem(&ebb_gate_v2, &own);
+	return gate ? gate : route->gate;
 }
 
 /*

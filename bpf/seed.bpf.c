@@ -190,7 +190,8 @@ static __noinline int adopt(struct sock *sk, const struct facts *facts)
 	if (conn->flags)
 		return 0;
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
-		       ebb_word_gen(ebb_gate_word(route.gate, route.verdict)));
+		       ebb_word_gen(ebb_gate_word(route.breaker, route.verdict)));
+	flags |= ebb_route_apart(&route);
 	conn->sent_bytes = facts->sent_total;
 	conn->received_bytes = facts->received;
 	conn->retransmits = facts->retransmits;

@@ -144,7 +144,7 @@ static __always_inline void syn_given_up(struct ebb_conn *conn, const struct ebb
 		ebb_result_failed(route, conn, EBB_OUTCOME_TIMEOUT, (int)slow, age_ns);
 	} else {
 		ebb_record_result(route, conn, EBB_OUTCOME_TIMEOUT, 0, age_ns);
-		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(route, conn), now, EBB_PROBE_NONE);
 	}
 	ebb_conn_set(conn, EBB_CONN_LOST | EBB_CONN_JUDGED | EBB_CONN_MUTE);
 }
@@ -227,7 +227,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	if (slow && conn)
 		ebb_conn_set(conn, EBB_CONN_SLOW);
 	if (conn && (conn->flags & EBB_CONN_PROBE))
-		ebb_conn_prolong_probe(conn, route.gate, ebb_first_turn_lease(route.policy), now);
+		ebb_conn_prolong_probe(conn, ebb_route_asked(&route, conn), ebb_first_turn_lease(route.policy), now);
 }
 
 static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,
@@ -256,7 +256,7 @@ static __always_inline void never_established(const struct ebb_route *route, str
 	}
 	ebb_record_result(route, conn, outcome, 0, age_ns);
 	if (conn)
-		ebb_conn_end_probe(conn, route->gate, now, EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(route, conn), now, EBB_PROBE_NONE);
 }
 
 /* An established connection ended by an error: was it lost? Out of line, as ebb_result_failed(). */
@@ -402,7 +402,7 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 		return;
 	/* a probe without a result */
 	if (conn->flags & EBB_CONN_PROBE)
-		ebb_conn_end_probe(conn, route.gate, bpf_ktime_get_ns(), EBB_PROBE_NONE);
+		ebb_conn_end_probe(conn, ebb_route_asked(&route, conn), bpf_ktime_get_ns(), EBB_PROBE_NONE);
 	ebb_conn_end(conn, route.gate);
 }
 

@@ -127,7 +127,7 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 		ebb_add(&route.pair->turns_slow, 1);
 	if (!ebb_turn_is_judged(&route, conn))
 		return 0;
-	ebb_add(&route.gate->turns_answered, 1);
+	ebb_add(&route.breaker->turns_answered, 1);
 	/* the first one answers for the time to connect, too: where that was slow there is a memory */
 	if (conn && !(conn->flags & EBB_CONN_JUDGED)) {
 		slow |= (conn->flags & EBB_CONN_SLOW) != 0;
@@ -192,12 +192,12 @@ static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_rou
 	if (!ebb_turn_is_judged(route, conn))
 		return 0;
 	if (how == EBB_TURN_UNANSWERED)
-		ebb_add(&route->gate->turns_unanswered, 1);
-	counts = ebb_turn_counts(route->gate, route->verdict);
+		ebb_add(&route->breaker->turns_unanswered, 1);
+	counts = ebb_turn_counts(route->breaker, route->verdict);
 	if (how == EBB_TURN_CANCELLED) {
 		/* where answers are usual, one that was not waited for says nothing */
 		if (counts &&
-		    EBB_LOAD(route->gate->turns_answered) != EBB_LOAD(route->verdict->answered_from))
+		    EBB_LOAD(route->breaker->turns_answered) != EBB_LOAD(route->verdict->answered_from))
 			ebb_conn_set(conn, EBB_CONN_LEFT);
 		return 0;
 	}

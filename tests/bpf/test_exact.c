@@ -324,7 +324,7 @@ static void failures_at_once_are_all_counted(void **state)
 		expect_pair(fx, &to, .attempts = round * CONNECTORS, .syn_sent = round * CONNECTORS,
 			    .refused = round * CONNECTORS);
 		assert_int_equal(gate_of(fx, &to)->failed, round * CONNECTORS);
-		assert_int_equal(gate_of(fx, &to)->run, ebb_run_word(0, round * CONNECTORS));
+		assert_int_equal(ebb_run_failures(gate_of(fx, &to)->run, 0), round * CONNECTORS);
 	}
 	crowd_dismiss(&crowd);
 }

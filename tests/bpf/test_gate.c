@@ -514,7 +514,7 @@ static void armed_run_pulls_at_the_nth_failure_in_a_row(void **state)
 	enforce_everywhere(fx, &policy, 0);
 	for (int i = 1; i < 5; i++) {
 		dial_once(&to, -ECONNREFUSED);
-		assert_int_equal(gate_of(fx, &to)->run, ebb_run_word(0, (uint32_t)i));
+		assert_int_equal(ebb_run_failures(gate_of(fx, &to)->run, 0), i);
 		assert_int_equal(gate_of(fx, &to)->pull, 0);
 	}
 	before = now_ticks();

@@ -54,8 +54,8 @@ static void later_generation_is_in_force_and_the_kernel_wins_a_tie(void **state)
 static void counts_of_another_generation_are_zero(void **state)
 {
 	(void)state;
-	assert_int_equal(ebb_run_failures(ebb_run_word(3, 9), 3), 9);
-	assert_int_equal(ebb_run_failures(ebb_run_word(3, 9), 4), 0);
+	assert_int_equal(ebb_run_failures(ebb_run_word(3, 1, 9), 3), 9);
+	assert_int_equal(ebb_run_failures(ebb_run_word(3, 1, 9), 4), 0);
 	assert_int_equal(ebb_probe_succeeded(ebb_probe_result_word(3, 2, 1), 3), 2);
 	assert_int_equal(ebb_probe_failed(ebb_probe_result_word(3, 2, 1), 3), 1);
 	assert_int_equal(ebb_probe_succeeded(ebb_probe_result_word(3, 2, 1), 2), 0);

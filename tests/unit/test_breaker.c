@@ -70,7 +70,7 @@ static void kernel_result(struct world *w, bool failed, bool slow)
 	}
 	run = ebb_run_failures(w->gate.run, gen) + 1;
 	w->gate.failed++;
-	w->gate.run = ebb_run_word(gen, run);
+	w->gate.run = ebb_run_word(gen, 1, run);
 	w->gate.last_failure_ns = w->now_ns;
 	if (ebb_arm_failures(w->verdict.arm) > 0 && run >= ebb_arm_failures(w->verdict.arm))
 		pull_open(w);
@@ -291,7 +291,7 @@ static void closed_trips_at_its_thresholds_and_not_before(void **state)
 		start(&w);
 		assert_int_equal(ebb_policy_parse(cases[i].settings, &w.config, &why), 0);
 		results(&w, cases[i].ok, cases[i].failed, cases[i].slow);
-		w.gate.run = ebb_run_word(gen_of(&w), cases[i].run);
+		w.gate.run = ebb_run_word(gen_of(&w), 1, cases[i].run);
 		look(&w);
 		if (cases[i].reason == NONE) {
 			if (w.count != 0)
@@ -322,9 +322,9 @@ static void a_run_of_another_generation_is_ignored(void **state)
 
 	(void)state;
 	start(&w);
-	w.gate.run = ebb_run_word(gen_of(&w) + 1, 1000);
+	w.gate.run = ebb_run_word(gen_of(&w) + 1, 1, 1000);
 	assert_int_equal(look(&w), 0);
-	w.gate.run = ebb_run_word(EBB_GEN_MASK, 1000);
+	w.gate.run = ebb_run_word(EBB_GEN_MASK, 1, 1000);
 	assert_int_equal(look(&w), 0);
 }
 
@@ -485,7 +485,7 @@ static void nothing_is_judged_in_open(void **state)
 	start_in(&w, EBB_STATE_OPEN);
 	word = w.b.word;
 	results(&w, 1000, 1000, 1000);
-	w.gate.run = ebb_run_word(gen_of(&w), 1000);
+	w.gate.run = ebb_run_word(gen_of(&w), 1, 1000);
 	w.gate.probe_result = ebb_probe_result_word(gen_of(&w), 100, 100);
 	w.now_ns += SECOND;
 	assert_int_equal(look(&w), 0);
@@ -638,7 +638,7 @@ static void closing_starts_with_an_empty_window(void **state)
 	start_in(&w, EBB_STATE_HALF_OPEN);
 	w.gate.probe_result = ebb_probe_result_word(gen_of(&w), 2, 0);
 	/* counted by the kernel in a state that is over */
-	w.gate.run = ebb_run_word(gen_of(&w) - 2, 5);
+	w.gate.run = ebb_run_word(gen_of(&w) - 2, 1, 5);
 	assert_int_equal(look(&w), 1);
 	assert_int_equal(state_of(&w), EBB_STATE_CLOSED);
 	assert_int_equal(w.b.window.sum.failed, 0);
@@ -1174,7 +1174,7 @@ static void a_new_gate_that_the_kernel_pulled_is_told(void **state)
 	start(&w);
 	w.verdict = (struct ebb_verdict){0};
 	w.gate.failed = 5;
-	w.gate.run = ebb_run_word(0, 5);
+	w.gate.run = ebb_run_word(0, 1, 5);
 	w.gate.last_failure_ns = w.now_ns - 30 * MS;
 	w.gate.pull = ebb_word(1, EBB_STATE_OPEN, ebb_ns_to_ticks(w.now_ns + 4 * SECOND));
 	ebb_breaker_init(&w.b, 1, &w.gate);

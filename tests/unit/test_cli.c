@@ -570,7 +570,7 @@ static void a_sentence_says_why_a_state_is_as_it_is(void **state)
 	(void)state;
 	add_dst(2, 9);
 	assert_string_equal(sentence_of(2, 2), "closed since it was first seen 2m05s ago");
-	gate->run = ebb_run_word(0, 3);
+	gate->run = ebb_run_word(0, 1, 3);
 	assert_string_equal(sentence_of(2, 2),
 			    "closed since it was first seen 2m05s ago; 3 failed in a row by now, it opens at 5");
 
@@ -780,6 +780,53 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    scope       workload: a gate for each\n"
 			    "    slot        1, epoch 1\n"
 			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
+}
+
+static void a_workload_that_is_apart_has_a_row_and_a_reason(void **state)
+{
+	struct ebb_snapshot snapshot;
+	const char *shown;
+
+	(void)state;
+	add_dst(2, 9);
+	add_pair(1, 2, 2, 31);
+	add_pair(2, 2, DSTS + 2, 32);
+	fake.gates[2].in_use = 7;
+	move(DSTS + 2, EBB_REASON_CONSECUTIVE_FAILURES, 3200 * MS, NOW + 1800 * MS,
+	     (struct ebb_transition){.run = 5});
+	snapshot = take();
+	assert_int_equal(snapshot.count, 2);
+	assert_int_equal(snapshot.rows[0].aside, 1);
+	assert_false(snapshot.rows[0].apart);
+	assert_int_equal(snapshot.rows[0].state, EBB_STATE_CLOSED);
+	assert_true(snapshot.rows[1].apart);
+	assert_int_equal(snapshot.rows[1].state, EBB_STATE_OPEN);
+	/* limits and slots are those of the destination */
+	assert_int_equal(snapshot.rows[1].kernel.in_use, 7);
+	ebb_snapshot_free(&snapshot);
+	assert_non_null(strstr(list_text(&(struct ebb_list_filter){}), "closed, 1 apart"));
+	shown = show_text("10.0.0.9:443");
+	assert_non_null(strstr(shown, "  apart   1 workload, with a breaker of its own, below\n"));
+	assert_non_null(strstr(shown,
+			       "  apart     all that failed was its own while others were served: it alone is refused\n"));
+	assert_non_null(strstr(shown,
+			       "  state     open since 3.20s: 5 failures in a row; probes begin in 1.80s\n"));
+	assert_non_null(strstr(shown, "    scope       node: one gate for all workloads\n"));
+}
+
+/* Also where no workload shares the gate of the destination now. */
+static void a_destination_whose_workloads_are_all_apart_has_its_row(void **state)
+{
+	struct ebb_snapshot snapshot;
+
+	(void)state;
+	add_dst(2, 9);
+	add_pair(2, 2, DSTS + 2, 32);
+	snapshot = take();
+	assert_int_equal(snapshot.count, 2);
+	assert_null(snapshot.rows[0].workload);
+	assert_int_equal(snapshot.rows[0].gate, 2);
+	ebb_snapshot_free(&snapshot);
 }
 
 static void an_unknown_destination_is_told_with_near_names(void **state)
@@ -1683,6 +1730,8 @@ int main(void)
 		WITH_FAKE(an_episode_is_told_while_it_lasts),
 		WITH_FAKE(show_tells_a_destination_in_full),
 		WITH_FAKE(show_tells_each_gate_of_a_destination),
+		WITH_FAKE(a_workload_that_is_apart_has_a_row_and_a_reason),
+		WITH_FAKE(a_destination_whose_workloads_are_all_apart_has_its_row),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
 		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),

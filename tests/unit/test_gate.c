@@ -40,6 +40,7 @@ struct world {
 	struct ebb_verdict verdict;
 	struct ebb_policy policy;
 	struct ebb_agent agent;
+	struct ebb_pair pairs[4]; /* by slot; 0 is ~other */
 	uint64_t now;
 };
 
@@ -71,13 +72,19 @@ static struct ebb_answer ask_as(struct world *w, enum ebb_asker asker)
 {
 	struct ebb_answer answer;
 
-	ebb_gate_ask_as(&w->gate, &w->verdict, &w->policy, &w->agent, w->now, asker, &answer);
+	ebb_gate_ask_as(&w->gate, &w->gate, &w->verdict, &w->policy, &w->agent, w->now, asker, &answer);
 	return answer;
+}
+
+/* The result of a workload. */
+static uint32_t result_of(struct world *w, uint32_t pair, uint32_t gen, int ok)
+{
+	return ebb_gate_result(&w->gate, &w->verdict, &w->policy, &w->pairs[pair], pair, w->now, gen, ok, 0);
 }
 
 static uint32_t result(struct world *w, uint32_t gen, int ok)
 {
-	return ebb_gate_result(&w->gate, &w->verdict, &w->policy, w->now, gen, ok, 0);
+	return result_of(w, 1, gen, ok);
 }
 
 static uint64_t in_force(const struct world *w)
@@ -1298,8 +1305,7 @@ static void *hammer_failures(void *argument)
 	struct shared *s = argument;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		uint32_t did = ebb_gate_result(&s->world.gate, &s->world.verdict, &s->world.policy,
-					       s->world.now, 0, 0, 0);
+		uint32_t did = result(&s->world, 0, 0);
 
 		if (did & EBB_RESULT_PULLED)
 			__sync_fetch_and_add(&s->pulled, 1);
@@ -1342,6 +1348,135 @@ static void probe_results_are_not_lost_under_threads(void **state)
 	run_threads(hammer_probe_results, &s);
 	assert_int_equal(ebb_probe_succeeded(s.world.gate.probe_result, 2), THREADS * 500);
 	assert_int_equal(ebb_probe_failed(s.world.gate.probe_result, 2), THREADS * 500);
+}
+
+/* ------------------------------------------------------------- whose results -- */
+
+static void run_of_one_workload_does_not_open_what_served_another_last(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	(void)result_of(&w, 2, 0, 1);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(result_of(&w, 1, 0, 0), EBB_RESULT_COUNTED);
+	assert_int_equal(ebb_run_failures(w.gate.run, 0), 8);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), ebb_run_who(1));
+	/* it fails for the other, too */
+	assert_int_equal(result_of(&w, 2, 0, 0), EBB_RESULT_COUNTED | EBB_RESULT_PULLED);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), EBB_RUN_MIXED);
+}
+
+static void run_of_the_workload_that_succeeded_last_opens_where_any_run_may(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	(void)result_of(&w, 2, 0, 1);
+	(void)result_of(&w, 1, 0, 1);
+	w.verdict.arm = ebb_arm(3, 100) | EBB_ARM_MIXED;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(result_of(&w, 1, 0, 0), EBB_RESULT_COUNTED);
+	/* no look has seen yet that there was another success before its own */
+	w.verdict.arm = ebb_arm(3, 100);
+	assert_int_equal(result_of(&w, 1, 0, 0), EBB_RESULT_COUNTED);
+	w.verdict.succeeded = w.gate.succeeded;
+	assert_int_equal(result_of(&w, 1, 0, 0), EBB_RESULT_COUNTED | EBB_RESULT_PULLED);
+	assert_int_equal(ebb_word_until(w.gate.pull), ebb_ns_to_ticks(w.now) + 100);
+}
+
+static void run_of_several_opens_where_only_mixed_runs_may(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	(void)result_of(&w, 3, 0, 1);
+	w.verdict.arm = ebb_arm(3, 100) | EBB_ARM_MIXED;
+	(void)result_of(&w, 1, 0, 0);
+	(void)result_of(&w, 2, 0, 0);
+	assert_int_equal(result_of(&w, 1, 0, 0), EBB_RESULT_COUNTED | EBB_RESULT_PULLED);
+}
+
+/* Nobody knows how many they are: as before there was a who. */
+static void run_of_those_without_a_pair_is_mixed(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.verdict.arm = ebb_arm(2, 100) | EBB_ARM_MIXED;
+	(void)result_of(&w, EBB_SLOT_OTHER, 0, 0);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), EBB_RUN_MIXED);
+	assert_int_equal(result_of(&w, EBB_SLOT_OTHER, 0, 0), EBB_RESULT_COUNTED | EBB_RESULT_PULLED);
+}
+
+static void success_ends_whose_run_it_was(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	(void)result_of(&w, 1, 0, 0);
+	(void)result_of(&w, 2, 0, 0);
+	(void)result_of(&w, 1, 0, 1);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), 0);
+	(void)result_of(&w, 2, 0, 0);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), ebb_run_who(2));
+	assert_int_equal(ebb_run_failures(w.gate.run, 0), 1);
+}
+
+static void run_that_is_full_stays_full_and_whose_it_is(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	w.policy.arm = ebb_arm(0, 100);
+	w.gate.run = ebb_run_word(0, ebb_run_who(1), EBB_RUN_FAILURES_MAX - 1);
+	for (int i = 0; i < 3; i++)
+		(void)result_of(&w, 1, 0, 0);
+	assert_int_equal(ebb_run_failures(w.gate.run, 0), EBB_RUN_FAILURES_MAX);
+	assert_int_equal(ebb_run_whose(w.gate.run, 0), ebb_run_who(1));
+	assert_int_equal(ebb_run_failures(w.gate.run, 1), 0);
+	assert_int_equal(ebb_run_whose(w.gate.run, 1), 0);
+}
+
+static void what_counts_at_the_gate_counts_for_its_pair(void **state)
+{
+	struct world w = world_new();
+
+	(void)state;
+	(void)result_of(&w, 1, 0, 1);
+	(void)result_of(&w, 2, 0, 0);
+	(void)ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[2], 2, w.now, 0, 1, 1);
+	(void)result_of(&w, 1, 7, 0); /* of another generation */
+	assert_int_equal(w.pairs[1].result_ok, 1);
+	assert_int_equal(w.pairs[1].result_failed, 0);
+	assert_int_equal(w.pairs[2].result_ok, 1);
+	assert_int_equal(w.pairs[2].result_failed, 1);
+	assert_int_equal(w.pairs[2].result_slow, 1);
+	assert_int_equal((uint32_t)w.gate.succeeded, ebb_run_who(2));
+	assert_int_equal(w.gate.succeeded >> 32, 2);
+}
+
+/* Limits are its destination's, state and probes its own. */
+static void workload_that_is_apart_asks_its_own_breaker_and_the_limits_of_all(void **state)
+{
+	struct world w = world_new();
+	struct ebb_gate own = {0};
+	struct ebb_answer answer;
+
+	(void)state;
+	w.policy.limits.concurrent = 1;
+	w.policy.asks = EBB_ASK_CONNECT;
+	half_open(&w);
+	ebb_gate_ask_as(&w.gate, &own, &w.verdict, &w.policy, &w.agent, w.now, EBB_ASKER_TCP, &answer);
+	assert_int_equal(answer.kind, EBB_ANSWER_PROBE);
+	assert_int_equal(own.probes[0], answer.probe_word);
+	assert_int_equal(w.gate.probes[0], 0);
+	assert_int_equal(w.gate.in_use, 1);
+	assert_int_equal(own.in_use, 0);
+	/* and a probe that the cap makes useless goes back to where it was taken */
+	ebb_gate_ask_as(&w.gate, &own, &w.verdict, &w.policy, &w.agent, w.now, EBB_ASKER_TCP, &answer);
+	assert_int_equal(answer.cause, EBB_CAUSE_CONCURRENCY);
+	assert_int_equal(own.probes[1], 0);
 }
 
 int main(void)
@@ -1398,6 +1533,14 @@ int main(void)
 		cmocka_unit_test(success_ends_the_run),
 		cmocka_unit_test(verdict_arms_over_the_policy_and_can_disarm),
 		cmocka_unit_test(result_of_another_generation_moves_nothing),
+		cmocka_unit_test(run_of_one_workload_does_not_open_what_served_another_last),
+		cmocka_unit_test(run_of_the_workload_that_succeeded_last_opens_where_any_run_may),
+		cmocka_unit_test(run_of_several_opens_where_only_mixed_runs_may),
+		cmocka_unit_test(run_of_those_without_a_pair_is_mixed),
+		cmocka_unit_test(success_ends_whose_run_it_was),
+		cmocka_unit_test(run_that_is_full_stays_full_and_whose_it_is),
+		cmocka_unit_test(what_counts_at_the_gate_counts_for_its_pair),
+		cmocka_unit_test(workload_that_is_apart_asks_its_own_breaker_and_the_limits_of_all),
 		cmocka_unit_test(result_without_a_probe_moves_nothing_in_half_open),
 		cmocka_unit_test(kernel_leaves_the_end_of_half_open_to_a_living_agent),
 		cmocka_unit_test(kernel_closes_alone_when_the_agent_is_gone),

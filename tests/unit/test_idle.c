@@ -157,6 +157,48 @@ static void idle_pair_and_then_its_destination_become_free(void **state)
 	assert_int_equal(w->released[EBB_SLOT_KIND_DST], 1);
 }
 
+/* Of a workload that is apart: its gate may stay half-open for ever when nobody asks it any more. */
+static void idle_pair_that_is_apart_is_with_the_others_again_and_becomes_free(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+	w->view.verdicts[DSTS + PAIR].word = ebb_word(2, EBB_STATE_HALF_OPEN, 0);
+	w->view.memories[DSTS + PAIR].trips = 3;
+	run_for(w, 590);
+	assert_int_equal(w->view.pairs[PAIR].gate, DSTS + PAIR);
+	run_for(w, 60);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	assert_int_equal(w->view.verdicts[DSTS + PAIR].word, 0);
+	assert_int_equal(w->view.memories[DSTS + PAIR].trips, 0);
+	assert_int_equal(w->released[EBB_SLOT_KIND_PAIR], 1);
+}
+
+static void pair_that_is_apart_and_open_stays(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+	w->view.verdicts[DSTS + PAIR].word = ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK);
+	run_for(w, 700);
+	assert_int_equal(w->view.pairs[PAIR].gate, DSTS + PAIR);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+}
+
+/* Its slots are at the gate of the destination: one of them may be its own, of a socket that sent no SYN. */
+static void pair_that_is_apart_stays_while_the_destination_has_slots_taken(void **state)
+{
+	struct world *w = *state;
+
+	w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+	w->view.gates[DST].in_use = 1;
+	run_for(w, 700);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	w->view.gates[DST].in_use = 0;
+	run_for(w, 60);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
 static void a_call_now_and_then_keeps_both(void **state)
 {
 	struct world *w = *state;
@@ -556,6 +598,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(idle_pair_and_then_its_destination_become_free),
+		TEST(idle_pair_that_is_apart_is_with_the_others_again_and_becomes_free),
+		TEST(pair_that_is_apart_and_open_stays),
+		TEST(pair_that_is_apart_stays_while_the_destination_has_slots_taken),
 		TEST(a_call_now_and_then_keeps_both),
 		TEST(a_datagram_now_and_then_keeps_both),
 		TEST(what_is_not_idle_is_kept),

@@ -806,7 +806,8 @@ static void a_gate_is_shown_where_it_is(void **state)
 	(void)state;
 	fake_dst(fake, 1, "10.0.0.1", 1);
 	fake_pair(fake, 1, 1, 5);
-	fake_pair(fake, 2, 1, 6)->gate = 8 + 2; /* on its own beside the gate of the node */
+	fake_pair(fake, 2, 1, 6)->gate = 8 + 2; /* apart: a breaker of its own, and the limits of all */
+	fake->view.verdicts[8 + 2].word = ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK);
 	fake_dst(fake, 2, "10.0.0.2", 2)->scope = EBB_SCOPE_WORKLOAD;
 	fake_pair(fake, 3, 2, 5);
 	fake->view.gates[8 + 2].in_use = 22;
@@ -815,9 +816,14 @@ static void a_gate_is_shown_where_it_is(void **state)
 	text = render(fake, EBB_METRICS_TEXT);
 	assert_true(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"\"}"));
 	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}"));
+	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}"));
 	assert_true(value_of(text,
-			     "ebb_concurrent_in_use{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\"}") ==
-		    22);
+			     "ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"/w/6\",state=\"open\"}") ==
+		    1);
+	assert_true(value_of(text,
+			     "ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"\",state=\"open\"}") ==
+		    0);
+	assert_false(has(text, "ebb_breaker_state{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\""));
 	assert_false(has(text, "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"\"}"));
 	assert_true(value_of(text,
 			     "ebb_concurrent_in_use{destination=\"10.0.0.2:2/tcp\",workload=\"/w/5\"}") ==

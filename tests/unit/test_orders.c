@@ -47,6 +47,7 @@ struct tried {
 static struct {
 	struct ebb_gate gate;
 	struct ebb_verdict verdict;
+	struct ebb_pair pairs[ORDERS_CONTEXTS_MAX];
 	struct ebb_policy policy;
 	struct ebb_agent agent;
 	/* of the test; no context reads it by a step */
@@ -138,7 +139,8 @@ static void ask(unsigned int context)
 
 static void result(unsigned int context, int ok)
 {
-	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, w.now[context], 0, ok, 1);
+	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1, w.now[context],
+				       0, ok, 1);
 
 	outcomes[context].counted += (did & EBB_RESULT_COUNTED) != 0;
 	outcomes[context].pulled += (did & EBB_RESULT_PULLED) != 0;
@@ -673,7 +675,7 @@ static const char *success_ends_the_run(void)
 static void begin_run_is_over(void)
 {
 	begin_run(5);
-	w.gate.run = ebb_run_word(0, 1);
+	w.gate.run = ebb_run_word(0, 1, 1);
 }
 
 static void fail_later(unsigned int context)
@@ -681,7 +683,8 @@ static void fail_later(unsigned int context)
 	if (context == 1)
 		EBB_STORE(w.verdict.word, ebb_word(3, EBB_STATE_CLOSED, 0));
 	outcomes[context].failed =
-		ebb_gate_result(&w.gate, &w.verdict, &w.policy, NOW, 3, 0, 0) & EBB_RESULT_COUNTED;
+		ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1, NOW, 3, 0, 0) &
+		EBB_RESULT_COUNTED;
 }
 
 static void succeed_late(unsigned int context)

@@ -127,14 +127,14 @@ static struct ebb_tick_result tick(struct world *w)
 
 static uint32_t fail_once(struct world *w, uint32_t gate, uint32_t gen)
 {
-	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
-			       gen, 0, 0);
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST],
+			       &w->view.pairs[PAIR], PAIR, w->now, gen, 0, 0);
 }
 
 static uint32_t succeed_once(struct world *w, uint32_t gate, uint32_t gen)
 {
-	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST], w->now,
-			       gen, 1, 0);
+	return ebb_gate_result(&w->view.gates[gate], &w->view.verdicts[gate], &w->view.policies[DST],
+			       &w->view.pairs[PAIR], PAIR, w->now, gen, 1, 0);
 }
 
 static struct ebb_answer ask(struct world *w, uint32_t gate)

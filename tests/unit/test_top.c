@@ -102,6 +102,8 @@ static struct ebb_pair *add_pair(uint32_t slot, uint32_t dst, uint32_t gate, uin
 {
 	struct ebb_pair *p = &fake.view.pairs[slot];
 
+	if (gate >= DSTS)
+		fake.view.dsts[dst].scope = EBB_SCOPE_WORKLOAD;
 	*p = (struct ebb_pair){.workload = workload,
 			       .dst = dst,
 			       .dst_epoch = fake.view.dsts[dst].epoch,

@@ -104,6 +104,13 @@ static bool gate_is_quiet(const struct ebb_view *view, uint32_t gate)
 	       view->gates[gate].in_use == 0;
 }
 
+static bool is_open(const struct ebb_view *view, uint32_t gate, uint64_t now_ns)
+{
+	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+
+	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_ticks_to_ns(ebb_word_until(word)) > now_ns;
+}
+
 /* True when nothing has moved for the idle time. */
 static bool is_idle(const struct ebb_collector *c, struct watched *w, uint32_t epoch, uint64_t activity,
 		    uint64_t now_ns)
@@ -123,7 +130,9 @@ static bool is_idle(const struct ebb_collector *c, struct watched *w, uint32_t e
  */
 static bool holds_slots(const struct ebb_view *view, const struct ebb_pair *pair)
 {
-	return pair->gate < view->gate_max && view->gates[pair->gate].in_use != 0;
+	uint32_t gate = ebb_pair_limits_gate(view, pair);
+
+	return gate < view->gate_max && view->gates[gate].in_use != 0;
 }
 
 static void clear_gate(const struct ebb_view *view, uint32_t gate)
@@ -206,7 +215,7 @@ static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	uint64_t idle_ns = now_ns - w->since_ns;
 	bool moved = pair_activity(pair) != w->activity;
 	bool held = pair->active || holds_slots(c->view, pair) ||
-		    !gate_is_quiet(c->view, c->view->dst_max + slot);
+		    (pair->gate >= c->view->dst_max && !gate_is_quiet(c->view, pair->gate));
 	int r;
 
 	if (idle_ns < GRACE_NS)
@@ -236,6 +245,9 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return 0;
 	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
 		return 0;
+	/* apart, and nobody asks any more: what comes later begins with the others again */
+	if (ebb_pair_is_apart(view, pair) && !is_open(view, pair->gate, now_ns))
+		__atomic_store_n(&view->pairs[slot].gate, pair->dst, __ATOMIC_RELEASE);
 	if (pair->gate >= view->dst_max && !gate_is_quiet(view, pair->gate))
 		return 0;
 	return retire_pair(c, slot, now_ns);

@@ -110,13 +110,15 @@ static void read_all(struct ebb_recounter *rc, struct reading *readings[GAUGE_MA
 		rc->gate_activity[g] = other;
 	for (uint32_t p = 0; p < view->pair_max; p++) {
 		uint64_t activity;
+		uint32_t gate;
 
 		if (view->pairs[p].state == EBB_SLOT_FREE)
 			continue;
 		activity = activity_of(&view->pairs[p]);
 		readings[GAUGE_ACTIVE][p].activity = activity;
-		if (view->pairs[p].gate < view->gate_max)
-			rc->gate_activity[view->pairs[p].gate] += activity;
+		gate = ebb_pair_limits_gate(view, &view->pairs[p]);
+		if (gate < view->gate_max)
+			rc->gate_activity[gate] += activity;
 	}
 	for (int g = 0; g < GAUGE_MAX; g++) {
 		uint32_t slots = slots_of(view, (enum gauge)g);

@@ -265,7 +265,10 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 		       class == EBB_CLASS_GOVERNED ? "" : ebb_class_name(class),
 		       class == EBB_CLASS_GOVERNED ? "" : ")");
 	ebb_table_cell(table, "%s%s", ebb_mode_name(row->mode), row->mode_from ? "*" : "");
-	ebb_table_cell(table, "%s", ebb_gate_state_name(row));
+	if (row->aside > 0)
+		ebb_table_cell(table, "%s, %u apart", ebb_gate_state_name(row), row->aside);
+	else
+		ebb_table_cell(table, "%s", ebb_gate_state_name(row));
 	if (row->since_ns)
 		ebb_table_cell(table, "%s",
 			       ebb_format_duration(ebb_age(look->now_ns, row->since_ns), text, sizeof(text)));
@@ -384,6 +387,8 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 	if (json_object_set_new(gate, "episode", ebb_episode_json(row->episode)) < 0 ||
 	    json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
 	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0 ||
+	    json_object_set_new(gate, "apart", json_boolean(row->apart)) < 0 ||
+	    json_object_set_new(gate, "workloads_apart", json_integer(row->aside)) < 0 ||
 	    json_object_set_new(gate, "by_hand", ebb_by_hand_json(look, row)) < 0) {
 		json_decref(gate);
 		return NULL;

@@ -185,9 +185,9 @@ const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate
 		switch (row->state) {
 		case EBB_STATE_CLOSED:
 			failures = ebb_run_failures(row->kernel.run, gen);
-			if (failures > 0 && ebb_arm_failures(row->arm) > 0)
+			if (failures > 0 && ebb_arm_failures(row->policy.arm) > 0)
 				say(&s, "; %u failed in a row by now, it opens at %u", failures,
-				    ebb_arm_failures(row->arm));
+				    ebb_arm_failures(row->policy.arm));
 			break;
 		case EBB_STATE_OPEN:
 			say_duration(&s, "; probes begin in ", ebb_age(row->until_ns, look->now_ns));
@@ -260,10 +260,11 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 		ebb_table_cell(table, "%s: what would be refused is counted", ebb_mode_name(p->mode));
 
 	ebb_table_cell(table, "breaker");
-	if (ebb_arm_failures(row->arm) > 0)
+	/* what is armed can be less than what is configured: some runs are the agent's to judge */
+	if (ebb_arm_failures(p->arm) > 0)
 		ebb_table_cell(table,
 			       "opens at %u failures in a row, then for %s; rates are judged by the agent",
-			       ebb_arm_failures(row->arm),
+			       ebb_arm_failures(p->arm),
 			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a,
 						   sizeof(a)));
 	else
@@ -370,6 +371,16 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 	if (row->workload) {
 		ebb_table_cell(table, "workload");
 		ebb_table_cell(table, "%s", row->workload);
+	}
+	if (row->apart) {
+		ebb_table_cell(table, "apart");
+		ebb_table_cell(table,
+			       "all that failed was its own while others were served: it alone is refused");
+	}
+	if (row->aside > 0) {
+		ebb_table_cell(table, "apart");
+		ebb_table_cell(table, "%u workload%s, with a breaker of %s own, below", row->aside,
+			       row->aside == 1 ? "" : "s", row->aside == 1 ? "its" : "their");
 	}
 	if (row->mode_from != EBB_MODE_CONFIGURED) {
 		ebb_table_cell(table, "mode");
@@ -538,7 +549,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 "limits_errno", ebb_errno_name(p->limits_errno), "established",
 			 ebb_established_name(p->established), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
-			 (json_int_t)ebb_arm_failures(row->arm), "open_for_seconds",
+			 (json_int_t)ebb_arm_failures(p->arm), "open_for_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm))), "count", count,
 			 "abandon_after_seconds", ebb_json_seconds((uint64_t)p->abandon_ms * 1000000),
 			 "slow_call_seconds", p->slow_ns ? ebb_json_seconds(p->slow_ns) : json_null(),

@@ -149,6 +149,14 @@ static void read_policy(const struct ebb_look *look, struct ebb_gate_row *row)
 		row->mode_from = EBB_MODE_BY_GATE;
 }
 
+/* Limits and slots are at the gate of the destination, also for a workload that is apart. */
+static void read_limits(const struct ebb_gate *gate, struct ebb_gate *io_kernel)
+{
+	io_kernel->in_use = gate->in_use;
+	io_kernel->paced = gate->paced;
+	memcpy(io_kernel->full_ns, gate->full_ns, sizeof(io_kernel->full_ns));
+}
+
 void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate, struct ebb_gate_row *ret_row)
 {
 	const struct ebb_view *view = look->view;
@@ -160,6 +168,9 @@ void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 	memcpy(&verdict, &view->verdicts[gate], sizeof(verdict));
 	read_policy(look, &row);
 	memcpy(&row.memory, &view->memories[gate], sizeof(row.memory));
+	row.apart = gate >= view->dst_max && view->dsts[dst].scope == EBB_SCOPE_NODE;
+	if (row.apart)
+		read_limits(&view->gates[dst], &row.kernel);
 	row.dst_epoch = view->dsts[dst].epoch;
 	row.scope = gate < view->dst_max ? EBB_SCOPE_NODE : EBB_SCOPE_WORKLOAD;
 	row.created_ns = gate < view->dst_max ? view->dsts[dst].created_ns
@@ -358,6 +369,12 @@ static int take_pairs(struct taking *t)
 			continue;
 		if (i != EBB_SLOT_OTHER)
 			t->snapshot.pair_live++;
+		if (ebb_pair_is_apart(view, &pair)) {
+			row = row_of(t, pair.dst, pair.dst, 0);
+			if (!row)
+				return -ENOMEM;
+			row->aside++;
+		}
 		row = row_of(t, pair.dst, pair.gate, pair.workload);
 		if (!row)
 			return -ENOMEM;

@@ -61,6 +61,8 @@ struct ebb_gate_row {
 	uint32_t dst, gate;
 	uint32_t dst_epoch;
 	uint32_t scope; /* of this gate: of the node or of one workload */
+	bool apart;	/* of one workload, while the others share that of the node */
+	uint32_t aside; /* of a gate of the node: how many of its workloads are apart */
 	char name[EBB_DST_NAME_MAX];
 	char *workload; /* of a gate of a workload, else NULL */
 	uint64_t workload_id;

@@ -19,13 +19,14 @@
  */
 #include "core/breaker.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-/* The transitions of one look. */
+/* The transitions of one look; and of a shared gate who shares it, and who is put apart. */
 struct report {
 	struct ebb_transition *moves; /* EBB_BREAKER_MOVES_MAX of them */
 	size_t count;
+	const struct ebb_users *users; /* NULL: it is not shared */
+	struct ebb_apart apart;
 };
 
 static uint32_t state_of(const struct ebb_breaker *b)
@@ -153,6 +154,7 @@ static void enter(struct ebb_breaker *b, uint64_t word, uint64_t at_ns, const st
 	b->since_ns = at_ns;
 	b->calm_from_ns = at_ns;
 	b->calm_ok = 0;
+	b->excused = 0;
 	b->seen_ok = facts->ok;
 	b->seen_failed = facts->failed;
 	b->seen_slow = facts->slow;
@@ -473,6 +475,44 @@ double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_b
 	return weights.all > 0 ? weights.failed / weights.all : 0;
 }
 
+/*
+ * Failures in a row that count. The kernel goes on counting from those that are excused, until
+ * a success ends its run.
+ */
+static uint32_t run_of(struct ebb_breaker *b, const struct ebb_gate *facts)
+{
+	uint32_t run = ebb_run_failures(facts->run, gen_of(b));
+
+	if (run < b->excused)
+		b->excused = 0;
+	return run - b->excused;
+}
+
+/* What is wrong is all of one user: it is put apart, and is this gate's no longer. */
+static bool excuse(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+		   const struct ebb_gate *facts, uint64_t now_ns, const struct ebb_transition *why,
+		   struct report *report)
+{
+	const struct ebb_users *users = report->users;
+	uint32_t whose = ebb_run_whose(facts->run, gen_of(b)), pair;
+
+	if (!users ||
+	    (why->reason == EBB_REASON_CONSECUTIVE_FAILURES && whose == EBB_RUN_MIXED && b->excused == 0))
+		return false;
+	pair = ebb_users_culprit(users, why->reason, config->window_ns, now_ns);
+	if (pair == EBB_SLOT_OTHER)
+		return false;
+	report->apart = (struct ebb_apart){.pair = pair, .why = *why};
+	if (why->reason == EBB_REASON_SLOW_RATE) {
+		ebb_window_forgive_slow(&b->window);
+		return true;
+	}
+	ebb_window_forgive(&b->window,
+			   ebb_users_culprit(users, EBB_REASON_SLOW_RATE, config->window_ns, now_ns) == pair);
+	b->excused = ebb_run_failures(facts->run, gen_of(b));
+	return true;
+}
+
 /* The first rule that holds, or EBB_REASON_MAX. */
 static uint32_t judge_closed(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
 			     uint32_t run)
@@ -519,8 +559,10 @@ static bool judge(struct ebb_breaker *b, const struct ebb_breaker_config *config
 		why.ok = b->window.sum.ok;
 		why.failed = b->window.sum.failed;
 		why.slow = b->window.sum.slow;
-		why.run = ebb_run_failures(facts->run, gen);
+		why.run = run_of(b, facts);
 		why.reason = judge_closed(b, config, why.run);
+		if (why.reason != EBB_REASON_MAX && excuse(b, config, facts, now_ns, &why, report))
+			return false;
 		break;
 	case EBB_STATE_OPEN:
 		if (now_ns >= ebb_ticks_to_ns(ebb_word_until(b->word)))
@@ -583,6 +625,9 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 	enter(b, told || decided ? word : b->word, memory->since_ns, facts);
 	b->answers.from = (struct ebb_answered){verdict->answered_from, verdict->unanswered_from};
 	b->answers.mark = (struct ebb_answered){facts->turns_answered, facts->turns_unanswered};
+	/* armed to open at no run: the present one was excused (ebb_breaker_verdict()) */
+	if (verdict->arm != 0 && !ebb_arm_failures(verdict->arm))
+		b->excused = ebb_run_failures(facts->run, gen_of(b));
 	if (state_of(b) == EBB_STATE_CLOSED)
 		return;
 	b->episode = told && newest->gen == gen_of(b) && newest->episode
@@ -590,19 +635,58 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 			     : episode_id(key, gen_of(b), memory->since_ns);
 }
 
+static void look(struct ebb_breaker *b, const struct ebb_breaker_config *config, const struct ebb_gate *facts,
+		 uint64_t now_ns, struct report *report)
+{
+	ebb_answers_look(&b->answers, config, facts, now_ns);
+	count_results(b, config, facts, now_ns);
+	take_over(b, config, facts, now_ns, report);
+	/* ends: every cycle of the machine passes open, whose end is ahead of now */
+	while (judge(b, config, facts, now_ns, report))
+		;
+	b->looked_ns = now_ns;
+}
+
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
 			const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition *ret_moves)
 {
 	struct report report = {.moves = ret_moves};
 
-	ebb_answers_look(&b->answers, config, facts, now_ns);
+	look(b, config, facts, now_ns, &report);
+	return report.count;
+}
+
+size_t ebb_breaker_look_shared(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			       const struct ebb_gate *facts, const struct ebb_users *users, uint64_t now_ns,
+			       struct ebb_transition *ret_moves, struct ebb_apart *ret_apart)
+{
+	struct report report = {.moves = ret_moves, .users = users, .apart = {.pair = EBB_SLOT_OTHER}};
+
+	look(b, config, facts, now_ns, &report);
+	*ret_apart = report.apart;
+	return report.count;
+}
+
+size_t ebb_breaker_put_apart(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			     const struct ebb_gate *facts, const struct ebb_transition *why, uint64_t now_ns,
+			     struct ebb_transition *ret_moves)
+{
+	struct report report = {.moves = ret_moves};
+
 	count_results(b, config, facts, now_ns);
 	take_over(b, config, facts, now_ns, &report);
-	/* ends: every cycle of the machine passes open, whose end is ahead of now */
-	while (judge(b, config, facts, now_ns, &report))
-		;
+	if (state_of(b) != EBB_STATE_CLOSED)
+		enter(b, ebb_word(ebb_gen_next(gen_of(b)), EBB_STATE_CLOSED, 0), now_ns, facts);
+	transit(b, config, facts, now_ns, *why, &report);
 	b->looked_ns = now_ns;
 	return report.count;
+}
+
+bool ebb_breaker_has_healed(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			    uint64_t now_ns)
+{
+	return state_of(b) == EBB_STATE_CLOSED && now_ns - b->since_ns >= config->window_ns &&
+	       b->window.sum.ok > 0;
 }
 
 uint64_t ebb_breaker_deadline(const struct ebb_breaker *b, const struct ebb_gate *facts)

@@ -6,11 +6,13 @@
 #ifndef EBB_CORE_BREAKER_H
 #define EBB_CORE_BREAKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
 #include "core/answers.h"
+#include "core/apart.h"
 #include "core/policy.h"
 #include "core/window.h"
 
@@ -23,6 +25,7 @@ struct ebb_breaker {
 	uint64_t episode;      /* of the present stay outside closed; 0: closed */
 	uint32_t trips;	       /* in a row */
 	uint32_t calm_ok;      /* successes in the present full window since closing */
+	uint32_t excused;      /* of the kernel's run, those of a workload that was put apart */
 	uint64_t calm_from_ns; /* when that window began */
 	/* the kernel's counters as they were at the last look */
 	uint64_t seen_ok;
@@ -66,6 +69,27 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
  */
 size_t ebb_breaker_look(struct ebb_breaker *b, const struct ebb_breaker_config *config,
 			const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition *ret_moves);
+
+/*
+ * The same for a gate that several share, @users (core/apart.h). Where it would open but for one of them,
+ * it does not: that one and the reason are in @ret_apart, and what it did wrong is forgotten here.
+ * At most one in a look.
+ */
+size_t ebb_breaker_look_shared(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			       const struct ebb_gate *facts, const struct ebb_users *users, uint64_t now_ns,
+			       struct ebb_transition *ret_moves, struct ebb_apart *ret_apart);
+
+/*
+ * A look at the gate of a workload that is put apart, which opens with the reason and the facts of
+ * @why; what it was, when it was apart before, is over.
+ */
+size_t ebb_breaker_put_apart(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			     const struct ebb_gate *facts, const struct ebb_transition *why, uint64_t now_ns,
+			     struct ebb_transition *ret_moves);
+
+/* Has it been closed for a full window, and had a success in the last? Then its workload need not be apart. */
+bool ebb_breaker_has_healed(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			    uint64_t now_ns);
 
 /* The share of failures in the window as it is judged: weighted. 0: there are no results. */
 double ebb_breaker_failure_ratio(const struct ebb_breaker *b, const struct ebb_breaker_config *config);

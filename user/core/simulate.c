@@ -184,6 +184,7 @@ struct sim {
 	struct gate *gates;
 	struct queue queue;
 	struct ebb_agent agent;
+	struct ebb_pair pair; /* whose results they are is not simulated: they may be anybody's */
 	int error;
 };
 
@@ -299,8 +300,8 @@ static void on_result(struct sim *s, const struct event *event)
 			end = ok && !slow ? EBB_PROBE_OK : EBB_PROBE_FAILED;
 		did = ebb_probe_finish(&g->facts, event->probe_index, event->probe_word, event->at, end);
 	} else if (counts) {
-		did = ebb_gate_result(&g->facts, &g->verdict, &setting->policy, event->at, event->gen, ok,
-				      slow);
+		did = ebb_gate_result(&g->facts, &g->verdict, &setting->policy, &s->pair, EBB_SLOT_OTHER,
+				      event->at, event->gen, ok, slow);
 	}
 	if ((did & EBB_RESULT_COUNTED) && !late)
 		look_soon(s, g, event->at, !ok || event->probe_word);

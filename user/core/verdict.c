@@ -7,7 +7,8 @@ void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_c
 	*ret_verdict = (struct ebb_verdict){
 		.word = b->word,
 		/* the open time is never 0, so that an arm that never pulls is still one */
-		.arm = ebb_arm(config->consecutive_failures, ebb_breaker_next_open_ticks(b, config)),
+		.arm = ebb_arm(b->excused ? 0 : config->consecutive_failures,
+			       ebb_breaker_next_open_ticks(b, config)),
 		.answered_from = b->answers.from.answered,
 		.unanswered_from = b->answers.from.unanswered,
 	};

@@ -9,7 +9,10 @@
 #include "bpf/abi.h"
 #include "core/breaker.h"
 
-/* What the kernel is to obey: the state word, and the pull that is armed for the next trip. */
+/*
+ * What the kernel is to obey: the state word, and the pull that is armed for the next trip. A run that is
+ * partly excused is the agent's to judge.
+ */
 void ebb_breaker_verdict(const struct ebb_breaker *b, const struct ebb_breaker_config *config,
 			 struct ebb_verdict *ret_verdict);
 

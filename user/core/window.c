@@ -138,6 +138,35 @@ void ebb_window_add(struct ebb_window *w, struct ebb_counts counts)
 	add_counts(&w->sum, &counts);
 }
 
+void ebb_window_forgive(struct ebb_window *w, bool slow)
+{
+	struct ebb_counts left = {.ok = w->sum.ok, .slow = slow ? 0 : min_u32(w->sum.slow, w->sum.ok)};
+
+	if (w->calls > 0) {
+		ebb_window_clear(w);
+		push_counts(w, left);
+		return;
+	}
+	for (size_t i = 0; i < EBB_WINDOW_BUCKETS; i++) {
+		struct ebb_counts *bucket = &w->buckets[i];
+
+		bucket->failed = 0;
+		bucket->slow = slow ? 0 : min_u32(bucket->slow, bucket->ok);
+	}
+	sum_buckets(w);
+}
+
+void ebb_window_forgive_slow(struct ebb_window *w)
+{
+	w->sum.slow = 0;
+	if (w->calls > 0) {
+		memset(w->slow, 0, sizeof(w->slow));
+		return;
+	}
+	for (size_t i = 0; i < EBB_WINDOW_BUCKETS; i++)
+		w->buckets[i].slow = 0;
+}
+
 struct ebb_weights ebb_window_weigh(const struct ebb_window *w)
 {
 	/* 2^(-k/5) */

@@ -20,6 +20,7 @@
 #ifndef EBB_CORE_WINDOW_H
 #define EBB_CORE_WINDOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,12 @@ void ebb_window_shape(struct ebb_window *w, uint64_t window_ns, uint32_t calls, 
 
 /* Moves on to @now_ns, dropping what has left a window of time. Time never goes back. */
 void ebb_window_advance(struct ebb_window *w, uint64_t now_ns);
+
+/* Takes out all failures, and with @slow all that was slow; without it the successes that were stay slow. */
+void ebb_window_forgive(struct ebb_window *w, bool slow);
+
+/* The same for slow results alone: they stay as successes and failures. */
+void ebb_window_forgive_slow(struct ebb_window *w);
 
 /* Adds what came since: successes before failures, of each the slow ones last. Saturates. */
 void ebb_window_add(struct ebb_window *w, struct ebb_counts counts);

@@ -25,7 +25,8 @@ static const struct {
 	[EBB_GROUP_BREAKERS] =
 		{"Breakers",
 		 "One series for each gate. The gate of a destination with `scope: node` is shared by all "
-		 "workloads and has `workload=\"\"`; with `scope: workload` each pair has a gate of its own."},
+		 "workloads and has `workload=\"\"`; with `scope: workload` each pair has a gate of its own, and "
+		 "so has a workload that is apart, since all that failed was its own, as long as it is."},
 	[EBB_GROUP_LIMITS] =
 		{"Limits",
 		 "One series for each gate, as above. What is told is what holds now: what an operator gave by "

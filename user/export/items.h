@@ -19,7 +19,7 @@ enum ebb_walk {
 	EBB_WALK_ONCE, /* the agent itself */
 	EBB_WALK_DST,  /* each destination */
 	EBB_WALK_PAIR, /* each pair */
-	EBB_WALK_GATE, /* each gate: of a destination with node scope, of a pair with workload scope */
+	EBB_WALK_GATE, /* each gate: of a destination with node scope, of a pair with workload scope or apart */
 };
 
 struct ebb_items {

@@ -337,8 +337,16 @@ static void read_breaker_calls(struct ebb_reading *r, const struct ebb_item *ite
 		  (uint64_t)load_u32(&memory->window_ok) + load_u32(&memory->window_failed));
 }
 
+/* A workload that is apart has a breaker of its own, and the limits of its destination. */
+static bool has_limits(const struct ebb_reading *r, const struct ebb_item *item)
+{
+	return !item->of_pair || !ebb_pair_is_apart(r->source->view, pair_of(r, item));
+}
+
 static void read_concurrent_in_use(struct ebb_reading *r, const struct ebb_item *item)
 {
+	if (!has_limits(r, item))
+		return;
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->gates[item->gate].in_use));
 }
 
@@ -346,6 +354,8 @@ static void read_concurrent_limit(struct ebb_reading *r, const struct ebb_item *
 {
 	struct ebb_limits limits;
 
+	if (!has_limits(r, item))
+		return;
 	limits_of(r, item, &limits);
 	(void)add(r, EBB_SAMPLE_NUMBER, limits.concurrent);
 }
@@ -355,7 +365,7 @@ static void add_limit_rate(struct ebb_reading *r, const struct ebb_item *item, e
 	struct ebb_limits limits;
 
 	limits_of(r, item, &limits);
-	if (limits.bucket[kind].per_hour)
+	if (has_limits(r, item) && limits.bucket[kind].per_hour)
 		(void)add(r, EBB_SAMPLE_PER_HOUR, limits.bucket[kind].per_hour);
 }
 
@@ -366,7 +376,7 @@ static void add_limit_available(struct ebb_reading *r, const struct ebb_item *it
 	double left;
 
 	limits_of(r, item, &limits);
-	if (!limits.bucket[kind].per_hour)
+	if (!has_limits(r, item) || !limits.bucket[kind].per_hour)
 		return;
 	left = ebb_limit_available(&limits.bucket[kind], load(&gate->full_ns[kind]), r->now_ns);
 	/* whole ones only: half a connection lets nobody through */
@@ -409,6 +419,8 @@ static void read_paced(struct ebb_reading *r, const struct ebb_item *item)
 	struct ebb_limits limits;
 
 	limits_of(r, item, &limits);
+	if (!has_limits(r, item))
+		return;
 	if (paced > 0 || limits.bucket[EBB_LIMIT_BYTES].per_hour)
 		(void)add(r, EBB_SAMPLE_NUMBER, paced);
 }

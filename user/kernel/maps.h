@@ -10,6 +10,7 @@
 #ifndef EBB_KERNEL_MAPS_H
 #define EBB_KERNEL_MAPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,22 @@ struct ebb_view {
 	uint32_t pair_max;
 	uint32_t gate_max; /* dst_max + pair_max */
 };
+
+/*
+ * Is a workload judged by the gate of its pair, although all share that of their destination (core/apart.h)?
+ * Limits and slots are at that of the destination all the same.
+ */
+static inline bool ebb_pair_is_apart(const struct ebb_view *view, const struct ebb_pair *pair)
+{
+	return pair->gate >= view->dst_max && pair->dst < view->dst_max &&
+	       view->dsts[pair->dst].scope == EBB_SCOPE_NODE;
+}
+
+/* Where the limits of a pair are, and its slots. */
+static inline uint32_t ebb_pair_limits_gate(const struct ebb_view *view, const struct ebb_pair *pair)
+{
+	return ebb_pair_is_apart(view, pair) ? pair->dst : pair->gate;
+}
 
 struct ebb_maps;
 
