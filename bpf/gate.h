@@ -582,7 +582,7 @@ static inline __attribute__((always_inline)) void ebb_gate_succeeded(struct ebb_
 static inline __attribute__((always_inline)) __u64 ebb_run_count(struct ebb_gate *gate, __u32 gen, __u32 who,
 								 __u32 *io_result)
 {
-	__u64 old, run;
+	__u64 old = 0, run;
 
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->run);

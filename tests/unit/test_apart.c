@@ -36,6 +36,7 @@ struct world {
 	struct ebb_view view;
 	struct ebb_breaker_config config;
 	struct ebb_ticker *ticker;
+	struct ebb_moves listeners;
 	struct ebb_move moves[64];
 	size_t move_count;
 	uint64_t now;
@@ -53,7 +54,9 @@ static void start_ticker(struct world *w, bool restore)
 {
 	ebb_ticker_free(w->ticker);
 	w->ticker = NULL;
-	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, on_move, w, &w->ticker), 0);
+	w->listeners = (struct ebb_moves){.count = 0};
+	assert_int_equal(ebb_ticker_new(&w->view, &w->config, 42, restore, &w->listeners, &w->ticker), 0);
+	assert_int_equal(ebb_moves_listen(&w->listeners, "test", on_move, w), 0);
 }
 
 static void tick(struct world *w)
