@@ -607,6 +607,7 @@ static void use(struct world *w, uint32_t pair, uint32_t dst)
 	w->view.pairs[pair] = w->view.pairs[PAIR];
 	w->view.pairs[pair].workload = pair;
 	w->view.pairs[pair].dst = dst;
+	w->view.pairs[pair].gate = w->view.dsts[dst].scope == EBB_SCOPE_WORKLOAD ? DSTS + pair : dst;
 	if (w->view.kernel->pair_high < pair)
 		w->view.kernel->pair_high = pair;
 }
