@@ -10,7 +10,7 @@
 # shellcheck source=../lib/turns.sh
 . "$root/tests/lib/turns.sh"
 
-bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -1)
 data=$scratch/postgres
 export PGHOST=127.0.0.1 PGUSER=postgres PGSSLMODE=disable PGGSSENCMODE=disable PGCONNECT_TIMEOUT=10
 as_postgres=(setpriv --reuid postgres --regid postgres --clear-groups)
