@@ -80,8 +80,8 @@ static const struct ebb_option top_options[] = {
 	EBB_OPTION_PIN,
 	{"delay", "TIME", "1s", "between two looks; 100ms to 1h", 0},
 	{"sort", "KEY", "state",
-	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, out, in, "
-	 "dropped, turns, turn_p50, turn_p95, turn_p99, p50, p95, p99, mean, limits",
+	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, turns, "
+	 "turn_p50, turn_p95, turn_p99, out, in, dropped, p50, p95, p99, mean, limits",
 	 0},
 	{"filter", "WORDS", NULL,
 	 "only what has each of these words or patterns in its name, workload or state", 0},
