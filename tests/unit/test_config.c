@@ -953,7 +953,7 @@ static void all_errors_are_told_in_order(void **state)
 	size_t used = 0;
 
 	(void)state;
-	assert_int_not_equal(parse("turns: on\n"
+	assert_int_not_equal(parse("traces: {otlp: {sample: 0.2}}\n"
 				   "destinations:\n"
 				   "  - name: a\n"
 				   "    match: [{port: x}]\n"
