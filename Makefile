@@ -46,8 +46,9 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev libncurses-dev libldns-dev
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
-	python3 python3-prometheus-client prometheus nodejs curl wget postgresql-client redis-tools dnsmasq-base \
-	bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux mandoc zsh fish
+	python3 python3-prometheus-client prometheus nodejs curl wget postgresql postgresql-client redis-server redis-tools \
+	nginx openssl dnsmasq-base bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux \
+	mandoc zsh fish
 
 # ---- flags
 

@@ -205,7 +205,7 @@ frame=$(ebb top --once --delay 100ms --filter "1:$good" --sort connects)
 like 'with a filter' "$frame" "127.0.0.1:$good/tcp"
 refute 'that leaves others out' grep -q ":$bad/" <<<"$frame"
 is 'a wrong option is wrong use' "$(ebb top --sort nothing 2>&1 >/dev/null; echo "$?")" \
-	"ebb top: --sort: 'nothing' is not possible: one of name, workload, mode, state, left, active, connects, failed, denied, would, out, in, dropped, p50, p95, p99, mean, limits
+	"ebb top: --sort: 'nothing' is not possible: one of name, workload, mode, state, left, active, connects, failed, denied, would, turns, turn_p50, turn_p95, turn_p99, out, in, dropped, p50, p95, p99, mean, limits
 2"
 is 'nothing pinned' "$(timeout 20 "$ebb_program" top --pin "$pin-none" 2>/dev/null; echo "$?")" 5
 

@@ -59,4 +59,5 @@ def main():
         client.close()
 
 
-main()
+if __name__ == '__main__':
+    main()

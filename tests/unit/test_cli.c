@@ -260,6 +260,7 @@ static void status_tells_the_node_at_a_glance(void **state)
 			    "breakers      2 closed, 1 open\n"
 			    "node fuse     does not act: 1 of 8 active destinations open, 30 results in 10.0s\n"
 			    "connections   3 active; 1.25k let through, 5 failed, 12.3k refused, 0 would have been refused\n"
+			    "turns         not seen: a connection is a success when it is established\n"
 			    "traffic       1.24MB sent, 45.6GB received, 3 retransmits; 0 packets dropped, 0 would have been dropped\n"
 			    "own errors    event_lost 7\n");
 }
@@ -455,7 +456,7 @@ static void list_filters(void **state)
 		 "--state: 'opne' is not possible: closed, open, half_open, forced_open or forced_closed"},
 		{"bad sort", NULL, NULL, "size", -EINVAL, 3,
 		 "--sort: 'size' is not possible: one of name, state, since, active, connects, failed, window, denied, "
-		 "sent, recv, dropped, p50, p99, rtt"},
+		 "sent, recv, dropped, p50, p99, rtt, turns, slow, turn_p50, turn_p99"},
 	};
 
 	(void)state;
@@ -725,11 +726,13 @@ static void show_tells_a_destination_in_full(void **state)
 			    "    TIME        COUNT  MEAN  P50  P90  P95  P99  MAX\n"
 			    "    to connect      0     -    -    -    -    -    -\n"
 			    "    round trip      0     -    -    -    -    -    -\n"
+			    "    to answer       0     -    -    -    -    -    -\n"
 			    "\n"
 			    "  settings\n"
 			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
-			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
+			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned or unanswered\n"
+			    "    black hole  a SYN that is sent again 2 times is a timeout\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
 			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
@@ -769,11 +772,13 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    TIME        COUNT   MEAN    P50    P90     P95     P99     MAX\n"
 			    "    to connect    100  680us  210us  224us  4.61ms  5.02ms  5.12ms\n"
 			    "    round trip      3  100us  104us  110us   111us   112us   112us\n"
+			    "    to answer       0      -      -      -       -       -       -\n"
 			    "\n"
 			    "  settings\n"
 			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
 			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
-			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned\n"
+			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned or unanswered\n"
+			    "    black hole  a SYN that is sent again 2 times is a timeout\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
 			    "    live        keep: live connections go on when the breaker opens\n"
 			    "    agent lost  release: nothing is refused after its lease\n"
@@ -826,6 +831,82 @@ static void a_destination_whose_workloads_are_all_apart_has_its_row(void **state
 	assert_int_equal(snapshot.count, 2);
 	assert_null(snapshot.rows[0].workload);
 	assert_int_equal(snapshot.rows[0].gate, 2);
+}
+
+/* Two workloads that ask a model: one that is answered late, one that is not always answered. */
+static void make_turns(void)
+{
+	struct ebb_pair *p = &fake.pairs[1];
+
+	make_node();
+	fake.agent.turns = 1;
+	fake.dsts[1].turn.buckets[ebb_hist_bucket(400000 * UNITS_PER_US)] = 90;
+	fake.dsts[1].turn.buckets[ebb_hist_bucket(3000000 * UNITS_PER_US)] = 10;
+	fake.dsts[1].turn.sum_units = 66000000 * UNITS_PER_US;
+	p->turns[EBB_TURN_ANSWERED] = 90;
+	p->turns_slow = 10;
+	p->turn_units = 36000000 * UNITS_PER_US;
+	p->turn_buckets[ebb_turn_bucket(400000 * UNITS_PER_US)] = 90;
+	p = &fake.pairs[2];
+	p->turns[EBB_TURN_ANSWERED] = 10;
+	p->turns[EBB_TURN_UNANSWERED] = 3;
+	p->turns[EBB_TURN_RESET] = 2;
+	p->turns[EBB_TURN_CANCELLED] = 1;
+	p->turn_units = 30000000 * UNITS_PER_US;
+	p->turn_buckets[ebb_turn_bucket(3000000 * UNITS_PER_US)] = 10;
+}
+
+static void turns_are_told(void **state)
+{
+	(void)state;
+	make_turns();
+	assert_non_null(strstr(status_text(),
+			       "\nturns         100 answered, 10 of them slow; 3 unanswered, 2 reset\n"));
+	fake.agent.turns = 0;
+	assert_non_null(strstr(status_text(), "3 unanswered, 2 reset; not seen any more\n"));
+	(void)show_text("10.0.0.10:443");
+	assert_non_null(strstr(text,
+			       "  turns: from the last byte of a request to the first of its answer\n"
+			       "    WORKLOAD                ANSWERED  SLOW  UNANSWERED  RESET  CANCELLED   MEAN    P50    P95    P99\n"
+			       "    /work.slice/w21\\x1b[2J        90    10           0      0          0  400ms  393ms  511ms  522ms\n"
+			       "    /work.slice/w22\\x1b[2J        10     0           3      2          1  3.00s  3.15s  4.09s  4.17s\n"));
+	fake.look.columns = 100;
+	assert_non_null(strstr(list_text(&(struct ebb_list_filter){.sort = "turn_p99"}),
+			       "DENIED  TURN P50  TURN P99\n"
+			       "10.0.0.10:443/tcp"));
+	(void)show_text("10.0.0.10:443");
+	assert_non_null(strstr(text, "    to answer     100  660ms  430ms  459ms   2.88s   3.09s   3.15s\n"));
+}
+
+static void turns_in_json_are_those_of_each_workload(void **state)
+{
+	struct ebb_snapshot snapshot;
+	struct ebb_why why = {};
+	json_t *root, *workload, *turns;
+	size_t first, count;
+
+	(void)state;
+	make_turns();
+	snapshot = take();
+	assert_int_equal(ebb_show_find(&snapshot, "10.0.0.10:443", &first, &count, &why), 0);
+	root = ebb_show_json(&fake.look, &snapshot.rows[first], count);
+	workload = json_array_get(json_object_get(root, "workloads"), 1);
+	turns = json_object_get(workload, "turns");
+	assert_int_equal(json_integer_value(json_object_get(turns, "answered")), 10);
+	assert_int_equal(json_integer_value(json_object_get(turns, "unanswered")), 3);
+	assert_int_equal(json_integer_value(json_object_get(turns, "reset")), 2);
+	assert_int_equal(json_integer_value(json_object_get(turns, "cancelled")), 1);
+	assert_int_equal(json_integer_value(json_object_get(turns, "slow")), 0);
+	turns = json_object_get(workload, "turn_seconds");
+	assert_true(json_real_value(json_object_get(turns, "mean")) == 3);
+	json_decref(root);
+	root = ebb_list_json(&fake.look, &snapshot);
+	workload = json_array_get(json_object_get(root, "destinations"), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(workload, "turns"), "slow")), 10);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(workload, "turn_seconds"),
+							    "count")),
+			 100);
+	json_decref(root);
 	ebb_snapshot_free(&snapshot);
 }
 
@@ -1732,6 +1813,8 @@ int main(void)
 		WITH_FAKE(show_tells_each_gate_of_a_destination),
 		WITH_FAKE(a_workload_that_is_apart_has_a_row_and_a_reason),
 		WITH_FAKE(a_destination_whose_workloads_are_all_apart_has_its_row),
+		WITH_FAKE(turns_are_told),
+		WITH_FAKE(turns_in_json_are_those_of_each_workload),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
 		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),

@@ -146,6 +146,32 @@ static void below_counts_what_is_below_a_bound(void **state)
 	assert_int_equal(ebb_hist_count(&h), 6);
 }
 
+/* Of a pair there is one bucket for each power of two. */
+static void turns_of_a_pair_are_right_to_a_factor_of_two(void **state)
+{
+	const uint64_t unit = 64000; /* ns: where the second bucket begins */
+	uint64_t buckets[EBB_TURN_BUCKETS] = {};
+
+	(void)state;
+	assert_int_equal(ebb_turn_quantile(buckets, 0.5), 0);
+	for (uint32_t i = 0; i < EBB_TURN_BUCKETS; i++) {
+		uint64_t lower = i ? unit << (i - 1) : 0;
+
+		assert_int_equal(ebb_turn_bucket(lower / EBB_HIST_UNIT_NS), i);
+		if (i > 0)
+			assert_int_equal(ebb_turn_bucket(lower / EBB_HIST_UNIT_NS - 1), i - 1);
+		buckets[i] = 4;
+		assert_int_equal(ebb_turn_quantile(buckets, 0), lower);
+		assert_int_equal(ebb_turn_quantile(buckets, 1), i ? 2 * lower : unit);
+		buckets[i] = 0;
+	}
+	assert_int_equal(ebb_turn_bucket(UINT64_MAX), EBB_TURN_BUCKETS - 1);
+	buckets[1] = buckets[2] = 2;
+	assert_int_equal(ebb_turn_quantile(buckets, 0.5), 2 * unit);
+	assert_int_equal(ebb_turn_quantile(buckets, 0.75), 3 * unit);
+	assert_int_equal(ebb_turn_quantile(buckets, 1), 4 * unit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +183,7 @@ int main(void)
 		cmocka_unit_test(quantiles_never_fall_as_q_grows),
 		cmocka_unit_test(shown_bounds_are_bucket_bounds_four_times_apart),
 		cmocka_unit_test(below_counts_what_is_below_a_bound),
+		cmocka_unit_test(turns_of_a_pair_are_right_to_a_factor_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,8 @@ static struct fake *small_node(void)
 	dst->connect.buckets[ebb_hist_bucket(1 << 29)] = 1; /* 134 s: only in +Inf */
 	dst->connect.sum_units = 40 * 4000 + (1 << 29);
 	dst->rtt.buckets[0] = 3;
+	dst->turn.buckets[ebb_hist_bucket(1 << 20)] = 36; /* 262 ms: exactly a bound */
+	dst->turn.sum_units = 36 << 20;
 	fake->view.verdicts[1].word =
 		ebb_word(7, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS + 5000000000ULL));
 	fake->view.memories[1].moved[EBB_REASON_CONSECUTIVE_FAILURES] = 4;
@@ -232,6 +234,12 @@ static struct fake *small_node(void)
 	pair->received_bytes = 98765432100;
 	pair->retransmits = 17;
 	pair->adopted = 2;
+	pair->turns[EBB_TURN_ANSWERED] = 36;
+	pair->turns[EBB_TURN_UNANSWERED] = 4;
+	pair->turns[EBB_TURN_RESET] = 1;
+	pair->turns[EBB_TURN_CANCELLED] = 2;
+	pair->turns_slow = 5;
+	pair->turn_units = 36 << 20;
 
 	/* workload scope, pulled by the kernel and over */
 	dst = fake_dst(fake, 2, "2001:db8::5", 8443);

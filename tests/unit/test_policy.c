@@ -310,6 +310,7 @@ static void names_are_those_of_the_contract(void **state)
 	static const char *const states[] = {"closed", "open", "half_open"};
 	static const char *const outcomes[] = {"established", "refused",   "timeout", "unreachable",
 					       "abandoned",   "cancelled", "reset",   "unanswered"};
+	static const char *const turns[] = {"answered", "unanswered", "reset", "cancelled"};
 	static const char *const causes[] = {"override",  "fuse", "breaker",
 					     "half_open", "rate", "concurrency"};
 	static const char *const drops[] = {"bytes", "packets", "breaker"};
@@ -330,6 +331,7 @@ static void names_are_those_of_the_contract(void **state)
 		{ebb_mode_name, modes, COUNT_OF(modes), EBB_MODE_MAX},
 		{ebb_state_name, states, COUNT_OF(states), EBB_STATE_MAX},
 		{ebb_outcome_name, outcomes, COUNT_OF(outcomes), EBB_OUTCOME_MAX},
+		{ebb_turn_name, turns, COUNT_OF(turns), EBB_TURN_MAX},
 		{ebb_cause_name, causes, COUNT_OF(causes), EBB_CAUSE_MAX},
 		{ebb_drop_name, drops, COUNT_OF(drops), EBB_DROP_MAX},
 		{ebb_scope_name, scopes, COUNT_OF(scopes), EBB_SCOPE_MAX},

@@ -317,6 +317,48 @@ static void quantiles_are_those_of_the_interval(void **state)
 	assert_int_equal(gate_row(data, DSTS + 1)->connect.count, 1100);
 }
 
+static const char *draw(size_t width, size_t height);
+
+/* Of a destination finely, of a workload coarsely; both of the interval. */
+static void turns_are_those_of_the_interval(void **state)
+{
+	const struct ebb_top_data *data;
+	struct ebb_pair *p;
+
+	(void)state;
+	make_node();
+	(void)look(0);
+	assert_null(strstr(draw(200, 16), "TURN"));
+	p = &fake.view.pairs[1];
+	p->turns[EBB_TURN_ANSWERED] = p->turn_buckets[20] = 7; /* long ago, and slow */
+	p->turn_units = 7 * 60000000 * US;
+	p->turn_buckets[13] = UINT32_MAX; /* it comes round */
+	(void)look(S);
+	p->turns[EBB_TURN_ANSWERED] += 10;
+	p->turns[EBB_TURN_UNANSWERED] += 1;
+	p->turns[EBB_TURN_RESET] += 1;
+	p->turns[EBB_TURN_CANCELLED] += 5;
+	p->turn_units += 10 * 400000 * US;
+	p->turn_buckets[13] += 9; /* 262 to 524 ms */
+	p->turn_buckets[16] += 1;
+	fake.view.dsts[1].turn.buckets[ebb_hist_bucket(400000 * US)] += 10;
+	data = look(S);
+	near(gate_row(data, DSTS + 1)->rates.turns, 12);
+	near(data->total.turns, 12);
+	assert_int_equal(gate_row(data, DSTS + 1)->turn.count, 10);
+	assert_in_range(gate_row(data, DSTS + 1)->turn.p50, 390 * MS, 450 * MS);
+	assert_int_equal(data->pairs[0].turn.count, 10);
+	assert_int_equal(data->pairs[0].turn.mean, 400 * MS);
+	assert_in_range(data->pairs[0].turn.p50, 262 * MS, 525 * MS);
+	assert_in_range(data->pairs[0].turn.most, 2 * S, 4300 * MS);
+	assert_int_equal(data->pairs[1].turn.count, 0);
+	assert_non_null(strstr(draw(200, 16), " TURN/s  TURN P50  TURN P95  TURN P99 "));
+	assert_non_null(strstr(fake.text, "   12/s turns"));
+	data = look(S);
+	near(data->total.turns, 0);
+	assert_int_equal(data->pairs[0].turn.count, 0);
+}
+
 static void states_and_the_time_that_is_left(void **state)
 {
 	const struct ebb_top_data *data;
@@ -937,6 +979,7 @@ int main(void)
 		TEST(a_gate_sums_its_workloads_and_each_has_its_own),
 		TEST(who_is_new_counts_from_nothing),
 		TEST(quantiles_are_those_of_the_interval),
+		TEST(turns_are_those_of_the_interval),
 		TEST(states_and_the_time_that_is_left),
 		TEST(what_stands_in_the_way_comes_first),
 		TEST(columns_are_chosen_by_keys_and_by_name),

@@ -108,7 +108,9 @@ struct agent {
 	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
 	bool just_configured; /* a tick is due: what is armed follows at once */
 	bool urgent;	      /* something enforces, and real-time priority was asked for */
-	bool *capped;	      /* see ebb_sockets_cap_came() */
+	uint8_t *
+		failed_by; /* of each gate, enum ebb_outcome of the last failure that an event told; 0: none */
+	bool *capped;	   /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
 	struct ebb_troubles troubles;
 };
@@ -153,17 +155,20 @@ static void log_move(void *userdata, const struct ebb_move *move)
 	const struct agent *a = userdata;
 	const struct ebb_transition *t = &move->transition;
 	char dst[EBB_DST_NAME_MAX], until[EBB_FORMAT_MAX] = "-";
-	const char *workload = "-";
+	const char *workload = "-", *failure = "-";
 	uint64_t now = now_monotonic();
 
 	if (move->pair != EBB_SLOT_OTHER)
 		workload = ebb_cgroup_name(a->names, a->view->pairs[move->pair].workload);
 	if (t->until_ns > now)
 		(void)ebb_format_duration(t->until_ns - now, until, sizeof(until));
-	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u episode=%016llx mode=%s",
+	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->failed_by[move->gate])
+		failure = ebb_outcome_name(a->failed_by[move->gate]);
+	a->failed_by[move->gate] = 0;
+	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s last_failure=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u episode=%016llx mode=%s",
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
-		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, until, t->gen,
+		 ebb_reason_name(t->reason), failure, t->ok, t->failed, t->slow, t->run, until, t->gen,
 		 (unsigned long long)t->episode, ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
 }
 
@@ -548,6 +553,10 @@ static void on_event(void *userdata, const struct ebb_event *event)
 		ebb_keeper_meet(a->keeper, event);
 		break;
 	default:
+		/* a probe's event may tell a success, which leaves what failed before as it is */
+		if (event->gate < a->view->gate_max && event->outcome < EBB_OUTCOME_MAX &&
+		    event->outcome != EBB_OUTCOME_ESTABLISHED)
+			a->failed_by[event->gate] = (uint8_t)event->outcome;
 		if (a->hint_waits)
 			break;
 		deadline = ebb_tick_gate(a->ticker, event->gate, now_monotonic());
@@ -1040,6 +1049,9 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
+	a->failed_by = calloc(a->view->gate_max, sizeof(*a->failed_by));
+	if (!a->failed_by)
+		return ebb_why(why, -ENOMEM, "out of memory");
 	r = ebb_ticker_new(a->view, &a->config->defaults.breaker, a->view->agent->seed, took_over, &a->moves,
 			   &a->ticker);
 	if (r == 0)
@@ -1317,6 +1329,7 @@ static void close_all(struct agent *a)
 	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
 	free(a->source.local_floor);
+	free(a->failed_by);
 	free(a->capped);
 	ebb_loader_free(a->loader);
 	if (a->timer_fd >= 0)

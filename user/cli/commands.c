@@ -71,7 +71,7 @@ static const struct ebb_option list_options[] = {
 	 "only what this workload uses: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
 	{"sort", "KEY", "name",
 	 "name, or the greatest first: state, since, active, connects, failed, window, denied, sent, recv, "
-	 "dropped, p50, p99, rtt",
+	 "dropped, p50, p99, rtt, turns, slow, turn_p50, turn_p99",
 	 0},
 	EBB_OPTIONS_END,
 };
@@ -80,8 +80,8 @@ static const struct ebb_option top_options[] = {
 	EBB_OPTION_PIN,
 	{"delay", "TIME", "1s", "between two looks; 100ms to 1h", 0},
 	{"sort", "KEY", "state",
-	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, out, in, "
-	 "dropped, p50, p95, p99, mean, limits",
+	 "the greatest first: name, workload, mode, state, left, active, connects, failed, denied, would, turns, "
+	 "turn_p50, turn_p95, turn_p99, out, in, dropped, p50, p95, p99, mean, limits",
 	 0},
 	{"filter", "WORDS", NULL,
 	 "only what has each of these words or patterns in its name, workload or state", 0},

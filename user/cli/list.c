@@ -10,6 +10,7 @@
 #include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "cli/turns.h"
 #include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/table.h"
@@ -85,6 +86,26 @@ static double key_rtt(const struct ebb_gate_row *row)
 	return (double)row->rtt.p50;
 }
 
+static double key_turns(const struct ebb_gate_row *row)
+{
+	return (double)ebb_turns_count(&row->sums.turns);
+}
+
+static double key_slow(const struct ebb_gate_row *row)
+{
+	return (double)row->sums.turns.slow;
+}
+
+static double key_turn_p50(const struct ebb_gate_row *row)
+{
+	return (double)row->turn.p50;
+}
+
+static double key_turn_p99(const struct ebb_gate_row *row)
+{
+	return (double)row->turn.p99;
+}
+
 struct sort_key {
 	const char *name;
 	double (*value)(const struct ebb_gate_row *row);
@@ -106,6 +127,10 @@ static const struct sort_key sort_keys[] = {
 	{"p50", key_p50},
 	{"p99", key_p99},
 	{"rtt", key_rtt},
+	{"turns", key_turns},
+	{"slow", key_slow},
+	{"turn_p50", key_turn_p50},
+	{"turn_p99", key_turn_p99},
 };
 #define SORT_KEYS (sizeof(sort_keys) / sizeof(sort_keys[0]))
 
@@ -190,7 +215,7 @@ int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 	size_t kept = 0;
 
 	if (filter->sort) {
-		char names[128];
+		char names[256];
 		size_t used = 0, i;
 
 		for (i = 0; i < SORT_KEYS && strcmp(sort_keys[i].name, filter->sort) != 0; i++)
@@ -224,15 +249,18 @@ int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 
 static const struct ebb_column columns[] = {
 	{"DESTINATION", EBB_ALIGN_LEFT, false, 0}, {"WORKLOAD", EBB_ALIGN_LEFT, true, 0},
-	{"MODE", EBB_ALIGN_LEFT, false, 4},	   {"STATE", EBB_ALIGN_LEFT, false, 0},
-	{"SINCE", EBB_ALIGN_RIGHT, false, 3},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 2},
+	{"MODE", EBB_ALIGN_LEFT, false, 7},	   {"STATE", EBB_ALIGN_LEFT, false, 0},
+	{"SINCE", EBB_ALIGN_RIGHT, false, 6},	   {"ACTIVE", EBB_ALIGN_RIGHT, false, 5},
 	{"CONNECTS", EBB_ALIGN_RIGHT, false, 1},   {"FAILED", EBB_ALIGN_RIGHT, false, 0},
-	{"WINDOW", EBB_ALIGN_RIGHT, false, 5},	   {"DENIED", EBB_ALIGN_RIGHT, false, 0},
-	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"SENT", EBB_ALIGN_RIGHT, true, 6},
-	{"RECV", EBB_ALIGN_RIGHT, true, 7},	   {"DROPPED", EBB_ALIGN_RIGHT, true, 0},
-	{"WOULD DROP", EBB_ALIGN_RIGHT, true, 0},  {"P50", EBB_ALIGN_RIGHT, false, 9},
-	{"P95", EBB_ALIGN_RIGHT, false, 11},	   {"P99", EBB_ALIGN_RIGHT, false, 8},
-	{"RTT", EBB_ALIGN_RIGHT, false, 10},	   {"LIMITS", EBB_ALIGN_LEFT, true, 12},
+	{"WINDOW", EBB_ALIGN_RIGHT, false, 8},	   {"DENIED", EBB_ALIGN_RIGHT, false, 0},
+	{"WOULD DENY", EBB_ALIGN_RIGHT, true, 0},  {"SENT", EBB_ALIGN_RIGHT, true, 9},
+	{"RECV", EBB_ALIGN_RIGHT, true, 10},	   {"DROPPED", EBB_ALIGN_RIGHT, true, 0},
+	{"WOULD DROP", EBB_ALIGN_RIGHT, true, 0},  {"TURNS", EBB_ALIGN_RIGHT, true, 4},
+	{"SLOW", EBB_ALIGN_RIGHT, true, 11},	   {"TURN P50", EBB_ALIGN_RIGHT, true, 3},
+	{"TURN P95", EBB_ALIGN_RIGHT, true, 16},   {"TURN P99", EBB_ALIGN_RIGHT, true, 2},
+	{"P50", EBB_ALIGN_RIGHT, false, 13},	   {"P95", EBB_ALIGN_RIGHT, false, 15},
+	{"P99", EBB_ALIGN_RIGHT, false, 12},	   {"RTT", EBB_ALIGN_RIGHT, false, 14},
+	{"LIMITS", EBB_ALIGN_LEFT, true, 17},
 };
 
 static void time_cell(struct ebb_table *table, const struct ebb_times *times, uint64_t ns)
@@ -288,6 +316,11 @@ static void row_cells(struct ebb_table *table, const struct ebb_look *look, cons
 	ebb_bytes_cell(table, row->sums.traffic.received_bytes);
 	count_cell(table, ebb_traffic_dropped(&row->sums.traffic));
 	count_cell(table, ebb_traffic_would_drop(&row->sums.traffic));
+	count_cell(table, ebb_turns_count(&row->sums.turns));
+	count_cell(table, row->sums.turns.slow);
+	time_cell(table, &row->turn, row->turn.p50);
+	time_cell(table, &row->turn, row->turn.p95);
+	time_cell(table, &row->turn, row->turn.p99);
 	time_cell(table, &row->connect, row->connect.p50);
 	time_cell(table, &row->connect, row->connect.p95);
 	time_cell(table, &row->connect, row->connect.p99);
@@ -332,7 +365,7 @@ int ebb_list_text(FILE *out, const struct ebb_look *look, const struct ebb_snaps
 
 /* --------------------------------------------------------------- JSON -- */
 
-static json_t *times_json(const struct ebb_times *times)
+json_t *ebb_times_json(const struct ebb_times *times)
 {
 	if (times->count == 0)
 		return json_pack("{s:i}", "count", 0);
@@ -366,8 +399,8 @@ static json_t *state_json(const struct ebb_look *look, const struct ebb_gate_row
 			 (json_int_t)row->memory.window_ok, "failed", (json_int_t)row->memory.window_failed,
 			 "slow", (json_int_t)row->memory.window_slow, "failure_rate",
 			 share < 0 ? json_null() : json_real(share), "connect_seconds",
-			 times_json(&row->connect), "rtt_seconds", times_json(&row->rtt), "concurrent",
-			 "in_use", ebb_json_count(row->kernel.in_use), "limit",
+			 ebb_times_json(&row->connect), "rtt_seconds", ebb_times_json(&row->rtt),
+			 "concurrent", "in_use", ebb_json_count(row->kernel.in_use), "limit",
 			 limits.concurrent ? json_integer(limits.concurrent) : json_null(), "limits",
 			 ebb_limits_json(look, row));
 }
@@ -386,6 +419,8 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 	/* a failed set leaves its trace: the object is freed */
 	if (json_object_set_new(gate, "episode", ebb_episode_json(row->episode)) < 0 ||
 	    json_object_set_new(gate, "traffic", ebb_traffic_json(&row->sums.traffic)) < 0 ||
+	    json_object_set_new(gate, "turns", ebb_turns_json(&row->sums.turns)) < 0 ||
+	    json_object_set_new(gate, "turn_seconds", ebb_times_json(&row->turn)) < 0 ||
 	    json_object_set_new(gate, "paced", ebb_json_count(row->kernel.paced)) < 0 ||
 	    json_object_set_new(gate, "apart", json_boolean(row->apart)) < 0 ||
 	    json_object_set_new(gate, "workloads_apart", json_integer(row->aside)) < 0 ||

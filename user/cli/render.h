@@ -38,6 +38,9 @@ json_t *ebb_gate_json(const struct ebb_look *look, const struct ebb_gate_row *ro
 json_t *ebb_episode_json(uint64_t episode);
 json_t *ebb_transition_json(const struct ebb_look *look, const struct ebb_transition *move);
 
+/* Quantiles, in seconds; only a count where there is nothing. */
+json_t *ebb_times_json(const struct ebb_times *times);
+
 /* --------------------------------------------------------------- show -- */
 
 /* The rows of the destination that @name means. -ENOENT with near names in the reason. */

@@ -8,6 +8,7 @@
 #include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "cli/turns.h"
 #include "core/fuse.h"
 #include "core/policy.h"
 #include "lib/table.h"
@@ -271,11 +272,17 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 		ebb_table_cell(table, "no limit of failures in a row; rates are judged by the agent");
 	outcome_names(p->count_mask, names, sizeof(names));
 	ebb_table_cell(table, "failures");
-	ebb_table_cell(table, "%s; given up after %s counts as abandoned", names,
+	ebb_table_cell(table, "%s; given up after %s counts as abandoned or unanswered", names,
 		       ebb_format_duration((uint64_t)p->abandon_ms * 1000000, b, sizeof(b)));
+	if (p->syn_retries) {
+		ebb_table_cell(table, "black hole");
+		ebb_table_cell(table, "a SYN that is sent again %u time%s is a timeout", p->syn_retries,
+			       p->syn_retries == 1 ? "" : "s");
+	}
 	if (p->slow_ns) {
 		ebb_table_cell(table, "slow");
-		ebb_table_cell(table, "longer than %s", ebb_format_duration(p->slow_ns, a, sizeof(a)));
+		ebb_table_cell(table, "to connect, or to answer, takes longer than %s",
+			       ebb_format_duration(p->slow_ns, a, sizeof(a)));
 	}
 	ebb_table_cell(table, "probes");
 	ebb_table_cell(table, "%u at once, each for %s; %u successes close, %u failures open again",
@@ -501,6 +508,7 @@ static int times_text(FILE *out, const struct ebb_gate_row *row)
 		return r;
 	times_cells(table, "to connect", &row->connect);
 	times_cells(table, "round trip", &row->rtt);
+	times_cells(table, "to answer", &row->turn);
 	(void)fputs("\n  times\n", out);
 	r = ebb_table_print(table, out, 4, 0);
 	ebb_table_free(table);
@@ -517,6 +525,8 @@ int ebb_show_text(FILE *out, const struct ebb_look *look, const struct ebb_gate_
 		r = gate_text(out, look, &rows[i]);
 	if (r == 0)
 		r = workloads_text(out, look, &rows[0]);
+	if (r == 0)
+		r = ebb_turns_text(out, look, &rows[0]);
 	if (r == 0)
 		r = ebb_traffic_text(out, look, &rows[0]);
 	if (r == 0)
@@ -544,7 +554,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 		if (p->count_mask & (1U << o))
 			count = append(count, json_string(ebb_outcome_name(o)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
 			 "mode", ebb_mode_name(p->mode), "errno", ebb_errno_name(p->errno_code),
 			 "limits_errno", ebb_errno_name(p->limits_errno), "established",
 			 ebb_established_name(p->established), "on_agent_loss",
@@ -552,9 +562,10 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 (json_int_t)ebb_arm_failures(p->arm), "open_for_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm))), "count", count,
 			 "abandon_after_seconds", ebb_json_seconds((uint64_t)p->abandon_ms * 1000000),
-			 "slow_call_seconds", p->slow_ns ? ebb_json_seconds(p->slow_ns) : json_null(),
-			 "probes", (json_int_t)p->probes, "close_after", (json_int_t)p->close_after,
-			 "reopen_after", (json_int_t)p->reopen_after, "probe_lease_seconds",
+			 "syn_retries", (json_int_t)p->syn_retries, "slow_call_seconds",
+			 p->slow_ns ? ebb_json_seconds(p->slow_ns) : json_null(), "probes",
+			 (json_int_t)p->probes, "close_after", (json_int_t)p->close_after, "reopen_after",
+			 (json_int_t)p->reopen_after, "probe_lease_seconds",
 			 ebb_json_seconds(ebb_ticks_to_ns(p->probe_lease_ticks)), "concurrent",
 			 p->limits.concurrent ? json_integer(p->limits.concurrent) : json_null(), "limits",
 			 ebb_limits_configured_json(p));
@@ -594,10 +605,12 @@ static json_t *full_gate_json(const struct ebb_look *look, const struct ebb_gate
 static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *pair, void *userdata)
 {
 	struct ebb_sums sums = {};
+	struct ebb_times times;
 
 	ebb_sums_add(&sums, pair, 0);
+	ebb_turns_times(&sums.turns, &times);
 	return json_array_append_new(userdata,
-				     json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				     json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 					       "workload",
 					       pair->workload ? ebb_cgroup_name(look->names, pair->workload)
 							      : EBB_NAME_OTHER,
@@ -616,7 +629,9 @@ static int append_pair_json(const struct ebb_look *look, const struct ebb_pair *
 					       "would_deny",
 					       ebb_json_counts(sums.would_deny_by, EBB_CAUSE_MAX,
 							       ebb_cause_name),
-					       "traffic", ebb_traffic_json(&sums.traffic)));
+					       "turns", ebb_turns_json(&sums.turns), "turn_seconds",
+					       ebb_times_json(&times), "traffic",
+					       ebb_traffic_json(&sums.traffic)));
 }
 
 json_t *ebb_show_json(const struct ebb_look *look, const struct ebb_gate_row *rows, size_t count)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/fuse.h"
+#include "cli/turns.h"
 #include "core/by_hand.h"
 #include "core/fuse.h"
 #include "core/hist.h"
@@ -261,6 +262,7 @@ void ebb_sums_add(struct ebb_sums *io_sums, const struct ebb_pair *pair, uint32_
 	struct ebb_traffic traffic = traffic_of(pair);
 
 	ebb_traffic_add(&io_sums->traffic, &traffic);
+	ebb_turns_add_pair(&io_sums->turns, pair);
 	/* a gauge that went below zero while it was read is none */
 	io_sums->active += pair->active > INT64_MAX ? 0 : pair->active;
 	io_sums->attempts += pair->attempts;
@@ -440,6 +442,7 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 
 		ebb_times_read(&view->dsts[row->dst].connect, &row->connect);
 		ebb_times_read(&view->dsts[row->dst].rtt, &row->rtt);
+		ebb_times_read(&view->dsts[row->dst].turn, &row->turn);
 	}
 	if (t.snapshot.count > 0)
 		qsort(t.snapshot.rows, t.snapshot.count, sizeof(t.snapshot.rows[0]), by_name);

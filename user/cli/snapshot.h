@@ -40,6 +40,14 @@ struct ebb_traffic {
 	uint64_t would_drop_bytes[EBB_DROP_MAX], would_drop_packets[EBB_DROP_MAX];
 };
 
+/* What pairs count of turns. */
+struct ebb_turns {
+	uint64_t ended[EBB_TURN_MAX];
+	uint64_t slow;	/* of those answered */
+	uint64_t units; /* sum of their times, 250 ns each */
+	uint64_t buckets[EBB_TURN_BUCKETS];
+};
+
 /* What pairs count, summed over the pairs of a gate. */
 struct ebb_sums {
 	uint64_t active;
@@ -50,6 +58,7 @@ struct ebb_sums {
 	uint64_t denied, would_deny;
 	uint64_t denied_by[EBB_CAUSE_MAX], would_deny_by[EBB_CAUSE_MAX];
 	struct ebb_traffic traffic;
+	struct ebb_turns turns;
 };
 
 struct ebb_times {
@@ -86,7 +95,7 @@ struct ebb_gate_row {
 	struct ebb_memory memory;
 	uint64_t arm; /* in force */
 	struct ebb_sums sums;
-	struct ebb_times connect, rtt; /* of the whole destination */
+	struct ebb_times connect, rtt, turn; /* of the whole destination */
 };
 
 struct ebb_snapshot {

@@ -7,6 +7,7 @@
 #include "cli/fuse.h"
 #include "cli/render.h"
 #include "cli/traffic.h"
+#include "cli/turns.h"
 #include "core/by_hand.h"
 #include "core/policy.h"
 #include "lib/table.h"
@@ -96,6 +97,7 @@ static void work_out(const struct ebb_look *look, const struct ebb_snapshot *sna
 		status.sums.denied += row->sums.denied;
 		status.sums.would_deny += row->sums.would_deny;
 		ebb_traffic_add(&status.sums.traffic, &row->sums.traffic);
+		ebb_turns_add(&status.sums.turns, &row->sums.turns);
 	}
 	judge_enforcement(look, &status);
 	*ret_status = status;
@@ -229,6 +231,25 @@ static void traffic_line(struct ebb_table *table, const struct ebb_traffic *traf
 		       ebb_format_count(ebb_traffic_would_drop(traffic), would, sizeof(would)));
 }
 
+static void turns_line(struct ebb_table *table, const struct status *status)
+{
+	const struct ebb_turns *turns = &status->sums.turns;
+	char answered[EBB_FORMAT_MAX], slow[EBB_FORMAT_MAX], unanswered[EBB_FORMAT_MAX],
+		reset[EBB_FORMAT_MAX];
+
+	ebb_table_cell(table, "turns");
+	if (!status->agent.turns && !ebb_turns_count(turns)) {
+		ebb_table_cell(table, "not seen: a connection is a success when it is established");
+		return;
+	}
+	ebb_table_cell(table, "%s answered, %s of them slow; %s unanswered, %s reset%s",
+		       ebb_format_count(turns->ended[EBB_TURN_ANSWERED], answered, sizeof(answered)),
+		       ebb_format_count(turns->slow, slow, sizeof(slow)),
+		       ebb_format_count(turns->ended[EBB_TURN_UNANSWERED], unanswered, sizeof(unanswered)),
+		       ebb_format_count(turns->ended[EBB_TURN_RESET], reset, sizeof(reset)),
+		       status->agent.turns ? "" : "; not seen any more");
+}
+
 int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_snapshot *snapshot)
 {
 	static const struct ebb_column columns[] = {{NULL, EBB_ALIGN_LEFT, false, 0},
@@ -262,6 +283,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 		       ebb_format_count(status.sums.failures, failures, sizeof(failures)),
 		       ebb_format_count(status.sums.denied, denied, sizeof(denied)),
 		       ebb_format_count(status.sums.would_deny, would, sizeof(would)));
+	turns_line(table, &status);
 	traffic_line(table, &status.sums.traffic);
 	errors_lines(table, look);
 	r = ebb_table_print(table, out, 0, 0);
@@ -317,6 +339,17 @@ static json_t *errors_json(const struct ebb_look *look)
 	return errors;
 }
 
+static json_t *turns_json(const struct status *status)
+{
+	json_t *turns = ebb_turns_json(&status->sums.turns);
+
+	if (json_object_set_new(turns, "seen", json_boolean(status->agent.turns)) < 0) {
+		json_decref(turns);
+		return NULL;
+	}
+	return turns;
+}
+
 json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *snapshot)
 {
 	const struct ebb_view *view = look->view;
@@ -340,7 +373,7 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 			 ebb_json_count(status.sums.active), "attempts", ebb_json_count(status.sums.attempts),
 			 "failures", ebb_json_count(status.sums.failures), "denied",
 			 ebb_json_count(status.sums.denied), "would_deny",
-			 ebb_json_count(status.sums.would_deny), "traffic",
+			 ebb_json_count(status.sums.would_deny), "turns", turns_json(&status), "traffic",
 			 ebb_traffic_json(&status.sums.traffic), "errors", errors_json(look), "node_fuse",
 			 ebb_fuse_json(look));
 }

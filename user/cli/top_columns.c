@@ -6,6 +6,7 @@
 #include "cli/complete.h"
 #include "cli/render.h"
 #include "cli/top_state.h"
+#include "cli/turns.h"
 #include "core/policy.h"
 #include "lib/units.h"
 
@@ -165,6 +166,30 @@ static void mean_cell(const struct ebb_top_data *data, const struct ebb_top_row 
 	time_cell(data, &row->connect, row->connect.mean, buffer, size);
 }
 
+static void turns_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,
+		       size_t size)
+{
+	rate_cell(data, row->rates.turns, buffer, size);
+}
+
+static void turn_p50_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,
+			  size_t size)
+{
+	time_cell(data, &row->turn, row->turn.p50, buffer, size);
+}
+
+static void turn_p95_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,
+			  size_t size)
+{
+	time_cell(data, &row->turn, row->turn.p95, buffer, size);
+}
+
+static void turn_p99_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,
+			  size_t size)
+{
+	time_cell(data, &row->turn, row->turn.p99, buffer, size);
+}
+
 static void limits_cell(const struct ebb_top_data *data, const struct ebb_top_row *row, char *buffer,
 			size_t size)
 {
@@ -262,6 +287,30 @@ static double mean_value(const struct ebb_top_data *data, const struct ebb_top_r
 	return (double)row->connect.mean;
 }
 
+static double turns_value(const struct ebb_top_data *data, const struct ebb_top_row *row)
+{
+	(void)data;
+	return row->rates.turns;
+}
+
+static double turn_p50_value(const struct ebb_top_data *data, const struct ebb_top_row *row)
+{
+	(void)data;
+	return (double)row->turn.p50;
+}
+
+static double turn_p95_value(const struct ebb_top_data *data, const struct ebb_top_row *row)
+{
+	(void)data;
+	return (double)row->turn.p95;
+}
+
+static double turn_p99_value(const struct ebb_top_data *data, const struct ebb_top_row *row)
+{
+	(void)data;
+	return (double)row->turn.p99;
+}
+
 /* --------------------------------------------------------------- styles -- */
 
 static enum ebb_top_style state_style(const struct ebb_top_row *row)
@@ -318,6 +367,11 @@ static enum ebb_top_style times_style(const struct ebb_top_row *row)
 	return row->connect.count > 0 ? EBB_TOP_PLAIN : EBB_TOP_DIM;
 }
 
+static enum ebb_top_style turns_style(const struct ebb_top_row *row)
+{
+	return row->turn.count > 0 ? EBB_TOP_PLAIN : EBB_TOP_DIM;
+}
+
 static enum ebb_top_style dim_style(const struct ebb_top_row *row)
 {
 	(void)row;
@@ -353,6 +407,11 @@ static bool says_dropped(const struct ebb_top_row *row)
 	return sum > 0;
 }
 
+static bool says_turns(const struct ebb_top_row *row)
+{
+	return ebb_turns_count(&row->sums.turns) > 0;
+}
+
 static bool says_limits(const struct ebb_top_row *row)
 {
 	const struct ebb_policy *policy = &row->gate->policy;
@@ -375,22 +434,26 @@ const struct ebb_top_column ebb_top_columns[EBB_TOP_COLUMNS] = {
 	/* key        heading         align  optional rank   width pages  */
 	{"name",     {"DESTINATION", LEFT,  false,  0},  0, D | W, name_cell,     NULL,           bright_style,   NULL},
 	{"workload", {"WORKLOAD",    LEFT,  true,   0},  0, D | W, workload_cell, NULL,           NULL,           says_workload},
-	{"mode",     {"MODE",        LEFT,  false, 10},  7, D,     mode_cell,     NULL,           dim_style,      NULL},
+	{"mode",     {"MODE",        LEFT,  false, 13},  7, D,     mode_cell,     NULL,           dim_style,      NULL},
 	{"state",    {"STATE",       LEFT,  false,  0},  9, D | W, state_cell,    state_value,    state_style,    NULL},
-	{"left",     {"LEFT",        RIGHT, false,  5},  6, D | W, left_cell,     left_value,     NULL,           NULL},
-	{"active",   {"ACTIVE",      RIGHT, false,  3},  6, D | W, active_cell,   active_value,   active_style,   NULL},
+	{"left",     {"LEFT",        RIGHT, false,  7},  6, D | W, left_cell,     left_value,     NULL,           NULL},
+	{"active",   {"ACTIVE",      RIGHT, false,  5},  6, D | W, active_cell,   active_value,   active_style,   NULL},
 	{"connects", {"CONN/s",      RIGHT, false,  1},  6, D | W, connects_cell, connects_value, connects_style, NULL},
 	{"failed",   {"FAIL/s",      RIGHT, false,  0},  6, D | W, failures_cell, failures_value, failures_style, NULL},
 	{"denied",   {"DENY/s",      RIGHT, false,  0},  6, D | W, denied_cell,   denied_value,   denied_style,   NULL},
 	{"would",    {"WOULD/s",     RIGHT, true,   2},  7, D | W, would_cell,    would_value,    would_style,    says_would},
-	{"out",      {"OUT/s",       RIGHT, false,  6},  6, D | W, sent_cell,     sent_value,     sent_style,     NULL},
-	{"in",       {"IN/s",        RIGHT, false,  7},  6, D | W, received_cell, received_value, received_style, NULL},
-	{"dropped",  {"DROP/s",      RIGHT, true,   4},  6, D | W, dropped_cell,  dropped_value,  dropped_style,  says_dropped},
-	{"p50",      {"P50",         RIGHT, false,  9},  6, D,     p50_cell,      p50_value,      times_style,    NULL},
-	{"p95",      {"P95",         RIGHT, false, 11},  6, D,     p95_cell,      p95_value,      times_style,    NULL},
-	{"p99",      {"P99",         RIGHT, false,  8},  6, D,     p99_cell,      p99_value,      times_style,    NULL},
-	{"mean",     {"MEAN",        RIGHT, false,  8},  6, W,     mean_cell,     mean_value,     times_style,    NULL},
-	{"limits",   {"LIMITS",      LEFT,  true,  12},  0, D,     limits_cell,   NULL,           dim_style,      says_limits},
+	{"turns",    {"TURN/s",      RIGHT, true,   4},  6, D | W, turns_cell,    turns_value,    turns_style,    says_turns},
+	{"turn_p50", {"TURN P50",    RIGHT, true,   8},  8, D | W, turn_p50_cell, turn_p50_value, turns_style,    says_turns},
+	{"turn_p95", {"TURN P95",    RIGHT, true,  15},  8, D | W, turn_p95_cell, turn_p95_value, turns_style,    says_turns},
+	{"turn_p99", {"TURN P99",    RIGHT, true,   3},  8, D | W, turn_p99_cell, turn_p99_value, turns_style,    says_turns},
+	{"out",      {"OUT/s",       RIGHT, false,  9},  6, D | W, sent_cell,     sent_value,     sent_style,     NULL},
+	{"in",       {"IN/s",        RIGHT, false, 10},  6, D | W, received_cell, received_value, received_style, NULL},
+	{"dropped",  {"DROP/s",      RIGHT, true,   6},  6, D | W, dropped_cell,  dropped_value,  dropped_style,  says_dropped},
+	{"p50",      {"P50",         RIGHT, false, 12},  6, D,     p50_cell,      p50_value,      times_style,    NULL},
+	{"p95",      {"P95",         RIGHT, false, 14},  6, D,     p95_cell,      p95_value,      times_style,    NULL},
+	{"p99",      {"P99",         RIGHT, false, 11},  6, D,     p99_cell,      p99_value,      times_style,    NULL},
+	{"mean",     {"MEAN",        RIGHT, false, 11},  6, W,     mean_cell,     mean_value,     times_style,    NULL},
+	{"limits",   {"LIMITS",      LEFT,  true,  16},  0, D,     limits_cell,   NULL,           dim_style,      says_limits},
 };
 /* clang-format on */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/traffic.h"
+#include "cli/turns.h"
 
 #define NS_PER_S 1e9
 
@@ -16,15 +17,20 @@ struct seen_pair {
 	uint64_t attempts, denied, would_deny, sent, received, dropped, would_drop;
 	uint64_t outcomes[EBB_OUTCOME_MAX];
 	uint64_t connect_units;
+	struct ebb_turns turns;
+};
+
+struct seen_hist {
+	uint64_t sum_units;
+	uint64_t buckets[EBB_HIST_BUCKETS];
+	struct ebb_times times; /* of the last interval */
 };
 
 struct seen_dst {
 	uint32_t epoch;
 	bool live;
-	uint64_t sum_units;
-	uint64_t buckets[EBB_HIST_BUCKETS];
-	uint64_t look;		/* at which times was worked out */
-	struct ebb_times times; /* of the interval before it */
+	uint64_t look; /* at which the times were worked out */
+	struct seen_hist connect, turn;
 };
 
 struct ebb_top_model {
@@ -69,6 +75,7 @@ static struct ebb_top_rates growth(struct seen_pair *seen, const struct ebb_pair
 		.dropped = ebb_traffic_dropped(traffic),
 		.would_drop = ebb_traffic_would_drop(traffic),
 		.connect_units = pair->connect_units,
+		.turns = sums->turns,
 	};
 	struct ebb_top_rates rates;
 
@@ -84,6 +91,7 @@ static struct ebb_top_rates growth(struct seen_pair *seen, const struct ebb_pair
 		.received = grown(now.received, seen->received),
 		.dropped = grown(now.dropped, seen->dropped),
 		.would_drop = grown(now.would_drop, seen->would_drop),
+		.turns = grown(ebb_turns_count(&now.turns), ebb_turns_count(&seen->turns)),
 	};
 	for (uint32_t o = 0; o < EBB_OUTCOME_MAX; o++) {
 		if (count_mask & (1U << o))
@@ -110,33 +118,57 @@ static struct ebb_times pair_times(const struct seen_pair *seen, const struct eb
 	return times;
 }
 
-/* The times that were counted since the destination was seen last; the same for each of its gates. */
-static const struct ebb_times *dst_times(struct seen_dst *seen, const struct ebb_dst *live, uint64_t look)
+/* Times of the turns that were answered since the pair was seen last. */
+static struct ebb_times pair_turn_times(const struct seen_pair *seen, const struct ebb_pair *pair)
+{
+	struct ebb_turns turns = {};
+	struct ebb_times times;
+
+	ebb_turns_add_pair(&turns, pair);
+	if (seen->live && seen->epoch == pair->epoch && turns.units >= seen->turns.units &&
+	    turns.ended[EBB_TURN_ANSWERED] >= seen->turns.ended[EBB_TURN_ANSWERED]) {
+		turns.ended[EBB_TURN_ANSWERED] -= seen->turns.ended[EBB_TURN_ANSWERED];
+		turns.units -= seen->turns.units;
+		/* they are of 32 bits in the map, and come round */
+		for (uint32_t b = 0; b < EBB_TURN_BUCKETS; b++)
+			turns.buckets[b] = (uint32_t)(turns.buckets[b] - seen->turns.buckets[b]);
+	}
+	ebb_turns_times(&turns, &times);
+	return times;
+}
+
+/* What was counted since the histogram was seen last. */
+static void hist_times(struct seen_hist *seen, const struct ebb_hist *live)
 {
 	struct ebb_hist now, since = {};
-	bool same = seen->live && seen->epoch == live->epoch;
 
-	if (seen->look == look)
-		return &seen->times;
-
-	memcpy(&now, &live->connect, sizeof(now));
-	if (!same)
-		memset(seen, 0, sizeof(*seen));
+	memcpy(&now, live, sizeof(now));
 	since.sum_units = now.sum_units >= seen->sum_units ? now.sum_units - seen->sum_units : 0;
 	for (uint32_t b = 0; b < EBB_HIST_BUCKETS; b++)
 		since.buckets[b] = now.buckets[b] >= seen->buckets[b] ? now.buckets[b] - seen->buckets[b] : 0;
-	seen->epoch = live->epoch;
-	seen->live = true;
 	seen->sum_units = now.sum_units;
 	memcpy(seen->buckets, now.buckets, sizeof(seen->buckets));
-	seen->look = look;
 	ebb_times_read(&since, &seen->times);
-	return &seen->times;
+}
+
+/* The times that were counted since the destination was seen last; the same for each of its gates. */
+static void dst_times(struct seen_dst *seen, const struct ebb_dst *live, uint64_t look)
+{
+	if (seen->look == look)
+		return;
+	if (!seen->live || seen->epoch != live->epoch)
+		memset(seen, 0, sizeof(*seen));
+	seen->epoch = live->epoch;
+	seen->live = true;
+	seen->look = look;
+	hist_times(&seen->connect, &live->connect);
+	hist_times(&seen->turn, &live->turn);
 }
 
 static void add_rates(struct ebb_top_rates *io_sum, const struct ebb_top_rates *more)
 {
 	io_sum->connects += more->connects;
+	io_sum->turns += more->turns;
 	io_sum->failures += more->failures;
 	io_sum->denied += more->denied;
 	io_sum->would_deny += more->would_deny;
@@ -154,6 +186,7 @@ static struct ebb_top_rates a_second(const struct ebb_top_rates *growth, uint64_
 		return (struct ebb_top_rates){};
 	return (struct ebb_top_rates){
 		.connects = growth->connects / seconds,
+		.turns = growth->turns / seconds,
 		.failures = growth->failures / seconds,
 		.denied = growth->denied / seconds,
 		.would_deny = growth->would_deny / seconds,
@@ -182,7 +215,7 @@ static int take_pair(struct ebb_top_model *model, struct ebb_top_data *data, con
 	struct ebb_top_row *row = &data->pairs[data->pair_count];
 	struct seen_pair *seen = &model->pairs[slot];
 	uint32_t count_mask = gate->gate->policy.count_mask;
-	struct ebb_times times = pair_times(seen, pair);
+	struct ebb_times times = pair_times(seen, pair), turn_times = pair_turn_times(seen, pair);
 	struct ebb_sums sums = {};
 	struct ebb_top_rates grew;
 	char *workload;
@@ -203,6 +236,7 @@ static int take_pair(struct ebb_top_model *model, struct ebb_top_data *data, con
 		.own = workload,
 		.sums = sums,
 		.connect = times,
+		.turn = turn_times,
 	};
 	data->pair_count++;
 	add_rates(&gate->rates, &grew);
@@ -259,9 +293,11 @@ static void take_gates(struct ebb_top_model *model, struct ebb_top_data *data)
 
 	for (size_t i = 0; i < data->gate_count; i++) {
 		struct ebb_top_row *row = &data->gates[i];
+		struct seen_dst *seen = &model->dsts[row->gate->dst];
 
-		row->connect =
-			*dst_times(&model->dsts[row->gate->dst], &view->dsts[row->gate->dst], model->looks);
+		dst_times(seen, &view->dsts[row->gate->dst], model->looks);
+		row->connect = seen->connect.times;
+		row->turn = seen->turn.times;
 		add_rates(&data->total, &row->rates);
 		row->rates = a_second(&row->rates, data->interval_ns);
 		data->active += row->sums.active;

@@ -12,6 +12,7 @@
 /* What grew, for each second. */
 struct ebb_top_rates {
 	double connects; /* let through */
+	double turns;	 /* that ended, but those that the program did not wait for */
 	double failures; /* outcomes that the policy counts */
 	double denied, would_deny;
 	double sent, received;	    /* bytes */
@@ -29,6 +30,8 @@ struct ebb_top_row {
 	struct ebb_top_rates rates;
 	/* Times to connect in the interval. Of a gate those of its whole destination, of a pair count and mean. */
 	struct ebb_times connect;
+	/* The same of turns; of a pair right to a factor of two. */
+	struct ebb_times turn;
 };
 
 /* One moment and the interval before it. */

@@ -130,7 +130,7 @@ struct ebb_top_column {
 	bool (*says)(const struct ebb_top_row *row); /* of an optional one: is there anything to say? */
 };
 
-#define EBB_TOP_COLUMNS 18
+#define EBB_TOP_COLUMNS 22
 extern const struct ebb_top_column ebb_top_columns[EBB_TOP_COLUMNS];
 
 #endif /* EBB_CLI_TOP_STATE_H */

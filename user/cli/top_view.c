@@ -293,6 +293,7 @@ static void put_rates(struct pen *pen, const struct ebb_top_rates *rates)
 		{rates->would_deny, false, false, EBB_TOP_WARN, "would deny"},
 		{rates->sent, true, true, EBB_TOP_PLAIN, "out"},
 		{rates->received, true, true, EBB_TOP_PLAIN, "in"},
+		{rates->turns, false, false, EBB_TOP_PLAIN, "turns"},
 		{rates->dropped, false, false, EBB_TOP_BAD, "dropped"},
 		{rates->would_drop, false, false, EBB_TOP_WARN, "would drop"},
 	};
@@ -518,6 +519,7 @@ static void put_detail_rates(struct pen *pen, const struct ebb_top_state *state,
 {
 	struct ebb_top_rates sum = {};
 	const struct ebb_times *times = NULL;
+	bool answered = false;
 	char p50[EBB_FORMAT_MAX], p95[EBB_FORMAT_MAX], p99[EBB_FORMAT_MAX];
 
 	for (size_t i = 0; i < data->gate_count; i++) {
@@ -526,6 +528,7 @@ static void put_detail_rates(struct pen *pen, const struct ebb_top_state *state,
 		if (row->gate->dst != state->dst || row->gate->dst_epoch != state->dst_epoch)
 			continue;
 		sum.connects += row->rates.connects;
+		sum.turns += row->rates.turns;
 		sum.failures += row->rates.failures;
 		sum.denied += row->rates.denied;
 		sum.would_deny += row->rates.would_deny;
@@ -533,7 +536,8 @@ static void put_detail_rates(struct pen *pen, const struct ebb_top_state *state,
 		sum.received += row->rates.received;
 		sum.dropped += row->rates.dropped;
 		sum.would_drop += row->rates.would_drop;
-		times = &row->connect;
+		answered = row->turn.count > 0;
+		times = answered ? &row->turn : &row->connect;
 	}
 	put(pen, EBB_TOP_DIM, "now ");
 	if (data->interval_ns == 0) {
@@ -542,7 +546,7 @@ static void put_detail_rates(struct pen *pen, const struct ebb_top_state *state,
 	}
 	put_rates(pen, &sum);
 	if (times && times->count > 0)
-		putf(pen, EBB_TOP_PLAIN, "   p50 %s  p95 %s  p99 %s",
+		putf(pen, EBB_TOP_PLAIN, "   %sp50 %s  p95 %s  p99 %s", answered ? "turn " : "",
 		     ebb_format_duration(times->p50, p50, sizeof(p50)),
 		     ebb_format_duration(times->p95, p95, sizeof(p95)),
 		     ebb_format_duration(times->p99, p99, sizeof(p99)));
@@ -696,6 +700,8 @@ static void draw_help(const struct ebb_top_state *state, struct ebb_top_frame *f
 		{"CONN FAIL DENY /s", "let through, failed, refused in the last interval"},
 		{"WOULD/s", "what mode observe would have refused"},
 		{"LEFT", "until probes begin, or an override ends"},
+		{"TURN/s", "requests that ended, answered or not"},
+		{"TURN P50 P95 P99", "last byte of a request to first of its answer"},
 		{"P50 P95 P99 MEAN", "time to connect in the last interval"},
 	};
 	size_t count = sizeof(lines) / sizeof(lines[0]), keys = 19, wide = 76;

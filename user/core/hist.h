@@ -14,6 +14,9 @@ uint64_t ebb_hist_count(const struct ebb_hist *h);
 /* The @q quantile (0 to 1) in ns, interpolated within its bucket; 0 when empty. */
 uint64_t ebb_hist_quantile(const struct ebb_hist *h, double q);
 
+/* The same of the coarse buckets that a pair has of its turns (ebb_turn_bucket()): right to a factor of two. */
+uint64_t ebb_turn_quantile(const uint64_t buckets[EBB_TURN_BUCKETS], double q);
+
 /* Number of values below @bound_ns, which must be a bucket's lower bound. */
 uint64_t ebb_hist_below(const struct ebb_hist *h, uint64_t bound_ns);
 

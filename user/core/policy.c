@@ -690,6 +690,18 @@ const char *ebb_outcome_name(uint32_t outcome)
 	return name_of(names, EBB_OUTCOME_MAX, outcome);
 }
 
+const char *ebb_turn_name(uint32_t turn)
+{
+	static const char *const names[EBB_TURN_MAX] = {
+		[EBB_TURN_ANSWERED] = "answered",
+		[EBB_TURN_UNANSWERED] = "unanswered",
+		[EBB_TURN_RESET] = "reset",
+		[EBB_TURN_CANCELLED] = "cancelled",
+	};
+
+	return name_of(names, EBB_TURN_MAX, turn);
+}
+
 const char *ebb_cause_name(uint32_t cause)
 {
 	static const char *const names[EBB_CAUSE_MAX] = {

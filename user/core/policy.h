@@ -122,6 +122,7 @@ const char *ebb_mode_name(uint32_t mode);
 const char *ebb_state_name(uint32_t state);
 const char *ebb_reason_name(uint32_t reason);
 const char *ebb_outcome_name(uint32_t outcome);
+const char *ebb_turn_name(uint32_t turn);
 const char *ebb_cause_name(uint32_t cause);
 const char *ebb_drop_name(uint32_t drop);
 const char *ebb_scope_name(uint32_t scope);

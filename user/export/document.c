@@ -22,6 +22,12 @@ static const struct {
 		{"Latency",
 		 "Measured in the kernel, one histogram for each destination. A value that lies exactly on a "
 		 "bound is counted above it, not below."},
+	[EBB_GROUP_TURNS] =
+		{"Turns",
+		 "A turn is one request and its answer as they look from outside TLS ([turns](turns.md)). One series "
+		 "for each pair whose destination speaks TCP, times the labels below; all stand still while `turns` "
+		 "is off. The histogram of their times is under Latency, one for each destination; `ebb show` has "
+		 "one for each pair."},
 	[EBB_GROUP_BREAKERS] =
 		{"Breakers",
 		 "One series for each gate. The gate of a destination with `scope: node` is shared by all "
@@ -55,7 +61,7 @@ static const char preface[] =
 	"\n"
 	"**Cardinality** is bounded by the capacities given at start, whatever the traffic: no series has a process\n"
 	"id or a source port. What found no room in a table is counted together under `destination=\"~other\"` (and\n"
-	"`workload=\"~other\"`); both are always shown. A destination with node scope has 40 series, a pair 22 or\n"
+	"`workload=\"~other\"`); both are always shown. A destination with node scope has 54 series, a pair 28 or\n"
 	"more, a gate with limits up to 7 more. Destinations and pairs that were idle for long enough are forgotten\n"
 	"and their series end.\n"
 	"\n"
@@ -93,6 +99,9 @@ static void document_values(FILE *out)
 		    out);
 	for (size_t i = 0; i < EBB_FAILURES; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_outcome_name(ebb_failures[i]));
+	(void)fputs(" |\n| result of a turn | ", out);
+	for (uint32_t i = 0; i < EBB_TURN_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_turn_name(i));
 	(void)fputs(" |\n| cause of a denial | ", out);
 	for (uint32_t i = 0; i < EBB_CAUSE_MAX; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_cause_name(i));

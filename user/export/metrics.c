@@ -278,6 +278,35 @@ static void read_rtt(struct ebb_reading *r, const struct ebb_item *item)
 		add_histogram(r, &r->source->view->dsts[item->dst].rtt);
 }
 
+static void read_turns(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_pair *pair = pair_of(r, item);
+
+	if (!speaks(r, item, IPPROTO_TCP))
+		return;
+	for (uint32_t how = 0; how < EBB_TURN_MAX; how++)
+		add_labelled(r, load(&pair->turns[how]), "result", ebb_turn_name(how));
+}
+
+/* Of those answered, so no result of their own: a sum over results would count them twice. */
+static void read_slow_turns(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_TCP))
+		(void)add(r, EBB_SAMPLE_NUMBER, load(&pair_of(r, item)->turns_slow));
+}
+
+static void read_turn_seconds(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_TCP))
+		(void)add(r, EBB_SAMPLE_SECONDS, load(&pair_of(r, item)->turn_units) * EBB_HIST_UNIT_NS);
+}
+
+static void read_turn_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	if (speaks(r, item, IPPROTO_TCP))
+		add_histogram(r, &r->source->view->dsts[item->dst].turn);
+}
+
 /* The state of a gate now, and in ns when open ends. An open that is over is half-open, before anybody looked. */
 static uint32_t gate_state(const struct ebb_reading *r, uint32_t gate, uint64_t *ret_until_ns)
 {
@@ -608,6 +637,20 @@ const struct ebb_family ebb_families[] = {
 	 "Time from the first SYN to the established connection.", read_connect_duration},
 	{"ebb_rtt_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_LATENCY, EBB_WALK_DST, NULL,
 	 "Smoothed round-trip time as TCP measures it.", read_rtt},
+
+	{"ebb_turn_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_LATENCY, EBB_WALK_DST, NULL,
+	 "Time from the last byte of a request to the first byte of its answer; of a streaming model API the time to first token.",
+	 read_turn_duration},
+
+	{"ebb_turns", EBB_COUNTER, NULL, EBB_GROUP_TURNS, EBB_WALK_PAIR, "result",
+	 "Requests by how each of them ended. Over a connection that pipelines or multiplexes this is a lower bound.",
+	 read_turns},
+	{"ebb_slow_turns", EBB_COUNTER, NULL, EBB_GROUP_TURNS, EBB_WALK_PAIR, NULL,
+	 "Answered requests that took longer than slow_call; they are in ebb_turns_total{result=\"answered\"}, too.",
+	 read_slow_turns},
+	{"ebb_turn_seconds", EBB_COUNTER, "seconds", EBB_GROUP_TURNS, EBB_WALK_PAIR, NULL,
+	 "Sum of the times of answered requests; the mean is this divided by ebb_turns_total{result=\"answered\"}.",
+	 read_turn_seconds},
 
 	{"ebb_breaker_state", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, "state",
 	 "State of the breaker: 1 for the one it is in, 0 for the others.", read_breaker_state},

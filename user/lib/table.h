@@ -22,7 +22,7 @@ struct ebb_column {
 	unsigned int rank; /* > 0: may be left out of a narrow terminal, the highest first */
 };
 
-#define EBB_TABLE_COLUMNS_MAX 24
+#define EBB_TABLE_COLUMNS_MAX 32
 #define EBB_TABLE_GAP	      2 /* blanks between columns */
 
 /*
