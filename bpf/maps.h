@@ -90,7 +90,7 @@ struct ebb_conn {
 #define EBB_CONN_SLOW	 8192U	/* to connect took longer than slow_call */
 #define EBB_CONN_TOLD	 32768U /* stands in a recording: one line for each call */
 #define EBB_CONN_LEFT	 16384U /* the program gave up while an answer was due: that it closes is no success */
-#define EBB_CONN_APART	 65536U/* its generation and its probe are of the gate of its pair (struct ebb_pair) */
+#define EBB_CONN_APART	 65536U /* its generation and its probe are of the gate of its pair (struct ebb_pair) */
 
 /*
  * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a

@@ -189,7 +189,8 @@ static __always_inline int is_cut(const struct ebb_route *route, int leased, __u
 	if (route->policy->established != EBB_ESTABLISHED_DROP)
 		return 0;
 	agent = ebb_agent_get();
-	return agent && ebb_gate_is_shut(route->breaker, route->verdict, route->policy, agent, leased, now_ns);
+	return agent &&
+	       ebb_gate_is_shut(route->breaker, route->verdict, route->policy, agent, leased, now_ns);
 }
 
 static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,

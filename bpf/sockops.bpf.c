@@ -227,7 +227,8 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	if (slow && conn)
 		ebb_conn_set(conn, EBB_CONN_SLOW);
 	if (conn && (conn->flags & EBB_CONN_PROBE))
-		ebb_conn_prolong_probe(conn, ebb_route_asked(&route, conn), ebb_first_turn_lease(route.policy), now);
+		ebb_conn_prolong_probe(conn, ebb_route_asked(&route, conn),
+				       ebb_first_turn_lease(route.policy), now);
 }
 
 static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,

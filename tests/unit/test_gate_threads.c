@@ -102,8 +102,9 @@ static void end_connection(const struct ebb_answer *answer, uint32_t *io_seed)
 	if (answer->kind == EBB_ANSWER_PROBE) {
 		end_probe(answer, io_seed);
 	} else if (!answer->mute) {
-		did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pair, EBB_SLOT_OTHER, read_word(&w.now), answer->gen,
-				      roll(io_seed, 4) != 0, roll(io_seed, 8) == 0);
+		did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pair, EBB_SLOT_OTHER,
+				      read_word(&w.now), answer->gen, roll(io_seed, 4) != 0,
+				      roll(io_seed, 8) == 0);
 		add(&w.counted, (did & EBB_RESULT_COUNTED) != 0);
 		add(&w.pulled, (did & EBB_RESULT_PULLED) != 0);
 	}

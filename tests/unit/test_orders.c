@@ -139,8 +139,8 @@ static void ask(unsigned int context)
 
 static void result(unsigned int context, int ok)
 {
-	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1, w.now[context],
-				       0, ok, 1);
+	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1,
+				       w.now[context], 0, ok, 1);
 
 	outcomes[context].counted += (did & EBB_RESULT_COUNTED) != 0;
 	outcomes[context].pulled += (did & EBB_RESULT_PULLED) != 0;
@@ -682,9 +682,9 @@ static void fail_later(unsigned int context)
 {
 	if (context == 1)
 		EBB_STORE(w.verdict.word, ebb_word(3, EBB_STATE_CLOSED, 0));
-	outcomes[context].failed =
-		ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1, NOW, 3, 0, 0) &
-		EBB_RESULT_COUNTED;
+	outcomes[context].failed = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context],
+						   context + 1, NOW, 3, 0, 0) &
+				   EBB_RESULT_COUNTED;
 }
 
 static void succeed_late(unsigned int context)

@@ -53,10 +53,10 @@ struct ebb_ticker {
 	void *fuse_userdata;
 	struct ebb_fuse_gates *fuse_gates; /* by destination slot, of one tick */
 	uint64_t results;		   /* that the fuse has not seen yet */
-	struct ebb_ticker_pair *pairs; /* by pair slot */
-	struct ebb_ticker_dst *dsts;   /* by destination slot */
-	uint32_t round;		       /* of the lists; a tick makes them again */
-	struct ebb_verdict verdict;    /* of the look that is being concluded */
+	struct ebb_ticker_pair *pairs;	   /* by pair slot */
+	struct ebb_ticker_dst *dsts;	   /* by destination slot */
+	uint32_t round;			   /* of the lists; a tick makes them again */
+	struct ebb_verdict verdict;	   /* of the look that is being concluded */
 };
 
 /* Did the fuse act when the last agent's lease had not yet been over? */
@@ -336,8 +336,8 @@ static void note_users(struct ebb_ticker *t, uint32_t dst, const struct ebb_gate
 /* ------------------------------------------------------------------- a look -- */
 
 /* What moved is remembered, obeyed and told; and what a look without a move changes, too. */
-static void conclude(struct ebb_ticker *t, const struct ebb_gate *facts, uint32_t gate, uint32_t dst, uint32_t pair,
-		     const struct ebb_transition *moves, size_t count, uint64_t now_ns)
+static void conclude(struct ebb_ticker *t, const struct ebb_gate *facts, uint32_t gate, uint32_t dst,
+		     uint32_t pair, const struct ebb_transition *moves, size_t count, uint64_t now_ns)
 {
 	const struct ebb_breaker_config *config = config_of(t, dst);
 	const struct ebb_breaker *breaker = &t->gates[gate].breaker;

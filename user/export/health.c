@@ -11,8 +11,7 @@ static const char *const component_names[EBB_HEALTH_MAX] = {
 	[EBB_HEALTH_LOOP] = "loop",	    [EBB_HEALTH_TABLES] = "tables",
 	[EBB_HEALTH_EVENTS] = "events",	    [EBB_HEALTH_LIMITS] = "limits",
 	[EBB_HEALTH_CONFIG] = "config",	    [EBB_HEALTH_NAMES] = "names",
-	[EBB_HEALTH_TURNS] = "turns",
-	[EBB_HEALTH_FUSE] = "node_fuse",
+	[EBB_HEALTH_TURNS] = "turns",	    [EBB_HEALTH_FUSE] = "node_fuse",
 };
 
 static const char *const state_names[] = {
