@@ -320,7 +320,7 @@ static void names_are_those_of_the_contract(void **state)
 		"epoch_stale",	   "conn_no_memory",  "note_lost",	     "cas_exhausted",
 		"gauge_underflow", "lease_expired",   "event_lost",	     "socket_unknown",
 		"fallback_device", "share_full",      "unclassified",	     "dns_lost",
-		"gauge_corrected",
+		"gauge_corrected", "record_lost",
 	};
 	static const struct {
 		const char *(*name_of)(uint32_t value);
