@@ -181,7 +181,7 @@ component() { curl -sS --max-time 5 "http://$address/health" | json "d['componen
 is 'live, ready, started, healthy' \
 	"$(http_status /health/live) $(http_status /health/ready) $(http_status /health/startup) $(http_status /health)" '200 200 200 200'
 is 'health as JSON' "$(http_get /health | json '(d["status"], d["ready"], d["enforcing"], sorted(d["components"]))')" \
-	"('healthy', True, True, ['config', 'enforcement', 'events', 'limits', 'loop', 'names', 'programs', 'tables'])"
+	"('healthy', True, True, ['config', 'enforcement', 'events', 'limits', 'loop', 'names', 'node_fuse', 'programs', 'tables', 'turns'])"
 bpftool link detach pinned "$pin/link_connect4"
 is_status() { [ "$(http_status "$1")" = "$2" ]; }
 check 'a program detached by force: not ready' wait_for 8 is_status /health/ready 503

@@ -54,7 +54,7 @@ is 'CapInh and CapAmb are empty' "$(awk '/^Cap(Inh|Amb):/ { print $2 }' "/proc/$
 is 'the pin directory is root-only' "$(stat -c '%a %u %g' "$pin")" '700 0 0'
 is 'every pin is root-only' "$(find "$pin" -type f ! -perm 600 -o -type f ! -uid 0)" ''
 is 'it listens on loopback only' "$(ss -Hltnp | grep "pid=$agent," | awk '{ print $4 }')" "$address"
-is 'it is attached where it was told to, and nowhere else' "$(attached) $(bpftool cgroup show "$cgroup2" | grep -c ebb_)" '7 0'
+is 'it is attached where it was told to, and nowhere else' "$(attached) $(bpftool cgroup show "$cgroup2" | grep -c ebb_)" '8 0'
 
 policy_of() { chrt -p "$1" | sed -n "s/.*scheduling policy: //p"; }
 is 'while it enforces, it has real-time priority' "$(policy_of "$agent")" 'SCHED_RR|SCHED_RESET_ON_FORK'
@@ -67,7 +67,7 @@ stop_timed TERM
 is 'SIGTERM: ends in order' "$status" 0
 between 'SIGTERM: at once, in ms' "$took" 0 2000
 like 'SIGTERM: the last line says what goes on, and how to end it' "$(tail -1 "$agent_log")" "go on.*ebb detach --pin $pin"
-is 'keep: the programs stay and refuse' "$(attached) $(connect 127.0.0.1 "$dead")" '7 EHOSTUNREACH'
+is 'keep: the programs stay and refuse' "$(attached) $(connect 127.0.0.1 "$dead")" '8 EHOSTUNREACH'
 run_agent
 stop_timed INT
 is 'SIGINT: ends in order, at once' "$status $((took < 2000))" '0 1'
@@ -91,11 +91,11 @@ kill -TERM "$agent"
 kill -INT "$agent"
 stop_timed CONT
 check "a second signal ends it at once: status $status" test "$took" -lt 2000 -a "$status" -ge 128
-is 'and what is pinned goes on' "$(attached) $(connect 127.0.0.1 "$dead")" '7 EHOSTUNREACH'
+is 'and what is pinned goes on' "$(attached) $(connect 127.0.0.1 "$dead")" '8 EHOSTUNREACH'
 
 # ------------------------------------------------------------------------------------- detach --
 
-like 'detach' "$(ebb detach)" '^detached 7 programs'
+like 'detach' "$(ebb detach)" '^detached 8 programs'
 is 'detach: no pin, no program' "$(ls -d "$pin" 2>/dev/null)$(attached)" 0
 is 'detach: nothing is refused' "$(connect 127.0.0.1 "$dead")" ECONNREFUSED
 is 'detach: no map is left' "$(bpftool map show | grep -c "pids ebb($agent)")" 0
@@ -134,14 +134,14 @@ mkdir "$cgroup/child"
 run_agent --pin "$pin-child" --cgroup "$cgroup/child" --listen 127.0.0.1:0
 check 'its cgroup can be removed' rmdir "$cgroup/child"
 check 'a removed cgroup: not ready' wait_for 8 is_status /health/ready 503
-like 'a removed cgroup: health says so' "$(curl -s --max-time 5 "http://$address/health" | json 'd["components"]["programs"]["why"]')" '0 of 7 programs attached'
+like 'a removed cgroup: health says so' "$(curl -s --max-time 5 "http://$address/health" | json 'd["components"]["programs"]["why"]')" '0 of 8 programs attached'
 check 'a removed cgroup: it goes on' is_status /health/live 200
 stop_timed TERM
 is 'a removed cgroup: ends in order' "$status" 0
 mkdir "$cgroup/child"
 run_agent --pin "$pin-child" --cgroup "$cgroup/child"
 is 'a cgroup of the same name: attached again, with the maps from before' \
-	"$(bpftool cgroup show "$cgroup/child" | grep -c ebb_) $(grep -c 'maps=taken over' "$agent_log")" '7 1'
+	"$(bpftool cgroup show "$cgroup/child" | grep -c ebb_) $(grep -c 'maps=taken over' "$agent_log")" '8 1'
 stop_agent
 is 'detach with a removed cgroup' "$(rmdir "$cgroup/child" && "$ebb_program" detach --pin "$pin-child" >/dev/null; echo $?)" 0
 check 'leaves nothing' test ! -e "$pin-child"

@@ -41,7 +41,7 @@ dead_before=$(remembered "$dead")
 programs_before=$(programs)
 links_before=$(links)
 until_before=$(opens_until "$dead")
-is 'seven programs are attached' "$(json 'len(d)' <<<"$programs_before") $(json 'len(d)' <<<"$links_before")" '7 7'
+is 'eight programs are attached' "$(json 'len(d)' <<<"$programs_before") $(json 'len(d)' <<<"$links_before")" '8 8'
 
 # ---------------------------------------------------------- SIGTERM, SIGKILL: nothing forgotten --
 
@@ -54,8 +54,8 @@ for signal in TERM KILL; do
 	is "$signal: a broken one as before: state, end, counts, transitions" "$(remembered "$dead")" "$dead_before"
 	between "$signal: the end of open, in ms" $(($(opens_until "$dead") - until_before)) -5 5
 	is "$signal: the links are the same" "$(links)" "$links_before"
-	is "$signal: with seven new programs in them" \
-		"$(json "len(set(d) - set($programs_before))" <<<"$(programs)")" 7
+	is "$signal: with eight new programs in them" \
+		"$(json "len(set(d) - set($programs_before))" <<<"$(programs)")" 8
 	is "$signal: the metrics go on" "$(metric connects_total "$alive" 'outcome="established"') $(metric connects_total "$dead" 'outcome="denied"')" '7 5'
 	is "$signal: nothing was logged as a move" "$(grep -c 'breaker moved' "$agent_log")" 0
 done

@@ -128,7 +128,7 @@ call -n 5 "$port" send:200 hear:10 close
 rm "$scratch/ok"
 call -n 5 "$port" send:200 eof
 check 'five requests without an answer open the breaker' wait_for 5 is_state "$port" open
-check 'the log says so' wait_for 5 logged ":$port/tcp .* to=open reason=consecutive_failures last_failure=unanswered .* run=5"
+check 'the log says so' wait_for 5 logged ":$port/tcp .* to=open reason=consecutive_failures .* run=5 last_failure=unanswered"
 touch "$scratch/ok"
 answered() { call "$1" send:200 hear:10 close >/dev/null; }
 is_closed_by() { answered "$1" && is_state "$1" closed; }

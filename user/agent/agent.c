@@ -165,10 +165,10 @@ static void log_move(void *userdata, const struct ebb_move *move)
 	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->failed_by[move->gate])
 		failure = ebb_outcome_name(a->failed_by[move->gate]);
 	a->failed_by[move->gate] = 0;
-	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s last_failure=%s ok=%u failed=%u slow=%u run=%u open_for=%s generation=%u episode=%016llx mode=%s",
+	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u last_failure=%s open_for=%s generation=%u episode=%016llx mode=%s",
 		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
 		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
-		 ebb_reason_name(t->reason), failure, t->ok, t->failed, t->slow, t->run, until, t->gen,
+		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, failure, until, t->gen,
 		 (unsigned long long)t->episode, ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
 }
 
