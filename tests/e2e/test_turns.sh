@@ -174,7 +174,7 @@ is 'the histogram has those that were answered' \
 # ruling_12: with turns off, no host rules and no limits, no program looks at packets
 skb_programs() { bpftool cgroup show "$cgroup" | grep -c 'cgroup_inet_[ei]n\?gress'; }
 no_skb_programs() { [ "$(skb_programs)" = 0 ]; }
-is 'with turns there are two' "$(bpftool cgroup show "$cgroup" | grep -c 'ebb_egress\|ebb_hear')" 2
+is 'with turns one looks at what comes in, and none at what goes out' "$(bpftool cgroup show "$cgroup" | grep -c ebb_hear) $(bpftool cgroup show "$cgroup" | grep -c ebb_egress)" '1 0'
 cat >"$EBB_CONFIG" <<'Y'
 mode: enforce
 turns: off

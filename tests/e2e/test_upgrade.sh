@@ -37,13 +37,13 @@ def replace(old, new):
 replace('#define EBB_ABI_VERSION 2', '#define EBB_ABI_VERSION 3')
 # moved, and one more
 replace('\t__u64\tattempts;', '\t__u64\tborn;\n\t__u64\tattempts;')
-replace('\t__u64\treset;\t\t\t/* destroyed by us (established: reset) */\n\t__u64\tpad[6];\n', '\t__u64\treset;\n\t__u64\tpad[5];\n')
+replace('see ebb_turn_bucket() */\n\t__u64\tpad[5];\n', 'see ebb_turn_bucket() */\n\t__u64\tpad[4];\n')
 # two that change places
 replace('\t__u32\tepoch;\t\t\t/* + 1 each time the slot gets a new owner */\n', '')
 replace('/* enum ebb_scope */\n\t__u64\tcreated_ns;', '/* enum ebb_scope */\n\t__u32\tepoch;\n\t__u64\tcreated_ns;')
 # a longer array in a value that grows
 replace('#define EBB_TRANSITIONS_KEPT 4', '#define EBB_TRANSITIONS_KEPT 6')
-replace('56 + 4 * 40', '56 + 6 * 40')
+replace('56 + 4 * 48', '56 + 6 * 48')
 open(sys.argv[1], 'w').write(text)
 END
 make -C "$later" -j"$(nproc)" BUILD="$later/build" all >"$scratch/make.log" 2>&1 ||

@@ -357,7 +357,7 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 
 	work_out(look, snapshot, &status);
 	return json_pack("{s:o, s:s, s:o, s:{s:b, s:s}, s:{s:I, s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, "
-			 "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:o, s:o, s:o}",
+			 "s:{s:o, s:o, s:o, s:o, s:o}, s:o, s:o, s:o, s:o}",
 			 "agent", agent_json(look, &status), "mode", ebb_mode_name(node_mode(look, &status)),
 			 "node_mode", ebb_node_mode_json(look), "enforcement", "active",
 			 status.inactive[0] == '\0', "why", status.inactive, "cgroup", "id",
