@@ -567,15 +567,21 @@ static inline __attribute__((always_inline)) __u32 ebb_run_end(struct ebb_gate *
 	return EBB_RESULT_COUNTED | EBB_RESULT_EXHAUSTED;
 }
 
-/* A success of @pair: how many it has, and whose the last one was. Of two at once one may not be told: another is. */
+/*
+ * A success of @pair: how many it has, and whose the last one was. Of two at once one is named, but each
+ * is counted as another's, so that a look that saw neither is not taken for one that saw both.
+ */
 static inline __attribute__((always_inline)) void ebb_gate_succeeded(struct ebb_gate *gate,
 								     struct ebb_pair *pair, __u32 who)
 {
-	__u64 succeeded = EBB_LOAD(gate->succeeded);
+	__u64 old = EBB_LOAD(gate->succeeded), seen;
 
 	EBB_ADD(&pair->result_ok, 1);
-	if ((__u32)succeeded != who)
-		EBB_STORE(gate->succeeded, ebb_succeeded_next(succeeded, who));
+	if ((__u32)old == who)
+		return;
+	seen = EBB_CAS(&gate->succeeded, old, ebb_succeeded_next(old, who));
+	if (seen != old && (__u32)seen != who)
+		EBB_ADD(&gate->succeeded, 1ULL << 32);
 }
 
 /* One more failure of @who in a row; how many it are now is in the word. */
@@ -607,7 +613,8 @@ static inline __attribute__((always_inline)) __u64 ebb_run_count(struct ebb_gate
  * gate here, so that not one more connect slips through.
  *
  * Tolerated: a success that loses to a failure 8 times counts as if it had come before them
- * all; a failure that loses 8 times, while the gate opens and closes, as one of the later run.
+ * all; a failure that loses 8 times, while the gate opens and closes, as one of the later run,
+ * and else as one of those whose run it is: then it is the agent that finds that it is mixed.
  */
 static inline __attribute__((always_inline)) __u32
 ebb_gate_result(struct ebb_gate *gate, const struct ebb_verdict *verdict, const struct ebb_policy *policy,

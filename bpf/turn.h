@@ -72,13 +72,19 @@ static inline __attribute__((always_inline)) __u32 ebb_turn_bytes(const struct e
 	return state->done ? seq - state->seq : ~0U;
 }
 
-/* Takes the open turn away. 0: there is none, or another processor has ended it at this moment. */
+/*
+ * Takes the open turn away. 0: there is none, or another processor has ended it at this moment. That one may have
+ * moved @seq and not yet counted it, when the first turn still looks open: so nothing is taken that ends where the last did.
+ *
+ * Tolerated: a first turn that happens to end at number 0 is never taken. An answer that looked at @seq before the program
+ * asked again, and comes here after the answer to that, ends a turn of its own, and one more is ended by the next.
+ */
 static inline __attribute__((always_inline)) int ebb_turn_take(struct ebb_turn_state *state, __u32 spoke,
 							       __u32 seq)
 {
 	__u32 old = EBB_LOAD(state->seq);
 
-	if (!ebb_turn_is_open(state, spoke, seq) || EBB_CAS(&state->seq, old, seq) != old)
+	if (!spoke || old == seq || EBB_CAS(&state->seq, old, seq) != old)
 		return 0;
 	EBB_ADD(&state->done, 1);
 	EBB_STORE(state->out_ns, 0);

@@ -62,7 +62,7 @@ static struct {
 	jmp_buf out;
 
 	/* of the search */
-	uint32_t bound;
+	uint64_t world[WORLD_MAX / 8]; /* at the beginning */
 	unsigned int schedule[DEPTH_MAX];
 	unsigned int depth;
 	struct saved *saved; /* by depth */
@@ -354,14 +354,23 @@ static void restore(const struct saved *from)
 	memcpy(o.orders->outcomes, from->outcomes, o.orders->contexts * o.orders->outcome_size);
 }
 
+/* Of the world only what is not as at the beginning: that is little, and most of the time goes into this. */
+static struct hash world_now(struct hash h)
+{
+	const uint64_t *words = o.orders->world;
+
+	for (size_t i = 0; i < o.orders->world_size / 8; i++) {
+		if (words[i] != o.world[i])
+			h = mix(mix(h, i), words[i]);
+	}
+	return h;
+}
+
 /* @last and @left count only where preemptions are counted. */
 static struct hash state_now(unsigned int last, uint32_t left)
 {
-	const uint64_t *words = o.orders->world;
-	struct hash h = {last, left};
+	struct hash h = world_now((struct hash){last, left});
 
-	for (size_t i = 0; i < o.orders->world_size / 8; i++)
-		h = mix(h, words[i]);
 	for (unsigned int i = 0; i < o.orders->contexts; i++) {
 		const struct place *place = &o.places[i];
 
@@ -490,6 +499,7 @@ static void begin(void)
 	memset(o.places, 0, sizeof(o.places));
 	memset(o.orders->outcomes, 0, o.orders->contexts * o.orders->outcome_size);
 	o.orders->begin();
+	memcpy(o.world, o.orders->world, o.orders->world_size);
 	o.depth = 0;
 	o.report->wrong = NULL;
 }

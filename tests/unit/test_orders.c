@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpf/gate.h, bucket.h and the count of senders in pace.h: what holds in every order of two
+ * bpf/gate.h, bucket.h, turn.h and what is shared in pace.h: what holds in every order of two
  * and three contexts (tests/lib/orders.h). And that this test would notice: each step that
  * changes a word is spoiled, and that must be found.
  */
@@ -24,6 +24,7 @@ static int tries;
 
 #include "bpf/gate.h"
 #include "bpf/pace.h"
+#include "bpf/turn.h"
 #include "core/limit.h"
 
 #define S	      1000000000ULL
@@ -50,6 +51,9 @@ static struct {
 	struct ebb_pair pairs[ORDERS_CONTEXTS_MAX];
 	struct ebb_policy policy;
 	struct ebb_agent agent;
+	struct ebb_turn_state turn;
+	uint32_t written; /* the end of what the program has written */
+	uint32_t served;  /* another workload's success has been told */
 	/* of the test; no context reads it by a step */
 	uint64_t now[ORDERS_CONTEXTS_MAX];
 	uint64_t latest_gen;
@@ -64,7 +68,7 @@ static struct outcome {
 	uint32_t pulled;
 	uint32_t succeeded;
 	uint32_t failed;
-	uint32_t pad;
+	uint32_t served; /* it was before the last failure */
 } outcomes[ORDERS_CONTEXTS_MAX];
 
 static const struct tried *now_tried;
@@ -83,6 +87,10 @@ static const char *word_name(size_t offset)
 		{offsetof(__typeof__(w), gate.failed), "failed"},
 		{offsetof(__typeof__(w), gate.slow), "slow"},
 		{offsetof(__typeof__(w), gate.in_use), "in_use"},
+		{offsetof(__typeof__(w), gate.succeeded), "succeeded"},
+		{offsetof(__typeof__(w), gate.ramp_asked), "ramp_asked"},
+		{offsetof(__typeof__(w), gate.refusals), "refusals"},
+		{offsetof(__typeof__(w), gate.asked_ns), "asked_ns"},
 		{offsetof(__typeof__(w), gate.probe_result), "probe_result"},
 		{offsetof(__typeof__(w), gate.last_failure_ns), "last_failure_ns"},
 		{offsetof(__typeof__(w), gate.probes[0]), "probes[0]"},
@@ -91,6 +99,14 @@ static const char *word_name(size_t offset)
 		{offsetof(__typeof__(w), gate.senders), "senders"},
 		{offsetof(__typeof__(w), verdict.word), "verdict"},
 		{offsetof(__typeof__(w), verdict.arm), "arm"},
+		{offsetof(__typeof__(w), verdict.succeeded), "verdict.succeeded"},
+		{offsetof(__typeof__(w), pairs[0].result_ok), "pairs[0].ok"},
+		{offsetof(__typeof__(w), pairs[1].result_ok), "pairs[1].ok"},
+		{offsetof(__typeof__(w), turn.seq), "turn.seq"},
+		{offsetof(__typeof__(w), turn.done), "turn.done"},
+		{offsetof(__typeof__(w), turn.out_ns), "turn.out_ns"},
+		{offsetof(__typeof__(w), written), "written"},
+		{offsetof(__typeof__(w), served), "served"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -137,13 +153,30 @@ static void ask(unsigned int context)
 	ebb_gate_ask(&w.gate, &w.verdict, &w.policy, &w.agent, w.now[context], &outcomes[context].answer);
 }
 
-static void result(unsigned int context, int ok)
+/* The slot of a pair: the first one is that of ~other. */
+static uint32_t slot_of(uint32_t pair)
 {
-	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context], context + 1,
+	return pair + 1;
+}
+
+static uint32_t who_is(uint32_t pair)
+{
+	return ebb_run_who(slot_of(pair));
+}
+
+static void result_of(unsigned int context, uint32_t pair, int ok)
+{
+	uint32_t did = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[pair], slot_of(pair),
 				       w.now[context], 0, ok, 1);
 
 	outcomes[context].counted += (did & EBB_RESULT_COUNTED) != 0;
 	outcomes[context].pulled += (did & EBB_RESULT_PULLED) != 0;
+}
+
+/* Each context is another workload. */
+static void result(unsigned int context, int ok)
+{
+	result_of(context, context, ok);
 }
 
 static uint32_t probes_held(void)
@@ -512,6 +545,74 @@ static const char *generations_do_not_mix(void)
 	return probes_held() == 0 ? NULL : "a probe slot is lost: nobody holds one";
 }
 
+/* The first one's probe is established before its lease is over; the others come behind it. */
+static uint64_t first_lease(void)
+{
+	return ebb_probe_slot_word(2, (NOW + S) >> EBB_TICK_SHIFT);
+}
+
+static void begin_prolong(void)
+{
+	begin_probes_1();
+	w.gate.probes[0] = first_lease();
+	for (unsigned int i = 1; i < ORDERS_CONTEXTS_MAX; i++)
+		w.now[i] = NOW + 2 * S;
+}
+
+static uint64_t prolong(void)
+{
+	uint64_t word = ebb_probe_prolong(&w.gate, 0, first_lease(), ebb_ns_to_ticks(10 * S), NOW);
+
+	outcomes[0].taken = word != 0;
+	return word;
+}
+
+static void prolong_or_probe(unsigned int context)
+{
+	uint64_t word;
+
+	if (context != 0) {
+		probe(context, EBB_PROBE_OK);
+		return;
+	}
+	word = prolong();
+	if (!word)
+		return;
+	outcomes[0].holds = 1;
+	orders_pause();
+	outcomes[0].holds = 0;
+	count_probe(0, ebb_probe_finish(&w.gate, 0, word, NOW, EBB_PROBE_OK), 1);
+}
+
+static const char *prolonged_is_lost_or_kept(void)
+{
+	/* lost: it failed when it was taken over */
+	if (ebb_probe_failed(w.gate.probe_result, 2) != !outcomes[0].taken)
+		return "the prolonged slot is lost and kept, or neither";
+	if (outcomes[0].taken != outcomes[0].succeeded ||
+	    ebb_probe_succeeded(w.gate.probe_result, 2) != SUM(succeeded))
+		return "the result of a probe is lost, or counted twice";
+	return probes_held() == 0 ? NULL : "a probe slot is lost: nobody holds one";
+}
+
+/* Its connection ends on other processors meanwhile, which know the lease of before. */
+static void prolong_or_end(unsigned int context)
+{
+	if (context == 0)
+		(void)prolong();
+	else
+		count_probe(context, ebb_probe_finish(&w.gate, 0, first_lease(), NOW, EBB_PROBE_FAILED), 0);
+}
+
+static const char *prolonged_or_ended(void)
+{
+	if (outcomes[0].taken + SUM(failed) != 1 || probes_held() != outcomes[0].taken)
+		return "the probe was prolonged and ended, or neither";
+	return ebb_probe_failed(w.gate.probe_result, 2) == SUM(failed)
+		       ? NULL
+		       : "the result of a probe is lost, or counted twice";
+}
+
 /* --------------------------------------------------------------------- ask -- */
 
 static void begin_all_limits(void)
@@ -564,6 +665,96 @@ static const char *refused_hold_nothing(void)
 	if (probes_held() != probes)
 		return "a probe slot is lost: who is refused holds one";
 	return tokens_are_paid();
+}
+
+/* ------------------------------------------------------------------ shares -- */
+
+#define RAMP_TICKS 1000U
+
+/* 3/8 of the time of the ramp has passed; it closed by a transition that nobody saw, as in any generation. */
+static void begin_ramp(void)
+{
+	begin();
+	w.policy.ramp_ticks = RAMP_TICKS;
+	w.verdict.word = ebb_word(3, EBB_STATE_CLOSED, (NOW >> EBB_TICK_SHIFT) + RAMP_TICKS / 8 * 5);
+	/* of the last time that it closed */
+	w.gate.ramp_asked = ebb_asked_word(1, 77);
+}
+
+static void ask_and_note(unsigned int context)
+{
+	struct outcome *outcome = &outcomes[context];
+
+	ask(context);
+	ebb_gate_note_asked(&w.gate, &outcome->answer, w.now[context]);
+	outcome->counted++;
+	outcome->taken += outcome->answer.kind == EBB_ANSWER_PASS;
+	outcome->failed += outcome->answer.kind == EBB_ANSWER_DENY;
+}
+
+static void ask_and_note_twice(unsigned int context)
+{
+	ask_and_note(context);
+	ask_and_note(context);
+}
+
+/* Of the first @n, with a share of 3/8 (of 2^32). */
+static uint32_t admitted_of(uint32_t n)
+{
+	uint32_t admitted = 0;
+
+	for (uint32_t i = 1; i <= n; i++)
+		admitted += (uint32_t)ebb_share_has(i, (3ULL << 32) / 8);
+	return admitted;
+}
+
+/* Who is not counted, since it lost every try, is let through. */
+static const char *ramp_share_is_met(void)
+{
+	uint32_t asked = ebb_asked(w.gate.ramp_asked, 3);
+
+	if (asked > SUM(counted) || SUM(taken) + SUM(failed) != SUM(counted))
+		return "somebody asked twice";
+	if (SUM(taken) != admitted_of(asked) + SUM(counted) - asked)
+		return "it is not the share of those who asked that was let through";
+	if (w.gate.asked_ns != (SUM(failed) ? NOW : 0))
+		return "a refusal is not noted, or one was noted that was none";
+	return NULL;
+}
+
+static const char *ramp_counts_each_once(void)
+{
+	if (ebb_asked(w.gate.ramp_asked, 3) != SUM(counted))
+		return "one who asked is lost, or counted twice";
+	return ramp_share_is_met();
+}
+
+static void begin_spare(void)
+{
+	begin();
+	w.policy.spare_percent = 60;
+}
+
+static void be_refused_twice(unsigned int context)
+{
+	for (int i = 0; i < 2; i++) {
+		outcomes[context].taken +=
+			(uint32_t)ebb_refusal_stands(&w.gate, &w.policy, EBB_CAUSE_BREAKER);
+		outcomes[context].counted++;
+	}
+	/* what an operator says is no part of it */
+	outcomes[context].failed += !ebb_refusal_stands(&w.gate, &w.policy, EBB_CAUSE_OVERRIDE);
+}
+
+static const char *share_of_refusals_stands(void)
+{
+	uint32_t stand = 0;
+
+	for (uint32_t i = 1; i <= SUM(counted); i++)
+		stand += (uint32_t)ebb_share_has(i, (40ULL << 32) / 100);
+	if (w.gate.refusals != SUM(counted))
+		return "a refusal is lost, or asked for twice";
+	return SUM(taken) == stand && !SUM(failed) ? NULL : "it is not the share of the refusals that stands";
 }
 
 /* ------------------------------------------------------------------ a run -- */
@@ -638,6 +829,51 @@ static const char *run_is_counted(void)
 	return ebb_run_failures(w.gate.run, 0) == now_tried->contexts ? NULL : "a failure of the run is lost";
 }
 
+/* Two of the contexts are one workload. */
+static void two_of_one_fail(unsigned int context)
+{
+	result_of(context, context / 2, 0);
+}
+
+static void two_of_one_succeed(unsigned int context)
+{
+	result_of(context, context / 2, 1);
+}
+
+static const char *pairs_are_counted(void)
+{
+	uint64_t ok = 0, failed = 0, slow = 0;
+
+	for (unsigned int i = 0; i < ORDERS_CONTEXTS_MAX; i++) {
+		ok += w.pairs[i].result_ok;
+		failed += w.pairs[i].result_failed;
+		slow += w.pairs[i].result_slow;
+	}
+	if (ok != w.gate.ok || failed != w.gate.failed || slow != w.gate.slow || slow != SUM(counted))
+		return "a result of a pair is lost, or counted twice";
+	return NULL;
+}
+
+/* The run is that of the first pair, until another one fails. */
+static const char *run_is_mixed_when_two_fail(void)
+{
+	uint32_t whose = now_tried->contexts == 2 ? who_is(0) : EBB_RUN_MIXED;
+
+	if (ebb_run_whose(w.gate.run, 0) != whose)
+		return "the run of several is said to be one workload's, or the other way round";
+	return pairs_are_counted();
+}
+
+/* Who loses every try says not whose its failure is: one is not told then, but none is told of who has none. */
+static const char *run_is_of_who_failed(void)
+{
+	uint32_t whose = ebb_run_whose(w.gate.run, 0);
+
+	if (whose == EBB_RUN_MIXED ? !w.pairs[1].result_failed : whose != who_is(0) && whose != who_is(1))
+		return "the run is said to be of who had no failure";
+	return pairs_are_counted();
+}
+
 /* The last succeeds. */
 static void fail_or_succeed(unsigned int context)
 {
@@ -683,7 +919,7 @@ static void fail_later(unsigned int context)
 	if (context == 1)
 		EBB_STORE(w.verdict.word, ebb_word(3, EBB_STATE_CLOSED, 0));
 	outcomes[context].failed = ebb_gate_result(&w.gate, &w.verdict, &w.policy, &w.pairs[context],
-						   context + 1, NOW, 3, 0, 0) &
+						   slot_of(context), NOW, 3, 0, 0) &
 				   EBB_RESULT_COUNTED;
 }
 
@@ -717,6 +953,101 @@ static void observe_run(uint64_t ret[ORDERS_OBSERVED_MAX / 8])
 	ret[0] = word;
 	ret[1] = ebb_word_state(word) == EBB_STATE_CLOSED ? ebb_run_failures(w.gate.run, 0) : 0;
 	ret[2] = SUM(pulled);
+}
+
+/* --------------------------------------------------------- whose successes -- */
+
+static uint64_t succeeded_word(uint32_t changes, uint32_t pair)
+{
+	return (uint64_t)changes << 32 | who_is(pair);
+}
+
+/* The first workload alone was served, and the agent has seen it. */
+static void begin_one_was_served(void)
+{
+	begin_run_2();
+	w.gate.succeeded = succeeded_word(1, 0);
+	w.pairs[0].result_ok = 1;
+	w.verdict.succeeded = w.gate.succeeded;
+	w.verdict.arm = w.policy.arm;
+}
+
+/* After which a run of another one must not open the gate. */
+static void be_served(unsigned int context)
+{
+	result(context, 1);
+	EBB_STORE(w.served, 1);
+}
+
+static void fail_behind(unsigned int context)
+{
+	outcomes[context].served = EBB_LOAD(w.served);
+	result(context, 0);
+}
+
+static void fail_or_be_served(unsigned int context)
+{
+	if (context == 0) {
+		fail_once(0);
+		fail_behind(0);
+	} else {
+		be_served(context);
+	}
+}
+
+static void succeed_and_fail_or_be_served(unsigned int context)
+{
+	if (context == 0)
+		result(0, 1);
+	fail_or_be_served(context);
+}
+
+/* A look of the agent, as agent/tick.c has it: the gate before its pairs, the arm before what was seen. */
+static void look(void)
+{
+	uint64_t seen = EBB_LOAD(w.gate.succeeded);
+	uint64_t several = EBB_LOAD(w.pairs[1].result_ok) ? EBB_ARM_MIXED : 0;
+
+	EBB_STORE(w.verdict.arm, w.policy.arm | several);
+	EBB_STORE(w.verdict.succeeded, seen);
+}
+
+static void fail_or_be_served_or_look(unsigned int context)
+{
+	if (context == 2)
+		look();
+	else
+		fail_or_be_served(context);
+}
+
+static void succeed_and_fail_or_be_served_or_look(unsigned int context)
+{
+	if (context == 0)
+		result(0, 1);
+	fail_or_be_served_or_look(context);
+}
+
+/* The pull is that of the first workload alone. */
+static const char *served_are_not_shut_out(void)
+{
+	return SUM(pulled) && outcomes[0].served ? "one workload's run opened it while another was served"
+						 : NULL;
+}
+
+/* Nobody had a success before. */
+static const char *each_new_success_is_told(void)
+{
+	uint32_t others = 0, told = (uint32_t)(w.gate.succeeded >> 32);
+
+	for (unsigned int i = 0; i < ORDERS_CONTEXTS_MAX; i++)
+		others += w.pairs[i].result_ok != 0;
+	if (told < others || told > (others > 1 ? now_tried->contexts : 1))
+		return "a success of another one is not told, or one's own is";
+	for (unsigned int i = 0; i < ORDERS_CONTEXTS_MAX; i++) {
+		if ((uint32_t)w.gate.succeeded == who_is(i) && w.pairs[i].result_ok)
+			return pairs_are_counted();
+	}
+	return "the last success is said to be of who had none";
 }
 
 /* -------------------------------------------------------- verdict and pull -- */
@@ -928,6 +1259,74 @@ static void observe_pace(uint64_t ret[ORDERS_OBSERVED_MAX / 8])
 	ret[4] = w.gate.share_lost_us;
 }
 
+/* ------------------------------------------------------------------- turns -- */
+
+/* One request was written, and a part of it was sent again. */
+static void begin_first_turn(void)
+{
+	begin();
+	w.written = 100;
+	w.turn.out_ns = NOW;
+}
+
+static void begin_later_turn(void)
+{
+	begin_first_turn();
+	w.turn.seq = 50;
+	w.turn.done = 1;
+}
+
+static void answer(unsigned int context)
+{
+	outcomes[context].taken += (uint32_t)ebb_turn_take(&w.turn, 1, EBB_LOAD(w.written));
+}
+
+static void answer_twice(unsigned int context)
+{
+	answer(context);
+	answer(context);
+}
+
+static const char *one_answer_ends_it(void)
+{
+	return SUM(taken) <= 1 ? NULL : "two answers ended one turn";
+}
+
+static uint32_t turns_ended(void)
+{
+	return w.turn.done - (now_tried->begin == begin_later_turn);
+}
+
+static const char *one_turn_was_ended(void)
+{
+	if (SUM(taken) != 1)
+		return "the turn is open still, or ended twice";
+	if (turns_ended() != 1 || w.turn.out_ns)
+		return "the turn that ended is not counted, or the next one begins in its time";
+	return ebb_turn_is_open(&w.turn, 1, w.written) ? "it is open although it was answered" : NULL;
+}
+
+/* The program asks once more meanwhile. */
+static void answer_or_write(unsigned int context)
+{
+	if (context == 2)
+		EBB_STORE(w.written, 200);
+	else
+		answer(context);
+}
+
+static const char *turns_are_not_more_than_requests(void)
+{
+	return SUM(taken) <= 2 ? NULL : "more turns ended than there were requests";
+}
+
+static const char *ended_turns_are_counted(void)
+{
+	if (!SUM(taken))
+		return "nobody ended the turn";
+	return turns_ended() == SUM(taken) ? NULL : "a turn that ended is not counted";
+}
+
 /* ----------------------------------------------------------- what is tried -- */
 
 /* clang-format off */
@@ -969,6 +1368,10 @@ static const struct tried probes[] = {
 	{"3 of 2 probes", 3, 8, begin_probes_2, probe_each_end, probes_hold, probes_are_counted, NULL},
 	{"2: overdue, taken over", 2, 8, begin_overdue, late_or_probe, probes_hold, overdue_failed_once, NULL},
 	{"3: overdue, taken over", 3, 8, begin_overdue, late_or_probe, probes_hold, overdue_failed_once, NULL},
+	{"1 prolongs, 1 takes over", 2, 8, begin_prolong, prolong_or_probe, probes_hold, prolonged_is_lost_or_kept, NULL},
+	{"1 prolongs, 2 take over", 3, 8, begin_prolong, prolong_or_probe, probes_hold, prolonged_is_lost_or_kept, NULL},
+	{"1 prolongs, 1 ends", 2, 8, begin_prolong, prolong_or_end, NULL, prolonged_or_ended, NULL},
+	{"1 prolongs, 2 end", 3, 8, begin_prolong, prolong_or_end, NULL, prolonged_or_ended, NULL},
 	{"3 over two generations", 3, 8, begin_next_half_open, probe_over_generations, each_generation_holds, generations_do_not_mix, NULL},
 };
 
@@ -978,6 +1381,14 @@ static const struct tried asks[] = {
 	{"3 ask, and close, 1 try", 3, 1, begin_all_limits, ask_and_close, limits_hold, refused_hold_nothing, NULL},
 	{"2 probes under limits", 2, 8, begin_all_limits_half_open, ask_and_keep, limits_hold, refused_hold_nothing, NULL},
 	{"3 of 2 probes under limits", 3, 8, begin_all_limits_half_open, ask_and_keep, limits_hold, refused_hold_nothing, NULL},
+};
+
+static const struct tried shares[] = {
+	{"2 ask twice while the share grows", 2, 8, begin_ramp, ask_and_note_twice, NULL, ramp_counts_each_once, NULL},
+	{"3 ask while the share grows", 3, 8, begin_ramp, ask_and_note, NULL, ramp_counts_each_once, NULL},
+	{"3 ask twice while the share grows, 1 try", 3, 1, begin_ramp, ask_and_note_twice, NULL, ramp_share_is_met, NULL},
+	{"2 are refused twice", 2, 8, begin_spare, be_refused_twice, NULL, share_of_refusals_stands, NULL},
+	{"3 are refused twice", 3, 8, begin_spare, be_refused_twice, NULL, share_of_refusals_stands, NULL},
 };
 
 static const struct tried run[] = {
@@ -1001,6 +1412,22 @@ static const struct tried run[] = {
 	{"1 fails too late, 2 fail", 3, 8, begin_run_is_over, fail_late, NULL, later_run_is_counted, NULL},
 };
 
+static const struct tried whose[] = {
+	{"2 of one fail", 2, 8, begin_run_4, two_of_one_fail, pull_is_not_early, run_is_mixed_when_two_fail, NULL},
+	{"2 of one and 1 other fail", 3, 8, begin_run_4, two_of_one_fail, pull_is_not_early, run_is_mixed_when_two_fail, NULL},
+	{"2 of one and 1 other fail, 1 try", 3, 1, begin_run_4, two_of_one_fail, pull_is_not_early, run_is_of_who_failed, NULL},
+	{"2 of one succeed", 2, 8, begin, two_of_one_succeed, NULL, each_new_success_is_told, NULL},
+	{"2 of one and 1 other succeed", 3, 8, begin, two_of_one_succeed, NULL, each_new_success_is_told, NULL},
+	{"3 succeed", 3, 8, begin, be_served, NULL, each_new_success_is_told, NULL},
+	{"1 fails twice, 1 succeeds", 2, 8, begin_one_was_served, fail_or_be_served, NULL, served_are_not_shut_out, NULL},
+	{"1 fails twice, 2 succeed", 3, 8, begin_one_was_served, fail_or_be_served, NULL, served_are_not_shut_out, NULL},
+	{"1 succeeds and fails twice, 1 succeeds", 2, 8, begin_one_was_served, succeed_and_fail_or_be_served, NULL, served_are_not_shut_out, NULL},
+	{"the same, nobody had one before", 2, 8, begin_run_2, succeed_and_fail_or_be_served, NULL, served_are_not_shut_out, NULL},
+	{"1 fails twice, 1 succeeds, the agent looks", 3, 8, begin_one_was_served, fail_or_be_served_or_look, NULL, served_are_not_shut_out, NULL},
+	{"1 succeeds and fails twice, 1 succeeds, the agent looks", 3, 8, begin_one_was_served, succeed_and_fail_or_be_served_or_look, NULL, served_are_not_shut_out, NULL},
+	{"the same, nobody had one before, the agent looks", 3, 8, begin_run_2, succeed_and_fail_or_be_served_or_look, NULL, served_are_not_shut_out, NULL},
+};
+
 static const struct tried words[] = {
 	{"the agent opens, a run of 1", 2, 8, begin_run_1, agent_opens, generation_does_not_go_back, one_opening_is_in_force, NULL},
 	{"the agent opens, a run of 2", 3, 8, begin_run_2, agent_opens, generation_does_not_go_back, one_opening_is_in_force, NULL},
@@ -1021,6 +1448,14 @@ static const struct tried pace[] = {
 	{"1 notes, 2 steer", 3, 8, begin_steer, note_or_steer, NULL, NULL, observe_pace},
 };
 
+static const struct tried turns[] = {
+	{"2 answers to the first request", 2, 8, begin_first_turn, answer, one_answer_ends_it, one_turn_was_ended, NULL},
+	{"3 answers to the first request", 3, 8, begin_first_turn, answer_twice, one_answer_ends_it, one_turn_was_ended, NULL},
+	{"2 answers to a later request", 2, 8, begin_later_turn, answer, one_answer_ends_it, one_turn_was_ended, NULL},
+	{"3 answers to a later request", 3, 8, begin_later_turn, answer_twice, one_answer_ends_it, one_turn_was_ended, NULL},
+	{"2 answers, and a request between", 3, 8, begin_first_turn, answer_or_write, turns_are_not_more_than_requests, ended_turns_are_counted, NULL},
+};
+
 static const struct {
 	const struct tried *tried;
 	size_t count;
@@ -1029,9 +1464,12 @@ static const struct {
 	{bucket, ARRAY_SIZE(bucket)},
 	{probes, ARRAY_SIZE(probes)},
 	{asks, ARRAY_SIZE(asks)},
+	{shares, ARRAY_SIZE(shares)},
 	{run, ARRAY_SIZE(run)},
+	{whose, ARRAY_SIZE(whose)},
 	{words, ARRAY_SIZE(words)},
 	{pace, ARRAY_SIZE(pace)},
+	{turns, ARRAY_SIZE(turns)},
 };
 
 /* clang-format on */
@@ -1095,9 +1533,12 @@ HOLD(slots_are_never_over_the_cap_and_none_is_lost, concurrency)
 HOLD(bucket_admits_its_burst_and_no_token_is_lost, bucket)
 HOLD(probes_are_never_too_many_and_none_is_lost, probes)
 HOLD(who_is_refused_holds_nothing, asks)
+HOLD(share_of_those_who_ask_is_met_and_each_counts_once, shares)
 HOLD(run_of_failures_opens_once, run)
+HOLD(run_of_one_does_not_shut_out_who_is_served, whose)
 HOLD(one_word_is_in_force, words)
 HOLD(pace_is_steered_by_one_and_no_sender_is_lost, pace)
+HOLD(one_answer_ends_a_turn, turns)
 
 /* ----------------------------------------------------------------- planted -- */
 
@@ -1191,7 +1632,7 @@ static void every_spoiled_step_is_found(void **state)
 /* A change of a shared word that stands in a header is one that was planted into above. */
 static void no_step_of_the_headers_is_left_out(void **state)
 {
-	static const char *const headers[] = {"bpf/gate.h", "bpf/bucket.h", "bpf/pace.h"};
+	static const char *const headers[] = {"bpf/gate.h", "bpf/bucket.h", "bpf/pace.h", "bpf/turn.h"};
 	static const char *const steps[] = {"EBB_STORE(", "EBB_CAS(", "EBB_ADD(",
 					    "EBB_AND(",	  "EBB_OR(",  "EBB_EXCHANGE("};
 	struct orders_site *const *sites;
@@ -1290,9 +1731,12 @@ int main(void)
 		cmocka_unit_test(bucket_admits_its_burst_and_no_token_is_lost),
 		cmocka_unit_test(probes_are_never_too_many_and_none_is_lost),
 		cmocka_unit_test(who_is_refused_holds_nothing),
+		cmocka_unit_test(share_of_those_who_ask_is_met_and_each_counts_once),
 		cmocka_unit_test(run_of_failures_opens_once),
+		cmocka_unit_test(run_of_one_does_not_shut_out_who_is_served),
 		cmocka_unit_test(one_word_is_in_force),
 		cmocka_unit_test(pace_is_steered_by_one_and_no_sender_is_lost),
+		cmocka_unit_test(one_answer_ends_a_turn),
 		cmocka_unit_test(lost_slot_is_found),
 		cmocka_unit_test(double_pull_is_found),
 		cmocka_unit_test(lost_probe_is_found),
