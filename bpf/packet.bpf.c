@@ -139,15 +139,14 @@ static __always_inline enum vital is_vital(const struct tcp_sock *tp, const stru
 	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
 }
 
-/* What a bucket is asked, and its answer. */
+/* What a bucket is asked, and its answer. Two lie on a stack of which 512 bytes are all. */
 struct payment {
 	__u64 now_ns;
 	__u64 units;
 	__u64 least_depth_ns;
-	__u32 kind;  /* enum ebb_limit_kind */
-	__u32 how;   /* enum ebb_take */
-	__u32 vital; /* enum vital */
-	__u32 admitted;
+	__u8 kind;     /* enum ebb_limit_kind */
+	__u8 how;      /* enum ebb_take */
+	__u8 vital;    /* enum vital */
 	__u64 debt_ns; /* with this packet */
 	__u64 depth_ns;
 };
@@ -172,13 +171,13 @@ EBB_SUBPROG int pay(struct ebb_gate *gate, const struct ebb_limit *limit, struct
 					&io->debt_ns);
 	if (took & EBB_EXHAUSTED)
 		ebb_count_error(EBB_ERR_CAS_EXHAUSTED);
-	io->admitted = (took & EBB_TOOK) != 0;
-	if (io->admitted)
+	if (took & EBB_TOOK) {
 		io->debt_ns += cost;
-	else
-		ebb_bucket_forgive(full_ns, io->now_ns, limit,
-				   io->kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
-	return (int)io->admitted;
+		return 1;
+	}
+	ebb_bucket_forgive(full_ns, io->now_ns, limit,
+			   io->kind == EBB_LIMIT_BYTES ? EBB_MOST_BYTES : EBB_MOST_PACKETS, 0);
+	return 0;
 }
 
 /* Is what a live connection sends to be dropped, since its breaker is open? */

@@ -113,7 +113,7 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	if (apart)
 		err = bpf_map_update_elem(&ebb_lookup_v2, &lookup, &ref, BPF_NOEXIST);
 	else
-		err = bpf_map_update_elem(&ebb_endpoint_v2, endpoint, &ref, BPF_NOEXIST);
+		err = bpf_map_update_elem(&ebb_endpoint_v2, &lookup.endpoint, &ref, BPF_NOEXIST);
 	if (!err) {
 		ebb_raise(&kernel->dst_high, slot);
 		*ret_ref = ref;
@@ -128,7 +128,7 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 	if (apart)
 		found = bpf_map_lookup_elem(&ebb_lookup_v2, &lookup);
 	else
-		found = bpf_map_lookup_elem(&ebb_endpoint_v2, endpoint);
+		found = bpf_map_lookup_elem(&ebb_endpoint_v2, &lookup.endpoint);
 	if (found)
 		*ret_ref = *found;
 	else
@@ -140,6 +140,7 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, struct ebb_ref *ret_ref)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
+	struct ebb_pair_key own; /* before Linux 6.5 a key lies on the stack of who asks */
 	struct ebb_pair *pair;
 	struct ebb_ref *found;
 	struct ebb_ref ref;
@@ -147,6 +148,7 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 
 	if (!key || !ret_ref || !kernel)
 		return 0;
+	own = *key;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
 	if (bpf_map_pop_elem(&ebb_freepair_v2, &slot)) {
@@ -166,7 +168,7 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 	EBB_EXCHANGE(&pair->state, EBB_SLOT_LIVE);
 	ref.slot = slot;
 	ref.epoch = pair->epoch;
-	if (!bpf_map_update_elem(&ebb_pair_v2, key, &ref, BPF_NOEXIST)) {
+	if (!bpf_map_update_elem(&ebb_pair_v2, &own, &ref, BPF_NOEXIST)) {
 		ebb_raise(&kernel->pair_high, slot);
 		*ret_ref = ref;
 		return 0;
@@ -174,7 +176,7 @@ EBB_SUBPROG int ebb_discover_pair(const struct ebb_pair_key *key, __u32 scope, s
 	EBB_STORE(pair->state, EBB_SLOT_FREE);
 	if (bpf_map_push_elem(&ebb_freepair_v2, &slot, 0))
 		ebb_count_error(EBB_ERR_SLOT_INVALID);
-	found = bpf_map_lookup_elem(&ebb_pair_v2, key);
+	found = bpf_map_lookup_elem(&ebb_pair_v2, &own);
 	if (found)
 		*ret_ref = *found;
 	else
@@ -267,9 +269,9 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 		if (resolved)
 			return resolved;
 	}
-	found = bpf_map_lookup_elem(&ebb_endpoint_v2, endpoint);
+	key = *endpoint; /* as in ebb_discover_pair() */
+	found = bpf_map_lookup_elem(&ebb_endpoint_v2, &key);
 	if (!found && agent->any_port) {
-		key = *endpoint;
 		key.port = 0;
 		found = bpf_map_lookup_elem(&ebb_endpoint_v2, &key);
 	}
