@@ -107,7 +107,7 @@ TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lint/test_lint.py \
-	tests/bench/test_figures.py tests/model/test_cases.py
+	tests/bench/test_figures.py tests/unit/test_stack.py tests/model/test_cases.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
 MODEL_TEST := 'tests/model/test_model.py 100000'
 MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'

@@ -182,6 +182,21 @@ def ingress(r):
         yield row(f"program ingress, {label}", f"{net:.0f} ns a packet on top of an empty one", "", "", None)
 
 
+def turns(r):
+    works = {"close": "connect() + close()", "request": "the same with a request and its answer",
+             "stream": "a request and its answer on an open connection"}
+    cases = {"none_again": "nothing attached, against itself", "off": "ebb without turns",
+             "empty": "and a program at packets that returns at once", "turns": "ebb with turns"}
+    for key, work in works.items():
+        f = r[key]
+        yield row(f"{work}, one thread at both ends: nothing attached", us(f["none"]["ns"]["p50"]), "", "", None)
+        for case, what in cases.items():
+            yield row(f"... {what}", *ratio_cells(f[case]["to_none"]), "", None)
+        programs = f["programs"]
+        yield row("... all programs", f"{programs['net_ns']['p50']:.0f} ns, {programs['runs']:g} runs",
+                  f"the one that sees turns {programs['run_ns']['p50']:.0f} ns a run", "", None)
+
+
 def names(results):
     for mode in ("enforce", "observe"):
         for suffix, when in (("idle", "idle"), ("busy", "both processors busy")):
@@ -208,7 +223,8 @@ def idle(r, discovered):
 
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
-                "programs": programs, "routes": routes, "ingress": ingress, "bulkhead": bulkhead}
+                "programs": programs, "routes": routes, "ingress": ingress, "turns": turns,
+                "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])
