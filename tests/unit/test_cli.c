@@ -831,6 +831,7 @@ static void a_destination_whose_workloads_are_all_apart_has_its_row(void **state
 	assert_int_equal(snapshot.count, 2);
 	assert_null(snapshot.rows[0].workload);
 	assert_int_equal(snapshot.rows[0].gate, 2);
+	ebb_snapshot_free(&snapshot);
 }
 
 /* Two workloads that ask a model: one that is answered late, one that is not always answered. */
