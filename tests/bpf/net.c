@@ -302,6 +302,18 @@ int namespace_far(void)
 	return far;
 }
 
+int listen_far(struct address *ret_at)
+{
+	int far = namespace_far(), here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), listener;
+
+	assert_true(here >= 0);
+	namespace_enter(far);
+	listener = listen_at(FAR4, ret_at);
+	namespace_enter(here);
+	(void)close(here);
+	return listener;
+}
+
 void drop_syn(uint16_t port)
 {
 	shell("nft add table inet hole");

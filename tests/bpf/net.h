@@ -99,6 +99,8 @@ void namespace_enter(int ns);
  * 10.123.0.1 and fd00:eb::1, and a new one with 10.123.0.2 and fd00:eb::2.
  */
 int namespace_far(void);
+/* A server in such a new one: not loopback, so one gate for all workloads. */
+int listen_far(struct address *ret_at);
 
 #define NEAR4 "10.123.0.1"
 #define FAR4  "10.123.0.2"

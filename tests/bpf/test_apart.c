@@ -5,7 +5,6 @@
  */
 #include "fixture.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,19 +86,6 @@ static int dial_once(const struct address *to)
 
 	hang_up(&fd);
 	return r;
-}
-
-/* A server in another namespace: one gate for all workloads. */
-static int listen_far(struct address *ret_at)
-{
-	int far = namespace_far(), here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), listener;
-
-	assert_true(here >= 0);
-	namespace_enter(far);
-	listener = listen_at(FAR4, ret_at);
-	namespace_enter(here);
-	(void)close(here);
-	return listener;
 }
 
 /* Both have reached it, and have their pairs. */

@@ -2,7 +2,6 @@
 /* What becomes of excluded, unknown and greedy workloads. */
 #include "fixture.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,19 +131,6 @@ static int dial_once(const struct address *to)
 
 	hang_up(&fd);
 	return r;
-}
-
-/* A server in another namespace: one gate for all workloads. */
-static int listen_far(struct address *ret_at)
-{
-	int far = namespace_far(), here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), listener;
-
-	assert_true(here >= 0);
-	namespace_enter(far);
-	listener = listen_at(FAR4, ret_at);
-	namespace_enter(here);
-	(void)close(here);
-	return listener;
 }
 
 static uint64_t open_word(void)

@@ -54,6 +54,15 @@ enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, c
 	return EBB_EXIT_USAGE;
 }
 
+enum ebb_exit ebb_for_option(const struct ebb_args *args, const char *example, uint64_t *ret_ns)
+{
+	const char *text = ebb_args_get(args, "for");
+
+	if (text && (ebb_parse_duration(text, ret_ns) < 0 || *ret_ns == 0))
+		return ebb_fail_option(args, "for", "'%s' is not possible: a time like %s", text, example);
+	return EBB_EXIT_DONE;
+}
+
 /* ------------------------------------------------------------ session -- */
 
 enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json)

@@ -56,6 +56,12 @@ enum ebb_exit ebb_fail(const struct ebb_args *args, enum ebb_exit code, const ch
 enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * How long a command goes on, --for, ns; left alone where it was not given. @example is what an error shows.
+ * EBB_EXIT_DONE, or the error was told.
+ */
+enum ebb_exit ebb_for_option(const struct ebb_args *args, const char *example, uint64_t *ret_ns);
+
 /* Checks --output, where the command has it. EBB_EXIT_DONE, or the error was told. */
 enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json);
 

@@ -19,7 +19,6 @@
 #include "export/name.h"
 #include "kernel/recording.h"
 #include "lib/cleanup.h"
-#include "lib/units.h"
 
 /* The ring holds what ends in this time at 180,000 calls a second. */
 #define TAKE_NS 100000000L
@@ -213,7 +212,6 @@ static enum ebb_exit open_trace(const struct ebb_args *args, FILE **ret_out)
 
 enum ebb_exit ebb_cmd_record(const struct ebb_args *args)
 {
-	const char *for_text = ebb_args_get(args, "for");
 	struct ebb_recording *recording = NULL;
 	_cleanup_fclose_ FILE *out = NULL;
 	struct ebb_session session;
@@ -222,8 +220,9 @@ enum ebb_exit ebb_cmd_record(const struct ebb_args *args)
 	enum ebb_exit code;
 	int r;
 
-	if (for_text && (ebb_parse_duration(for_text, &for_ns) < 0 || for_ns == 0))
-		return ebb_fail_option(args, "for", "'%s' is not possible: a time like 10m", for_text);
+	code = ebb_for_option(args, "10m", &for_ns);
+	if (code != EBB_EXIT_DONE)
+		return code;
 	code = ebb_session_open(args, &session);
 	if (code != EBB_EXIT_DONE)
 		return code;

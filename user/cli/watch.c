@@ -661,15 +661,15 @@ static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session 
 
 enum ebb_exit ebb_cmd_watch(const struct ebb_args *args)
 {
-	const char *for_text = ebb_args_get(args, "for");
 	struct ebb_watch *watch = NULL;
 	struct ebb_session session;
 	uint64_t for_ns = 0;
 	enum ebb_exit code;
 	int r;
 
-	if (for_text && (ebb_parse_duration(for_text, &for_ns) < 0 || for_ns == 0))
-		return ebb_fail_option(args, "for", "'%s' is not possible: a time like 10s", for_text);
+	code = ebb_for_option(args, "10s", &for_ns);
+	if (code != EBB_EXIT_DONE)
+		return code;
 	code = ebb_session_open(args, &session);
 	if (code != EBB_EXIT_DONE)
 		return code;
