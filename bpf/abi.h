@@ -29,6 +29,7 @@
 #define EBB_SLOT_OTHER	     0U /* destination and pair '~other': what found no room */
 #define EBB_RINGBUF_BYTES    (256 * 1024)
 #define EBB_RECORD_BYTES     (1024 * 1024) /* some 18,000 results */
+#define EBB_SPAN_BYTES	     (1024 * 1024) /* some 8,000 spans */
 #define EBB_NAME_TEXT_MAX    272	   /* "HOST:PORT/udp" of the longest host name, and its end */
 #define EBB_DEEDS	     256	   /* last orders of operators that are remembered */
 #define EBB_GUESS_BITS	     10		   /* 1 << of them: endpoints that a CPU remembers; 64 bytes each */
@@ -992,6 +993,44 @@ struct ebb_record {
 _Static_assert(sizeof(struct ebb_record) == 40, "ring buffer layout is ABI");
 
 #define EBB_RECORD_DENIED 0xffffffffU /* refused by us, or would have been */
+
+/* Agent. The one element of its map: which connections become spans. Not in a pinned map. */
+struct ebb_tracer {
+	__u64	until_ns;		/* they are written until then; 0: nobody wants them */
+	__u32	share;			/* of those that do not fail: whose number drawn is not above */
+	__u32	pad;
+	__u64	lost;			/* by the kernel: spans that found no room in their ring */
+};
+_Static_assert(sizeof(struct ebb_tracer) == 24, "shared with user space");
+
+/* Kernel. How a connection went, or that it was refused, in the ring of spans. Not in a pinned map. */
+struct ebb_span_end {
+	__u64	at_ns;			/* when it was over */
+	__u64	start_ns;		/* of connect(); 0: not seen */
+	__u64	connected_ns;		/* 0: never, or not seen */
+	__u64	answered_ns;		/* the first answer; likewise */
+	__u64	turn_ns;		/* from the last byte of its request */
+	__u64	workload;		/* cgroup id */
+	__u64	sent_bytes;		/* payload, each byte once */
+	__u64	received_bytes;
+	__u32	dst;			/* destination slot */
+	__u32	dst_epoch;
+	__u32	pair;
+	__u32	gate;			/* whose breaker judges it */
+	__u32	outcome;		/* enum ebb_outcome, EBB_RECORD_DENIED */
+	__u32	cause;			/* enum ebb_cause, where it was denied */
+	__u32	flags;			/* EBB_SPAN_* */
+	__u32	dice;			/* the number drawn */
+	__u32	share;			/* and what it was compared with */
+	__u32	rtt_us;			/* smoothed, at the end; 0: not measured */
+	__u32	retransmits;		/* segments */
+	struct ebb_endpoint peer;	/* at the end: another program may have rewritten it since connect() */
+};
+_Static_assert(sizeof(struct ebb_span_end) == 128, "ring buffer layout is ABI");
+
+#define EBB_SPAN_FAILED	  1U /* by the policy of its destination */
+#define EBB_SPAN_PROBE	  2U /* it tried a breaker that was half-open */
+#define EBB_SPAN_ENFORCED 4U /* it was refused; else it would have been */
 
 /* A hint in the ring buffer. The maps are the truth. */
 struct ebb_event {

@@ -18,6 +18,7 @@
 #include "bpf/maps.h"
 #include "bpf/record.h"
 #include "bpf/route.h"
+#include "bpf/span.h"
 #include "bpf/stats.h"
 #include "bpf/udp.h"
 
@@ -225,6 +226,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 			   ebb_refusal_stands(route.gate, route.policy, answer.cause);
 		count_denial(route.pair, answer.cause, enforced);
 		ebb_record_denied(&route);
+		if (ebb_spans_wanted())
+			ebb_span_denied(&route, key, answer.cause, enforced);
 		if (enforced)
 			return refuse(ctx, errno_of(route.policy, answer.cause), v6);
 		observed = 1;

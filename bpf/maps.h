@@ -37,6 +37,9 @@
  *   deeds         last orders of operators          command line (mmap) overwritten
  *   recorders     one: who records results, until when  command line (mmap)
  *   records       results of calls                  kernel, on request  lost, counted
+ *   tracers       one: which connections become spans  agent (mmap)
+ *   spans         how connections went              kernel, on request  lost, counted
+ *   traceds       socket -> when it did what        kernel              not sampled, counted
  *   answers       DNS messages                      kernel              lost, counted: a name less
  *   askeds        socket -> whom it asked for names kernel              its answers are not believed
  *
@@ -90,6 +93,7 @@ struct ebb_conn {
 #define EBB_CONN_SLOW	 8192U	/* to connect took longer than slow_call */
 #define EBB_CONN_TOLD	 32768U /* stands in a recording: one line for each call */
 #define EBB_CONN_LEFT	 16384U /* the program gave up while an answer was due: that it closes is no success */
+#define EBB_CONN_SPANNED 131072U /* its span is written */
 #define EBB_CONN_APART	 65536U /* its generation and its probe are of the gate of its pair (struct ebb_pair) */
 
 /*
@@ -225,6 +229,31 @@ struct ebb_map_records {
 	__uint(max_entries, EBB_RECORD_BYTES);
 };
 
+/* Of traces (span.h). Not pinned. */
+EBB_MAP_TABLE(tracers, struct ebb_tracer);
+
+struct ebb_map_spans {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EBB_SPAN_BYTES);
+};
+
+/* Only of connections that are sampled. */
+struct ebb_traced {
+	__u64 start_ns;
+	__u64 connected_ns; /* 0: the rest is of an earlier connection of the socket */
+	__u64 answered_ns;  /* 0: not yet */
+	__u64 turn_ns;	    /* that it took then */
+	__u32 dice;
+	__u32 share;
+};
+
+struct ebb_map_traceds {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct ebb_traced);
+};
+
 EBB_MAP_TABLE(names, struct ebb_name);
 
 EBB_MAP_TABLE(deeds, struct ebb_deed);
@@ -332,6 +361,9 @@ extern struct ebb_map_mets ebb_met_v2 SEC(".maps");
 extern struct ebb_map_events ebb_event_v2 SEC(".maps");
 extern struct ebb_map_recorders ebb_recorder_v2 SEC(".maps");
 extern struct ebb_map_records ebb_record_v2 SEC(".maps");
+extern struct ebb_map_tracers ebb_tracer_v2 SEC(".maps");
+extern struct ebb_map_spans ebb_span_v2 SEC(".maps");
+extern struct ebb_map_traceds ebb_traced_v2 SEC(".maps");
 extern struct ebb_map_names ebb_name_v2 SEC(".maps");
 extern struct ebb_map_deeds ebb_deed_v2 SEC(".maps");
 extern struct ebb_map_routes ebb_route_v2 SEC(".maps");

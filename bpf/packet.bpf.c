@@ -21,6 +21,7 @@
 #include "bpf/maps.h"
 #include "bpf/pace.h"
 #include "bpf/route.h"
+#include "bpf/span.h"
 #include "bpf/stats.h"
 #include "bpf/turns.h"
 #include "bpf/udp.h"
@@ -476,7 +477,10 @@ int ebb_hear(struct __sk_buff *skb)
 		if (!conn)
 			return PASS;
 	}
-	if (answers(skb, tp, conn))
-		ebb_turn_answered(conn, tp);
+	if (!answers(skb, tp, conn))
+		return PASS;
+	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage && ebb_spans_wanted())
+		ebb_span_answered(sock, ebb_turn_out_ns(conn, tp));
+	ebb_turn_answered(conn, tp);
 	return PASS;
 }

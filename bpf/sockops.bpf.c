@@ -19,6 +19,7 @@
 #include "bpf/pacing.h"
 #include "bpf/result.h"
 #include "bpf/route.h"
+#include "bpf/span.h"
 #include "bpf/stats.h"
 #include "bpf/traffic.h"
 #include "bpf/turns.h"
@@ -131,8 +132,8 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
  * So often sent again, a SYN has failed, and the attempt with it, minutes before TCP says so. That is its
  * one result: should it be established after all, it is no success.
  */
-static __always_inline void syn_given_up(struct ebb_conn *conn, const struct ebb_route *route,
-					 const struct tcp_sock *tp, __u64 now)
+static __always_inline void syn_given_up(struct bpf_sock *sock, struct ebb_conn *conn,
+					 const struct ebb_route *route, const struct tcp_sock *tp, __u64 now)
 {
 	__u64 age_ns = ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
 	__u32 slow = ebb_is_slow(route->policy, age_ns);
@@ -146,7 +147,9 @@ static __always_inline void syn_given_up(struct ebb_conn *conn, const struct ebb
 		ebb_record_result(route, conn, EBB_OUTCOME_TIMEOUT, 0, age_ns);
 		ebb_conn_end_probe(conn, ebb_route_asked(route, conn), now, EBB_PROBE_NONE);
 	}
-	ebb_conn_set(conn, EBB_CONN_LOST | EBB_CONN_JUDGED | EBB_CONN_MUTE);
+	if (ebb_spans_wanted())
+		ebb_span_end(sock, tp, route, conn, EBB_OUTCOME_TIMEOUT);
+	ebb_conn_set(conn, EBB_CONN_LOST | EBB_CONN_JUDGED | EBB_CONN_MUTE | EBB_CONN_SPANNED);
 }
 
 /*
@@ -169,7 +172,7 @@ static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struc
 	if (!conn->start_ns)
 		conn->start_ns = now - ebb_connect_age_ms(tp, now) * EBB_NS_PER_MS;
 	if (route.policy->syn_retries && retries >= route.policy->syn_retries)
-		syn_given_up(conn, &route, tp, now);
+		syn_given_up(sock, conn, &route, tp, now);
 }
 
 static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sock,
@@ -214,6 +217,8 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	ebb_hist_add(&route.dst->connect, units);
 	ebb_add(&route.pair->connect_units, units);
 	slow = ebb_is_slow(route.policy, units * EBB_HIST_UNIT_NS);
+	if (route.class == EBB_CLASS_GOVERNED && ebb_spans_wanted())
+		ebb_span_begin(sock, tp, conn);
 	if (!ebb_turns_are_seen()) {
 		/* that it may still fail is no second line of a recording */
 		if (!conn && ebb_recording())
@@ -231,8 +236,9 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 				       ebb_first_turn_lease(route.policy), now);
 }
 
-static __always_inline void never_established(const struct ebb_route *route, struct ebb_conn *conn,
-					      const struct tcp_sock *tp, __u64 now)
+/* Returns the outcome; EBB_OUTCOME_MAX: it has had one, or its attempt is not counted. */
+static __always_inline __u32 never_established(const struct ebb_route *route, struct ebb_conn *conn,
+					       const struct tcp_sock *tp, __u64 now)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_end_facts facts = {
@@ -248,19 +254,20 @@ static __always_inline void never_established(const struct ebb_route *route, str
 
 	/* the attempt of one that was adopted was not counted either, and one that was given up has its outcome */
 	if (outcome >= EBB_OUTCOME_MAX || (conn && (conn->flags & (EBB_CONN_ADOPTED | EBB_CONN_LOST))))
-		return;
+		return EBB_OUTCOME_MAX;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	age_ns = facts.age_ms * EBB_NS_PER_MS;
 	if (route->policy->count_mask & (1U << outcome)) {
 		ebb_result_failed(route, conn, outcome, ebb_is_slow(route->policy, age_ns), age_ns);
-		return;
+		return outcome;
 	}
 	ebb_record_result(route, conn, outcome, 0, age_ns);
 	if (conn)
 		ebb_conn_end_probe(conn, ebb_route_asked(route, conn), now, EBB_PROBE_NONE);
+	return outcome;
 }
 
-/* An established connection ended by an error: was it lost? Out of line, as ebb_result_failed(). */
+/* An established connection ended by an error: was it lost? Returns the outcome. Out of line, as ebb_result_failed(). */
 static __noinline int broken(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp,
 			     __u32 old_state)
 {
@@ -269,7 +276,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 	__u32 outcome;
 
 	if (!route || !tp)
-		return 0;
+		return EBB_OUTCOME_ESTABLISHED;
 	facts.sk_err = (__u32)tp->inet_conn.icsk_inet.sk.sk_err;
 	facts.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT;
 	facts.received = tp->bytes_received != 0;
@@ -280,7 +287,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 		facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
 	outcome = ebb_outcome_established(&facts);
 	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
-		return 0;
+		return EBB_OUTCOME_ESTABLISHED;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (facts.asked_last && ebb_turns_are_seen()) {
 		ebb_add(&route->pair->turns[EBB_TURN_RESET], 1);
@@ -290,7 +297,7 @@ static __noinline int broken(const struct ebb_route *route, struct ebb_conn *con
 		ebb_result_failed(route, conn, outcome, 0, took_ns);
 	else
 		ebb_record_result(route, conn, outcome, 0, took_ns);
-	return 0;
+	return (int)outcome;
 }
 
 /*
@@ -325,29 +332,33 @@ static __always_inline int ends_a_turn(const struct ebb_conn *conn, const struct
 	return ebb_turn_open(conn, tp, old_state);
 }
 
-/* Returns the memory, which one whose first turn is still open gets here. */
+/* Returns the memory, which one whose first turn is still open gets here. *@ret_outcome: how it went in the end. */
 static __always_inline struct ebb_conn *was_established(struct bpf_sock *sock, const struct ebb_route *route,
 							struct ebb_conn *conn, const struct tcp_sock *tp,
-							__u32 old_state)
+							__u32 old_state, __u32 *ret_outcome)
 {
-	int seen = ebb_turns_are_seen();
-
 	/* one that was adopted may have been let go already; one that an older program armed counts nowhere yet */
 	if (conn ? ebb_conn_clear(conn, EBB_CONN_ACTIVE) : !ebb_replacing)
 		ebb_gauge_down(&route->pair->active);
 	ebb_traffic_count(conn, route->pair, tp, old_state);
-	if (conn && (conn->flags & EBB_CONN_LOST))
-		return conn;
-	if (tp->inet_conn.icsk_inet.sk.sk_err) {
-		broken(route, conn, tp, old_state);
+	*ret_outcome = EBB_OUTCOME_ESTABLISHED;
+	if (conn && (conn->flags & EBB_CONN_LOST)) {
+		*ret_outcome = EBB_OUTCOME_UNANSWERED;
 		return conn;
 	}
-	if (!seen)
+	if (tp->inet_conn.icsk_inet.sk.sk_err) {
+		*ret_outcome = (__u32)broken(route, conn, tp, old_state);
+		return conn;
+	}
+	/* asked only here: see "Constants over calls" in docs/kernels.md */
+	if (!ebb_turns_are_seen())
 		return conn;
 	if (ends_a_turn(conn, tp, old_state)) {
 		if (!conn)
 			conn = ebb_turn_remember(sock, tp, route);
 		ebb_turn_over(route, conn, tp, old_state, old_state != BPF_TCP_ESTABLISHED);
+		if (conn && (conn->flags & EBB_CONN_LOST))
+			*ret_outcome = EBB_OUTCOME_UNANSWERED;
 	}
 	ended_well(route, conn, tp);
 	return conn;
@@ -389,6 +400,7 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
+	__u32 outcome;
 
 	/* one that connected and was disconnected can listen: armed, but not connecting any more */
 	if (old_state == BPF_TCP_CLOSE || old_state == BPF_TCP_LISTEN)
@@ -396,9 +408,11 @@ static __always_inline void closed(struct bpf_sock *sock, const struct tcp_sock 
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	if (old_state == BPF_TCP_SYN_SENT || old_state == BPF_TCP_SYN_RECV)
-		never_established(&route, conn, tp, bpf_ktime_get_ns());
+		outcome = never_established(&route, conn, tp, bpf_ktime_get_ns());
 	else
-		conn = was_established(sock, &route, conn, tp, old_state);
+		conn = was_established(sock, &route, conn, tp, old_state, &outcome);
+	if (ebb_spans_wanted())
+		ebb_span_end(sock, tp, &route, conn, outcome);
 	if (!conn)
 		return;
 	/* a probe without a result */

@@ -28,7 +28,9 @@
 #include "kernel/diag.h"
 #include "kernel/events.h"
 #include "kernel/layout.h"
+#include "kernel/lost.h"
 #include "kernel/probe.h"
+#include "kernel/spans.h"
 #include "kernel/queues.h"
 #include "kernel/slots.h"
 #include "lib/cleanup.h"
@@ -41,6 +43,7 @@ struct ebb_loader {
 	struct ebb_maps *maps;
 	struct ebb_events *events;
 	struct ebb_answers *answer_ring;
+	struct ebb_spans *spans;
 	char pin_dir[EBB_PIN_PATH_MAX];
 	int lock_fd;
 	int cgroup_fd; /* borrowed */
@@ -53,6 +56,7 @@ struct ebb_loader {
 	bool cast;     /* the kernel has bpf_rdonly_cast */
 	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
+	bool recounts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
 	uint32_t old_layout; /* there are maps of it, which this start replaces; 0: none */
@@ -303,15 +307,16 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 
 	l->iterates = (o->adopt || o->remember) && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
 	l->adopts = o->adopt && l->iterates;
+	l->recounts = l->iterates && ebb_probe_one(EBB_FEATURE_SK_STORAGE_ITER) == 0;
 	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
 		l->reset_way = EBB_RESET_BPF;
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
 	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
 	if (r == 0)
-		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recount, l->iterates);
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recount, l->recounts);
 	if (r == 0)
-		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recfile, l->iterates);
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recfile, l->recounts);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_reset,
 					      l->reset_way != EBB_RESET_IMPOSSIBLE);
@@ -409,6 +414,10 @@ static int open_loader(struct ebb_loader *l, const struct ebb_loader_options *o,
 	r = ebb_answers_new(bpf_map__fd(l->skeleton->maps.ebb_answer_v2), &l->answer_ring);
 	if (r < 0)
 		return ebb_why(why, r, "cannot read the ring of DNS answers: %s", ebb_strerror(r));
+	r = ebb_spans_new(bpf_map__fd(l->skeleton->maps.ebb_tracer_v2),
+			  bpf_map__fd(l->skeleton->maps.ebb_span_v2), &l->spans);
+	if (r < 0)
+		return ebb_why(why, r, "cannot read the ring of spans: %s", ebb_strerror(r));
 	if (!l->took_over) {
 		view = ebb_maps_view(l->maps);
 		if (l->old_layout) {
@@ -838,8 +847,9 @@ int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counte
 	struct ebb_counted *counted;
 	int r;
 
-	if (!loader->iterates)
-		return ebb_why(why, -EOPNOTSUPP, "the kernel has no iterator over open files");
+	if (!loader->recounts)
+		return ebb_why(why, -EOPNOTSUPP,
+			       "the kernel has no iterator over open files, or over sockets");
 	size = (view->gate_max * sizeof(*counted) + page - 1) / page * page;
 	counted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       bpf_map__fd(loader->skeleton->maps.ebb_count_v2), 0);
@@ -973,27 +983,11 @@ int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_
 	return 0;
 }
 
-/*
- * For commands that need a program which nobody attaches for them (kernel/packets.h). By rename, so
- * that there is one at every moment; dots are not possible in names of a bpf file system.
- */
-static int pin_program(struct ebb_loader *l, int hook)
+/* For commands that need a program which nobody attaches for them (kernel/packets.h). */
+static int pin_program(const struct ebb_loader *l, int hook)
 {
-	char path[EBB_PIN_PATH_MAX], next[EBB_PIN_PATH_MAX];
-	int r;
-
-	r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX, ebb_hook_names[hook], path, sizeof(path));
-	if (r == 0)
-		r = ebb_pin_path(l->pin_dir, EBB_PROGRAM_PREFIX "next_", ebb_hook_names[hook], next,
-				 sizeof(next));
-	if (r < 0)
-		return r;
-	/* of one who was killed between the two */
-	(void)unlink(next);
-	r = bpf_obj_pin(bpf_program__fd(hook_program(l, hook)), next);
-	if (r < 0)
-		return r;
-	return rename(next, path) < 0 ? -errno : 0;
+	return ebb_pin_put(l->pin_dir, EBB_PROGRAM_PREFIX, ebb_hook_names[hook],
+			   bpf_program__fd(hook_program(l, hook)));
 }
 
 int ebb_loader_attach(struct ebb_loader *loader, struct ebb_why *why)
@@ -1127,6 +1121,11 @@ int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_ha
 	return ebb_answers_take(loader->answer_ring, max, handle, userdata);
 }
 
+struct ebb_spans *ebb_loader_spans(const struct ebb_loader *loader)
+{
+	return loader->spans;
+}
+
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader)
 {
 	return ebb_maps_view(loader->maps);
@@ -1135,6 +1134,179 @@ const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader)
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader)
 {
 	return ebb_maps_bytes(loader->maps);
+}
+
+/* ------------------------------------------------- what somebody took from us -- */
+
+static uint32_t program_id(const struct ebb_loader *l, int hook)
+{
+	struct bpf_prog_info info = {0};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(hook_program(l, hook)), &info, &size) == 0 ? info.id
+												 : 0;
+}
+
+static uint32_t map_id(const struct bpf_map *map)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_map__fd(map), &info, &size) == 0 ? info.id : 0;
+}
+
+/* Did we attach it, and not take it away? */
+static bool is_ours(const struct ebb_loader *l, int hook)
+{
+	switch (hook) {
+	case EBB_HOOK_EGRESS:
+		return l->packets;
+	case EBB_HOOK_INGRESS:
+		return l->answers;
+	case EBB_HOOK_TURNS:
+		return l->turns;
+	default:
+		return l->attached;
+	}
+}
+
+size_t ebb_loader_links_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_LINKS_MAX],
+			     size_t *ret_wanted)
+{
+	char path[EBB_PIN_PATH_MAX];
+	size_t count = 0, wanted = 0;
+
+	for (int h = 0; h < EBB_HOOK_MAX; h++) {
+		if (!is_ours(loader, h) ||
+		    ebb_pin_path(loader->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[h], path, sizeof(path)) < 0)
+			continue;
+		wanted++;
+		ret_lost[count].name = ebb_hook_names[h];
+		if (ebb_link_is_lost(path, program_id(loader, h), loader->cgroup_id, &ret_lost[count].how))
+			count++;
+	}
+	*ret_wanted = wanted;
+	return count;
+}
+
+/* Makes it again where it was removed. One in its place is ours unless another agent has it. */
+static int mend_directory(struct ebb_loader *l, struct ebb_why *why)
+{
+	enum ebb_lost_how how;
+	int fd = -1, r;
+
+	if (!ebb_path_is_lost(l->pin_dir, l->lock_fd, &how))
+		return 0;
+	r = prepare_pin_dir(l->pin_dir, why);
+	if (r == 0)
+		r = ebb_pins_lock(l->pin_dir, &fd, why);
+	if (r < 0)
+		return r;
+	(void)close(l->lock_fd);
+	l->lock_fd = fd;
+	return 0;
+}
+
+/* The dead link stays pinned until there is another one. */
+static int mend_link(struct ebb_loader *l, int hook)
+{
+	struct bpf_link *link = bpf_program__attach_cgroup(hook_program(l, hook), l->cgroup_fd);
+	int r;
+
+	if (!link)
+		return -errno;
+	r = ebb_pin_put(l->pin_dir, EBB_LINK_PREFIX, ebb_hook_names[hook], bpf_link__fd(link));
+	(void)bpf_link__destroy(link);
+	return r;
+}
+
+int ebb_loader_link_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why)
+{
+	int r = mend_directory(loader, why);
+
+	if (r < 0)
+		return r;
+	for (int h = 0; h < EBB_HOOK_MAX; h++) {
+		if (strcmp(lost->name, ebb_hook_names[h]) != 0)
+			continue;
+		r = mend_link(loader, h);
+		if (r == -ENOENT)
+			return ebb_why(why, r,
+				       "the cgroup was removed: start the agent again when there is another");
+		return r < 0 ? explain_attach(r, lost->name, why) : 0;
+	}
+	return ebb_why(why, -ENOENT, "there is no program '%s'", lost->name);
+}
+
+static void add_lost(struct ebb_lost *lost, size_t *io_count, const char *name, enum ebb_lost_how how)
+{
+	if (*io_count < EBB_PINS_LOST_MAX)
+		lost[(*io_count)++] = (struct ebb_lost){.name = name, .how = how};
+}
+
+static const char *const locks[] = {EBB_POLICY_LOCK, EBB_RECORD_LOCK};
+
+/* Of EBB_HOOK_EGRESS, see pin_program(). */
+#define COMMAND_PROGRAM EBB_PROGRAM_PREFIX "egress"
+
+size_t ebb_loader_pins_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_PINS_LOST_MAX])
+{
+	char path[EBB_PIN_PATH_MAX];
+	struct bpf_map *map;
+	enum ebb_lost_how how;
+	size_t count = 0;
+
+	if (ebb_path_is_lost(loader->pin_dir, loader->lock_fd, &how))
+		add_lost(ret_lost, &count, EBB_PIN_DIRECTORY, how);
+	for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++) {
+		if (ebb_pin_path(loader->pin_dir, "", locks[i], path, sizeof(path)) == 0 &&
+		    ebb_path_is_lost(path, -1, &how))
+			add_lost(ret_lost, &count, locks[i], how);
+	}
+	if (ebb_pin_path(loader->pin_dir, "", COMMAND_PROGRAM, path, sizeof(path)) == 0 &&
+	    ebb_path_is_lost(path, -1, &how))
+		add_lost(ret_lost, &count, COMMAND_PROGRAM, how);
+	bpf_object__for_each_map (map, loader->skeleton->obj) {
+		if (bpf_map__is_pinned(map) && ebb_map_is_lost(bpf_map__pin_path(map), map_id(map), &how))
+			add_lost(ret_lost, &count, bpf_map__name(map), how);
+	}
+	return count;
+}
+
+int ebb_loader_pin_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why)
+{
+	const struct bpf_map *map;
+	int r = mend_directory(loader, why);
+
+	if (r < 0 || strcmp(lost->name, EBB_PIN_DIRECTORY) == 0)
+		return r;
+	for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++) {
+		if (strcmp(lost->name, locks[i]) == 0)
+			return make_lock(loader->pin_dir, locks[i], why);
+	}
+	map = bpf_object__find_map_by_name(loader->skeleton->obj, lost->name);
+	if (strcmp(lost->name, COMMAND_PROGRAM) == 0)
+		r = pin_program(loader, EBB_HOOK_EGRESS);
+	else
+		r = map ? ebb_pin_put(loader->pin_dir, "", lost->name, bpf_map__fd(map)) : -ENOENT;
+	return r < 0 ? ebb_why(why, r, "cannot pin '%s' in '%s': %s", lost->name, loader->pin_dir,
+			       ebb_strerror(r))
+		     : 0;
+}
+
+size_t ebb_loader_runs(const struct ebb_loader *loader, struct ebb_program_runs ret_runs[EBB_LINKS_MAX])
+{
+	size_t count = 0;
+
+	if (!ebb_runs_are_counted())
+		return 0;
+	for (int h = 0; h < EBB_HOOK_MAX; h++) {
+		if (!is_pinned(loader, h) ||
+		    ebb_runs_read(bpf_program__fd(hook_program(loader, h)), &ret_runs[count]) < 0)
+			continue;
+		ret_runs[count++].name = ebb_hook_names[h];
+	}
+	return count;
 }
 
 int ebb_loader_events_fd(const struct ebb_loader *loader)
@@ -1156,6 +1328,7 @@ void ebb_loader_free(struct ebb_loader *loader)
 		return;
 	ebb_events_free(loader->events);
 	ebb_answers_free(loader->answer_ring);
+	ebb_spans_free(loader->spans);
 	ebb_maps_free(loader->maps);
 	ebb_bpf__destroy(loader->skeleton);
 	/* maps that we made and never attached to anything are of no use to anyone */

@@ -9,11 +9,14 @@
 #include <stdint.h>
 
 #include "kernel/answers.h"
+#include "kernel/lost.h"
 #include "kernel/maps.h"
 #include "kernel/migrate.h"
+#include "kernel/runs.h"
 #include "lib/why.h"
 
 struct ebb_loader;
+struct ebb_spans;
 
 struct ebb_loader_options {
 	const char *pin_dir;
@@ -99,6 +102,9 @@ int ebb_loader_answers_fd(const struct ebb_loader *loader);
  */
 int ebb_loader_answers_take(struct ebb_loader *loader, size_t max, ebb_answer_handler handle, void *userdata);
 
+/* How connections went, for traces; owned by the loader. */
+struct ebb_spans *ebb_loader_spans(const struct ebb_loader *loader);
+
 /*
  * A pass over the open sockets of every process that can be seen, in all network
  * namespaces: adopts what nobody counts, gives slots where a cap has come. -EOPNOTSUPP: the
@@ -134,6 +140,28 @@ int ebb_loader_reset(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_
 
 const struct ebb_view *ebb_loader_view(const struct ebb_loader *loader);
 uint64_t ebb_loader_map_bytes(const struct ebb_loader *loader);
+
+/*
+ * What each of our attached programs ran since it was loaded. Returns their number; 0 while the kernel
+ * does not count.
+ */
+size_t ebb_loader_runs(const struct ebb_loader *loader, struct ebb_program_runs ret_runs[EBB_LINKS_MAX]);
+
+/*
+ * Which of the programs that we attached no longer are, the first of them first to be attached. Returns their number;
+ * *@ret_wanted: how many we attached.
+ */
+size_t ebb_loader_links_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_LINKS_MAX],
+			     size_t *ret_wanted);
+
+/* Attaches it again, over a pin that leads nowhere. */
+int ebb_loader_link_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why);
+
+/* What of the pin directory is not as we made it, the links not counted. Returns their number. */
+size_t ebb_loader_pins_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_PINS_LOST_MAX]);
+
+/* Pins it again. -EBUSY: another agent has the directory. */
+int ebb_loader_pin_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why);
 
 /* The ring buffer's epoll descriptor (owned by the loader), readable when there are hints. */
 int ebb_loader_events_fd(const struct ebb_loader *loader);

@@ -190,6 +190,14 @@ static int try_task_file(const char *pin_dir)
 			    (struct bpf_insn){.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sock_from_file});
 }
 
+/* struct bpf_iter__bpf_sk_storage_map: meta, map, sk, value. Some kernels know it, and forbid it. */
+static int try_sk_storage_iterator(const char *pin_dir)
+{
+	(void)pin_dir;
+	return try_iterator("bpf_sk_storage_map", 16,
+			    (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1});
+}
+
 /* struct bpf_iter__tcp: meta, sk_common */
 static int try_sock_destroy(const char *pin_dir)
 {
@@ -268,6 +276,10 @@ static const struct {
 		{"iterator over open files", "adopt connections that were there before",
 		 "use kernel 5.11 or later; until then ebb counts only what connects after it", false,
 		 try_task_file},
+	[EBB_FEATURE_SK_STORAGE_ITER] =
+		{"iterator over sockets", "count again what is open, and correct gauges that are wrong",
+		 "use a kernel of 5.9 or later that allows iter/bpf_sk_storage_map; without it a gauge that is wrong stays wrong",
+		 false, try_sk_storage_iterator},
 	[EBB_FEATURE_SOCK_DESTROY] = {"bpf_sock_destroy", "reset live connections when a breaker opens",
 				      "kernel 6.5 or later; until then ebb does it by netlink, where it may",
 				      false, try_sock_destroy},

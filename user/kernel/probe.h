@@ -19,14 +19,15 @@ enum ebb_feature {
 	EBB_FEATURE_SOCK_RELEASE,
 	EBB_FEATURE_SK_STORAGE,
 	EBB_FEATURE_RINGBUF,
-	EBB_FEATURE_LINK,	  /* bpf_link on cgroups */
-	EBB_FEATURE_PERFMON,	  /* kernel pointers may be followed: sk_err */
-	EBB_FEATURE_SET_RETVAL,	  /* bpf_set_retval in connect hooks (6.1) */
-	EBB_FEATURE_CAST,	  /* bpf_rdonly_cast (6.2) */
-	EBB_FEATURE_TASK_FILE,	  /* iterators over the open files of all processes (5.11) */
-	EBB_FEATURE_SOCK_DESTROY, /* bpf_sock_destroy in iterators (6.5) */
-	EBB_FEATURE_DIAG_DESTROY, /* the same by netlink (CONFIG_INET_DIAG_DESTROY) */
-	EBB_FEATURE_NAMESPACES,	  /* other network namespaces may be entered */
+	EBB_FEATURE_LINK,	     /* bpf_link on cgroups */
+	EBB_FEATURE_PERFMON,	     /* kernel pointers may be followed: sk_err */
+	EBB_FEATURE_SET_RETVAL,	     /* bpf_set_retval in connect hooks (6.1) */
+	EBB_FEATURE_CAST,	     /* bpf_rdonly_cast (6.2) */
+	EBB_FEATURE_TASK_FILE,	     /* iterators over the open files of all processes (5.11) */
+	EBB_FEATURE_SK_STORAGE_ITER, /* iterators over socket storage (5.9; some kernels forbid it) */
+	EBB_FEATURE_SOCK_DESTROY,    /* bpf_sock_destroy in iterators (6.5) */
+	EBB_FEATURE_DIAG_DESTROY,    /* the same by netlink (CONFIG_INET_DIAG_DESTROY) */
+	EBB_FEATURE_NAMESPACES,	     /* other network namespaces may be entered */
 	EBB_FEATURE_MAX,
 };
 
