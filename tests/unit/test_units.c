@@ -309,9 +309,44 @@ static void bytes_are_shown_in_powers_of_1000(void **state)
 		assert_string_equal(ebb_format_bytes(cases[i].bytes, buffer, sizeof(buffer)), cases[i].text);
 }
 
+static void bytes_have_a_unit_and_are_exact(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint64_t bytes;
+	} cases[] = {
+		{"512B", 0, 512},
+		{"1kB", 0, 1000},
+		{"1.5KB", 0, 1500},
+		{"100MB", 0, 100000000},
+		{"1.5GiB", 0, 3ULL << 29},
+		{"64TiB", 0, 64ULL << 40},
+		{"0B", 0, 0},
+		{"100", -EINVAL, 0},
+		{"", -EINVAL, 0},
+		{"MB", -EINVAL, 0},
+		{"1.5B", -EINVAL, 0},
+		{"1 MB", -EINVAL, 0},
+		{"-1MB", -EINVAL, 0},
+		{"1MBx", -EINVAL, 0},
+		{"1mb", -EINVAL, 0},
+		{"99999999TB", -ERANGE, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t bytes = 7;
+
+		assert_int_equal(ebb_parse_bytes(cases[i].text, &bytes), cases[i].r);
+		assert_int_equal(bytes, cases[i].r ? 7 : cases[i].bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_have_a_unit_and_are_exact),
 		cmocka_unit_test(durations_are_read_exactly_or_refused),
 		cmocka_unit_test(ratios_and_numbers_are_plain_decimals),
 		cmocka_unit_test(whole_numbers_end_where_their_type_ends),

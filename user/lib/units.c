@@ -211,6 +211,43 @@ int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_d
 	return 0;
 }
 
+int ebb_parse_bytes(const char *text, uint64_t *ret_bytes)
+{
+	static const struct {
+		const char *name;
+		uint64_t bytes;
+	} units[] = {
+		{"B", 1},
+		{"kB", 1000},
+		{"KB", 1000},
+		{"MB", 1000ULL * 1000},
+		{"GB", 1000ULL * 1000 * 1000},
+		{"TB", 1000ULL * 1000 * 1000 * 1000},
+		{"KiB", 1ULL << 10},
+		{"MiB", 1ULL << 20},
+		{"GiB", 1ULL << 30},
+		{"TiB", 1ULL << 40},
+	};
+	uint64_t number, divisor;
+	unsigned __int128 bytes;
+	int r = ebb_take_decimal(&text, &number, &divisor);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text, units[i].name) != 0)
+			continue;
+		bytes = (unsigned __int128)number * units[i].bytes;
+		if (bytes % divisor != 0)
+			return -EINVAL;
+		if (bytes / divisor > UINT64_MAX)
+			return -ERANGE;
+		*ret_bytes = (uint64_t)(bytes / divisor);
+		return 0;
+	}
+	return -EINVAL;
+}
+
 int ebb_parse_u64(const char *text, uint64_t *ret_number)
 {
 	uint64_t number;

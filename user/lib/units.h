@@ -32,6 +32,9 @@ int ebb_take_decimal(const char **io_text, uint64_t *ret_number, uint64_t *ret_d
 int ebb_parse_u32(const char *text, uint32_t *ret_number);
 int ebb_parse_u64(const char *text, uint64_t *ret_number);
 
+/* "100MB", "1.5GiB", "512B": B, kB, MB, GB, TB (1000), KiB, MiB, GiB, TiB (1024). Without a unit: -EINVAL. */
+int ebb_parse_bytes(const char *text, uint64_t *ret_bytes);
+
 #define EBB_FORMAT_MAX 32
 
 /*
