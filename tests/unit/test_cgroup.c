@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user/node/cgroup.c: mountinfo, what "auto" means, and names by id. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -13,10 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cap-ng.h>
 #include <cmocka.h>
 
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
+#include "node/cgroup_tree.h"
 
 /* ------------------------------------------------------------- mounts -- */
 
@@ -276,6 +279,14 @@ static void skip_without_cgroup2(const char *why)
 	skip();
 }
 
+/* CAP_DAC_READ_SEARCH, which turns an id into a path without a walk. */
+static void may_open_handles(bool may)
+{
+	assert_int_equal(capng_get_caps_process(), 0);
+	assert_int_equal(capng_update(may ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, CAP_DAC_READ_SEARCH), 0);
+	assert_int_equal(capng_apply(CAPNG_SELECT_CAPS), 0);
+}
+
 static void a_real_cgroup_is_named_by_its_id(void **state)
 {
 	char mount[EBB_CGROUP_PATH_MAX], path[EBB_CGROUP_PATH_MAX + 64], name[64];
@@ -303,6 +314,13 @@ static void a_real_cgroup_is_named_by_its_id(void **state)
 	assert_int_equal(ebb_cgroup_names_new(&names), 0);
 	assert_string_equal(ebb_cgroup_name(names, root_id), "/");
 	assert_string_equal(ebb_cgroup_name(names, id), name);
+	ebb_cgroup_names_free(names);
+
+	assert_int_equal(ebb_cgroup_names_new(&names), 0);
+	may_open_handles(false);
+	assert_string_equal(ebb_cgroup_name(names, id), name);
+	assert_string_equal(ebb_cgroup_name(names, root_id), "/");
+	may_open_handles(true);
 	assert_int_equal(rmdir(path), 0);
 	assert_string_equal(ebb_cgroup_name(names, id), name);
 	ebb_cgroup_names_free(names);
@@ -312,6 +330,87 @@ static void a_real_cgroup_is_named_by_its_id(void **state)
 	(void)snprintf(name, sizeof(name), "cgroup:%" PRIu64, id);
 	assert_string_equal(ebb_cgroup_name(names, id), name);
 	ebb_cgroup_names_free(names);
+}
+
+/* What a walk met, in no order. */
+struct met {
+	size_t count;
+	char paths[8][64];
+	uint64_t ids[8];
+};
+
+static int meet(void *userdata, uint64_t id, const char *path)
+{
+	struct met *met = userdata;
+
+	assert_true(met->count < 8);
+	(void)snprintf(met->paths[met->count], sizeof(met->paths[0]), "%s", path);
+	met->ids[met->count++] = id;
+	return 0;
+}
+
+static bool has_met(const struct met *met, const char *root, const char *path)
+{
+	char whole[PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(whole, sizeof(whole), "%s%s", root, path);
+	assert_return_code(stat(whole, &st), errno);
+	for (size_t i = 0; i < met->count; i++) {
+		if (strcmp(met->paths[i], path) == 0)
+			return met->ids[i] == st.st_ino;
+	}
+	return false;
+}
+
+static int refuse_the_second(void *userdata, uint64_t id, const char *path)
+{
+	int *count = userdata;
+
+	(void)id;
+	(void)path;
+	return ++*count == 2 ? -ENOSPC : 0;
+}
+
+static void a_walk_meets_every_directory_once(void **state)
+{
+	const char *root = *state;
+	static const char *const below[] = {"/pods", "/pods/one", "/pods/one/app", "/other"};
+	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct met met = {};
+	char path[PATH_MAX];
+	int count = 0;
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < 4; i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", root, below[i]);
+		assert_return_code(mkdir(path, 0700), errno);
+	}
+	(void)snprintf(path, sizeof(path), "%s/other/way", root);
+	assert_return_code(symlink("../pods", path), errno);
+
+	assert_int_equal(ebb_cgroup_walk(fd, meet, &met), 0);
+	assert_int_equal(met.count, 5);
+	assert_true(has_met(&met, root, "/"));
+	for (size_t i = 0; i < 4; i++)
+		assert_true(has_met(&met, root, below[i]));
+	assert_int_equal(ebb_cgroup_walk(fd, refuse_the_second, &count), -ENOSPC);
+	assert_int_equal(count, 2);
+
+	(void)unlink(path);
+	for (size_t i = 4; i-- > 0;) {
+		(void)snprintf(path, sizeof(path), "%s%s", root, below[i]);
+		(void)rmdir(path);
+	}
+}
+
+static void a_walk_of_nothing_says_so(void **state)
+{
+	struct met met = {};
+
+	(void)state;
+	assert_int_equal(ebb_cgroup_walk(-1, meet, &met), -EBADF);
+	assert_int_equal(met.count, 0);
 }
 
 static void freeing_nothing_is_fine(void **state)
@@ -334,6 +433,9 @@ int main(void)
 		cmocka_unit_test(the_table_of_names_is_bounded),
 		cmocka_unit_test(a_name_never_steers_a_terminal),
 		cmocka_unit_test(a_real_cgroup_is_named_by_its_id),
+		cmocka_unit_test_setup_teardown(a_walk_meets_every_directory_once, make_directory,
+						remove_directory),
+		cmocka_unit_test(a_walk_of_nothing_says_so),
 		cmocka_unit_test(freeing_nothing_is_fine),
 	};
 

@@ -133,6 +133,22 @@ static void text_is_cut_between_two(void **state)
 	assert_string_equal(ebb_resolvers_text(&resolvers, text, 1), "");
 }
 
+static void one_that_came_or_is_named_now_is_news(void **state)
+{
+	struct ebb_resolvers a = {.count = 0}, b = {.count = 0};
+
+	(void)state;
+	ebb_resolvers_add(&a, addr("10.0.0.1"), false);
+	assert_false(ebb_resolvers_equal(&a, &b));
+	ebb_resolvers_add(&b, addr("10.0.0.1"), false);
+	assert_true(ebb_resolvers_equal(&a, &b));
+	b.named[0] = true;
+	assert_false(ebb_resolvers_equal(&a, &b));
+	b.named[0] = false;
+	b.addrs[0][15] = 2;
+	assert_false(ebb_resolvers_equal(&a, &b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +157,7 @@ int main(void)
 		cmocka_unit_test(who_is_believed),
 		cmocka_unit_test(service_of_the_cluster_is_found),
 		cmocka_unit_test(text_is_cut_between_two),
+		cmocka_unit_test(one_that_came_or_is_named_now_is_news),
 	};
 
 	return cmocka_run_group_tests_name("resolvers", tests, NULL, NULL);

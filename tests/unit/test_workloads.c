@@ -166,50 +166,11 @@ static void several_rules_are_asked_until_one_says_yes(void **state)
 	assert_int_equal(ebb_workloads_classify(&rules, &facts), EBB_CLASS_UNKNOWN);
 }
 
-static void path_tells_a_pod(void **state)
-{
-	static const struct {
-		const char *path;
-		const char *pod; /* NULL: none */
-	} paths[] = {
-		{POD, POD},
-		{POD "/cri-containerd-0123.scope", POD},
-		{POD "/crio-0123.scope/sub", POD},
-		{"/kubepods/burstable/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f/0123",
-		 "/kubepods/burstable/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f"},
-		{"/kubepods/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f",
-		 "/kubepods/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f"},
-		/* a static pod */
-		{"/kubepods.slice/kubepods-pod0123456789abcdef0123456789abcdef.slice/x",
-		 "/kubepods.slice/kubepods-pod0123456789abcdef0123456789abcdef.slice"},
-		{"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod8dbc2fb1_9f1e_4b3e_a3a3_0a1b2c3d4e5f.slice",
-		 "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod8dbc2fb1_9f1e_4b3e_a3a3_0a1b2c3d4e5f.slice"},
-		{"/system.slice/podman.service", NULL},
-		{"/kubepods.slice", NULL},
-		{"/kubepods.slice/kubepods-burstable.slice", NULL},
-		{"/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5", NULL},
-		{"/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5ff", NULL},
-		{"/pod8dbc2fb1x9f1e-4b3e-a3a3-0a1b2c3d4e5f", NULL},
-		{"/xpod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f", NULL},
-		{"", NULL},
-		{"/", NULL},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		size_t want = paths[i].pod ? strlen(paths[i].pod) : 0;
-
-		if (ebb_cgroup_pod_length(paths[i].path) != want)
-			fail_msg("%s: %zu", paths[i].path, ebb_cgroup_pod_length(paths[i].path));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(class_follows_the_rules),
 		cmocka_unit_test(several_rules_are_asked_until_one_says_yes),
-		cmocka_unit_test(path_tells_a_pod),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

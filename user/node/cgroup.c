@@ -8,7 +8,8 @@
  *	           root of the mount                    of these separator
  *
  * The id of a cgroup2 directory is its inode number, and the 8 bytes of its
- * file handle: so an id from BPF is opened, and its path read, without a walk.
+ * file handle: so an id from BPF is opened, and its path read, without a walk. Without CAP_DAC_READ_SEARCH the
+ * kernel opens no handles, and an id that is not remembered costs a walk over the tree, which remembers all it meets.
  */
 #include "node/cgroup.h"
 
@@ -23,6 +24,8 @@
 
 #include "lib/cleanup.h"
 #include "lib/text.h"
+#include "node/cgroup_tree.h"
+#include "node/tag.h"
 
 /* an insertion that finds no memory leaves the entry out instead of ending the process */
 #define HASH_NONFATAL_OOM 1
@@ -290,6 +293,7 @@ int ebb_cgroup_open_id(uint64_t id, int *ret_fd, struct ebb_why *why)
 
 struct name_entry {
 	uint64_t id;
+	struct ebb_tag *tag; /* of its pod; NULL: nobody asked */
 	UT_hash_handle hh;
 	char name[];
 };
@@ -299,6 +303,7 @@ struct ebb_cgroup_names {
 	size_t max;
 	ebb_cgroup_resolve_fn resolve;
 	void *userdata;
+	const struct ebb_pods *pods;	   /* NULL: paths are names */
 	int mount_fd;			   /* -1: no cgroup2 here */
 	char mount[EBB_CGROUP_PATH_MAX];   /* without a slash at its end; "" for "/" */
 	char scratch[EBB_CGROUP_PATH_MAX]; /* a name that is not remembered */
@@ -385,6 +390,7 @@ static void forget_all(struct ebb_cgroup_names *names)
 
 	HASH_ITER (hh, names->table, entry, next) {
 		HASH_DEL(names->table, entry);
+		ebb_tag_free(entry->tag);
 		free(entry);
 	}
 }
@@ -399,8 +405,13 @@ void ebb_cgroup_names_free(struct ebb_cgroup_names *names)
 	free(names);
 }
 
+void ebb_cgroup_names_use(struct ebb_cgroup_names *names, const struct ebb_pods *pods)
+{
+	names->pods = pods;
+}
+
 /* Remembers a name; NULL when there is no memory for it. */
-static const char *remember(struct ebb_cgroup_names *names, uint64_t id, const char *name)
+static struct name_entry *remember(struct ebb_cgroup_names *names, uint64_t id, const char *name)
 {
 	struct name_entry *entry;
 	size_t size = strlen(name) + 1;
@@ -408,7 +419,7 @@ static const char *remember(struct ebb_cgroup_names *names, uint64_t id, const c
 	/* whole, not one by one: no order to keep, and what is in use is back after one look-up each */
 	if (HASH_COUNT(names->table) >= names->max)
 		forget_all(names);
-	entry = malloc(sizeof(*entry) + size);
+	entry = calloc(1, sizeof(*entry) + size);
 	if (!entry)
 		return NULL;
 	entry->id = id;
@@ -418,7 +429,7 @@ static const char *remember(struct ebb_cgroup_names *names, uint64_t id, const c
 		free(entry);
 		return NULL;
 	}
-	return entry->name;
+	return entry;
 }
 
 int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size)
@@ -426,25 +437,83 @@ int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret
 	return names->resolve(names->userdata, id, ret_path, size);
 }
 
-const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id)
+static struct name_entry *find(const struct ebb_cgroup_names *names, uint64_t id)
 {
 	struct name_entry *entry;
-	char path[EBB_CGROUP_PATH_MAX];
-	const char *name;
-	int r;
 
 	HASH_FIND(hh, names->table, &id, sizeof(id), entry);
+	return entry;
+}
+
+/* Ends the walk before the table would be emptied by it. */
+static int remember_met(void *userdata, uint64_t id, const char *path)
+{
+	struct ebb_cgroup_names *names = userdata;
+
+	if (find(names, id))
+		return 0;
+	if (HASH_COUNT(names->table) >= names->max)
+		return -ENOSPC;
+	(void)ebb_text_escape(path, names->scratch, sizeof(names->scratch));
+	return remember(names, id, names->scratch) ? 0 : -ENOMEM;
+}
+
+/* NULL: it is not in the tree, or the table is full. */
+static struct name_entry *find_by_walk(struct ebb_cgroup_names *names, uint64_t id)
+{
+	if (names->mount_fd < 0)
+		return NULL;
+	if (HASH_COUNT(names->table) >= names->max)
+		forget_all(names);
+	(void)ebb_cgroup_walk(names->mount_fd, remember_met, names);
+	return find(names, id);
+}
+
+/* NULL: it is not remembered; its name is in names->scratch. */
+static struct name_entry *look_up(struct ebb_cgroup_names *names, uint64_t id)
+{
+	struct name_entry *entry = find(names, id);
+	char path[EBB_CGROUP_PATH_MAX];
+	int r;
+
 	if (entry)
-		return entry->name;
+		return entry;
 
 	/* ids are never used twice and directories of cgroup2 never renamed: what is known stays true */
 	r = names->resolve(names->userdata, id, path, sizeof(path));
+	if (r == -EPERM)
+		entry = find_by_walk(names, id);
+	if (entry)
+		return entry;
 	if (r == 0)
 		(void)ebb_text_escape(path, names->scratch, sizeof(names->scratch));
 	else
 		(void)snprintf(names->scratch, sizeof(names->scratch), "cgroup:%" PRIu64, id);
 	if (r < 0 && r != -ESTALE && r != -EPERM)
-		return names->scratch;
-	name = remember(names, id, names->scratch);
-	return name ? name : names->scratch;
+		return NULL;
+	return remember(names, id, names->scratch);
+}
+
+const char *ebb_cgroup_path_name(struct ebb_cgroup_names *names, uint64_t id)
+{
+	const struct name_entry *entry = look_up(names, id);
+
+	return entry ? entry->name : names->scratch;
+}
+
+const struct ebb_tag *ebb_cgroup_tag(struct ebb_cgroup_names *names, uint64_t id)
+{
+	struct name_entry *entry = names->pods ? look_up(names, id) : NULL;
+
+	if (!entry)
+		return NULL;
+	ebb_tag_update(&entry->tag, names->pods, entry->name);
+	return entry->tag;
+}
+
+const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id)
+{
+	const struct ebb_tag *tag = ebb_cgroup_tag(names, id);
+
+	return tag && tag->name ? tag->name : ebb_cgroup_path_name(names, id);
 }

@@ -56,11 +56,25 @@ int ebb_cgroup_names_new(struct ebb_cgroup_names **ret_names);
 void ebb_cgroup_names_free(struct ebb_cgroup_names *names);
 
 /*
- * "/kubepods.slice/..." for @id, "/" for the root; "cgroup:ID" when it is gone or
- * cannot be looked up (needs CAP_DAC_READ_SEARCH). Valid until @names is freed or its next call.
+ * From now on the cgroup of a pod is called as its pod is, by @pods; borrowed, NULL: no more. What was said about
+ * them before stays true of those that are gone.
+ */
+struct ebb_pods;
+void ebb_cgroup_names_use(struct ebb_cgroup_names *names, const struct ebb_pods *pods);
+
+/*
+ * "namespace/pod/container" of a pod that is known. Else "/kubepods.slice/..." for @id, "/" for the root; "cgroup:ID" when it is gone.
+ * Costs a walk over the tree without CAP_DAC_READ_SEARCH. Valid until @names is freed or its next call.
  * Printable UTF-8, whatever the cgroup is called. A cgroup that is gone keeps the name it was seen with.
  */
 const char *ebb_cgroup_name(struct ebb_cgroup_names *names, uint64_t id);
+
+/* The same without pods: the path. */
+const char *ebb_cgroup_path_name(struct ebb_cgroup_names *names, uint64_t id);
+
+/* What is known of its pod; NULL: nobody asks for pods, or out of memory. As long valid as a name. */
+struct ebb_tag;
+const struct ebb_tag *ebb_cgroup_tag(struct ebb_cgroup_names *names, uint64_t id);
 
 /*
  * The path of cgroup @id below the mount as it is now, not remembered and not made printable. -ESTALE: it is

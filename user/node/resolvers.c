@@ -142,6 +142,12 @@ bool ebb_resolvers_believe(const struct ebb_resolvers *resolvers, const uint8_t 
 	return false;
 }
 
+bool ebb_resolvers_equal(const struct ebb_resolvers *a, const struct ebb_resolvers *b)
+{
+	return a->count == b->count && memcmp(a->addrs, b->addrs, a->count * sizeof(a->addrs[0])) == 0 &&
+	       memcmp(a->named, b->named, a->count * sizeof(a->named[0])) == 0;
+}
+
 const char *ebb_resolvers_text(const struct ebb_resolvers *resolvers, char *buffer, size_t size)
 {
 	size_t used = 0;

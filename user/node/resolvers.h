@@ -41,6 +41,9 @@ bool ebb_resolvers_changed(uint64_t *io_state);
 bool ebb_resolvers_believe(const struct ebb_resolvers *resolvers, const uint8_t from[16], bool local,
 			   bool trusted);
 
+/* The same ones, found in the same order? */
+bool ebb_resolvers_equal(const struct ebb_resolvers *a, const struct ebb_resolvers *b);
+
 /* "10.96.0.10 127.0.0.53", cut at its end. Returns @buffer. */
 const char *ebb_resolvers_text(const struct ebb_resolvers *resolvers, char *buffer, size_t size);
 

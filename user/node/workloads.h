@@ -45,10 +45,4 @@ enum ebb_class ebb_workloads_classify(const struct ebb_workloads *rules,
 /* Is there any rule? */
 bool ebb_workloads_are_ruled(const struct ebb_workloads *rules);
 
-/*
- * The length of that part of @path which is the cgroup of a pod ("...pod<uid>..."), of the systemd or the
- * cgroupfs driver; 0: it does not belong to a pod.
- */
-size_t ebb_cgroup_pod_length(const char *path);
-
 #endif /* EBB_NODE_WORKLOADS_H */
