@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What passed, and what was not let through: the rows of 'list', 'show' and
- * 'status' that tell it. Only for user/cli and its tests.
+ * 'status' that tell it.
  */
-#ifndef EBB_CLI_TRAFFIC_H
-#define EBB_CLI_TRAFFIC_H
+#ifndef EBB_TELL_TRAFFIC_H
+#define EBB_TELL_TRAFFIC_H
 
-#include "cli/snapshot.h"
+#include "tell/snapshot.h"
 #include "lib/table.h"
 
 /* "traffic" of a gate, of a workload, of the node. NULL: out of memory. */
@@ -25,4 +25,4 @@ uint64_t ebb_traffic_would_drop(const struct ebb_traffic *traffic);
 /* "12.3MB", or "0", which says nothing in an optional column. */
 void ebb_bytes_cell(struct ebb_table *table, uint64_t bytes);
 
-#endif /* EBB_CLI_TRAFFIC_H */
+#endif /* EBB_TELL_TRAFFIC_H */

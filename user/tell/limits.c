@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/render.h"
+#include "tell/render.h"
 #include "core/by_hand.h"
 #include "lib/table.h"
 #include "lib/units.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/traffic.h"
+#include "tell/traffic.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>

@@ -5,14 +5,14 @@
  * each element is copied once and may be torn between its fields, which costs
  * a number that is a moment old.
  */
-#ifndef EBB_CLI_SNAPSHOT_H
-#define EBB_CLI_SNAPSHOT_H
+#ifndef EBB_TELL_SNAPSHOT_H
+#define EBB_TELL_SNAPSHOT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/common.h"
+#include "tell/look.h"
 #include "export/name.h"
 
 /* Why a state is as it is, as far as the maps tell. */
@@ -108,6 +108,28 @@ struct ebb_snapshot {
 int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snapshot);
 void ebb_snapshot_free(struct ebb_snapshot *snapshot);
 
+/* The pairs of each destination, found once, for who goes through destinations one by one. */
+struct ebb_pairs_index {
+	uint32_t *first; /* by destination slot: a pair slot + 1; 0: none */
+	uint32_t *next;	 /* by pair slot, likewise */
+};
+
+/* -ENOMEM. */
+int ebb_pairs_index_new(const struct ebb_view *view, struct ebb_pairs_index *ret_index);
+/* Finds them again. */
+void ebb_pairs_index_fill(const struct ebb_view *view, struct ebb_pairs_index *index);
+void ebb_pairs_index_done(struct ebb_pairs_index *index);
+
+/*
+ * The rows of destination @dst alone; none: it has no gate to show. Pairs that came after @index are
+ * left out. -ENOMEM.
+ */
+int ebb_snapshot_of(const struct ebb_look *look, const struct ebb_pairs_index *index, uint32_t dst,
+		    struct ebb_snapshot *ret_snapshot);
+
+/* How many destination slots were ever in use: all that are, are below. */
+uint32_t ebb_snapshot_end(const struct ebb_view *view);
+
 /* One gate, alone and without its sums: for 'watch', which keeps its own. */
 void ebb_gate_row_read(const struct ebb_look *look, uint32_t dst, uint32_t gate,
 		       struct ebb_gate_row *ret_row);
@@ -145,10 +167,4 @@ const struct ebb_transition *ebb_memory_at(const struct ebb_memory *memory, size
 /* Share of failures in the window as of the agent's last look; negative: the window is empty. */
 double ebb_window_share(const struct ebb_gate_row *row);
 
-/* Opens the maps, takes a snapshot, has it printed, closes: what the reading commands do. */
-enum ebb_exit ebb_with_snapshot(const struct ebb_args *args,
-				enum ebb_exit (*print)(const struct ebb_args *args,
-						       const struct ebb_session *session,
-						       struct ebb_snapshot *snapshot));
-
-#endif /* EBB_CLI_SNAPSHOT_H */
+#endif /* EBB_TELL_SNAPSHOT_H */

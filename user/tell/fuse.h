@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node fuse, as the reading commands tell it: the destination ~node. */
-#ifndef EBB_CLI_FUSE_H
-#define EBB_CLI_FUSE_H
+#ifndef EBB_TELL_FUSE_H
+#define EBB_TELL_FUSE_H
 
-#include "cli/common.h"
+#include "tell/look.h"
 
 #define EBB_NAME_NODE	  "~node"
 #define EBB_FUSE_TEXT_MAX 256
@@ -19,4 +19,4 @@ json_t *ebb_fuse_json(const struct ebb_look *look);
 /* 'ebb show ~node' */
 int ebb_fuse_text(FILE *out, const struct ebb_look *look);
 
-#endif /* EBB_CLI_FUSE_H */
+#endif /* EBB_TELL_FUSE_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests and their answers (bpf/turn.h), as 'list', 'show', 'status' and 'top' tell them. Only for user/cli and its tests. */
-#ifndef EBB_CLI_TURNS_H
-#define EBB_CLI_TURNS_H
+/* Requests and their answers (bpf/turn.h), as 'list', 'show', 'status' and 'top' tell them. */
+#ifndef EBB_TELL_TURNS_H
+#define EBB_TELL_TURNS_H
 
-#include "cli/snapshot.h"
+#include "tell/snapshot.h"
 
 /* Adds what a copy of a pair counts. */
 void ebb_turns_add_pair(struct ebb_turns *io_turns, const struct ebb_pair *pair);
@@ -21,4 +21,4 @@ int ebb_turns_text(FILE *out, const struct ebb_look *look, const struct ebb_gate
 /* "answered", "unanswered", "reset", "cancelled"; "slow": of those answered. NULL: out of memory. */
 json_t *ebb_turns_json(const struct ebb_turns *turns);
 
-#endif /* EBB_CLI_TURNS_H */
+#endif /* EBB_TELL_TURNS_H */

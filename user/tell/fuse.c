@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/fuse.h"
+#include "tell/fuse.h"
 
 #include <inttypes.h>
 #include <string.h>

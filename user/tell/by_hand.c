@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/render.h"
+#include "tell/render.h"
 #include "core/policy.h"
 #include "lib/units.h"
 

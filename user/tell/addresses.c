@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/addresses.h"
+#include "tell/addresses.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +15,7 @@ struct reading {
 	const struct ebb_view *view;
 	uint32_t dst;
 	struct ebb_addresses *addresses;
+	size_t entries; /* looked at in this map */
 };
 
 static bool is_it(const struct reading *r, const struct ebb_ref *ref)
@@ -61,28 +62,44 @@ static void add_other(const struct reading *r, const struct ebb_endpoint *endpoi
 		address->others[address->other_count++] = ref->slot;
 }
 
+/* False: enough of this map was looked at. */
+static bool may_go_on(struct reading *r)
+{
+	if (r->addresses->entries_max == 0 || r->entries++ < r->addresses->entries_max)
+		return true;
+	r->addresses->cut = true;
+	return false;
+}
+
+/* What a walk over a map ended with: that it was cut is no error. */
+static int walked(struct reading *r, int result)
+{
+	r->entries = 0;
+	return result == -ECANCELED ? 0 : result;
+}
+
 static int on_endpoint(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
 {
-	const struct reading *r = userdata;
+	struct reading *r = userdata;
 
 	if (is_it(r, ref))
 		add(r->addresses, key);
-	return 0;
+	return may_go_on(r) ? 0 : -ECANCELED;
 }
 
 static int on_lookup(void *userdata, const struct ebb_lookup_key *key, const struct ebb_ref *ref)
 {
-	const struct reading *r = userdata;
+	struct reading *r = userdata;
 
 	if (is_it(r, ref))
 		add(r->addresses, &key->endpoint);
-	return 0;
+	return may_go_on(r) ? 0 : -ECANCELED;
 }
 
 static int on_other_endpoint(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
 {
 	add_other(userdata, key, ref);
-	return 0;
+	return may_go_on(userdata) ? 0 : -ECANCELED;
 }
 
 static int on_other_lookup(void *userdata, const struct ebb_lookup_key *key, const struct ebb_ref *ref)
@@ -90,7 +107,7 @@ static int on_other_lookup(void *userdata, const struct ebb_lookup_key *key, con
 	/* an address may have been somebody's before a rule claimed it: nobody may mean it any more */
 	if (key->workload)
 		add_other(userdata, &key->endpoint, ref);
-	return 0;
+	return may_go_on(userdata) ? 0 : -ECANCELED;
 }
 
 static int by_endpoint(const void *a, const void *b)
@@ -110,14 +127,14 @@ int ebb_addresses_read(struct ebb_mapping *mapping, const struct ebb_view *view,
 	struct reading reading = {.view = view, .dst = dst, .addresses = ret_addresses};
 	int r;
 
-	memset(ret_addresses, 0, sizeof(*ret_addresses));
-	r = ebb_endpoints_each(mapping, on_endpoint, &reading);
+	*ret_addresses = (struct ebb_addresses){.entries_max = ret_addresses->entries_max};
+	r = walked(&reading, ebb_endpoints_each(mapping, on_endpoint, &reading));
 	if (r == 0)
-		r = ebb_lookups_each(mapping, on_lookup, &reading);
+		r = walked(&reading, ebb_lookups_each(mapping, on_lookup, &reading));
 	if (r == 0 && ret_addresses->count)
-		r = ebb_endpoints_each(mapping, on_other_endpoint, &reading);
+		r = walked(&reading, ebb_endpoints_each(mapping, on_other_endpoint, &reading));
 	if (r == 0 && ret_addresses->count)
-		r = ebb_lookups_each(mapping, on_other_lookup, &reading);
+		r = walked(&reading, ebb_lookups_each(mapping, on_other_lookup, &reading));
 	if (r < 0)
 		return r;
 	qsort(ret_addresses->list, ret_addresses->count, sizeof(ret_addresses->list[0]), by_endpoint);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which addresses belong to a destination now, and which of them another destination shares: what the
- * look-up maps say, read with the agent or without it. Only for 'ebb show'.
+ * look-up maps say, read with the agent or without it..
  */
-#ifndef EBB_CLI_ADDRESSES_H
-#define EBB_CLI_ADDRESSES_H
+#ifndef EBB_TELL_ADDRESSES_H
+#define EBB_TELL_ADDRESSES_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,9 @@ struct ebb_address {
 struct ebb_addresses {
 	struct ebb_address list[EBB_ADDRESSES_MAX]; /* by address, then by port */
 	size_t count;
-	size_t more; /* there are, and are not kept */
+	size_t more;	    /* there are, and are not kept */
+	size_t entries_max; /* so many entries of a map are looked at, set before it is read; 0: all */
+	bool cut;	    /* there were more */
 };
 
 /* 0 or a negative errno. */
@@ -41,4 +44,4 @@ int ebb_addresses_text(FILE *out, const struct ebb_view *view, uint32_t dst,
 /* A list; @addresses may be NULL. NULL: out of memory. */
 json_t *ebb_addresses_json(const struct ebb_view *view, const struct ebb_addresses *addresses);
 
-#endif /* EBB_CLI_ADDRESSES_H */
+#endif /* EBB_TELL_ADDRESSES_H */

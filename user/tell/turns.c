@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/turns.h"
+#include "tell/turns.h"
 
 #include <inttypes.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/snapshot.h"
+#include "tell/snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/fuse.h"
-#include "cli/turns.h"
+#include "tell/fuse.h"
+#include "tell/turns.h"
 #include "core/by_hand.h"
 #include "core/fuse.h"
 #include "core/hist.h"
@@ -304,8 +304,26 @@ struct taking {
 	const struct ebb_look *look;
 	struct ebb_snapshot snapshot;
 	size_t room;
-	uint32_t *row_of_gate; /* its index + 1; 0: none yet */
+	uint32_t *row_of_gate; /* its index + 1; 0: none yet. NULL: rows of one destination, see find_row() */
+	const uint32_t *only;  /* its slot; NULL: all */
+	uint32_t node_row;     /* index + 1 of the row of its node gate */
 };
+
+/* The index + 1 of the row of @gate; 0: none yet. Of one destination only the gate of the node is met again. */
+static uint32_t find_row(const struct taking *t, uint32_t gate)
+{
+	if (t->row_of_gate)
+		return t->row_of_gate[gate];
+	return gate == *t->only ? t->node_row : 0;
+}
+
+static void remember_row(struct taking *t, uint32_t gate)
+{
+	if (t->row_of_gate)
+		t->row_of_gate[gate] = (uint32_t)t->snapshot.count;
+	else if (gate == *t->only)
+		t->node_row = (uint32_t)t->snapshot.count;
+}
 
 /* The row of @gate, made when it is the first time that it is met; NULL: out of memory. */
 static struct ebb_gate_row *row_of(struct taking *t, uint32_t dst, uint32_t gate, uint64_t workload)
@@ -313,10 +331,10 @@ static struct ebb_gate_row *row_of(struct taking *t, uint32_t dst, uint32_t gate
 	struct ebb_snapshot *s = &t->snapshot;
 	struct ebb_gate_row *row;
 
-	if (t->row_of_gate[gate] != 0)
-		return &s->rows[t->row_of_gate[gate] - 1];
+	if (find_row(t, gate) != 0)
+		return &s->rows[find_row(t, gate) - 1];
 	if (s->count == t->room) {
-		size_t room = t->room ? 2 * t->room : 64;
+		size_t room = t->room ? 2 * t->room : t->only ? 1 : 64;
 		struct ebb_gate_row *rows = reallocarray(s->rows, room, sizeof(*rows));
 
 		if (!rows)
@@ -332,7 +350,8 @@ static struct ebb_gate_row *row_of(struct taking *t, uint32_t dst, uint32_t gate
 		if (!row->workload)
 			return NULL;
 	}
-	t->row_of_gate[gate] = (uint32_t)++s->count;
+	s->count++;
+	remember_row(t, gate);
 	return row;
 }
 
@@ -354,35 +373,43 @@ static bool is_used(uint32_t slot, const struct ebb_pair *pair)
 	return counted > 0;
 }
 
+/* Adds pair @slot to the row that it belongs to. */
+static int take_pair(struct taking *t, uint32_t slot)
+{
+	const struct ebb_view *view = t->look->view;
+	struct ebb_gate_row *row;
+	struct ebb_pair pair;
+
+	memcpy(&pair, &view->pairs[slot], sizeof(pair));
+	if (!is_used(slot, &pair) || (t->only && pair.dst != *t->only))
+		return 0;
+	if (pair.dst >= view->dst_max || pair.gate >= view->gate_max ||
+	    pair.dst_epoch != view->dsts[pair.dst].epoch)
+		return 0;
+	if (slot != EBB_SLOT_OTHER)
+		t->snapshot.pair_live++;
+	if (ebb_pair_is_apart(view, &pair)) {
+		row = row_of(t, pair.dst, pair.dst, 0);
+		if (!row)
+			return -ENOMEM;
+		row->aside++;
+	}
+	row = row_of(t, pair.dst, pair.gate, pair.workload);
+	if (!row)
+		return -ENOMEM;
+	ebb_sums_add(&row->sums, &pair, row->policy.count_mask);
+	return 0;
+}
+
 static int take_pairs(struct taking *t)
 {
 	const struct ebb_view *view = t->look->view;
 	uint32_t used = slots_used(view->kernel->pair_high, view->pair_max);
+	int r = 0;
 
-	for (uint32_t i = 0; i < used; i++) {
-		struct ebb_gate_row *row;
-		struct ebb_pair pair;
-
-		memcpy(&pair, &view->pairs[i], sizeof(pair));
-		if (!is_used(i, &pair))
-			continue;
-		if (pair.dst >= view->dst_max || pair.gate >= view->gate_max ||
-		    pair.dst_epoch != view->dsts[pair.dst].epoch)
-			continue;
-		if (i != EBB_SLOT_OTHER)
-			t->snapshot.pair_live++;
-		if (ebb_pair_is_apart(view, &pair)) {
-			row = row_of(t, pair.dst, pair.dst, 0);
-			if (!row)
-				return -ENOMEM;
-			row->aside++;
-		}
-		row = row_of(t, pair.dst, pair.gate, pair.workload);
-		if (!row)
-			return -ENOMEM;
-		ebb_sums_add(&row->sums, &pair, row->policy.count_mask);
-	}
-	return 0;
+	for (uint32_t i = 0; i < used && r == 0; i++)
+		r = take_pair(t, i);
+	return r;
 }
 
 static int take_destinations(struct taking *t)
@@ -420,6 +447,13 @@ static int by_name(const void *pa, const void *pb)
 	return order != 0 ? order : (a->gate > b->gate) - (a->gate < b->gate);
 }
 
+static void read_times(const struct ebb_view *view, struct ebb_gate_row *row)
+{
+	ebb_times_read(&view->dsts[row->dst].connect, &row->connect);
+	ebb_times_read(&view->dsts[row->dst].rtt, &row->rtt);
+	ebb_times_read(&view->dsts[row->dst].turn, &row->turn);
+}
+
 int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snapshot)
 {
 	const struct ebb_view *view = look->view;
@@ -437,15 +471,74 @@ int ebb_snapshot_take(const struct ebb_look *look, struct ebb_snapshot *ret_snap
 		ebb_snapshot_free(&t.snapshot);
 		return r;
 	}
-	for (size_t i = 0; i < t.snapshot.count; i++) {
-		struct ebb_gate_row *row = &t.snapshot.rows[i];
-
-		ebb_times_read(&view->dsts[row->dst].connect, &row->connect);
-		ebb_times_read(&view->dsts[row->dst].rtt, &row->rtt);
-		ebb_times_read(&view->dsts[row->dst].turn, &row->turn);
-	}
+	for (size_t i = 0; i < t.snapshot.count; i++)
+		read_times(view, &t.snapshot.rows[i]);
 	if (t.snapshot.count > 0)
 		qsort(t.snapshot.rows, t.snapshot.count, sizeof(t.snapshot.rows[0]), by_name);
+	*ret_snapshot = t.snapshot;
+	return 0;
+}
+
+uint32_t ebb_snapshot_end(const struct ebb_view *view)
+{
+	return slots_used(view->kernel->dst_high, view->dst_max);
+}
+
+int ebb_pairs_index_new(const struct ebb_view *view, struct ebb_pairs_index *ret_index)
+{
+	struct ebb_pairs_index index = {
+		.first = calloc(view->dst_max, sizeof(index.first[0])),
+		.next = calloc(view->pair_max, sizeof(index.next[0])),
+	};
+
+	if (!index.first || !index.next) {
+		ebb_pairs_index_done(&index);
+		return -ENOMEM;
+	}
+	ebb_pairs_index_fill(view, &index);
+	*ret_index = index;
+	return 0;
+}
+
+void ebb_pairs_index_done(struct ebb_pairs_index *index)
+{
+	free(index->first);
+	free(index->next);
+	*index = (struct ebb_pairs_index){};
+}
+
+void ebb_pairs_index_fill(const struct ebb_view *view, struct ebb_pairs_index *index)
+{
+	memset(index->first, 0, view->dst_max * sizeof(index->first[0]));
+	for (uint32_t i = slots_used(view->kernel->pair_high, view->pair_max); i-- > 0;) {
+		uint32_t dst = view->pairs[i].dst;
+
+		if (dst >= view->dst_max)
+			continue;
+		index->next[i] = index->first[dst];
+		index->first[dst] = i + 1;
+	}
+}
+
+int ebb_snapshot_of(const struct ebb_look *look, const struct ebb_pairs_index *index, uint32_t dst,
+		    struct ebb_snapshot *ret_snapshot)
+{
+	const struct ebb_view *view = look->view;
+	struct taking t = {.look = look, .only = &dst};
+	int r = 0;
+
+	for (uint32_t i = index->first[dst]; i != 0 && r == 0; i = index->next[i - 1])
+		r = take_pair(&t, i - 1);
+	/* without a pair it still has its gate */
+	if (r == 0 && t.snapshot.count == 0 && dst != EBB_SLOT_OTHER &&
+	    view->dsts[dst].state == EBB_SLOT_LIVE && !row_of(&t, dst, dst, 0))
+		r = -ENOMEM;
+	if (r < 0) {
+		ebb_snapshot_free(&t.snapshot);
+		return r;
+	}
+	for (size_t i = 0; i < t.snapshot.count; i++)
+		read_times(view, &t.snapshot.rows[i]);
 	*ret_snapshot = t.snapshot;
 	return 0;
 }
@@ -478,29 +571,4 @@ void ebb_snapshot_free(struct ebb_snapshot *snapshot)
 		free(snapshot->rows[i].workload);
 	free(snapshot->rows);
 	*snapshot = (struct ebb_snapshot){};
-}
-
-/* ------------------------------------------------------------ command -- */
-
-enum ebb_exit ebb_with_snapshot(const struct ebb_args *args,
-				enum ebb_exit (*print)(const struct ebb_args *args,
-						       const struct ebb_session *session,
-						       struct ebb_snapshot *snapshot))
-{
-	struct ebb_snapshot snapshot = {};
-	struct ebb_session session;
-	enum ebb_exit code;
-	int r;
-
-	code = ebb_session_open(args, &session);
-	if (code != EBB_EXIT_DONE)
-		return code;
-	r = ebb_snapshot_take(&session.look, &snapshot);
-	if (r < 0)
-		code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	else
-		code = print(args, &session, &snapshot);
-	ebb_snapshot_free(&snapshot);
-	ebb_session_close(&session);
-	return code;
 }
