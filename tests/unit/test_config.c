@@ -19,6 +19,7 @@
 
 #include "config/config.h"
 #include "config/keys.h"
+#include "export/health.h"
 
 #define S 1000000000ULL
 
@@ -212,6 +213,19 @@ static void good_count(const struct ebb_key *key, uint64_t value)
 	if (kept(key)) {
 		memcpy(&count, kept(key), sizeof(count));
 		assert_int_equal(count, value);
+	}
+}
+
+static void good_bytes(const struct ebb_key *key, uint64_t value)
+{
+	char text[64];
+	uint64_t bytes;
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "B", value);
+	good(key, text);
+	if (kept(key)) {
+		memcpy(&bytes, kept(key), sizeof(bytes));
+		assert_int_equal(bytes, value);
 	}
 }
 
@@ -450,6 +464,18 @@ static void try_list(const struct ebb_key *key)
 		bad(key, "\"a b\"");
 		bad(key, "{a: b}");
 		break;
+	case EBB_KEY_SET:
+		good(key, "[]");
+		good(key, key->choices[0]);
+		for (size_t i = 0; key->choices[i]; i++) {
+			char list[64];
+
+			(void)snprintf(list, sizeof(list), "[%s]", key->choices[i]);
+			good(key, list);
+		}
+		bad(key, "nothing-of-the-kind");
+		bad(key, "{a: b}");
+		break;
 	default:
 		bad(key, "x");
 		bad(key, "{a: b}");
@@ -486,14 +512,35 @@ static void try_key(const struct ebb_key *key)
 		garbage(key);
 		wrong_type(key);
 		bad(key, "10");
-		good_duration(key, key->min);
-		good_duration(key, key->max);
+		/* another key must fit to it: see a_sink_may_be_off */
+		if (!strstr(key->path, ".delivery.max"))
+			good_duration(key, key->min);
+		if (!strstr(key->path, ".delivery.first"))
+			good_duration(key, key->max);
 		(void)snprintf(text, sizeof(text), "%" PRIu64 "ns", key->max + 1);
 		bad(key, text);
 		if (key->min > 0) {
 			(void)snprintf(text, sizeof(text), "%" PRIu64 "ns", key->min - 1);
 			bad(key, text);
 		}
+		return;
+	case EBB_KEY_BYTES:
+		garbage(key);
+		wrong_type(key);
+		bad(key, "10");
+		good_bytes(key, key->min);
+		good_bytes(key, key->max);
+		(void)snprintf(text, sizeof(text), "%" PRIu64 "B", key->max + 1);
+		bad(key, text);
+		(void)snprintf(text, sizeof(text), "%" PRIu64 "B", key->min - 1);
+		bad(key, text);
+		return;
+	case EBB_KEY_NUMBER:
+		garbage(key);
+		wrong_type(key);
+		good(key, "1.5");
+		bad_number(key, (double)key->max + 1, "");
+		bad_number(key, (double)key->min - 1, "");
 		return;
 	case EBB_KEY_RATIO:
 		garbage(key);
@@ -770,15 +817,16 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		{"defaults:\n  window: 5s\n", "f:2:3: unknown key 'window': did you mean 'breaker.window'?"},
 		{"defaults:\n  breaker:\n    windw: 5s\n",
 		 "f:3:5: unknown key 'windw': did you mean 'window'?"},
-		{"shutdown: {qqq: 1}\n", "f:1:12: unknown key 'qqq': expected one of timeout, on_exit"},
+		{"shutdown: {qqq: 1}\n",
+		 "f:1:12: unknown key 'qqq': expected one of delay, timeout, on_exit"},
 		{"Mode: observe\n", "f:1:1: unknown key 'Mode': did you mean 'mode'?"},
 		{"defaults.scope: node\n",
 		 "f:1:1: unknown key 'defaults.scope': keys have no dots, write each part below the one before"},
 		{"audit: {postgres: {password: x}}\n",
 		 "f:1:20: unknown key 'password': did you mean 'password_file'?"},
 		{"<<: {mode: observe}\n",
-		 "f:1:1: unknown key '<<': expected one of mode, attach, listen, workloads, defaults, destinations, dns, turns, "
-		 "adopt, lease, scheduling, log_level, capacity, shutdown, node_fuse, metrics, audit, traces"},
+		 "f:1:1: unknown key '<<': expected one of mode, attach, listen, workloads, kubernetes, defaults, destinations, dns, turns, "
+		 "adopt, lease, scheduling, log_level, log_format, capacity, shutdown, health, node_fuse, metrics, audit, traces"},
 		{"mode: observe\nlease: 30s\nmode: enforce\n",
 		 "f:3:1: 'mode' is given twice, before in line 1"},
 		{"attach: x\n", "f:1:9: attach: a value stands here: expected keys"},
@@ -982,6 +1030,45 @@ static void all_errors_are_told_in_order(void **state)
 		assert_int_equal(problems.list[i].line, i + 1);
 }
 
+static void what_differs_below_a_section(void **state)
+{
+	struct ebb_config *before;
+
+	(void)state;
+	must_take("audit: {file: {path: /a}}\n");
+	before = config;
+	config = NULL;
+	must_take("mode: enforce\naudit: {file: {path: /a, size: 100MB}}\n");
+	assert_true(ebb_config_same(before, config, "audit"));
+	must_take("audit: {file: {path: /a, delivery: {jitter: 0.1}}}\n");
+	assert_false(ebb_config_same(before, config, "audit"));
+	must_take("audit: {file: {path: /ab}}\n");
+	assert_false(ebb_config_same(before, config, "audit"));
+	ebb_config_free(before);
+}
+
+/* Two of the paths may be off, and are not wanted then. */
+static void a_sink_may_be_off(void **state)
+{
+	(void)state;
+	must_take("audit: {sqlite: {path: off}}\n");
+	assert_string_equal(config->audit.sqlite.path, "");
+	assert_string_equal(config->audit.file.path, "");
+	assert_string_equal(config->audit.postgres.host, "");
+	must_refuse("audit: {sqlite: {delivery: {first: 10s, max: 9s}}}\n",
+		    "f:1:46: audit.sqlite.delivery.max: max (9.00s) is below first (10.0s): raise max or lower first");
+	must_refuse("audit: {file: {delivery: {first: 1m}}}\n",
+		    "f:1:34: audit.file.delivery.first: max (32.0s) is below first (1m00s): raise max or lower first");
+	must_take("audit: {postgres: {delivery: {first: 1m, max: 1m}}}\n");
+	must_take("audit: {file: {path: /a, delivery: {attempts: 2, factor: 1.5}}, postgres: {host: db}}\n");
+	assert_string_equal(config->audit.file.path, "/a");
+	assert_int_equal(config->audit.file.delivery.attempts, 2);
+	assert_int_equal(config->audit.file.delivery.factor * 10, 15);
+	assert_int_equal(config->audit.sqlite.delivery.attempts, 5);
+	assert_string_equal(config->audit.sqlite.path, "/var/lib/ebb/audit.db");
+	must_refuse("audit: {dir: off}\n", "f:1:14: audit.dir: 'off' is not possible: an absolute path");
+}
+
 /* Sections are read from the last to the first; of many errors the first of the file stay all the same. */
 static void the_first_of_many_errors_stay(void **state)
 {
@@ -1042,6 +1129,26 @@ static void node_fuse_is_as_it_is_said(void **state)
 	assert_int_equal(config->destinations[0].fuse_exempt, 1);
 	assert_int_equal(config->destinations[1].fuse_exempt, 0);
 	assert_int_equal(config->destinations[2].fuse_exempt, 1);
+}
+
+static void health_ignores_components_that_there_are(void **state)
+{
+	char wanted[512];
+	size_t used;
+
+	(void)state;
+	must_take("mode: observe\n");
+	assert_int_equal(config->health_ignored, 0);
+	must_take("health: {ignore: [breakers, node_fuse]}\n");
+	assert_int_equal(config->health_ignored, 1U << EBB_HEALTH_BREAKERS | 1U << EBB_HEALTH_FUSE);
+	must_take("health: {ignore: tables}\n");
+	assert_int_equal(config->health_ignored, 1U << EBB_HEALTH_TABLES);
+	used = (size_t)snprintf(wanted, sizeof(wanted),
+				"f:3:5: health.ignore: 'breaker' is not possible: one of ");
+	for (size_t i = 0; ebb_health_component_names[i]; i++)
+		used += (size_t)snprintf(wanted + used, sizeof(wanted) - used, "%s%s", i ? ", " : "",
+					 ebb_health_component_names[i]);
+	must_refuse("health:\n  ignore: [breakers,\n    breaker]\n", wanted);
 }
 
 static void exempt_names_destinations_that_there_are(void **state)
@@ -1203,6 +1310,18 @@ static void what_is_wrong_outside_the_file_has_no_place(void **state)
 	(void)unlink(path);
 }
 
+static void a_set_of_the_environment_goes_over_the_file(void **state)
+{
+	static const char *const good[] = {"EBB_HEALTH_IGNORE=tables, pins", NULL};
+	struct ebb_config_sources sources = {.path = path, .environ = good};
+
+	(void)state;
+	write_file("health: {ignore: [breakers]}\n");
+	assert_int_equal(load(&sources), 0);
+	assert_int_equal(config->health_ignored, 1U << EBB_HEALTH_TABLES | 1U << EBB_HEALTH_PINS);
+	(void)unlink(path);
+}
+
 /* A later layer takes the place of the whole list; its names are looked for where it stands. */
 static void exempt_of_the_environment_goes_over_the_file(void **state)
 {
@@ -1296,7 +1415,7 @@ static void every_value_tells_who_says_it(void **state)
 {
 	(void)state;
 	must_take("mode: enforce\n"
-		  "audit: {postgres: {password_file: /run/secret}}\n"
+		  "audit: {postgres: {password_file: /run/hidden}}\n"
 		  "workloads: {exclude: [{namespace: \"a-*\"}, {cgroup: \"/x/*\"}]}\n"
 		  "destinations:\n"
 		  "- {name: a, match: [{host: \"*.b.c\", port: 1}], limits: {connects: {rate: 1/s, burst: 2}}}\n");
@@ -1305,7 +1424,7 @@ static void every_value_tells_who_says_it(void **state)
 	assert_non_null(strstr(shown, "mode=enforce from file:1:7\n"));
 	assert_non_null(strstr(shown, "lease=30s from default\n"));
 	assert_non_null(strstr(shown, "audit.postgres.password_file=- from file:2:35\n"));
-	assert_null(strstr(shown, "secret"));
+	assert_null(strstr(shown, "hidden"));
 	assert_non_null(strstr(shown,
 			       "workloads.exclude=[{namespace: \"a-*\"}, {cgroup: \"/x/*\"}] from file:3:22\n"));
 	assert_null(strstr(shown, "destinations["));
@@ -1358,13 +1477,17 @@ int main(void)
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
 		cmocka_unit_test(all_errors_are_told_in_order),
 		cmocka_unit_test(the_first_of_many_errors_stay),
+		cmocka_unit_test(a_sink_may_be_off),
+		cmocka_unit_test(what_differs_below_a_section),
 		cmocka_unit_test(what_holds_between_keys),
 		cmocka_unit_test(node_fuse_is_as_it_is_said),
+		cmocka_unit_test(health_ignores_components_that_there_are),
 		cmocka_unit_test(exempt_names_destinations_that_there_are),
 		cmocka_unit_test(warnings_do_not_refuse),
 		cmocka_unit_test(flags_over_environment_over_file_over_defaults),
 		cmocka_unit_test(what_is_wrong_outside_the_file_has_no_place),
 		cmocka_unit_test(exempt_of_the_environment_goes_over_the_file),
+		cmocka_unit_test(a_set_of_the_environment_goes_over_the_file),
 		cmocka_unit_test(variables_that_are_no_keys_are_told),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 		cmocka_unit_test(every_value_tells_who_says_it),

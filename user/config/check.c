@@ -7,6 +7,7 @@
 #include "config/reader.h"
 #include "config/rules.h"
 #include "lib/cleanup.h"
+#include "lib/units.h"
 
 const struct ebb_origin *ebb_origin_of(const struct ebb_config_origins *origins, const struct ebb_key *key,
 				       uint32_t destination)
@@ -72,6 +73,35 @@ static void check_breaker(struct ebb_reader *r, const struct ebb_settings *setti
 	origin = doubted ? breaker_origin(r, destination, doubted) : NULL;
 	if (origin)
 		ebb_problem_warn(r->problems, origin->line, origin->column, "%s", why.text);
+}
+
+/* -------------------------------------------------------------- delivery -- */
+
+static const struct ebb_origin *delivery_origin(const struct ebb_reader *r, const char *place,
+						const char *name)
+{
+	char path[EBB_KEY_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s.delivery.%s", place, name);
+	return ebb_origin_of(r->origins, ebb_keys_find(r->keys, path), EBB_MATCH_NONE);
+}
+
+static void check_delivery(struct ebb_reader *r, const char *place, const struct ebb_delivery_settings *d)
+{
+	char first[EBB_FORMAT_MAX], max[EBB_FORMAT_MAX];
+	const struct ebb_origin *origin = delivery_origin(r, place, "max");
+	struct ebb_given given;
+
+	if (d->max_ns >= d->first_ns)
+		return;
+	if (!origin)
+		origin = delivery_origin(r, place, "first");
+	if (!origin)
+		return;
+	given = given_of(origin);
+	ebb_reader_wrong(r, &given, "max (%s) is below first (%s): raise max or lower first",
+			 ebb_format_duration(d->max_ns, max, sizeof(max)),
+			 ebb_format_duration(d->first_ns, first, sizeof(first)));
 }
 
 /* ---------------------------------------------------------------- names -- */
@@ -253,6 +283,9 @@ void ebb_reader_check(struct ebb_reader *r)
 	check_breaker(r, &r->config->defaults, EBB_MATCH_NONE);
 	for (size_t i = 0; i < r->config->destination_count; i++)
 		check_breaker(r, &r->config->destinations[i].settings, (uint32_t)i);
+	check_delivery(r, "audit.file", &r->config->audit.file.delivery);
+	check_delivery(r, "audit.sqlite", &r->config->audit.sqlite.delivery);
+	check_delivery(r, "audit.postgres", &r->config->audit.postgres.delivery);
 	check_names(r);
 	check_matches(r);
 	check_capacity(r);

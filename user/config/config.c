@@ -400,3 +400,18 @@ const char *ebb_config_needs_restart(const struct ebb_config *now, const struct 
 	}
 	return buffer;
 }
+
+bool ebb_config_same(const struct ebb_config *a, const struct ebb_config *b, const char *section)
+{
+	const struct ebb_keys *keys = a->origins->keys;
+	size_t length = strlen(section);
+
+	for (size_t i = 0; i < keys->count; i++) {
+		const struct ebb_key *key = &keys->list[i];
+
+		if (strncmp(key->path, section, length) == 0 && key->path[length] == '.' &&
+		    !ebb_key_same(key, a, b))
+			return false;
+	}
+	return true;
+}

@@ -16,11 +16,14 @@
 #include "core/limit.h"
 #include "core/match.h"
 #include "core/policy.h"
+#include "lib/delivery_settings.h"
 #include "lib/why.h"
 
 #define EBB_DESTINATION_NAME_MAX 64
 #define EBB_RESOLVERS_MAX	 16
 #define EBB_PATTERN_MAX		 256
+#define EBB_PATH_TEXT_MAX	 512
+#define EBB_WORD_MAX		 256
 
 /* What holds for a destination. */
 struct ebb_settings {
@@ -64,9 +67,70 @@ struct ebb_workloads {
 	uint32_t excluded; /* enum ebb_class: OBSERVED or ALONE */
 };
 
+enum ebb_kubernetes_source {
+	EBB_KUBERNETES_AUTO, /* the API server inside a cluster, else off */
+	EBB_KUBERNETES_API,
+	EBB_KUBERNETES_KUBELET,
+	EBB_KUBERNETES_OFF,
+};
+
+#define EBB_KUBERNETES_LABELS_MAX 512
+
+/* Who tells of pods. */
+struct ebb_kubernetes {
+	uint32_t source;
+	char node[254]; /* "": as NODE_NAME says */
+	char api[256];	/* "": as KUBERNETES_SERVICE_HOST says */
+	char kubelet[256];
+	char token_file[256];
+	char ca_file[256];
+	uint32_t verify;			/* 0: any certificate will do */
+	char labels[EBB_KUBERNETES_LABELS_MAX]; /* of pods, to be exported; joined by commas */
+};
+
 enum ebb_scheduling {
 	EBB_SCHEDULING_RR,    /* real-time while it enforces, where permitted */
 	EBB_SCHEDULING_OTHER, /* ordinary */
+};
+
+/* Where events are kept. A sink whose path or host is "" is not wanted. All zero where nothing is kept. */
+struct ebb_audit_config {
+	char dir[EBB_PATH_TEXT_MAX];
+	uint64_t spool_bytes;
+	struct {
+		char path[EBB_PATH_TEXT_MAX];
+		uint64_t max_bytes;
+		uint32_t keep; /* files */
+		struct ebb_delivery_settings delivery;
+	} file;
+	struct {
+		char path[EBB_PATH_TEXT_MAX];
+		uint64_t keep_ns;
+		struct ebb_delivery_settings delivery;
+	} sqlite;
+	struct {
+		char host[EBB_WORD_MAX];
+		uint32_t port;
+		char database[EBB_WORD_MAX];
+		char user[EBB_WORD_MAX];
+		char password_file[EBB_PATH_TEXT_MAX];
+		uint64_t keep_ns; /* 0: for ever */
+		struct ebb_delivery_settings delivery;
+	} postgres;
+};
+
+enum ebb_push {
+	EBB_PUSH_AUTO, /* where there is an endpoint */
+	EBB_PUSH_ON,
+	EBB_PUSH_OFF,
+};
+
+/* The push of metrics to a collector. */
+struct ebb_metrics_otlp_config {
+	uint32_t enabled;    /* enum ebb_push */
+	char endpoint[2048]; /* "": not said */
+	uint64_t interval_ns, timeout_ns;
+	uint32_t gzip;
 };
 
 struct ebb_config {
@@ -76,6 +140,7 @@ struct ebb_config {
 	struct ebb_destination *destinations;
 	size_t destination_count;
 	struct ebb_workloads workloads;
+	struct ebb_kubernetes kubernetes;
 	struct ebb_fuse_config node_fuse; /* its window is that of defaults.breaker */
 
 	uint32_t dns_names;    /* 1: host names are shown also where no rule is about hosts */
@@ -88,14 +153,23 @@ struct ebb_config {
 	uint32_t adopt; /* 0: connections that were there before are not counted */
 	uint32_t scheduling;
 	uint64_t lease_ns;
+	uint64_t shutdown_delay_ns;
 	uint64_t shutdown_timeout_ns;
 	uint32_t on_exit_detach;
+	uint32_t health_ignored; /* 1 << enum ebb_health_component */
 
 	uint32_t cap_destinations; /* capacity: needs a restart, and 'ebb detach' where pins stand */
 	uint32_t cap_pairs;
 	uint32_t cap_endpoints;
 	uint64_t idle_ns;
 	uint32_t log_level;
+	uint32_t log_format;
+
+	struct ebb_audit_config audit;
+
+	char traces_endpoint[2048]; /* of a collector (OTLP over HTTP); "": not said */
+	double traces_sample;
+	struct ebb_metrics_otlp_config metrics_otlp;
 
 	struct ebb_config_origins *origins; /* of each key: for 'ebb config show'; private to config/ */
 };
@@ -168,6 +242,9 @@ const char *ebb_config_file(const struct ebb_config *config);
 const char *ebb_config_needs_restart(const struct ebb_config *now, const struct ebb_config *next,
 				     char *buffer, size_t size);
 
+/* Do both say the same of every key below @section ("audit")? */
+bool ebb_config_same(const struct ebb_config *a, const struct ebb_config *b, const char *section);
+
 /* ------------------------------------------------------------- origins -- */
 
 enum ebb_layer {
@@ -195,6 +272,9 @@ int ebb_config_each(const struct ebb_config *config, const char *destination, eb
 
 /* Who says @path, such as "attach.cgroup": "--cgroup", "EBB_ATTACH_CGROUP", "/etc/ebb/ebb.yaml:3:7", "default". */
 const char *ebb_config_origin(const struct ebb_config *config, const char *path, char *buffer, size_t size);
+
+/* Does anybody say @path, or is it the default? */
+bool ebb_config_is_given(const struct ebb_config *config, const char *path);
 
 /* The same for a value. */
 const char *ebb_config_value_origin(const struct ebb_config_value *value, char *buffer, size_t size);

@@ -56,6 +56,7 @@ static const char preface[] =
 	"|---|---|\n"
 	"| duration | `250ms`, `10s`, `1m30s`, `2h`, `30d`; units ns us ms s m h d |\n"
 	"| ratio | `0.5` or `50%` |\n"
+	"| size | `512kB`, `100MB`, `2GB` (1000 each), `64MiB` (1024 each) |\n"
 	"| rate | amount and interval: `20/s`, `100/min`, `10/h`; of bytes with a unit: `10MB/s` (1000 each), `8MiB/s` (1024), `100Mbit/s`; "
 	"`none` or `off`. Or with a burst: `{rate: 20/s, burst: 40}` |\n"
 	"| switch | `on` or `off`; `true` and `false` are taken, too |\n"
@@ -112,11 +113,13 @@ static const struct {
 	{"", "General", NULL, NULL},
 	{"attach", "attach", NULL, NULL},
 	{"workloads", "workloads", selectors, NULL},
+	{"kubernetes", "kubernetes", NULL, NULL},
 	{"defaults", "defaults", NULL, NULL},
 	{"destinations", "destinations", matching, inherited},
 	{"dns", "dns", NULL, NULL},
 	{"capacity", "capacity", NULL, NULL},
 	{"shutdown", "shutdown", NULL, NULL},
+	{"health", "health", NULL, NULL},
 	{"node_fuse", "node_fuse", NULL, NULL},
 	{"metrics", "metrics", NULL, NULL},
 	{"audit", "audit", NULL, NULL},

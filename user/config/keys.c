@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table is written in three pieces: what stands once; what stands both below "defaults" and
- * below each destination; and the breaker's keys, from core/policy.c. ebb_keys_new() puts them
- * together.
+ * The table is written in four pieces: what stands once; what stands both below "defaults" and
+ * below each destination; what stands below each place that something is delivered to; and the breaker's keys,
+ * from core/policy.c. ebb_keys_new() puts them together.
  */
 #include "config/keys.h"
 
@@ -14,11 +14,15 @@
 
 #include "config/config.h"
 #include "config/rules.h"
+#include "export/health.h"
 #include "lib/units.h"
 
-#define SECOND 1000000000ULL
-#define HOUR   (3600 * SECOND)
-#define DAY    (24 * HOUR)
+#define SECOND	    1000000000ULL
+#define MILLISECOND (SECOND / 1000)
+#define MB	    1000000ULL
+#define GB	    (1000 * MB)
+#define HOUR	    (3600 * SECOND)
+#define DAY	    (24 * HOUR)
 
 /* The capacities are arrays in kernel memory: a destination takes about 2.5 KB, a pair 0.6 KB. */
 #define CAPACITY_MAX (1U << 20)
@@ -32,8 +36,11 @@ static const char *const schedulings[] = {"rr", "other", NULL};	    /* enum ebb_
 static const char *const fates[] = {"keep", "drop", "reset", NULL}; /* enum ebb_established */
 static const char *const exits[] = {"keep", "detach", NULL};
 static const char *const excluded[] = {"observe", "ignore",
-				       NULL}; /* enum ebb_class, from EBB_CLASS_OBSERVED */
+				       NULL};		       /* enum ebb_class, from EBB_CLASS_OBSERVED */
+static const char *const log_formats[] = {"kv", "json", NULL}; /* enum ebb_log_format */
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* enum ebb_log_level */
+static const char *const sources[] = {"auto", "api", "kubelet", "off", NULL}; /* enum ebb_kubernetes_source */
+static const char *const pushes[] = {"auto", "on", "off", NULL};	      /* enum ebb_push */
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const fuse_actions[] = {"alert", "release", "shed",
 					   NULL}; /* enum ebb_fuse_action, from EBB_FUSE_ALERT */
@@ -44,16 +51,20 @@ static const char *const fuse_actions[] = {"alert", "release", "shed",
 #define TEXT_AT(member) \
 	.offset = offsetof(struct ebb_config, member), .size = sizeof(((struct ebb_config *)0)->member)
 #define SETTING(member)	   .offset = offsetof(struct ebb_settings, member)
+#define DELIVERY(member)   .offset = offsetof(struct ebb_delivery_settings, member)
 #define NOWHERE		   .offset = EBB_KEY_NOWHERE
 #define CHOICES(list)	   .kind = EBB_KEY_CHOICE, .type = "word", .choices = (list)
 #define SWITCH		   .kind = EBB_KEY_SWITCH, .type = "switch", .range = "on or off"
 #define DURATION(from, to) .kind = EBB_KEY_DURATION, .type = "duration", .min = (from), .max = (to)
+#define BYTES(from, to)	   .kind = EBB_KEY_BYTES, .type = "size", .min = (from), .max = (to)
 #define COUNT(from, to)	   .kind = EBB_KEY_COUNT, .type = "whole number", .min = (from), .max = (to)
 #define SECTION		   .kind = EBB_KEY_SECTION, .type = "section", NOWHERE
 
 /* Stands before everything of the table that is put in its place: settings, the breaker's keys. */
 #define HERE_SETTINGS "*settings"
 #define HERE_BREAKER  "*breaker"
+/* Of the place that the row's .help names, "audit.file": the keys of a delivery. */
+#define HERE_DELIVERY "*delivery"
 
 /* Below "defaults" and below each destination. */
 static const struct ebb_key setting_keys[] = {
@@ -142,6 +153,45 @@ static const struct ebb_key setting_keys[] = {
 	 .help = "what a program sees that a limit refuses; without it as breaker.errno says"},
 };
 
+/* Below each place that something is delivered to. */
+static const struct ebb_key delivery_keys[] = {
+	{.path = "delivery", SECTION, .help = "how often what fails is tried again"},
+	{.path = "delivery.attempts",
+	 COUNT(1, 100),
+	 .range = "1 to 100",
+	 .fallback = "5",
+	 DELIVERY(attempts),
+	 .help = "what failed so often goes to the dead letters"},
+	{.path = "delivery.first",
+	 DURATION(10 * MILLISECOND, HOUR),
+	 .range = "10ms to 1h",
+	 .fallback = "1s",
+	 DELIVERY(first_ns),
+	 .help = "wait before the second attempt"},
+	{.path = "delivery.max",
+	 DURATION(10 * MILLISECOND, HOUR),
+	 .range = "10ms to 1h",
+	 .fallback = "32s",
+	 DELIVERY(max_ns),
+	 .help = "the longest wait"},
+	{.path = "delivery.factor",
+	 .kind = EBB_KEY_NUMBER,
+	 .type = "number",
+	 .min = 1,
+	 .max = 10,
+	 .range = "1 to 10",
+	 .fallback = "2",
+	 DELIVERY(factor),
+	 .help = "each wait is so many times the one before"},
+	{.path = "delivery.jitter",
+	 .kind = EBB_KEY_RATIO,
+	 .type = "ratio",
+	 .range = "0 to 1",
+	 .fallback = "0.2",
+	 DELIVERY(jitter),
+	 .help = "each wait is so much longer or shorter, at most"},
+};
+
 static const struct ebb_key plain_keys[] = {
 	{.path = "mode",
 	 CHOICES(modes),
@@ -220,6 +270,66 @@ static const struct ebb_key plain_keys[] = {
 	 .fallback = "observe",
 	 AT(workloads.excluded),
 	 .help = "observe: excluded ones are counted, never refused; ignore: as if ebb were not there"},
+	{.path = "kubernetes", SECTION, .help = "who tells which pod a workload is of (docs/kubernetes.md)"},
+	{.path = "kubernetes.source",
+	 CHOICES(sources),
+	 .range = "auto, api, kubelet or off",
+	 .fallback = "auto",
+	 AT(kubernetes.source),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "api: a watch on the API server; kubelet: its /pods, every ten seconds and when a pod is new; auto: api "
+		 "inside a cluster, else off"},
+	{.path = "kubernetes.node",
+	 .kind = EBB_KEY_WORD,
+	 .type = "word",
+	 .range = "the name of this node",
+	 TEXT_AT(kubernetes.node),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "whose pods the API server is asked for; without it as the variable NODE_NAME says"},
+	{.path = "kubernetes.api",
+	 .kind = EBB_KEY_URL,
+	 .type = "URL",
+	 .range = "like https://10.0.0.1:6443, without a password in it",
+	 TEXT_AT(kubernetes.api),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "the API server; without it as KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT say"},
+	{.path = "kubernetes.kubelet",
+	 .kind = EBB_KEY_URL,
+	 .type = "URL",
+	 .range = "like https://127.0.0.1:10250, without a password in it",
+	 .fallback = "https://127.0.0.1:10250",
+	 TEXT_AT(kubernetes.kubelet),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "the kubelet of this node"},
+	{.path = "kubernetes.token_file",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 .fallback = "/var/run/secrets/kubernetes.io/serviceaccount/token",
+	 TEXT_AT(kubernetes.token_file),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "the token, read for each request since it is rotated; it goes over https:// only"},
+	{.path = "kubernetes.ca_file",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 .fallback = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+	 TEXT_AT(kubernetes.ca_file),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "who may have signed the certificate of whom we ask, as PEM"},
+	{.path = "kubernetes.verify",
+	 SWITCH,
+	 .fallback = "on",
+	 AT(kubernetes.verify),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "off: any certificate will do, for a kubelet that signed its own; whoever answers in its place gets the token"},
+	{.path = "kubernetes.labels",
+	 .kind = EBB_KEY_WORDS,
+	 .type = "list",
+	 .range = "a list of up to 8 labels of pods, such as app or app.kubernetes.io/name",
+	 TEXT_AT(kubernetes.labels),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "shown by ebb_pod_labels, to be joined with the other series"},
 	{.path = "defaults", SECTION, .help = "what holds for every destination that does not say otherwise"},
 	{.path = HERE_SETTINGS, .min = 0},
 	{.path = "destinations",
@@ -333,6 +443,13 @@ static const struct ebb_key plain_keys[] = {
 	 .flag = "log-level",
 	 AT(log_level),
 	 .help = "what goes to standard error"},
+	{.path = "log_format",
+	 CHOICES(log_formats),
+	 .range = "kv or json",
+	 .fallback = "kv",
+	 .flag = "log-format",
+	 AT(log_format),
+	 .help = "kv: a message and key=value for people; json: an object each line, with its time, for collectors"},
 	{.path = "capacity",
 	 SECTION,
 	 .help = "how much is kept; what finds no room is counted together as ~other"},
@@ -368,13 +485,20 @@ static const struct ebb_key plain_keys[] = {
 	 AT(idle_ns),
 	 .help = "room that nobody used for so long, and up to half a minute longer, is given back"},
 	{.path = "shutdown", SECTION, .help = "how the agent ends"},
+	{.path = "shutdown.delay",
+	 DURATION(0, HOUR),
+	 .range = "0s to 1h",
+	 .fallback = "0s",
+	 .flag = "shutdown-delay",
+	 AT(shutdown_delay_ns),
+	 .help = "after SIGTERM or SIGINT it is not ready and goes on for so long, so that who sends it requests finds out"},
 	{.path = "shutdown.timeout",
 	 DURATION(SECOND, HOUR),
 	 .range = "1s to 1h",
 	 .fallback = "30s",
 	 .flag = "shutdown-timeout",
 	 AT(shutdown_timeout_ns),
-	 .help = "after SIGTERM or SIGINT it ends within this time"},
+	 .help = "after SIGTERM or SIGINT, and the delay, it ends within this time"},
 	{.path = "shutdown.on_exit",
 	 CHOICES(exits),
 	 .range = "keep or detach",
@@ -382,6 +506,14 @@ static const struct ebb_key plain_keys[] = {
 	 .flag = "on-exit",
 	 AT(on_exit_detach),
 	 .help = "keep: the pinned programs go on; detach: leave no trace"},
+	{.path = "health", SECTION, .help = "what /health says (docs/operations.md)"},
+	{.path = "health.ignore",
+	 .kind = EBB_KEY_SET,
+	 .type = "list",
+	 .choices = ebb_health_component_names,
+	 .range = "a list of components that /health names",
+	 AT(health_ignored),
+	 .help = "components that are checked and shown, and on which neither the whole nor readiness depends"},
 	{.path = "node_fuse",
 	 SECTION,
 	 .help = "one breaker above the others: many destinations fail because the node does"},
@@ -425,93 +557,150 @@ static const struct ebb_key plain_keys[] = {
 	 NOWHERE,
 	 .flags = EBB_KEY_LATER,
 	 .help = "series for each pair of a workload and a destination; off: only for each destination"},
-	{.path = "audit", SECTION, .help = "where events are kept; any number of sinks at once"},
+	{.path = "metrics.otlp",
+	 SECTION,
+	 .help = "what /metrics shows, pushed to an OpenTelemetry collector as well (docs/otlp.md)"},
+	{.path = "metrics.otlp.enabled",
+	 CHOICES(pushes),
+	 .range = "auto, on or off",
+	 .fallback = "auto",
+	 AT(metrics_otlp.enabled),
+	 .help = "auto: where there is an endpoint, ours or by a variable of OpenTelemetry; on: without one to http://localhost:4318; off: whatever variables say"},
+	{.path = "metrics.otlp.endpoint",
+	 .kind = EBB_KEY_URL,
+	 .type = "URL",
+	 .range = "like http://otel-collector:4318, without a password in it",
+	 TEXT_AT(metrics_otlp.endpoint),
+	 .help = "the collector; /v1/metrics is appended. Without it what OTEL_EXPORTER_OTLP_ENDPOINT says, else nothing is pushed"},
+	{.path = "metrics.otlp.interval",
+	 DURATION(SECOND, HOUR),
+	 .range = "1s to 1h",
+	 .fallback = "60s",
+	 AT(metrics_otlp.interval_ns),
+	 .help = "from one push to the next"},
+	{.path = "metrics.otlp.timeout",
+	 DURATION(100 * MILLISECOND, 60 * SECOND),
+	 .range = "100ms to 60s",
+	 .fallback = "5s",
+	 AT(metrics_otlp.timeout_ns),
+	 .help = "how long the collector may take for a request"},
+	{.path = "metrics.otlp.gzip",
+	 SWITCH,
+	 .fallback = "off",
+	 AT(metrics_otlp.gzip),
+	 .help = "compress what is pushed"},
+	{.path = "audit",
+	 SECTION,
+	 .help = "where events are kept; any number of sinks at once (docs/audit.md)"},
+	{.path = "audit.dir",
+	 .kind = EBB_KEY_PATH,
+	 .type = "path",
+	 .range = "an absolute path",
+	 .fallback = "/var/lib/ebb",
+	 TEXT_AT(audit.dir),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "directory of what waits for a sink, and of what none took; made if it is not there, but not what is above it"},
+	{.path = "audit.spool",
+	 BYTES(8 * MB, 64 * GB),
+	 .range = "8MB to 64GB",
+	 .fallback = "64MB",
+	 AT(audit.spool_bytes),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "so much may wait for the slowest sink; then no sink gets new events"},
 	{.path = "audit.file", SECTION, .help = "lines of JSON"},
 	{.path = "audit.file.path",
 	 .kind = EBB_KEY_PATH,
 	 .type = "path",
-	 .range = "an absolute path",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "without it: no such file"},
+	 .range = "an absolute path, or off",
+	 .fallback = "off",
+	 TEXT_AT(audit.file.path),
+	 .flags = EBB_KEY_OFF,
+	 .help = "off: no such file"},
+	{.path = "audit.file.size",
+	 BYTES(MB, 64 * GB),
+	 .range = "1MB to 64GB",
+	 .fallback = "100MB",
+	 AT(audit.file.max_bytes),
+	 .help = "what would become longer is moved aside, to a name that ends with .1"},
 	{.path = "audit.file.keep",
 	 COUNT(1, 1000),
 	 .range = "1 to 1000",
 	 .fallback = "5",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 AT(audit.file.keep),
 	 .help = "older files that stay when a full one is moved aside"},
+	{.path = HERE_DELIVERY, .help = "audit.file", AT(audit.file.delivery)},
 	{.path = "audit.sqlite", SECTION, .help = "a database in one file: reports need no server"},
 	{.path = "audit.sqlite.path",
 	 .kind = EBB_KEY_PATH,
 	 .type = "path",
-	 .range = "an absolute path",
+	 .range = "an absolute path, or off",
 	 .fallback = "/var/lib/ebb/audit.db",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "the file"},
+	 TEXT_AT(audit.sqlite.path),
+	 .flags = EBB_KEY_OFF,
+	 .help = "the file; off: none"},
 	{.path = "audit.sqlite.keep",
 	 DURATION(HOUR, 3660 * DAY),
 	 .range = "1h to 3660d",
 	 .fallback = "30d",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 AT(audit.sqlite.keep_ns),
 	 .help = "older events are removed"},
+	{.path = HERE_DELIVERY, .help = "audit.sqlite", AT(audit.sqlite.delivery)},
 	{.path = "audit.postgres", SECTION, .help = "a PostgreSQL server, table audit_log"},
 	{.path = "audit.postgres.host",
 	 .kind = EBB_KEY_WORD,
 	 .type = "word",
 	 .range = "a host name, an address, or the directory of a socket",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 TEXT_AT(audit.postgres.host),
 	 .help = "without it: none"},
 	{.path = "audit.postgres.port",
 	 COUNT(1, 65535),
 	 .range = "1 to 65535",
 	 .fallback = "5432",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 AT(audit.postgres.port),
 	 .help = "its port"},
 	{.path = "audit.postgres.database",
 	 .kind = EBB_KEY_WORD,
 	 .type = "word",
 	 .range = "a word without blanks",
 	 .fallback = "ebb",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 TEXT_AT(audit.postgres.database),
 	 .help = "its database"},
 	{.path = "audit.postgres.user",
 	 .kind = EBB_KEY_WORD,
 	 .type = "word",
 	 .range = "a word without blanks",
 	 .fallback = "ebb",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
+	 TEXT_AT(audit.postgres.user),
 	 .help = "as whom"},
 	{.path = "audit.postgres.password_file",
 	 .kind = EBB_KEY_PATH,
 	 .type = "path",
 	 .range = "an absolute path",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER | EBB_KEY_SECRET,
+	 TEXT_AT(audit.postgres.password_file),
+	 .flags = EBB_KEY_SECRET,
 	 .help = "the first line of this file is the password"},
+	{.path = "audit.postgres.keep",
+	 DURATION(0, 3660 * DAY),
+	 .range = "0s to 3660d",
+	 .fallback = "0s",
+	 AT(audit.postgres.keep_ns),
+	 .help = "older events are removed, those of all nodes; 0s: none are"},
+	{.path = HERE_DELIVERY, .help = "audit.postgres", AT(audit.postgres.delivery)},
 	{.path = "traces", SECTION, .help = "where spans are sent"},
 	{.path = "traces.otlp", SECTION, .help = "OpenTelemetry over HTTP"},
 	{.path = "traces.otlp.endpoint",
 	 .kind = EBB_KEY_URL,
 	 .type = "URL",
 	 .range = "like http://otel-collector:4318, without a password in it",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "without it: no traces"},
+	 TEXT_AT(traces_endpoint),
+	 .help = "the collector; /v1/traces is appended. Without it what OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces (docs/traces.md)"},
 	{.path = "traces.otlp.sample",
 	 .kind = EBB_KEY_RATIO,
 	 .type = "ratio",
 	 .range = "0 to 1",
 	 .fallback = "0.1",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "the share of connections that become spans"},
+	 AT(traces_sample),
+	 .help = "the share of connections that become spans; those that fail always do"},
 };
 
 /* ------------------------------------------------------------ the table -- */
@@ -590,6 +779,20 @@ static void append_settings(struct ebb_keys *keys, bool of_destination)
 	}
 }
 
+/* @here: below what, and where it is kept. */
+static void append_delivery(struct ebb_keys *keys, const struct ebb_key *here)
+{
+	char prefix[EBB_KEY_PATH_MAX];
+	struct ebb_key *place;
+
+	(void)snprintf(prefix, sizeof(prefix), "%s.", here->help);
+	for (size_t i = 0; i < sizeof(delivery_keys) / sizeof(delivery_keys[0]); i++) {
+		place = append(keys, &delivery_keys[i], prefix);
+		if (place && place->offset != EBB_KEY_NOWHERE)
+			place->offset += here->offset;
+	}
+}
+
 static int compare_paths(const void *a, const void *b, void *userdata)
 {
 	const struct ebb_keys *keys = userdata;
@@ -606,6 +809,8 @@ struct ebb_keys *ebb_keys_new(void)
 	for (size_t i = 0; i < sizeof(plain_keys) / sizeof(plain_keys[0]); i++) {
 		if (strcmp(plain_keys[i].path, HERE_SETTINGS) == 0)
 			append_settings(keys, plain_keys[i].min != 0);
+		else if (strcmp(plain_keys[i].path, HERE_DELIVERY) == 0)
+			append_delivery(keys, &plain_keys[i]);
 		else
 			(void)append(keys, &plain_keys[i], "");
 	}
@@ -752,6 +957,25 @@ static int parse_choice(const struct ebb_key *key, const char *text, void *base,
 	return expected(key, why);
 }
 
+/* One word of a list is added to what is there. */
+static int parse_set(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	char all[256] = "";
+	size_t used = 0;
+	uint32_t set = 0;
+
+	for (uint32_t i = 0; key->choices[i]; i++) {
+		if (strcmp(key->choices[i], text) == 0) {
+			if (place(key, base))
+				memcpy(&set, place(key, base), sizeof(set));
+			return store_u32(key, base, set | 1U << i);
+		}
+		used += (size_t)snprintf(all + used, used < sizeof(all) ? sizeof(all) - used : 0, "%s%s",
+					 used ? ", " : "", key->choices[i]);
+	}
+	return ebb_why(why, -EINVAL, "one of %s", all);
+}
+
 static int parse_text(const struct ebb_key *key, const char *text, bool fits, void *base, struct ebb_why *why)
 {
 	char *target = place(key, base);
@@ -765,6 +989,31 @@ static int parse_text(const struct ebb_key *key, const char *text, bool fits, vo
 		memcpy(target, text, strlen(text));
 	}
 	return 0;
+}
+
+static int parse_path(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	if (key->flags & EBB_KEY_OFF && is_off(text))
+		return parse_text(key, "", true, base, why);
+	return parse_text(key, text, text[0] == '/', base, why);
+}
+
+static int parse_bytes(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	uint64_t bytes;
+
+	if (ebb_parse_bytes(text, &bytes) < 0 || bytes < key->min || bytes > key->max)
+		return expected(key, why);
+	return store(key, base, &bytes, sizeof(bytes));
+}
+
+static int parse_number(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
+{
+	double number;
+
+	if (ebb_parse_number(text, &number) < 0 || number < (double)key->min || number > (double)key->max)
+		return expected(key, why);
+	return store(key, base, &number, sizeof(number));
 }
 
 static int parse_limit(const struct ebb_key *key, const char *text, void *base, struct ebb_why *why)
@@ -794,6 +1043,8 @@ int ebb_key_parse(const struct ebb_key *key, const char *text, void *base, struc
 	switch (key->kind) {
 	case EBB_KEY_CHOICE:
 		return parse_choice(key, text, base, why);
+	case EBB_KEY_SET:
+		return parse_set(key, text, base, why);
 	case EBB_KEY_SWITCH:
 		if (!is_on(text) && !is_off(text))
 			return expected(key, why);
@@ -806,6 +1057,10 @@ int ebb_key_parse(const struct ebb_key *key, const char *text, void *base, struc
 		if (ebb_parse_duration(text, &ns) < 0 || ns < key->min || ns > key->max)
 			return expected(key, why);
 		return store(key, base, &ns, sizeof(ns));
+	case EBB_KEY_BYTES:
+		return parse_bytes(key, text, base, why);
+	case EBB_KEY_NUMBER:
+		return parse_number(key, text, base, why);
 	case EBB_KEY_RATIO:
 		if (ebb_parse_ratio(text, &ratio) < 0 || (key->min && ratio <= 0))
 			return expected(key, why);
@@ -823,7 +1078,7 @@ int ebb_key_parse(const struct ebb_key *key, const char *text, void *base, struc
 	case EBB_KEY_LISTEN:
 		return parse_text(key, text, is_listen_address(text), base, why);
 	case EBB_KEY_PATH:
-		return parse_text(key, text, text[0] == '/', base, why);
+		return parse_path(key, text, base, why);
 	case EBB_KEY_WORD:
 	case EBB_KEY_WORDS:
 		return parse_text(key, text, is_word(text), base, why);
@@ -848,12 +1103,15 @@ static size_t value_size(const struct ebb_key *key)
 {
 	switch (key->kind) {
 	case EBB_KEY_CHOICE:
+	case EBB_KEY_SET:
 	case EBB_KEY_SWITCH:
 	case EBB_KEY_COUNT:
 	case EBB_KEY_CONCURRENT:
 		return sizeof(uint32_t);
 	case EBB_KEY_DURATION:
+	case EBB_KEY_BYTES:
 		return sizeof(uint64_t);
+	case EBB_KEY_NUMBER:
 	case EBB_KEY_RATIO:
 		return sizeof(double);
 	case EBB_KEY_LIMIT:

@@ -21,6 +21,8 @@ enum ebb_key_kind {
 	EBB_KEY_SWITCH,	      /* uint32_t: on is 1 */
 	EBB_KEY_COUNT,	      /* uint32_t from .min to .max */
 	EBB_KEY_DURATION,     /* uint64_t, ns, from .min to .max */
+	EBB_KEY_BYTES,	      /* uint64_t, from .min to .max */
+	EBB_KEY_NUMBER,	      /* double, from .min to .max */
 	EBB_KEY_RATIO,	      /* double, 0 to 1; .min 1: 0 itself is outside */
 	EBB_KEY_BREAKER,      /* as .breaker says */
 	EBB_KEY_LIMIT,	      /* struct ebb_limit of kind .min */
@@ -30,7 +32,8 @@ enum ebb_key_kind {
 	EBB_KEY_PATH,	      /* an absolute path */
 	EBB_KEY_WORD,	      /* text without blanks */
 	EBB_KEY_URL,	      /* http:// or https:// */
-	EBB_KEY_WORDS,	      /* a list of them */
+	EBB_KEY_WORDS,	      /* a list of them; char[] joins them by commas */
+	EBB_KEY_SET,	      /* a list of words of .choices: uint32_t, 1 << index */
 	EBB_KEY_NAME,	      /* of a destination */
 	EBB_KEY_HOST,	      /* of a match: a host name, maybe with "*." in front */
 	EBB_KEY_CIDR,	      /* of a match: an address, or with "/" and bits a prefix */
@@ -49,7 +52,8 @@ enum ebb_key_flags {
 	EBB_KEY_DESTINATION = 16, /* stands below a destination: .offset is in struct ebb_destination */
 	EBB_KEY_FILE_ONLY = 32,	  /* too rich for the environment */
 	EBB_KEY_INHERITED =
-		64, /* of a destination that does not say it: as in "defaults", or the global mode */
+		64,	   /* of a destination that does not say it: as in "defaults", or the global mode */
+	EBB_KEY_OFF = 128, /* "off" is possible, too: the text is empty then */
 };
 
 #define EBB_KEY_NOWHERE	 SIZE_MAX
@@ -71,9 +75,9 @@ struct ebb_key {
 	uint32_t flags;
 };
 
-#define EBB_KEYS_MAX 192
+#define EBB_KEYS_MAX 256
 
-/* About 30 KB: on the heap. */
+/* About 40 KB: on the heap. */
 struct ebb_keys {
 	struct ebb_key list[EBB_KEYS_MAX]; /* in the order of the documents, sections before what they hold */
 	size_t count;

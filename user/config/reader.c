@@ -229,6 +229,12 @@ static bool set_exempt(struct ebb_reader *r, const struct ebb_given *given, char
 	return good;
 }
 
+/* A list of words begins anew where it is said again: by the environment over the file. */
+static void empty_set(struct ebb_reader *r, const struct ebb_given *given)
+{
+	memset((char *)ebb_reader_base(r, given) + given->key->offset, 0, sizeof(uint32_t));
+}
+
 static bool set_one(struct ebb_reader *r, const struct ebb_given *given, const char *text)
 {
 	struct ebb_why why = {0};
@@ -237,6 +243,16 @@ static bool set_one(struct ebb_reader *r, const struct ebb_given *given, const c
 		return true;
 	ebb_reader_impossible(r, given, text, why.text);
 	return false;
+}
+
+static bool set_set(struct ebb_reader *r, const struct ebb_given *given, char *text)
+{
+	bool good = true;
+
+	empty_set(r, given);
+	for (char *item; (item = next_item(&text));)
+		good &= set_one(r, given, item);
+	return good;
 }
 
 void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const char *text)
@@ -250,8 +266,10 @@ void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const c
 	}
 	if (given->key->kind == EBB_KEY_RESOLVERS) {
 		good = set_resolvers(r, given, copy);
-	} else if (given->key->kind == EBB_KEY_WORDS) {
+	} else if (given->key->kind == EBB_KEY_WORDS && given->key->offset == EBB_KEY_NOWHERE) {
 		good = set_exempt(r, given, copy);
+	} else if (given->key->kind == EBB_KEY_SET) {
+		good = set_set(r, given, copy);
 	} else {
 		/* a list of outcomes, as every other list in the environment */
 		for (char *comma = copy; given->key->breaker &&
@@ -465,11 +483,45 @@ static void read_limit(struct ebb_reader *r, const struct ebb_given *given, cons
 	note_node(r, given, node);
 }
 
+static bool add_word(struct ebb_reader *r, const struct ebb_given *given, const char *text)
+{
+	switch (given->key->kind) {
+	case EBB_KEY_RESOLVERS:
+		return add_resolver(r, given, text);
+	case EBB_KEY_SET:
+		return set_one(r, given, text);
+	default:
+		return add_exempt(r, given, text);
+	}
+}
+
+/* Of a list that is kept as one text. */
+static void read_joined(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *node)
+{
+	char text[EBB_KUBERNETES_LABELS_MAX + 1] = "";
+	size_t used = 0;
+
+	for (const struct ebb_node *item = node->first; item; item = item->next) {
+		if (item->kind != EBB_NODE_SCALAR || item->nothing || strchr(item->text, ',')) {
+			wrong_kind(r, given, item, given->key->range);
+			return;
+		}
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "",
+					 item->text);
+		if (used >= sizeof(text))
+			break; /* too long, which is told */
+	}
+	if (used == 0 || set_one(r, given, text))
+		note_node(r, given, node);
+}
+
 static void read_words(struct ebb_reader *r, const struct ebb_given *given, const struct ebb_node *node)
 {
-	bool resolvers = given->key->kind == EBB_KEY_RESOLVERS, good = true;
+	bool good = true;
 
-	if (!resolvers) {
+	if (given->key->kind == EBB_KEY_SET) {
+		empty_set(r, given);
+	} else if (given->key->kind == EBB_KEY_WORDS) {
 		r->exempt = NULL;
 	} else {
 		r->config->dns_auto = 0;
@@ -486,7 +538,7 @@ static void read_words(struct ebb_reader *r, const struct ebb_given *given, cons
 			wrong_kind(r, given, item, given->key->range);
 			good = false;
 		} else {
-			good &= resolvers ? add_resolver(r, &at, item->text) : add_exempt(r, &at, item->text);
+			good &= add_word(r, &at, item->text);
 		}
 	}
 	if (good)
@@ -738,9 +790,13 @@ static void read_value(struct ebb_reader *r, const struct ebb_given *given, cons
 			r->destinations = node;
 		return;
 	case EBB_KEY_WORDS:
+	case EBB_KEY_SET:
 	case EBB_KEY_RESOLVERS:
 		if (node->kind == EBB_NODE_SEQUENCE) {
-			read_words(r, given, node);
+			if (key->kind == EBB_KEY_WORDS && key->offset != EBB_KEY_NOWHERE)
+				read_joined(r, given, node);
+			else
+				read_words(r, given, node);
 			return;
 		}
 		break;

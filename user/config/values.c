@@ -148,3 +148,10 @@ const char *ebb_config_origin(const struct ebb_config *config, const char *path,
 		value = value_of(origins, key, ebb_origin_of(origins, key, EBB_MATCH_NONE));
 	return ebb_config_value_origin(&value, buffer, size);
 }
+
+bool ebb_config_is_given(const struct ebb_config *config, const char *path)
+{
+	char origin[EBB_PROBLEM_TEXT_MAX];
+
+	return strcmp(ebb_config_origin(config, path, origin, sizeof(origin)), "default") != 0;
+}
