@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+#define SEGMENT_PREFIX "spool-"
+#define NAME_MAX_BYTES 64
+#define SEGMENTS_MAX   4096
+
+struct segment {
+	uint64_t from, length;
+};
+
+struct ebb_spool {
+	const char *const *readers;
+	size_t reader_count;
+	uint64_t cursors[EBB_SPOOL_READERS_MAX];
+	uint64_t max_bytes, segment_bytes;
+	int dir_fd, lock_fd, last_fd; /* last_fd: of the last segment */
+	struct segment segments[SEGMENTS_MAX];
+	size_t count; /* at least one once it is open */
+};
+
+static struct segment *last_of(struct ebb_spool *s)
+{
+	return &s->segments[s->count - 1];
+}
+
+static uint64_t end_of(const struct ebb_spool *s)
+{
+	const struct segment *last = &s->segments[s->count - 1];
+
+	return last->from + last->length;
+}
+
+static void segment_name(uint64_t from, char name[NAME_MAX_BYTES])
+{
+	(void)snprintf(name, NAME_MAX_BYTES, SEGMENT_PREFIX "%016" PRIx64, from);
+}
+
+static bool is_segment(const char *name, uint64_t *ret_from)
+{
+	const size_t prefix = sizeof(SEGMENT_PREFIX) - 1;
+
+	if (strncmp(name, SEGMENT_PREFIX, prefix) != 0 || strlen(name) != prefix + 16 ||
+	    strspn(name + prefix, "0123456789abcdef") != 16)
+		return false;
+	*ret_from = strtoull(name + prefix, NULL, 16);
+	return true;
+}
+
+/* ------------------------------------------------------------------- open -- */
+
+static int by_position(const void *a, const void *b)
+{
+	const struct segment *left = a, *right = b;
+
+	return left->from < right->from ? -1 : left->from > right->from;
+}
+
+static int find_segments(struct ebb_spool *s, struct ebb_why *why)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *entry;
+	struct stat st;
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return ebb_why(why, -errno, "cannot list the spool: %s", strerror(errno));
+	while ((entry = readdir(dir))) {
+		uint64_t from;
+
+		if (!is_segment(entry->d_name, &from))
+			continue;
+		if (s->count == SEGMENTS_MAX || fstatat(s->dir_fd, entry->d_name, &st, 0) < 0)
+			return ebb_why(why, -EUCLEAN, "cannot use %s of the spool: move it away",
+				       entry->d_name);
+		s->segments[s->count++] = (struct segment){.from = from, .length = (uint64_t)st.st_size};
+	}
+	qsort(s->segments, s->count, sizeof(s->segments[0]), by_position);
+	return 0;
+}
+
+static int open_last(struct ebb_spool *s, int flags, struct ebb_why *why)
+{
+	char name[NAME_MAX_BYTES];
+	int fd;
+
+	segment_name(last_of(s)->from, name);
+	fd = openat(s->dir_fd, name, O_RDWR | O_APPEND | O_CLOEXEC | flags, 0600);
+	if (fd < 0)
+		return ebb_why(why, -errno, "cannot open %s of the spool: %s", name, strerror(errno));
+	if (s->last_fd >= 0)
+		(void)close(s->last_fd);
+	s->last_fd = fd;
+	return 0;
+}
+
+/* What stands behind the last newline was being written when we died: it was never accepted. */
+static int cut_torn_line(struct ebb_spool *s, struct ebb_why *why)
+{
+	struct segment *last = last_of(s);
+	char block[4096];
+
+	for (uint64_t end = last->length; end > 0;) {
+		size_t size = end < sizeof(block) ? (size_t)end : sizeof(block);
+		const char *newline;
+
+		if (pread(s->last_fd, block, size, (off_t)(end - size)) != (ssize_t)size)
+			return ebb_why(why, -EIO, "cannot read the spool");
+		newline = memrchr(block, '\n', size);
+		end -= size;
+		if (newline) {
+			last->length = end + (uint64_t)(newline - block) + 1;
+			break;
+		}
+		last->length = end;
+	}
+	if (ftruncate(s->last_fd, (off_t)last->length) < 0)
+		return ebb_why(why, -errno, "cannot cut a torn line of the spool: %s", strerror(errno));
+	return 0;
+}
+
+/* Where it is cannot be known any more: from the oldest line on, and sinks know what they have. */
+static uint64_t read_cursor(const struct ebb_spool *s, const char *reader)
+{
+	char name[NAME_MAX_BYTES], text[32] = "", *end;
+	_cleanup_close_ int fd = -1;
+	uint64_t position;
+
+	(void)snprintf(name, sizeof(name), "cursor-%s", reader);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return s->segments[0].from;
+	position = strtoull(text, &end, 16);
+	if (*end != '\n' || position < s->segments[0].from)
+		return s->segments[0].from;
+	return position > end_of(s) ? end_of(s) : position;
+}
+
+static int open_dir(struct ebb_spool *s, const char *path, struct ebb_why *why)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return ebb_why(why, -errno, "cannot make the directory %s: %s", path, strerror(errno));
+	s->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return ebb_why(why, -errno, "cannot open the directory %s: %s", path, strerror(errno));
+	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return ebb_why(why, -errno, "cannot write in %s: %s", path, strerror(errno));
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return ebb_why(why, -EBUSY, "%s is in use by another process", path);
+	return 0;
+}
+
+static int open_spool(struct ebb_spool *s, const char *dir, struct ebb_why *why)
+{
+	int r = open_dir(s, dir, why);
+
+	if (r == 0)
+		r = find_segments(s, why);
+	if (r < 0)
+		return r;
+	if (s->count == 0)
+		s->segments[s->count++] = (struct segment){0};
+	r = open_last(s, O_CREAT, why);
+	if (r == 0)
+		r = cut_torn_line(s, why);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s->reader_count; i++)
+		s->cursors[i] = read_cursor(s, s->readers[i]);
+	return 0;
+}
+
+int ebb_spool_open(const struct ebb_spool_setup *setup, struct ebb_spool **ret_spool, struct ebb_why *why)
+{
+	struct ebb_spool *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return ebb_why(why, -ENOMEM, "out of memory");
+	s->readers = setup->readers;
+	s->reader_count = setup->reader_count;
+	s->max_bytes = setup->max_bytes;
+	s->segment_bytes = setup->segment_bytes;
+	s->dir_fd = s->lock_fd = s->last_fd = -1;
+	r = s->reader_count > EBB_SPOOL_READERS_MAX ? ebb_why(why, -E2BIG, "too many readers of the spool")
+						    : open_spool(s, setup->dir, why);
+	if (r < 0) {
+		ebb_spool_free(s);
+		return r;
+	}
+	*ret_spool = s;
+	return 0;
+}
+
+void ebb_spool_free(struct ebb_spool *s)
+{
+	if (!s)
+		return;
+	if (s->last_fd >= 0)
+		(void)close(s->last_fd);
+	if (s->lock_fd >= 0)
+		(void)close(s->lock_fd);
+	if (s->dir_fd >= 0)
+		(void)close(s->dir_fd);
+	free(s);
+}
+
+/* ------------------------------------------------------------------ write -- */
+
+static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
+{
+	uint64_t from = end_of(s);
+	int r;
+
+	if (s->count == SEGMENTS_MAX)
+		return ebb_why(why, -ENOSPC, "the spool has too many files");
+	/* its successor is found after a crash only if it ends where it says */
+	if (fdatasync(s->last_fd) < 0)
+		return ebb_why(why, -errno, "cannot write to the spool: %s", strerror(errno));
+	s->segments[s->count++] = (struct segment){.from = from};
+	r = open_last(s, O_CREAT, why);
+	if (r < 0)
+		s->count--;
+	return r;
+}
+
+int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, struct ebb_why *why)
+{
+	struct segment *last = last_of(s);
+	size_t done = 0;
+	ssize_t n = 0;
+	int r;
+
+	if (end_of(s) - s->segments[0].from + length > s->max_bytes)
+		return ebb_why(why, -ENOSPC, "the spool is full: %" PRIu64 " bytes wait",
+			       end_of(s) - s->segments[0].from);
+	if (last->length > 0 && last->length + length > s->segment_bytes) {
+		r = begin_segment(s, why);
+		if (r < 0)
+			return r;
+		last = last_of(s);
+	}
+	while (done < length) {
+		n = write(s->last_fd, lines + done, length - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done == length) {
+		last->length += length;
+		return 0;
+	}
+	r = n < 0 ? -errno : -ENOSPC;
+	/* none of them: the caller still has all. Smaller needs no room */
+	if (ftruncate(s->last_fd, (off_t)last->length) < 0)
+		return ebb_why(why, -EIO, "cannot take back half a line of the spool: %s", strerror(errno));
+	return ebb_why(why, r, "cannot write to the spool: %s", strerror(-r));
+}
+
+int ebb_spool_sync(struct ebb_spool *s, struct ebb_why *why)
+{
+	if (fdatasync(s->last_fd) < 0 || fsync(s->dir_fd) < 0)
+		return ebb_why(why, -errno, "cannot write the spool to disk: %s", strerror(errno));
+	return 0;
+}
+
+/* ------------------------------------------------------------------- read -- */
+
+/* The segment that holds @position, which is not the end. */
+static const struct segment *segment_at(const struct ebb_spool *s, uint64_t position)
+{
+	const struct segment *found = &s->segments[0];
+
+	for (size_t i = 1; i < s->count && s->segments[i].from <= position; i++)
+		found = &s->segments[i];
+	return found;
+}
+
+ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
+		       struct ebb_why *why)
+{
+	uint64_t position = s->cursors[reader];
+	const struct segment *segment;
+	_cleanup_close_ int fd = -1;
+	char name[NAME_MAX_BYTES];
+	const char *newline;
+	uint64_t left;
+	ssize_t n;
+
+	if (position >= end_of(s))
+		return 0;
+	segment = segment_at(s, position);
+	/* somebody took a file away: on with the next one */
+	if (position >= segment->from + segment->length)
+		position = (++segment)->from;
+	left = segment->from + segment->length - position;
+	segment_name(segment->from, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
+	n = pread(fd, buffer, left < size ? (size_t)left : size, (off_t)(position - segment->from));
+	newline = n > 0 ? memrchr(buffer, '\n', (size_t)n) : NULL;
+	if (!newline)
+		return ebb_why(why, -EUCLEAN, "%s of the spool holds no line at byte %" PRIu64, name,
+			       position - segment->from);
+	n = newline - buffer + 1;
+	*ret_next = position + (uint64_t)n;
+	return n;
+}
+
+static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+{
+	char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES + 4], text[32];
+	_cleanup_close_ int fd = -1;
+	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
+
+	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
+	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, (size_t)length) != length ||
+	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
+		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
+			       strerror(errno));
+	return 0;
+}
+
+static void remove_passed(struct ebb_spool *s)
+{
+	uint64_t slowest = UINT64_MAX;
+	char name[NAME_MAX_BYTES];
+
+	for (size_t i = 0; i < s->reader_count; i++)
+		slowest = s->cursors[i] < slowest ? s->cursors[i] : slowest;
+	while (s->count > 1 && s->segments[1].from <= slowest) {
+		segment_name(s->segments[0].from, name);
+		if (unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT)
+			return;
+		memmove(&s->segments[0], &s->segments[1], --s->count * sizeof(s->segments[0]));
+	}
+}
+
+int ebb_spool_pass(struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+{
+	int r;
+
+	/* in memory in any case: what is delivered is not delivered again by this run */
+	s->cursors[reader] = position;
+	r = write_cursor(s, reader, position, why);
+	if (r == 0 || r == -ENOSPC)
+		remove_passed(s);
+	return r;
+}
+
+uint64_t ebb_spool_cursor(const struct ebb_spool *s, size_t reader)
+{
+	return s->cursors[reader];
+}
+
+uint64_t ebb_spool_waiting(const struct ebb_spool *s, size_t reader)
+{
+	return end_of(s) - s->cursors[reader];
+}
+
+static uint64_t count_lines(int fd, uint64_t from, uint64_t to)
+{
+	uint64_t count = 0;
+	char block[16384];
+	ssize_t n = 1;
+
+	for (; from < to && n > 0; from += (uint64_t)n) {
+		uint64_t left = to - from;
+
+		n = pread(fd, block, left < sizeof(block) ? (size_t)left : sizeof(block), (off_t)from);
+		for (const char *at = block; n > 0 && (at = memchr(at, '\n', (size_t)(block + n - at))); at++)
+			count++;
+	}
+	return count;
+}
+
+uint64_t ebb_spool_count(const struct ebb_spool *s, size_t reader)
+{
+	uint64_t count = 0, from = s->cursors[reader];
+	char name[NAME_MAX_BYTES];
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct segment *segment = &s->segments[i];
+		_cleanup_close_ int fd = -1;
+
+		if (segment->from + segment->length <= from)
+			continue;
+		segment_name(segment->from, name);
+		fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			count += count_lines(fd, from > segment->from ? from - segment->from : 0,
+					     segment->length);
+	}
+	return count;
+}
