@@ -95,11 +95,53 @@ static void what_makes_no_sense_is_passed_over(void **state)
 			fail_msg("'%s'", still_open[i]);
 }
 
+static void gzip_is_for_those_who_allow_it(void **state)
+{
+	static const struct {
+		const char *header;
+		bool gzip;
+	} cases[] = {
+		{NULL, false},
+		{"", false},
+		{"gzip", true},
+		{"GZip", true},
+		{"x-gzip", true}, /* as RFC 9110 wants it taken */
+		{"gzip, deflate, br, zstd", true},
+		{"br, gzip", true},
+		{"deflate", false},
+		{"identity", false},
+		{"*", true},
+		{"*;q=0", false},
+		{"*;q=0, gzip", true},
+		{"gzip;q=0", false},
+		{"gzip;q=0, *", false},
+		{"*, gzip;q=0", false},
+		{"gzip;q=0.001", true},
+		{"gzip ; q = 0.5 , identity", false},
+		{"gzip;q=0.5, identity;q=0.5", true},
+		{"gzip;q=0.5, identity;q=0.4", true},
+		{"identity;q=0, gzip;q=0.1", true},
+		{"identity;q=0.9, *;q=0.5", false},
+		/* no sense */
+		{"gzip;q=2", false},
+		{"gzip;q=", false},
+		{"gzipped", false},
+		{"gzi", false},
+		{",;,", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (ebb_accept_gzip(cases[i].header) != cases[i].gzip)
+			fail_msg("'%s'", cases[i].header ? cases[i].header : "(none)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_format_that_is_preferred_is_chosen),
 		cmocka_unit_test(what_makes_no_sense_is_passed_over),
+		cmocka_unit_test(gzip_is_for_those_who_allow_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

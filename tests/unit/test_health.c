@@ -40,6 +40,41 @@ static void the_worst_component_decides(void **state)
 	assert_int_equal(ebb_health_overall(&h), EBB_DEGRADED);
 }
 
+static void what_is_ignored_decides_nothing(void **state)
+{
+	struct ebb_health h;
+
+	(void)state;
+	ebb_health_init(&h, 0);
+	h.started = h.enforce_wanted = true;
+	h.ignored = 1U << EBB_HEALTH_LIMITS | 1U << EBB_HEALTH_TABLES;
+	ebb_health_set(&h, EBB_HEALTH_TABLES, EBB_DEGRADED, 1, "full");
+	ebb_health_set(&h, EBB_HEALTH_LIMITS, EBB_UNHEALTHY, 2, "gone");
+	assert_int_equal(ebb_health_overall(&h), EBB_HEALTHY);
+	assert_true(ebb_health_ready(&h));
+	/* what is in place is told as it is */
+	assert_false(ebb_health_enforcing(&h));
+	assert_int_equal(ebb_health_obstacle(&h, 0), EBB_HEALTH_LIMITS);
+	assert_int_equal(ebb_health_obstacle(&h, h.ignored), EBB_HEALTH_MAX);
+	assert_int_equal(h.entries[EBB_HEALTH_LIMITS].state, EBB_UNHEALTHY);
+	ebb_health_set(&h, EBB_HEALTH_LEASE, EBB_UNHEALTHY, 3, "over");
+	assert_int_equal(ebb_health_overall(&h), EBB_UNHEALTHY);
+	assert_false(ebb_health_ready(&h));
+	assert_int_equal(ebb_health_obstacle(&h, h.ignored), EBB_HEALTH_LEASE);
+}
+
+static void checked_moves_with_each_look(void **state)
+{
+	struct ebb_health h;
+
+	(void)state;
+	ebb_health_init(&h, 5);
+	assert_int_equal(h.entries[EBB_HEALTH_PINS].checked_realtime_ns, 5);
+	ebb_health_set(&h, EBB_HEALTH_PINS, EBB_HEALTHY, 20, NULL);
+	assert_int_equal(h.entries[EBB_HEALTH_PINS].checked_realtime_ns, 20);
+	assert_int_equal(h.entries[EBB_HEALTH_PINS].since_realtime_ns, 5);
+}
+
 static void since_moves_only_when_the_state_changes(void **state)
 {
 	const struct ebb_health_entry *loop;
@@ -124,6 +159,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_healthy_at_first),
 		cmocka_unit_test(the_worst_component_decides),
+		cmocka_unit_test(what_is_ignored_decides_nothing),
+		cmocka_unit_test(checked_moves_with_each_look),
 		cmocka_unit_test(since_moves_only_when_the_state_changes),
 		cmocka_unit_test(a_long_reason_is_cut),
 		cmocka_unit_test(ready_needs_enforcement_only_where_it_is_wanted),

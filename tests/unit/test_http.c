@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The server over real sockets on loopback. Server and clients take turns in
- * one loop; the clock of the deadlines is the fake one.
- */
+/* The server over real sockets on loopback, see tests/lib/fake_server.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,217 +17,9 @@
 #include <time.h>
 
 #include "export/http.h"
+#include "export/readers.h"
 #include "lib/cleanup.h"
-#include "tests/lib/fake_source.h"
-
-#define NS_PER_S    1000000000ULL
-#define PATIENCE_MS 20000 /* real time, after which a test has failed */
-#define TEXT_MAX    (1 << 20)
-
-struct server {
-	struct fake *fake;
-	struct ebb_http *http;
-	int timeout_ms; /* as the server last said */
-};
-
-/* What a client got so far. */
-struct client {
-	int fd;
-	char *text;
-	size_t length;
-	bool ended;
-};
-
-static int64_t real_ms(void)
-{
-	struct timespec ts;
-
-	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static void run(struct server *server)
-{
-	assert_int_equal(ebb_http_run(server->http, &server->timeout_ms), 0);
-}
-
-static struct server server_new(void)
-{
-	struct server server = {.fake = fake_new(8, 8)};
-	struct ebb_why why = {""};
-
-	if (ebb_http_new("127.0.0.1:0", &server.fake->source, &server.http, &why) < 0)
-		fail_msg("%s", why.text);
-	server.fake->health.started = true;
-	run(&server);
-	return server;
-}
-
-static void server_free(struct server *server)
-{
-	ebb_http_free(server->http);
-	fake_free(server->fake);
-}
-
-static uint16_t port_of(const struct ebb_http *http)
-{
-	return (uint16_t)strtoul(strrchr(ebb_http_address(http), ':') + 1, NULL, 10);
-}
-
-static struct client client_new(const struct server *server)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons(port_of(server->http)),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct client client = {.text = fake_zeroed(1, 1)};
-
-	client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(client.fd >= 0);
-	/* the backlog takes it without the server */
-	assert_int_equal(connect(client.fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
-	return client;
-}
-
-static void client_free(struct client *client)
-{
-	if (client->fd >= 0)
-		(void)close(client->fd);
-	free(client->text);
-}
-
-static void client_send(struct client *client, const char *data, size_t length)
-{
-	ssize_t n = send(client->fd, data, length, MSG_NOSIGNAL);
-
-	/* a server that has seen enough may have closed already */
-	assert_true(n == (ssize_t)length || (n < 0 && (errno == EPIPE || errno == ECONNRESET)) ||
-		    (n > 0 && length > 4096));
-}
-
-static void client_ask(struct client *client, const char *request)
-{
-	client_send(client, request, strlen(request));
-}
-
-/* Takes what is there. */
-static void client_receive(struct client *client)
-{
-	char buffer[65536];
-
-	while (!client->ended) {
-		ssize_t n = recv(client->fd, buffer, sizeof(buffer), 0);
-
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (n <= 0) {
-			client->ended = true;
-			return;
-		}
-		client->text = realloc(client->text, client->length + (size_t)n + 1);
-		assert_non_null(client->text);
-		memcpy(client->text + client->length, buffer, (size_t)n);
-		client->length += (size_t)n;
-		client->text[client->length] = '\0';
-	}
-}
-
-/* Waits as the agent's loop would: for the server's descriptor and timeout, or for @fd. */
-static void wait_for_events(struct server *server, int fd, int64_t until_ms)
-{
-	struct pollfd fds[] = {{.fd = ebb_http_fd(server->http), .events = POLLIN},
-			       {.fd = fd, .events = POLLIN}};
-	int64_t left = until_ms - real_ms();
-	int timeout = (int)(left > 0 ? left : 0);
-
-	if (left <= 0)
-		fail_msg("nothing happens any more");
-	if (server->timeout_ms >= 0 && server->timeout_ms < timeout)
-		timeout = server->timeout_ms;
-	assert_true(poll(fds, 2, timeout) >= 0);
-	run(server);
-}
-
-/* Serves until @client is at its end, or has @wanted in its text (NULL: only the end). */
-static void serve(struct server *server, struct client *client, const char *wanted)
-{
-	int64_t until = real_ms() + PATIENCE_MS;
-
-	for (;;) {
-		client_receive(client);
-		if (client->ended || (wanted && strstr(client->text, wanted)))
-			return;
-		wait_for_events(server, client->fd, until);
-	}
-}
-
-/* Lets the time pass that a client has, and the server notice. */
-static void let_pass(struct server *server, uint64_t ns)
-{
-	fake_now_ns += ns;
-	run(server);
-}
-
-/* Serves until nothing more happens by itself. */
-static void serve_until_quiet(struct server *server)
-{
-	struct pollfd fd = {.fd = ebb_http_fd(server->http), .events = POLLIN};
-
-	do
-		run(server);
-	while (server->timeout_ms == 0 || poll(&fd, 1, 50) > 0);
-}
-
-/* One request on a connection of its own; the whole answer, to be freed. */
-static char *fetch(struct server *server, const char *request)
-{
-	struct client client = client_new(server);
-
-	client_ask(&client, request);
-	serve(server, &client, NULL);
-	(void)close(client.fd);
-	return client.text;
-}
-
-static char *get(struct server *server, const char *path, const char *headers)
-{
-	char request[1024];
-
-	(void)snprintf(request, sizeof(request),
-		       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path, headers);
-	return fetch(server, request);
-}
-
-static int status_of(const char *answer)
-{
-	int status = 0;
-
-	if (sscanf(answer, "HTTP/1.%*d %d", &status) != 1)
-		return 0;
-	return status;
-}
-
-static const char *body_of(const char *answer)
-{
-	const char *body = strstr(answer, "\r\n\r\n");
-
-	assert_non_null(body);
-	return body + 4;
-}
-
-/* The value of a header; "" when it is not there. Valid until the next call. */
-static const char *header_of(const char *answer, const char *name)
-{
-	static char value[512];
-	const char *end = strstr(answer, "\r\n\r\n");
-
-	value[0] = '\0';
-	for (const char *line = strstr(answer, "\r\n"); line && line < end; line = strstr(line + 2, "\r\n"))
-		if (strncasecmp(line + 2, name, strlen(name)) == 0 && line[2 + strlen(name)] == ':')
-			(void)snprintf(value, sizeof(value), "%.*s",
-				       (int)strcspn(line + 4 + strlen(name), "\r"), line + 4 + strlen(name));
-	return value;
-}
+#include "tests/lib/fake_server.h"
 
 /* ---------------------------------------------------------------- what is served -- */
 
@@ -274,17 +63,239 @@ static void each_path_has_its_status_and_type(void **state)
 	server_free(&server);
 }
 
-static void the_page_may_load_nothing(void **state)
+/* What a browser holds against the policy: the bytes between <@tag> and </@tag>. */
+static char *hash_of_part(const char *page, const char *tag)
+{
+	_cleanup_free_ char *part = NULL;
+	char begin[16], end[16], path[] = "/tmp/ebb-test-http-XXXXXX", command[128],
+				 *hash = fake_zeroed(1, 128);
+	const char *from, *to;
+	FILE *pipe;
+	int fd;
+
+	(void)snprintf(begin, sizeof(begin), "<%s>", tag);
+	(void)snprintf(end, sizeof(end), "</%s>", tag);
+	from = strstr(page, begin);
+	assert_non_null(from);
+	from += strlen(begin);
+	to = strstr(from, end);
+	assert_non_null(to);
+	part = strndup(from, (size_t)(to - from));
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, part, strlen(part)), strlen(part));
+	(void)close(fd);
+	(void)snprintf(command, sizeof(command), "openssl dgst -sha256 -binary %s | base64", path);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	(void)memcpy(hash, "'sha256-", 8);
+	assert_non_null(fgets(hash + 8, 100, pipe));
+	hash[strcspn(hash, "\n")] = '\'';
+	assert_int_equal(pclose(pipe), 0);
+	(void)unlink(path);
+	return hash;
+}
+
+static void the_page_holds_all_that_it_may_run(void **state)
 {
 	struct server server = server_new();
 	_cleanup_free_ char *answer = get(&server, "/", "");
+	_cleanup_free_ char *script = hash_of_part(answer, "script"), *style = hash_of_part(answer, "style");
+	const char *policy = header_of(answer, "Content-Security-Policy");
 
 	(void)state;
-	assert_true(strncmp(header_of(answer, "Content-Security-Policy"), "default-src 'none';", 19) == 0);
-	assert_null(strstr(answer, "<script"));
+	assert_true(strncmp(policy, "default-src 'none';", 19) == 0);
+	assert_non_null(strstr(policy, script));
+	assert_non_null(strstr(policy, style));
+	assert_null(strstr(policy, "unsafe"));
 	assert_null(strstr(answer, "http://"));
 	assert_null(strstr(answer, "https://"));
-	assert_null(strstr(answer, "src="));
+	assert_null(strstr(answer, "src=\""));
+	assert_null(strstr(answer, "innerHTML"));
+	assert_null(strstr(answer, "style=\""));
+	server_free(&server);
+}
+
+/* ---------------------------------------------------------------- the API -- */
+
+static void the_api_answers_in_json(void **state)
+{
+	static const struct {
+		const char *path;
+		int status;
+		const char *body; /* contains */
+	} cases[] = {
+		{"/api/v1/status", 200, "\"breakers\":{\"closed\":2"},
+		{"/api/v1/destinations", 200, "\"destination\":\"10.0.0.5:443/tcp\""},
+		{"/api/v1/destinations/10.0.0.5:443/tcp", 200, "\"destination\":\"10.0.0.5:443/tcp\""},
+		{"/api/v1/destinations/10.0.0.5%3A443%2Ftcp", 200, "\"gates\":[{"},
+		{"/api/v1/destinations/10.0.0.5:443", 200, "\"workloads\":[{"},
+		{"/api/v1/destinations/%3Cimg%20src=x%3E", 200, "\"destination\":\"<img src=x>\""},
+		{"/api/v1/destinations/nobody", 404, "{\"error\":\"there is no destination 'nobody'"},
+		{"/api/v1/destinations/%0a%22", 404, "\\\\x0a\\\""},
+		{"/api/v1/destinations/", 400, "not well encoded"},
+		{"/api/v1/destinations/a%", 400, "not well encoded"},
+		{"/api/v1/destinations/a%2", 400, "not well encoded"},
+		{"/api/v1/destinations/a%2g", 400, "not well encoded"},
+		{"/api/v1/destinations/a%00b", 400, "not well encoded"},
+		{"/api/v1/destinations/a%ff", 400, "not well encoded"},
+		{"/api/v1/destinations?state=open", 400, "no parameters"},
+		{"/api/v1/nothing", 404, "{\"error\":\"not found"},
+	};
+	struct server server = server_new();
+	struct ebb_name *name = &server.fake->view.names[2];
+
+	(void)state;
+	(void)fake_dst(server.fake, 1, "10.0.0.5", 443);
+	(void)fake_pair(server.fake, 1, 1, 7);
+	(void)fake_dst(server.fake, 2, "10.0.0.6", 443);
+	(void)snprintf(name->text, sizeof(name->text), "<img src=x>");
+	name->flags = EBB_NAME_RULE;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *answer = get(&server, cases[i].path, "");
+
+		if (status_of(answer) != cases[i].status || !strstr(body_of(answer), cases[i].body))
+			fail_msg("%s: %s", cases[i].path, answer);
+		assert_string_equal(header_of(answer, "Content-Type"), "application/json");
+	}
+	server_free(&server);
+}
+
+static void refused(void *userdata, const char *method, const char *path, const char *peer,
+		    unsigned int status)
+{
+	(void)snprintf(userdata, 128, "%s %s %s %u", method, path, peer, status);
+}
+
+static void a_refused_method_is_told(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *answer = NULL;
+	char told[128] = "";
+
+	(void)state;
+	server.fake->source.refused = refused;
+	server.fake->source.refused_userdata = told;
+	answer = fetch(&server,
+		       "DELETE /api/v1/destinations/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	assert_int_equal(status_of(answer), 405);
+	assert_string_equal(told, "DELETE /api/v1/destinations/x 127.0.0.1 405");
+	server_free(&server);
+}
+
+/* The last id in what @client got. */
+static void last_id_of(const struct client *client, char *id, size_t size)
+{
+	const char *at = NULL;
+
+	for (const char *next = client->text; (next = strstr(next, "\nid: ")); next++)
+		at = next;
+	assert_non_null(at);
+	(void)snprintf(id, size, "%.*s", (int)strcspn(at + 5, "\n"), at + 5);
+}
+
+static void readers_hear_what_changes_and_nothing_else(void **state)
+{
+	const struct ebb_transition move = {.at_ns = FAKE_NOW_NS,
+					    .gen = 1,
+					    .reason = EBB_REASON_FAILURE_RATE,
+					    .ok = 1,
+					    .failed = 9};
+	struct server server = server_new();
+	struct client client;
+	char id[64];
+
+	(void)state;
+	(void)fake_dst(server.fake, 1, "10.0.0.5", 443);
+	(void)fake_dst(server.fake, 2, "10.0.0.6", 443);
+	client = listen_to_events(&server, NULL);
+	assert_non_null(strstr(client.text, "text/event-stream"));
+	assert_non_null(strstr(client.text, "10.0.0.5:443/tcp"));
+	assert_non_null(strstr(client.text, "10.0.0.6:443/tcp"));
+	last_id_of(&client, id, sizeof(id));
+	/* rates become known: that is a change; then nothing is */
+	let_pass(&server, NS_PER_S);
+	serve_until_quiet(&server);
+	let_pass(&server, NS_PER_S);
+	serve_until_quiet(&server);
+	client_receive(&client);
+	client.length = 0;
+	let_pass(&server, NS_PER_S);
+	serve_until_quiet(&server);
+	client_receive(&client);
+	assert_int_equal(client.length, 0);
+	/* a transition is told at once, without the pass of the next second */
+	server.fake->view.verdicts[1].word =
+		ebb_word(1, EBB_STATE_OPEN, ebb_ns_to_ticks(fake_now_ns + NS_PER_S));
+	ebb_http_moved(server.http, 1, 1, &move);
+	serve(&server, &client, "\"state\":\"open\"");
+	assert_non_null(strstr(client.text, "event: transition"));
+	assert_non_null(strstr(client.text, "9 of 10 failed in the window"));
+	assert_null(strstr(client.text, "10.0.0.6"));
+	client_free(&client);
+	server_free(&server);
+}
+
+static void a_reader_goes_on_where_it_was(void **state)
+{
+	const struct ebb_transition move = {.at_ns = FAKE_NOW_NS,
+					    .gen = 1,
+					    .reason = EBB_REASON_FAILURE_RATE};
+	static const char *const unknown[] = {"0000000000000001-1", "x", "0000000000000000-99999",
+					      "0000000000000000-"};
+	struct server server = server_new();
+	struct client client, again;
+	char id[64];
+
+	(void)state;
+	(void)fake_dst(server.fake, 1, "10.0.0.5", 443);
+	client = listen_to_events(&server, NULL);
+	last_id_of(&client, id, sizeof(id));
+	client_free(&client);
+	serve_until_quiet(&server);
+	ebb_http_moved(server.http, 1, 1, &move);
+	again = listen_to_events(&server, id);
+	assert_non_null(strstr(again.text, "\"resumed\":true"));
+	serve(&server, &again, "event: transition");
+	assert_null(strstr(again.text, "event: snapshot"));
+	client_free(&again);
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		again = listen_to_events(&server, unknown[i]);
+		serve(&server, &again, "event: snapshot");
+		assert_non_null(strstr(again.text, "\"resumed\":false"));
+		client_free(&again);
+	}
+	server_free(&server);
+}
+
+static void readers_have_an_end_and_a_heartbeat(void **state)
+{
+	struct server server = server_new();
+	struct client clients[EBB_READERS_MAX], one;
+	_cleanup_free_ char *answer = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < EBB_READERS_MAX; i++)
+		clients[i] = listen_to_events(&server, NULL);
+	answer = get(&server, "/api/v1/events", "");
+	assert_int_equal(status_of(answer), 503);
+	/* silence is no reason to end one: it is not of its making */
+	let_pass(&server, 16 * NS_PER_S);
+	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
+		serve(&server, &clients[i], ": heartbeat");
+		assert_false(clients[i].ended);
+	}
+	for (size_t i = 1; i < EBB_READERS_MAX; i++)
+		client_free(&clients[i]);
+	/* those who left are noticed when something is sent to them */
+	let_pass(&server, 16 * NS_PER_S);
+	serve_until_quiet(&server);
+	let_pass(&server, 16 * NS_PER_S);
+	serve_until_quiet(&server);
+	one = listen_to_events(&server, NULL);
+	assert_int_equal(status_of(one.text), 200);
+	client_free(&one);
+	client_free(&clients[0]);
 	server_free(&server);
 }
 
@@ -298,8 +309,21 @@ static void openmetrics_is_for_those_who_ask_for_it(void **state)
 	assert_int_equal(status_of(answer), 200);
 	assert_string_equal(header_of(answer, "Content-Type"),
 			    "application/openmetrics-text; version=1.0.0; charset=utf-8");
-	assert_string_equal(header_of(answer, "Vary"), "Accept");
+	assert_string_equal(header_of(answer, "Vary"), "Accept, Accept-Encoding");
 	assert_non_null(strstr(answer, "# EOF\n"));
+	server_free(&server);
+}
+
+static void whole_scrapes_are_counted(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *first = get(&server, "/metrics", ""), *head = NULL, *second = NULL;
+
+	(void)state;
+	assert_non_null(strstr(first, "\nebb_scrape_duration_seconds_count 0\n"));
+	head = fetch(&server, "HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	second = get(&server, "/metrics", "");
+	assert_non_null(strstr(second, "\nebb_scrape_duration_seconds_count 1\n"));
 	server_free(&server);
 }
 
@@ -314,10 +338,14 @@ static void head_is_get_without_the_body(void **state)
 		char request[256];
 
 		(void)snprintf(request, sizeof(request),
-			       "HEAD %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", paths[i]);
+			       "HEAD %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+			       "Accept-Encoding: gzip\r\n\r\n",
+			       paths[i]);
 		answer = fetch(&server, request);
 		assert_int_equal(status_of(answer), status_of(with_body));
 		assert_string_equal(body_of(answer), "");
+		assert_string_equal(header_of(answer, "Content-Encoding"),
+				    strcmp(paths[i], "/metrics") == 0 ? "gzip" : "");
 	}
 	server_free(&server);
 }
@@ -425,8 +453,8 @@ static void readiness_follows_enforcement(void **state)
 static void health_tells_state_since_when_and_why(void **state)
 {
 	struct server server = server_new();
-	_cleanup_free_ char *degraded = NULL, *unhealthy = NULL;
-	const char *name, *status, *since, *why;
+	_cleanup_free_ char *degraded = NULL, *unhealthy = NULL, *ignored = NULL;
+	const char *name, *status, *since, *why, *checked;
 	json_t *root, *components;
 	int enforcing, ready;
 
@@ -448,12 +476,23 @@ static void health_tells_state_since_when_and_why(void **state)
 	assert_false(enforcing);
 	assert_true(ready);
 	assert_int_equal(json_object_size(components), EBB_HEALTH_MAX);
+	assert_int_equal(json_unpack(root, "{s:{s:{s:s}, s:{s:s}}}", "components", "tables", "checked",
+				     &since, "loop", "checked", &checked),
+			 0);
+	assert_string_equal(since, "2023-11-14T22:13:21.234Z");
+	assert_string_equal(checked, "2023-11-14T22:13:20.000Z");
 	json_decref(root);
 
 	ebb_health_set(&server.fake->health, EBB_HEALTH_LOOP, EBB_UNHEALTHY, 1, "stuck");
 	unhealthy = get(&server, "/health", "");
 	assert_int_equal(status_of(unhealthy), 503);
 	assert_non_null(strstr(unhealthy, "\"status\": \"unhealthy\""));
+	assert_null(strstr(unhealthy, "ignored"));
+	server.fake->health.ignored = 1U << EBB_HEALTH_LOOP;
+	ignored = get(&server, "/health", "");
+	assert_int_equal(status_of(ignored), 200);
+	assert_non_null(strstr(ignored, "\"status\": \"degraded\""));
+	assert_non_null(strstr(ignored, "\"why\": \"stuck\",\n      \"ignored\": true"));
 	server_free(&server);
 }
 
@@ -492,9 +531,9 @@ static void http_1_0_gets_all_of_it_too(void **state)
 	server_free(&server);
 }
 
-static void curl_reads_it(void **state)
+/* What curl says with @arguments, to be freed; NULL: it is not there, and need not be. */
+static char *curl(struct server *server, const char *arguments)
 {
-	struct server server = server_new();
 	struct client output = {.text = fake_zeroed(1, 1)};
 	char command[512];
 	int64_t until = real_ms() + PATIENCE_MS;
@@ -502,10 +541,8 @@ static void curl_reads_it(void **state)
 	FILE *pipe;
 	int status;
 
-	(void)state;
-	(void)snprintf(command, sizeof(command),
-		       "curl --silent --show-error --fail --noproxy '*' http://%s/health http://%s/metrics",
-		       ebb_http_address(server.http), ebb_http_address(server.http));
+	(void)snprintf(command, sizeof(command), "curl --silent --show-error --fail --noproxy '*' %s",
+		       arguments);
 	pipe = popen(command, "re");
 	assert_non_null(pipe);
 	assert_int_equal(fcntl(fileno(pipe), F_SETFL, O_NONBLOCK), 0);
@@ -516,7 +553,7 @@ static void curl_reads_it(void **state)
 		if (n == 0)
 			break;
 		if (n < 0) {
-			wait_for_events(&server, fileno(pipe), until);
+			wait_for_events(server, fileno(pipe), until);
 			continue;
 		}
 		output.text = realloc(output.text, output.length + (size_t)n + 1);
@@ -529,14 +566,71 @@ static void curl_reads_it(void **state)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !getenv("EBB_REQUIRE") && !getenv("CI")) {
 		print_message("skipped: curl is missing\n");
 		free(output.text);
-		server_free(&server);
-		skip();
+		return NULL;
 	}
 	assert_int_equal(status, 0);
-	assert_non_null(strstr(output.text, "\"status\": \"healthy\""));
-	assert_non_null(strstr(output.text, "\nebb_build_info{version=\"0.1.0\","));
-	free(output.text);
+	return output.text;
+}
+
+static void curl_reads_it(void **state)
+{
+	struct server server = server_new();
+	_cleanup_free_ char *text = NULL;
+	char arguments[256];
+
+	(void)state;
+	(void)snprintf(arguments, sizeof(arguments), "http://%s/health http://%s/metrics",
+		       ebb_http_address(server.http), ebb_http_address(server.http));
+	text = curl(&server, arguments);
+	if (text) {
+		assert_non_null(strstr(text, "\"status\": \"healthy\""));
+		assert_non_null(strstr(text, "\nebb_build_info{version=\"0.1.0\","));
+	}
 	server_free(&server);
+	if (!text)
+		skip();
+}
+
+static size_t lines_of(const char *text)
+{
+	size_t lines = 0;
+
+	for (; *text; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+static void curl_reads_it_compressed(void **state)
+{
+	static const char *const accepts[] = {"text/plain", "application/openmetrics-text"};
+	struct server server = server_new();
+	bool there = true;
+
+	(void)state;
+	for (uint16_t i = 1; i < 8; i++)
+		(void)fake_dst(server.fake, i, "10.0.0.1", i);
+	for (size_t i = 0; there && i < sizeof(accepts) / sizeof(accepts[0]); i++) {
+		char arguments[256];
+		_cleanup_free_ char *plain = NULL, *text = NULL;
+
+		(void)snprintf(arguments, sizeof(arguments), "-i -H 'Accept: %s' http://%s/metrics",
+			       accepts[i], ebb_http_address(server.http));
+		plain = curl(&server, arguments);
+		(void)snprintf(arguments, sizeof(arguments),
+			       "-i --compressed -H 'Accept: %s' http://%s/metrics", accepts[i],
+			       ebb_http_address(server.http));
+		text = curl(&server, arguments);
+		there = plain && text;
+		if (!there)
+			break;
+		assert_string_equal(header_of(plain, "Content-Encoding"), "");
+		assert_string_equal(header_of(text, "Content-Encoding"), "gzip");
+		assert_string_equal(header_of(text, "Content-Type"), header_of(plain, "Content-Type"));
+		assert_int_equal(lines_of(body_of(text)), lines_of(body_of(plain)));
+	}
+	server_free(&server);
+	if (!there)
+		skip();
 }
 
 static void what_is_no_request_is_refused_and_survived(void **state)
@@ -620,16 +714,11 @@ static void a_slow_request_ends_at_its_deadline(void **state)
 
 static void a_client_that_does_not_read_is_ended_at_its_deadline(void **state)
 {
-	struct fake *fake = fake_new(2001, 8);
-	struct server server = {.fake = fake};
-	struct ebb_why why = {""};
+	struct server server;
 	struct client client;
 
 	(void)state;
-	for (uint32_t i = 1; i <= 2000; i++)
-		fake_dst(fake, i, "10.0.0.1", (uint16_t)i);
-	assert_int_equal(ebb_http_new("127.0.0.1:0", &fake->source, &server.http, &why), 0);
-	run(&server);
+	server = server_with_more_than_a_socket_takes();
 	client = client_new(&server);
 	client_ask(&client, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 	serve_until_quiet(&server); /* the socket takes no more */
@@ -676,7 +765,7 @@ static void two_hundred_clients_at_once_are_all_served(void **state)
 static void idle_clients_do_not_keep_others_out(void **state)
 {
 	enum {
-		LIMIT = 64
+		LIMIT = EBB_HTTP_CLIENTS_MAX
 	};
 	struct server server = server_new();
 	struct client idle[LIMIT], late;
@@ -705,7 +794,7 @@ static void idle_clients_do_not_keep_others_out(void **state)
 static void room_is_noticed_when_all_leave_at_once(void **state)
 {
 	enum {
-		LIMIT = 64
+		LIMIT = EBB_HTTP_CLIENTS_MAX
 	};
 	struct server server = server_new();
 	struct client idle[LIMIT], late;
@@ -881,8 +970,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_path_has_its_status_and_type),
-		cmocka_unit_test(the_page_may_load_nothing),
+		cmocka_unit_test(the_api_answers_in_json),
+		cmocka_unit_test(a_refused_method_is_told),
+		cmocka_unit_test(readers_hear_what_changes_and_nothing_else),
+		cmocka_unit_test(a_reader_goes_on_where_it_was),
+		cmocka_unit_test(readers_have_an_end_and_a_heartbeat),
+		cmocka_unit_test(the_page_holds_all_that_it_may_run),
 		cmocka_unit_test(openmetrics_is_for_those_who_ask_for_it),
+		cmocka_unit_test(whole_scrapes_are_counted),
 		cmocka_unit_test(head_is_get_without_the_body),
 		cmocka_unit_test(nothing_can_be_changed),
 		cmocka_unit_test(a_request_id_comes_back_if_it_is_harmless),
@@ -891,6 +986,7 @@ int main(void)
 		cmocka_unit_test(a_connection_serves_one_request_after_the_other),
 		cmocka_unit_test(http_1_0_gets_all_of_it_too),
 		cmocka_unit_test(curl_reads_it),
+		cmocka_unit_test(curl_reads_it_compressed),
 		cmocka_unit_test(what_is_no_request_is_refused_and_survived),
 		cmocka_unit_test(a_slow_request_ends_at_its_deadline),
 		cmocka_unit_test(a_client_that_does_not_read_is_ended_at_its_deadline),

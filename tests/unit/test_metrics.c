@@ -17,7 +17,7 @@
 #include "core/limit.h"
 #include "export/metrics.h"
 #include "lib/cleanup.h"
-#include "tests/lib/fake_source.h"
+#include "tests/lib/small_node.h"
 
 #define CHUNK 16384
 
@@ -178,98 +178,6 @@ static void assert_accepted(const char *tool, const char *command, const char *t
 	}
 	if (status != 0)
 		fail_msg("%s refuses it (status %d)", tool, status);
-}
-
-static void limit(struct ebb_limits *limits, uint32_t kind, uint64_t per_hour, uint64_t burst)
-{
-	assert_int_equal(ebb_limit_make(per_hour, burst, &limits->bucket[kind]), 0);
-}
-
-/* A destination of each kind, with and without what can be there. */
-static struct fake *small_node(void)
-{
-	struct fake *fake = fake_new(8, 8);
-	struct ebb_dst *dst;
-	struct ebb_pair *pair;
-
-	fake->names[3] = "/kubepods.slice/pod1/app";
-	fake->names[4] = "/system.slice/agent.service";
-	fake->health.started = true;
-	fake->health.enforce_wanted = true;
-	fake->source.dst_live = 2;
-	fake->source.pair_live = 2;
-	fake->source.tick_duration.buckets[ebb_hist_bucket(400)] = 7; /* 100 us */
-	fake->source.tick_duration.sum_units = 2800;
-
-	/* node scope, open until 5 s from now */
-	dst = fake_dst(fake, 1, "10.0.0.5", 443);
-	dst->connect.buckets[ebb_hist_bucket(4000)] = 40;   /* 1 ms */
-	dst->connect.buckets[ebb_hist_bucket(1 << 29)] = 1; /* 134 s: only in +Inf */
-	dst->connect.sum_units = 40 * 4000 + (1 << 29);
-	dst->rtt.buckets[0] = 3;
-	dst->turn.buckets[ebb_hist_bucket(1 << 20)] = 36; /* 262 ms: exactly a bound */
-	dst->turn.sum_units = 36 << 20;
-	fake->view.verdicts[1].word =
-		ebb_word(7, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS + 5000000000ULL));
-	fake->view.memories[1].moved[EBB_REASON_CONSECUTIVE_FAILURES] = 4;
-	fake->view.memories[1].moved[EBB_REASON_OPEN_EXPIRED] = 3;
-	fake->view.memories[1].moved[EBB_REASON_PROBES_FAILED] = 3;
-	fake->view.memories[1].window_ok = 4;
-	fake->view.memories[1].window_failed = 2;
-	fake->view.memories[1].window_ratio_ppm = 312500; /* weighted */
-	fake->view.policies[1].limits.concurrent = 64;
-	fake->view.gates[1].in_use = 12;
-	pair = fake_pair(fake, 1, 1, 3);
-	pair->attempts = 50;
-	pair->syn_sent = 48;
-	pair->outcomes[EBB_OUTCOME_ESTABLISHED] = 41;
-	pair->outcomes[EBB_OUTCOME_REFUSED] = 5;
-	pair->outcomes[EBB_OUTCOME_CANCELLED] = 1;
-	pair->outcomes[EBB_OUTCOME_RESET] = 2;
-	pair->denied[EBB_CAUSE_BREAKER] = 100;
-	pair->denied[EBB_CAUSE_OVERRIDE] = 1;
-	pair->would_deny[EBB_CAUSE_BREAKER] = 9;
-	pair->active = 3;
-	pair->sent_bytes = 123456789;
-	pair->received_bytes = 98765432100;
-	pair->retransmits = 17;
-	pair->adopted = 2;
-	pair->turns[EBB_TURN_ANSWERED] = 36;
-	pair->turns[EBB_TURN_UNANSWERED] = 4;
-	pair->turns[EBB_TURN_RESET] = 1;
-	pair->turns[EBB_TURN_CANCELLED] = 2;
-	pair->turns_slow = 5;
-	pair->turn_units = 36 << 20;
-
-	/* workload scope, pulled by the kernel and over */
-	dst = fake_dst(fake, 2, "2001:db8::5", 8443);
-	dst->scope = EBB_SCOPE_WORKLOAD;
-	pair = fake_pair(fake, 2, 2, 4);
-	pair->outcomes[EBB_OUTCOME_TIMEOUT] = 6;
-	fake->view.gates[pair->gate].pull =
-		ebb_word(2, EBB_STATE_OPEN, ebb_ns_to_ticks(FAKE_NOW_NS - 1000000000ULL));
-
-	/* UDP, with every limit that there is and half of its bytes left */
-	dst = fake_dst(fake, 3, "192.0.2.53", 53);
-	dst->endpoint.proto = IPPROTO_UDP;
-	limit(&fake->view.policies[3].limits, EBB_LIMIT_BYTES, 1000000ULL * 3600, 500000);
-	limit(&fake->view.policies[3].limits, EBB_LIMIT_PACKETS, 100, 10);
-	limit(&fake->view.policies[3].limits, EBB_LIMIT_CONNECTS, 3600, 3);
-	fake->view.gates[3].full_ns[EBB_LIMIT_BYTES] = FAKE_NOW_NS + 250000000;
-	fake->view.gates[3].paced = 1;
-	pair = fake_pair(fake, 3, 3, 3);
-	pair->sent_bytes = 4200;
-	pair->sent_packets = 70;
-	pair->denied[EBB_CAUSE_RATE] = 8;
-	pair->dropped_bytes[EBB_DROP_BYTES] = 1500;
-	pair->dropped_packets[EBB_DROP_BYTES] = 1;
-	pair->would_drop_bytes[EBB_DROP_BREAKER] = 600;
-	pair->would_drop_packets[EBB_DROP_BREAKER] = 2;
-	pair->reset = 5;
-
-	fake->view.kernel->errors[EBB_ERR_EVENT_LOST] = 11;
-	fake->view.agent->fuse = EBB_FUSE_ALERT;
-	return fake;
 }
 
 /* ---------------------------------------------------------------- names -- */
@@ -433,6 +341,56 @@ static void a_strict_openmetrics_parser_reads_it(void **state)
 	fake_free(fake);
 	assert_no_duplicates(text);
 	assert_accepted("python3-prometheus-client", program, text);
+}
+
+/* ---------------------------------------------------------------- exemplars -- */
+
+static void exemplars_stand_in_the_bucket_of_their_value_and_in_openmetrics_alone(void **state)
+{
+	/* one that is in none of the shown buckets, one on a bound (which the next bucket has), one of a slot's earlier owner */
+	struct ebb_exemplar connects[8] = {
+		[1] = {.value_ns = 200000000000ULL,
+		       .realtime_ns = 1795931511123456789LL,
+		       .trace_id = {0xab, [15] = 1},
+		       .span_id = {[7] = 0x0f}},
+	};
+	struct ebb_exemplar turns[8] = {
+		[1] = {.value_ns = 262144000,
+		       .realtime_ns = 1795931511000000000LL,
+		       .trace_id = {2},
+		       .span_id = {3}},
+		[2] = {.value_ns = 1, .realtime_ns = 1, .dst_epoch = 77},
+	};
+	static const char connect[] =
+		"ebb_connect_duration_seconds_bucket{destination=\"10.0.0.5:443/tcp\",le=\"+Inf\"} 41"
+		" # {trace_id=\"ab000000000000000000000000000001\",span_id=\"000000000000000f\"} 200 1795931511.123456789\n";
+	static const char turn[] =
+		"ebb_turn_duration_seconds_bucket{destination=\"10.0.0.5:443/tcp\",le=\"1.048576\"} 36"
+		" # {trace_id=\"02000000000000000000000000000000\",span_id=\"0300000000000000\"} 0.262144 1795931511\n";
+	static const char parser[] =
+		"/usr/bin/env python3 -c '\n"
+		"import sys\n"
+		"sys.path.append(\"/usr/lib/python3/dist-packages\")\n"
+		"try:\n"
+		"    from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse\n"
+		"except ImportError:\n"
+		"    sys.exit(127)\n"
+		"seen = [s.exemplar.value for f in parse(sys.stdin.read()) for s in f.samples if s.exemplar]\n"
+		"assert seen == [200, 0.262144], seen\n"
+		"'";
+	struct fake *fake = small_node();
+	_cleanup_free_ char *text = NULL, *open = NULL;
+
+	(void)state;
+	fake->source.traces.connects = connects;
+	fake->source.traces.turns = turns;
+	text = render(fake, EBB_METRICS_TEXT);
+	open = render(fake, EBB_METRICS_OPENMETRICS);
+	fake_free(fake);
+	assert_null(strstr(text, "trace_id"));
+	assert_non_null(strstr(open, connect));
+	assert_non_null(strstr(open, turn));
+	assert_accepted("python3-prometheus-client", parser, open);
 }
 
 /* ---------------------------------------------------------------- counters -- */
@@ -884,12 +842,13 @@ static void what_only_one_protocol_has_is_shown_only_there(void **state)
 {
 	static const struct {
 		const char *family;
-		bool tcp, udp, other;
+		bool tcp, udp, any; /* any: ~other, and what a rule names */
 	} cases[] = {
 		{"ebb_sent_bytes_total", true, true, true},
 		{"ebb_received_bytes_total", true, false, true},
 		{"ebb_retransmits_total", true, false, true},
 		{"ebb_sent_datagrams_total", false, true, true},
+		{"ebb_slow_turns_total", true, false, true},
 		{"ebb_dropped_bytes_total", false, false, false},
 		{"ebb_adopted_connections_total", false, false, false},
 		{"ebb_reset_connections_total", false, false, false},
@@ -902,9 +861,13 @@ static void what_only_one_protocol_has_is_shown_only_there(void **state)
 	fake_pair(fake, 1, 1, 5);
 	fake_dst(fake, 2, "10.0.0.2", 2)->endpoint.proto = IPPROTO_UDP;
 	fake_pair(fake, 2, 2, 5);
+	memset(&fake_dst(fake, 3, "10.0.0.3", 3)->endpoint, 0, sizeof(struct ebb_endpoint));
+	fake->view.names[3] =
+		(struct ebb_name){.epoch = fake->view.dsts[3].epoch, .flags = EBB_NAME_RULE, .text = "web"};
+	fake_pair(fake, 3, 3, 5);
 	text = render(fake, EBB_METRICS_TEXT);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char tcp[160], udp[160], other[160];
+		char tcp[160], udp[160], other[160], rule[160];
 
 		(void)snprintf(tcp, sizeof(tcp), "%s{destination=\"10.0.0.1:1/tcp\",workload=\"/w/5\"}",
 			       cases[i].family);
@@ -912,10 +875,12 @@ static void what_only_one_protocol_has_is_shown_only_there(void **state)
 			       cases[i].family);
 		(void)snprintf(other, sizeof(other), "%s{destination=\"~other\",workload=\"~other\"}",
 			       cases[i].family);
+		(void)snprintf(rule, sizeof(rule), "%s{destination=\"web\",workload=\"/w/5\"}",
+			       cases[i].family);
 		if (has(text, tcp) != cases[i].tcp || has(text, udp) != cases[i].udp ||
-		    has(text, other) != cases[i].other)
-			fail_msg("%s: tcp %d, udp %d, other %d", cases[i].family, has(text, tcp),
-				 has(text, udp), has(text, other));
+		    has(text, other) != cases[i].any || has(text, rule) != cases[i].any)
+			fail_msg("%s: tcp %d, udp %d, other %d, rule %d", cases[i].family, has(text, tcp),
+				 has(text, udp), has(text, other), has(text, rule));
 	}
 	fake_free(fake);
 }
@@ -949,9 +914,9 @@ static void drops_are_shown_where_something_can_drop(void **state)
 		_cleanup_free_ char *text = NULL;
 
 		if (step == 1)
-			limit(&policy->limits, EBB_LIMIT_PACKETS, 3600, 1);
+			fake_limit(&policy->limits, EBB_LIMIT_PACKETS, 3600, 1);
 		if (step == 2) { /* by hand bytes, and packets lifted */
-			limit(&policy->by_hand, EBB_LIMIT_BYTES, 3600, 1);
+			fake_limit(&policy->by_hand, EBB_LIMIT_BYTES, 3600, 1);
 			policy->by_hand.given = 1U << EBB_LIMIT_BYTES | 1U << EBB_LIMIT_PACKETS;
 			policy->by_hand_until_ns = FAKE_NOW_NS + 1;
 		}
@@ -1026,7 +991,7 @@ static void limits_are_shown_only_where_they_are_in_force(void **state)
 
 		memset(&policy->limits, 0, sizeof(policy->limits));
 		if (kind >= 0)
-			limit(&policy->limits, (uint32_t)kind, 7200, 5);
+			fake_limit(&policy->limits, (uint32_t)kind, 7200, 5);
 		text = render(fake, EBB_METRICS_TEXT);
 		for (int i = 0; i < 2 * EBB_LIMIT_MAX; i++)
 			if (has(text, limited[i]) != (i / 2 == kind))
@@ -1061,7 +1026,7 @@ static void what_is_available_is_within_the_burst(void **state)
 
 	(void)state;
 	fake_dst(fake, 1, "10.0.0.1", 1);
-	limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 100ULL * 3600, 1000);
+	fake_limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 100ULL * 3600, 1000);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		_cleanup_free_ char *text = NULL;
 
@@ -1099,7 +1064,7 @@ static void limits_by_hand_are_the_ones_that_are_shown(void **state)
 	assert_false(has(before, rate));
 	assert_false(has(before, denied));
 
-	limit(&policy->by_hand, EBB_LIMIT_CONNECTS, 90, 1);
+	fake_limit(&policy->by_hand, EBB_LIMIT_CONNECTS, 90, 1);
 	policy->by_hand.concurrent = 3;
 	policy->by_hand.given = 1U << EBB_LIMIT_CONNECTS | EBB_GIVEN_CONCURRENT;
 	policy->by_hand_until_ns = FAKE_NOW_NS + 60000000000;
@@ -1123,7 +1088,7 @@ static void each_gate_has_its_own_bucket(void **state)
 
 	(void)state;
 	fake_dst(fake, 1, "10.0.0.1", 1)->scope = EBB_SCOPE_WORKLOAD;
-	limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 1000ULL * 3600, 1000);
+	fake_limit(&fake->view.policies[1].limits, EBB_LIMIT_BYTES, 1000ULL * 3600, 1000);
 	for (uint32_t i = 1; i <= 2; i++) {
 		struct ebb_gate *gate = &fake->view.gates[fake_pair(fake, i, 1, 4 + i)->gate];
 
@@ -1199,6 +1164,84 @@ static void the_document_names_every_family(void **state)
 	fake_free(fake);
 }
 
+static size_t two_programs(const void *userdata, struct ebb_program_runs ret_runs[EBB_LINKS_MAX])
+{
+	(void)userdata;
+	ret_runs[0] = (struct ebb_program_runs){.name = "connect4", .count = 12, .ns = 4500000};
+	ret_runs[1] = (struct ebb_program_runs){.name = "egress", .count = 1ULL << 40, .ns = 1};
+	return 2;
+}
+
+static size_t all_programs(const void *userdata, struct ebb_program_runs ret_runs[EBB_LINKS_MAX])
+{
+	for (size_t i = 0; i < EBB_LINKS_MAX; i++)
+		ret_runs[i] = (struct ebb_program_runs){.name = ((const char *const *)userdata)[i]};
+	return EBB_LINKS_MAX;
+}
+
+static void programs_are_told_while_the_kernel_counts(void **state)
+{
+	static const char *const names[EBB_LINKS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "last"};
+	struct fake *fake = fake_new(2, 2);
+	char *text = render(fake, EBB_METRICS_TEXT);
+
+	(void)state;
+	assert_null(strstr(text, "\nebb_bpf_program_runs_total{"));
+	assert_null(strstr(text, "\nebb_bpf_program_seconds_total{"));
+	free(text);
+	fake->source.runs = two_programs;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(value_of(text, "ebb_bpf_program_runs_total{program=\"connect4\"}") == 12);
+	assert_true(value_of(text, "ebb_bpf_program_seconds_total{program=\"connect4\"}") == 0.0045);
+	assert_true(value_of(text, "ebb_bpf_program_runs_total{program=\"egress\"}") == 1099511627776.0);
+	assert_non_null(strstr(text, "ebb_bpf_program_seconds_total{program=\"egress\"} 0.000000001\n"));
+	free(text);
+	fake->source.runs = all_programs;
+	fake->source.runs_userdata = names;
+	text = render(fake, EBB_METRICS_TEXT);
+	assert_true(has(text, "ebb_bpf_program_runs_total{program=\"last\"}"));
+	free(text);
+	fake_free(fake);
+}
+
+static void health_is_told_of_each_component(void **state)
+{
+	struct fake *fake = fake_new(2, 2);
+	char *text;
+
+	(void)state;
+	ebb_health_set(&fake->health, EBB_HEALTH_NAMES, EBB_DEGRADED, 1, "lost");
+	ebb_health_set(&fake->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, 1, "gone");
+	text = render(fake, EBB_METRICS_TEXT);
+	for (int i = 0; i < EBB_HEALTH_MAX; i++) {
+		char series[128];
+
+		(void)snprintf(series, sizeof(series), "ebb_health_state{component=\"%s\"}",
+			       ebb_health_component_name(i));
+		assert_true(value_of(text, series) == fake->health.entries[i].state);
+	}
+	assert_true(value_of(text, "ebb_health_state{component=\"names\"}") == 1);
+	assert_true(value_of(text, "ebb_health_state{component=\"programs\"}") == 2);
+	free(text);
+	fake_free(fake);
+}
+
+static void the_process_is_told_of(void **state)
+{
+	struct fake *fake = fake_new(2, 2);
+	char *text = render(fake, EBB_METRICS_TEXT);
+
+	(void)state;
+	assert_true(value_of(text, "process_threads") >= 1 && value_of(text, "process_threads") < 100);
+	/* of a program like this one; a sanitizer has its own heap, and counts in its own way */
+	assert_true(value_of(text, "process_heap_bytes") <= value_of(text, "process_virtual_memory_bytes"));
+	assert_true(value_of(text, "process_resident_memory_bytes") > 500000);
+	assert_true(value_of(text, "process_open_fds") >= 3);
+	assert_true(value_of(text, "process_max_fds") >= value_of(text, "process_open_fds"));
+	free(text);
+	fake_free(fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1207,7 +1250,11 @@ int main(void)
 		cmocka_unit_test(the_openmetrics_text_is_as_written_down),
 		cmocka_unit_test(the_size_of_the_chunks_changes_nothing),
 		cmocka_unit_test(promtool_accepts_it),
+		cmocka_unit_test(programs_are_told_while_the_kernel_counts),
+		cmocka_unit_test(health_is_told_of_each_component),
+		cmocka_unit_test(the_process_is_told_of),
 		cmocka_unit_test(a_strict_openmetrics_parser_reads_it),
+		cmocka_unit_test(exemplars_stand_in_the_bucket_of_their_value_and_in_openmetrics_alone),
 		cmocka_unit_test(local_failures_never_run_backwards),
 		cmocka_unit_test(counters_never_run_backwards_between_scrapes),
 		cmocka_unit_test(a_histogram_is_whole_while_it_is_counted_on),

@@ -176,3 +176,33 @@ enum ebb_metrics_format ebb_accept(const char *header)
 		return EBB_METRICS_TEXT;
 	return better(open, &fits[EBB_METRICS_TEXT]) ? EBB_METRICS_OPENMETRICS : EBB_METRICS_TEXT;
 }
+
+/* What @range says of the coding @name: "*" stands for all that are not named. */
+static void take_coding(const struct range *range, const char *name, bool *io_named, int *io_quality)
+{
+	if (equals(range->type, name)) {
+		*io_named = true;
+		*io_quality = range->quality;
+	} else if (equals(range->type, "*") && !*io_named) {
+		*io_quality = range->quality;
+	}
+}
+
+bool ebb_accept_gzip(const char *header)
+{
+	int gzip = 0, plain = 0;
+	bool gzip_named = false, plain_named = false;
+
+	for (const char *s = header; s && *s; s += *s == ',') {
+		struct range range;
+
+		s = read_range(s, &range);
+		if (range.quality < 0)
+			continue;
+		take_coding(&range, "gzip", &gzip_named, &gzip);
+		take_coding(&range, "x-gzip", &gzip_named, &gzip);
+		/* "*" speaks of the plain text only to forbid it */
+		take_coding(&range, "identity", &plain_named, &plain);
+	}
+	return gzip > 0 && (!plain_named || gzip >= plain);
+}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which format of the metrics a client prefers. */
+/* Which format of the metrics a client prefers, and whether compressed. */
 #ifndef EBB_EXPORT_ACCEPT_H
 #define EBB_EXPORT_ACCEPT_H
+
+#include <stdbool.h>
 
 #include "export/metrics.h"
 
@@ -13,5 +15,11 @@
  * that is what a person with a browser wants.
  */
 enum ebb_metrics_format ebb_accept(const char *header);
+
+/*
+ * Reads an Accept-Encoding header (section 12.5.3; NULL: there was none). True when gzip is allowed,
+ * by name or by "*", and the plain text is not preferred to it.
+ */
+bool ebb_accept_gzip(const char *header);
 
 #endif /* EBB_EXPORT_ACCEPT_H */

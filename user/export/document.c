@@ -39,6 +39,14 @@ static const struct {
 		 "hand, while it lasts, else what is configured. `ebb_limit_*` are there only where there is such "
 		 "a limit, in observe mode too; `ebb_paced_connections` only where bytes are limited."},
 	[EBB_GROUP_AGENT] = {"The agent", "About ebb itself."},
+	[EBB_GROUP_HTTP] =
+		{"The HTTP server",
+		 "Requests to the agent itself. `handler` is what was asked for, never the path as it was written: "
+		 "`events` are streams of `/api/v1/events`, `api` is the rest of `/api/v1`, `other` what is not "
+		 "there. 200 is always shown (of `other` 404), another code from its first answer on. What is no "
+		 "HTTP is not counted."},
+	[EBB_GROUP_AUDIT] = {"The audit log",
+			     "One series for each sink that is configured ([the audit log](audit.md))."},
 	[EBB_GROUP_PROCESS] = {"The process",
 			       "What every Prometheus client exports, for the process of the agent."},
 };
@@ -48,13 +56,15 @@ static const char preface[] =
 	"\n"
 	"Made from the table in `user/export/metrics.c`, which also makes `/metrics`: do not edit it.\n"
 	"\n"
-	"`/metrics` speaks the Prometheus text format 0.0.4, and OpenMetrics 1.0 to a client that prefers it. Times are\n"
-	"in seconds, sizes in bytes. Histograms have twelve buckets, eleven bounds from 64 us to 67 s, each four\n"
-	"times the one before, and `+Inf`; `ebb show` computes its quantiles from the finer histograms behind them,\n"
+	"`/metrics` speaks the Prometheus text format 0.0.4, and OpenMetrics 1.0 to a client that prefers it,\n"
+	"both compressed (gzip) for one that allows it, as Prometheus does. Times are in seconds, sizes in bytes.\n"
+	"Histograms have twelve buckets, eleven bounds from 64 us to 67 s, each four times the one before, and `+Inf`; `ebb show` computes its quantiles from the finer histograms behind them,\n"
 	"which have four buckets for each power of two.\n"
 	"\n"
 	"**Labels.** `destination` is what was connected to, `10.0.0.5:443/tcp` or `[2001:db8::5]:443/tcp`;\n"
-	"`workload` is the cgroup that opened the connection, as a path below the cgroup2 mount, or `cgroup:ID` when\n"
+	"`workload` is who opened the connection. On Kubernetes that is the owner of the pod, `deployment/web`, with\n"
+	"`namespace`, `pod` and `container` (docs/kubernetes.md); series end when the pod is deleted. Elsewhere these\n"
+	"three are absent, and it is the cgroup, as a path below the cgroup2 mount, or `cgroup:ID` when\n"
 	"it was gone before its name was asked for. A service that is started again has a new cgroup of the same\n"
 	"path: its series go on with a counter reset, and what the old one had counted is shown as\n"
 	"`PATH (cgroup ID)` until that pair is idle for long enough to be forgotten.\n"
@@ -121,6 +131,12 @@ static void document_values(FILE *out)
 	(void)fputs(" |\n| result of a reload | ", out);
 	for (uint32_t i = 0; i < EBB_RELOAD_MAX; i++)
 		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_reload_name(i));
+	(void)fputs(" |\n| handler | ", out);
+	for (uint32_t i = 0; i < EBB_HTTP_HANDLER_MAX; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_http_handler_name(i));
+	(void)fputs(" |\n| code | ", out);
+	for (uint32_t i = 0; i < EBB_HTTP_CODES; i++)
+		(void)fprintf(out, "%s%s", i > 0 ? ", " : "", ebb_http_code_name(i));
 	(void)fputs(" |\n", out);
 }
 
@@ -128,9 +144,11 @@ static void document_family(FILE *out, const struct ebb_family *family)
 {
 	static const char *const item_labels[] = {
 		[EBB_WALK_ONCE] = "",
+		[EBB_WALK_HANDLER] = "handler",
 		[EBB_WALK_DST] = "destination",
-		[EBB_WALK_PAIR] = "destination, workload",
-		[EBB_WALK_GATE] = "destination, workload",
+		[EBB_WALK_PAIR] = "destination, workload, namespace, pod, container",
+		[EBB_WALK_POD] = "namespace, pod, uid",
+		[EBB_WALK_GATE] = "destination, workload, namespace, pod, container",
 	};
 	const char *first = item_labels[family->walk], *second = family->labels ? family->labels : "";
 

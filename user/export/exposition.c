@@ -43,6 +43,23 @@ struct ebb_metrics_writer {
 	size_t taken;
 };
 
+void ebb_reading_begin(struct ebb_reading *r, const struct ebb_source *source)
+{
+	memset(r, 0, sizeof(*r));
+	r->source = source;
+	r->now_ns = source->now_ns();
+	r->realtime_ns = source->realtime_ns();
+	for (size_t i = 0; i < EBB_HIST_SHOWN; i++) {
+		/* the last byte stays 0 */
+		struct ebb_line bound = {.data = r->bounds[i], .size = EBB_BOUND_MAX - 1};
+
+		ebb_line_put_seconds(&bound, ebb_hist_shown_ns[i]);
+	}
+	ebb_process_read(&r->process);
+	if (source->runs)
+		r->runs_count = source->runs(source->runs_userdata, r->runs);
+}
+
 int ebb_metrics_writer_new(const struct ebb_source *source, enum ebb_metrics_format format,
 			   struct ebb_metrics_writer **ret_writer)
 {
@@ -51,19 +68,10 @@ int ebb_metrics_writer_new(const struct ebb_source *source, enum ebb_metrics_for
 
 	if (!w)
 		return -ENOMEM;
-	w->reading.source = source;
 	w->format = format;
-	w->reading.now_ns = source->now_ns();
-	w->reading.realtime_ns = source->realtime_ns();
+	ebb_reading_begin(&w->reading, source);
 	w->line = (struct ebb_line){.data = w->line_data, .size = sizeof(w->line_data)};
 	w->labels = (struct ebb_line){.data = w->labels_data, .size = sizeof(w->labels_data)};
-	for (size_t i = 0; i < EBB_HIST_SHOWN; i++) {
-		/* the last byte stays 0 */
-		struct ebb_line bound = {.data = w->reading.bounds[i], .size = EBB_BOUND_MAX - 1};
-
-		ebb_line_put_seconds(&bound, ebb_hist_shown_ns[i]);
-	}
-	ebb_process_read(&w->reading.process);
 	r = ebb_items_init(&w->items, source);
 	if (r < 0)
 		return r;
@@ -116,6 +124,39 @@ static void write_head(struct ebb_metrics_writer *w, const struct ebb_family *fa
 	}
 }
 
+/* Only OpenMetrics has them. */
+static void put_exemplar(struct ebb_metrics_writer *w, const struct ebb_exemplar *exemplar)
+{
+	if (!exemplar || w->format != EBB_METRICS_OPENMETRICS)
+		return;
+	ebb_line_put(&w->line, " # {trace_id=\"");
+	ebb_line_put_hex(&w->line, exemplar->trace_id, sizeof(exemplar->trace_id));
+	ebb_line_put(&w->line, "\",span_id=\"");
+	ebb_line_put_hex(&w->line, exemplar->span_id, sizeof(exemplar->span_id));
+	ebb_line_put(&w->line, "\"} ");
+	ebb_line_put_seconds(&w->line, exemplar->value_ns);
+	ebb_line_put(&w->line, " ");
+	ebb_line_put_seconds(&w->line, (uint64_t)exemplar->realtime_ns);
+}
+
+void ebb_sample_put_value(struct ebb_line *line, const struct ebb_sample *sample)
+{
+	switch (sample->kind) {
+	case EBB_SAMPLE_NUMBER:
+		ebb_line_put_number(line, sample->value);
+		break;
+	case EBB_SAMPLE_SECONDS:
+		ebb_line_put_seconds(line, sample->value);
+		break;
+	case EBB_SAMPLE_PER_HOUR:
+		ebb_line_put_per_hour(line, sample->value);
+		break;
+	case EBB_SAMPLE_RATIO:
+		ebb_line_put_seconds(line, sample->value * 1000); /* of 10^9, as nanoseconds are */
+		break;
+	}
+}
+
 static void write_sample(struct ebb_metrics_writer *w, const struct ebb_family *family,
 			 const struct ebb_sample *sample)
 {
@@ -135,20 +176,8 @@ static void write_sample(struct ebb_metrics_writer *w, const struct ebb_family *
 		separator = ",";
 	}
 	ebb_line_put(&w->line, *separator == ',' ? "} " : " ");
-	switch (sample->kind) {
-	case EBB_SAMPLE_NUMBER:
-		ebb_line_put_number(&w->line, sample->value);
-		break;
-	case EBB_SAMPLE_SECONDS:
-		ebb_line_put_seconds(&w->line, sample->value);
-		break;
-	case EBB_SAMPLE_PER_HOUR:
-		ebb_line_put_per_hour(&w->line, sample->value);
-		break;
-	case EBB_SAMPLE_RATIO:
-		ebb_line_put_seconds(&w->line, sample->value * 1000); /* of 10^9, as nanoseconds are */
-		break;
-	}
+	ebb_sample_put_value(&w->line, sample);
+	put_exemplar(w, sample->exemplar);
 	ebb_line_put(&w->line, "\n");
 }
 
@@ -169,7 +198,7 @@ static bool next_item(struct ebb_metrics_writer *w, const struct ebb_family *fam
 		if (w->reading.count == 0)
 			continue;
 		w->labels.used = 0;
-		ebb_items_put_labels(&w->items, &item, &w->labels);
+		ebb_items_put_labels(&w->items, &item, ebb_line_put_label, &w->labels);
 		return true;
 	}
 	return false;

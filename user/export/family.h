@@ -6,6 +6,7 @@
 #ifndef EBB_EXPORT_FAMILY_H
 #define EBB_EXPORT_FAMILY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,10 @@
 #include "export/items.h"
 #include "export/process.h"
 #include "export/source.h"
+#include "node/workloads.h"
 
 /* The most samples of one item: a histogram's bounds, +Inf, sum and count. */
-#define EBB_SAMPLES_MAX	      20
+#define EBB_SAMPLES_MAX	      24
 #define EBB_SAMPLE_LABELS_MAX 3
 #define EBB_BOUND_MAX	      24
 
@@ -33,28 +35,33 @@ enum ebb_sample_kind {
 	EBB_SAMPLE_RATIO,    /* from millionths */
 };
 
-struct ebb_label {
-	const char *key;
-	const char *value;
-};
-
 struct ebb_sample {
 	const char *suffix;
 	enum ebb_sample_kind kind;
 	uint64_t value;
 	struct ebb_label labels[EBB_SAMPLE_LABELS_MAX]; /* after those of the item; ends with a NULL key */
+	const struct ebb_exemplar *exemplar;		/* NULL: none */
 };
 
 /* What a scrape reads from, and what it read of one item. */
 struct ebb_reading {
 	const struct ebb_source *source;
 	struct ebb_process process;
+	struct ebb_program_runs runs[EBB_LINKS_MAX];
+	size_t runs_count;
 	uint64_t now_ns;
 	int64_t realtime_ns;
 	char bounds[EBB_HIST_SHOWN][EBB_BOUND_MAX]; /* in seconds, as text */
 	struct ebb_sample samples[EBB_SAMPLES_MAX];
 	size_t count;
+	bool older; /* what is counted may have begun before the agent, nobody knows when; set by who reads */
 };
+
+/* Settles what all items of a scrape have in common: the time, and what is known of the process. */
+void ebb_reading_begin(struct ebb_reading *reading, const struct ebb_source *source);
+
+/* As /metrics has it: a decimal number, exact. */
+void ebb_sample_put_value(struct ebb_line *line, const struct ebb_sample *sample);
 
 /* The chapters of docs/metrics.md. */
 enum ebb_family_group {
@@ -65,6 +72,8 @@ enum ebb_family_group {
 	EBB_GROUP_BREAKERS,
 	EBB_GROUP_LIMITS,
 	EBB_GROUP_AGENT,
+	EBB_GROUP_HTTP,
+	EBB_GROUP_AUDIT,
 	EBB_GROUP_PROCESS,
 	EBB_GROUP_MAX,
 };

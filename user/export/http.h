@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The read-only HTTP server: /metrics, /health and its parts, /. Runs inside
+ * The read-only HTTP server: /metrics, /health and its parts, the API, the page. Runs inside
  * the agent's loop through one epoll descriptor; nothing can be changed
- * through it. Every client has a deadline of 5 s.
+ * through it. Every client has a deadline of 5 s; a reader of events has it for each piece that is sent.
  */
 #ifndef EBB_EXPORT_HTTP_H
 #define EBB_EXPORT_HTTP_H
@@ -11,6 +11,8 @@
 
 #include "export/source.h"
 #include "lib/why.h"
+
+#define EBB_HTTP_CLIENTS_MAX 96 /* more have to wait until one is gone */
 
 struct ebb_http;
 
@@ -30,5 +32,8 @@ int ebb_http_fd(const struct ebb_http *http);
 
 /* Serves what is ready; never blocks. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
 int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms);
+
+/* A breaker moved: who reads events hears of it with the next ebb_http_run(). */
+void ebb_http_moved(struct ebb_http *http, uint32_t dst, uint32_t gate, const struct ebb_transition *move);
 
 #endif /* EBB_EXPORT_HTTP_H */

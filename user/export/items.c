@@ -19,6 +19,7 @@
  */
 #include "export/items.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +28,10 @@
 
 #include "export/name.h"
 #include "lib/cleanup.h"
+#include "node/who.h"
+
+#define POD_LABELS_SHOWN 8
+#define POD_LABEL_MAX	 128 /* of a key; a longer one is not shown */
 
 #define MARK_SHOWN	 1U
 #define MARK_SPELLED	 2U
@@ -93,42 +98,131 @@ static bool pair_lives(const struct ebb_items *items, uint32_t slot)
 
 /* ---------------------------------------------------------------- labels -- */
 
-static void put_workload(const struct ebb_items *items, uint32_t pair, struct ebb_line *line)
+/* Where labels go, and how. */
+struct labels {
+	ebb_put_label put;
+	struct ebb_line *line;
+};
+
+static void put(const struct labels *labels, const char *key, const char *value)
+{
+	if (labels->line->used > 0)
+		ebb_line_put(labels->line, ",");
+	labels->put(labels->line, key, value);
+}
+
+static void put_workload(const struct ebb_items *items, uint32_t pair, const struct labels *labels)
 {
 	const struct ebb_source *source = items->source;
 	uint64_t id = __atomic_load_n(&source->view->pairs[pair].workload, __ATOMIC_RELAXED);
 	char spelled[EBB_LABEL_VALUE_MAX];
+	struct ebb_who who;
 	const char *name;
 
 	if (pair == EBB_SLOT_OTHER) {
-		ebb_line_put_label(line, "workload", EBB_NAME_OTHER);
+		put(labels, "workload", EBB_NAME_OTHER);
 		return;
 	}
-	name = ebb_cgroup_name(source->workloads, id);
+	ebb_who(source->workloads, id, &who);
+	name = who.workload;
 	if (*pair_mark(items, pair) & MARK_SPELLED) {
 		/* the id comes last and must not be cut off */
 		(void)snprintf(spelled, sizeof(spelled), "%.*s (cgroup %" PRIu64 ")",
 			       EBB_LABEL_VALUE_MAX / 2 - 48, name, id);
 		name = spelled;
 	}
-	ebb_line_put_label(line, "workload", name);
+	put(labels, "workload", name);
+	/* a label without a value is none, for Prometheus too */
+	if (!who.pod[0])
+		return;
+	put(labels, "namespace", who.namespace);
+	put(labels, "pod", who.pod);
+	if (who.container[0])
+		put(labels, "container", who.container);
 }
 
-void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, struct ebb_line *line)
+struct pod_key {
+	char text[POD_LABEL_MAX + sizeof("label_")];
+};
+
+/* label_NAME, as kube-state-metrics has it: what no name of a label may hold becomes '_'. */
+static void spell_pod_key(const char *key, struct pod_key *ret_key)
 {
+	int length = snprintf(ret_key->text, sizeof(ret_key->text), "label_%s", key);
+
+	for (int i = 0; i < length && ret_key->text[i]; i++) {
+		if (!isalnum((unsigned char)ret_key->text[i]))
+			ret_key->text[i] = '_';
+	}
+}
+
+static bool is_spelled(const struct pod_key *keys, size_t count, const struct pod_key *key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(keys[i].text, key->text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct ebb_label *find_label(const struct ebb_pod *pod, const char *key, size_t length)
+{
+	for (size_t i = 0; i < pod->label_count; i++) {
+		if (strlen(pod->labels[i].key) == length && memcmp(pod->labels[i].key, key, length) == 0)
+			return &pod->labels[i];
+	}
+	return NULL;
+}
+
+static void put_pod(const struct ebb_items *items, const struct ebb_pod *pod, const struct labels *labels)
+{
+	const char *key = items->source->pod_labels;
+	struct pod_key keys[POD_LABELS_SHOWN];
+	size_t count = 0;
+
+	put(labels, "namespace", pod->namespace);
+	put(labels, "pod", pod->name);
+	put(labels, "uid", pod->uid);
+	while (count < POD_LABELS_SHOWN && key && *key) {
+		size_t length = strcspn(key, ",");
+		const struct ebb_label *label = find_label(pod, key, length);
+
+		if (label && length < POD_LABEL_MAX) {
+			spell_pod_key(label->key, &keys[count]);
+			/* app.x and app-x are spelled alike, and no series has a label twice: the first is shown */
+			if (!is_spelled(keys, count, &keys[count])) {
+				put(labels, keys[count].text, label->value);
+				count++;
+			}
+		}
+		key += length;
+		key += *key == ',';
+	}
+}
+
+void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, ebb_put_label put_label,
+			  struct ebb_line *line)
+{
+	const struct labels labels = {put_label, line};
 	char name[EBB_DST_NAME_MAX];
 
 	if (item->walk == EBB_WALK_ONCE)
 		return;
-	ebb_line_put_label(line, "destination",
-			   ebb_dst_name(items->source->view, item->dst, name, sizeof(name)));
+	if (item->walk == EBB_WALK_HANDLER) {
+		put(&labels, "handler", ebb_http_handler_name(item->handler));
+		return;
+	}
+	if (item->walk == EBB_WALK_POD) {
+		put_pod(items, item->of, &labels);
+		return;
+	}
+	put(&labels, "destination", ebb_dst_name(items->source->view, item->dst, name, sizeof(name)));
 	if (item->walk == EBB_WALK_DST)
 		return;
-	ebb_line_put(line, ",");
 	if (item->of_pair)
-		put_workload(items, item->pair, line);
+		put_workload(items, item->pair, &labels);
 	else /* a node's gate: there, so that all series of a family have the same labels */
-		ebb_line_put_label(line, "workload", "");
+		put(&labels, "workload", "");
 }
 
 static uint64_t labels_hash(const struct ebb_items *items, const struct ebb_item *item)
@@ -137,7 +231,7 @@ static uint64_t labels_hash(const struct ebb_items *items, const struct ebb_item
 	struct ebb_line line = {.data = labels, .size = sizeof(labels)};
 	uint64_t hash = FNV_OFFSET;
 
-	ebb_items_put_labels(items, item, &line);
+	ebb_items_put_labels(items, item, ebb_line_put_label, &line);
 	for (size_t i = 0; i < line.used; i++)
 		hash = (hash ^ (uint8_t)labels[i]) * FNV_PRIME;
 	return hash | 1; /* never 0 */
@@ -261,16 +355,41 @@ static void plan_spelled(struct ebb_items *items, struct claims *claims)
 	}
 }
 
+/* A series ends with its pod; the pair's slot is given back when it is idle. */
+static bool pod_is_gone(const struct ebb_items *items, uint32_t pair)
+{
+	struct ebb_who who;
+
+	if (pair == EBB_SLOT_OTHER)
+		return false;
+	ebb_who(items->source->workloads,
+		__atomic_load_n(&items->source->view->pairs[pair].workload, __ATOMIC_RELAXED), &who);
+	return who.gone;
+}
+
 static void plan_pairs(struct ebb_items *items, struct claims *claims)
 {
 	const struct ebb_pair *pairs = items->source->view->pairs;
 
 	for (uint32_t p = 0; p < items->pair_end; p++)
-		if (pair_lives(items, p) && dst_is_shown(items, load(&pairs[p].dst)))
+		if (pair_lives(items, p) && dst_is_shown(items, load(&pairs[p].dst)) &&
+		    !pod_is_gone(items, p))
 			*pair_mark(items, p) = mark_of(load(&pairs[p].epoch));
 	claims_clear(claims);
 	plan_names(items, claims);
 	plan_spelled(items, claims);
+}
+
+/* Their uids only: a scrape may last longer than a pod. Without memory for them none is shown. */
+static void plan_pods(struct ebb_items *items)
+{
+	const struct ebb_pods *pods = items->source->pods;
+
+	if (!pods || !items->source->pod_labels || !items->source->pod_labels[0])
+		return;
+	items->pods = calloc(EBB_PODS_MAX, sizeof(*items->pods));
+	if (items->pods)
+		items->pod_end = (uint32_t)ebb_pods_uids(pods, items->pods);
 }
 
 /* The slots [0, end) that were ever used; slot 0 always is. */
@@ -301,12 +420,14 @@ int ebb_items_init(struct ebb_items *items, const struct ebb_source *source)
 	plan_dsts(items, &claims);
 	plan_pairs(items, &claims);
 	free(claims.table);
+	plan_pods(items);
 	return 0;
 }
 
 void ebb_items_done(struct ebb_items *items)
 {
 	free(TAKE_PTR(items->marks));
+	free(TAKE_PTR(items->pods));
 }
 
 /* ---------------------------------------------------------------- the walk -- */
@@ -316,10 +437,14 @@ uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk)
 	switch (walk) {
 	case EBB_WALK_ONCE:
 		return 1;
+	case EBB_WALK_HANDLER:
+		return EBB_HTTP_HANDLER_MAX;
 	case EBB_WALK_DST:
 		return items->dst_end;
 	case EBB_WALK_PAIR:
 		return items->pair_end;
+	case EBB_WALK_POD:
+		return items->pod_end;
 	case EBB_WALK_GATE:
 		return items->dst_end + items->pair_end;
 	}
@@ -348,6 +473,12 @@ static bool pair_at(const struct ebb_items *items, uint32_t slot, struct ebb_ite
 	return item->dst < items->dst_end;
 }
 
+static bool pod_at(const struct ebb_items *items, uint32_t position, struct ebb_item *item)
+{
+	item->of = ebb_pods_find(items->source->pods, items->pods[position]);
+	return item->of && !item->of->gone_ns;
+}
+
 static bool gate_at(const struct ebb_items *items, uint32_t position, struct ebb_item *item)
 {
 	const struct ebb_view *view = items->source->view;
@@ -366,10 +497,14 @@ bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t po
 	struct ebb_item item = {.walk = walk};
 	bool shown = true;
 
-	if (walk == EBB_WALK_DST)
+	if (walk == EBB_WALK_HANDLER)
+		item.handler = position;
+	else if (walk == EBB_WALK_DST)
 		shown = dst_at(items, position, &item);
 	else if (walk == EBB_WALK_PAIR)
 		shown = pair_at(items, position, &item);
+	else if (walk == EBB_WALK_POD)
+		shown = pod_at(items, position, &item);
 	else if (walk == EBB_WALK_GATE)
 		shown = gate_at(items, position, &item);
 	if (shown)

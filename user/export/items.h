@@ -13,12 +13,15 @@
 
 #include "export/line.h"
 #include "export/source.h"
+#include "node/pods.h"
 
 /* What the series of a family are about. */
 enum ebb_walk {
-	EBB_WALK_ONCE, /* the agent itself */
-	EBB_WALK_DST,  /* each destination */
-	EBB_WALK_PAIR, /* each pair */
+	EBB_WALK_ONCE,	  /* the agent itself */
+	EBB_WALK_HANDLER, /* each handler of HTTP requests */
+	EBB_WALK_DST,	  /* each destination */
+	EBB_WALK_PAIR,	  /* each pair */
+	EBB_WALK_POD,	  /* each pod that is not deleted */
 	EBB_WALK_GATE, /* each gate: of a destination with node scope, of a pair with workload scope or apart */
 };
 
@@ -26,19 +29,26 @@ struct ebb_items {
 	const struct ebb_source *source;
 	uint32_t dst_end; /* slots from here on are not looked at */
 	uint32_t pair_end;
+	char (*pods)[EBB_POD_UID_MAX]; /* as they were when the scrape began */
+	uint32_t pod_end;
 	uint8_t *marks; /* a byte for each destination slot, then for each pair slot */
 };
 
 struct ebb_item {
 	enum ebb_walk walk;
 	uint32_t dst;
-	uint32_t pair; /* for a pair, and a gate of a pair */
-	uint32_t gate; /* for a gate */
+	uint32_t pair;		  /* for a pair, and a gate of a pair */
+	uint32_t gate;		  /* for a gate */
+	const struct ebb_pod *of; /* for a pod */
+	uint32_t handler;	  /* for a handler: enum ebb_http_handler */
 	bool of_pair;
 };
 
-/* The most bytes that ebb_items_put_labels() writes. */
-#define EBB_ITEM_LABELS_MAX (2 * EBB_LABEL_VALUE_MAX + 64)
+/* How a label is written: one of EBB_LABEL_VALUE_MAX bytes at most, and what stands around it. */
+typedef void (*ebb_put_label)(struct ebb_line *line, const char *key, const char *value);
+
+/* The most bytes that ebb_items_put_labels() writes with ebb_line_put_label(). */
+#define EBB_ITEM_LABELS_MAX (2 * EBB_LABEL_VALUE_MAX + 864)
 
 /* @source is borrowed. -ENOMEM. */
 int ebb_items_init(struct ebb_items *items, const struct ebb_source *source);
@@ -51,7 +61,11 @@ uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk);
 bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t position,
 		  struct ebb_item *ret_item);
 
-/* destination="...",workload="...": what @item has of it. */
-void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, struct ebb_line *line);
+/*
+ * destination="...",workload="...",namespace="...",pod="...",container="...": what @item has of it, written by
+ * @put with commas between, into @line, which is empty.
+ */
+void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *item, ebb_put_label put,
+			  struct ebb_line *line);
 
 #endif /* EBB_EXPORT_ITEMS_H */

@@ -71,6 +71,17 @@ void ebb_line_put_per_hour(struct ebb_line *line, uint64_t per_hour)
 	put_decimal(line, per_hour / hour, (per_hour % hour * NS_PER_S + hour / 2) / hour);
 }
 
+void ebb_line_put_hex(struct ebb_line *line, const uint8_t *bytes, size_t count)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < count; i++) {
+		const char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+
+		ebb_line_put_bytes(line, pair, sizeof(pair));
+	}
+}
+
 /* Nothing in it that must be escaped or looked at more closely? Nearly every value is so. */
 static bool is_plain(const char *text, size_t *ret_length)
 {

@@ -31,6 +31,9 @@ void ebb_line_put_seconds(struct ebb_line *line, uint64_t ns);
 /* "0.027777778" for 100 an hour: per second, to nine digits behind the point, without zeros at the end. */
 void ebb_line_put_per_hour(struct ebb_line *line, uint64_t per_hour);
 
+/* "09af": two digits for each byte. */
+void ebb_line_put_hex(struct ebb_line *line, const uint8_t *bytes, size_t count);
+
 /*
  * key="value". The value may be anything: what cannot be printed or is no
  * UTF-8 is shown as by ebb_text_escape(), and what would end the value or the

@@ -9,6 +9,7 @@
  * copied before it is summed up, so that its count is its +Inf.
  */
 #include <netinet/in.h>
+#include <string.h>
 
 #include "core/limit.h"
 #include "core/policy.h"
@@ -21,6 +22,10 @@ _Static_assert(EBB_HIST_SHOWN + 3 <= EBB_SAMPLES_MAX, "a histogram fits");
 _Static_assert(EBB_ERR_MAX <= EBB_SAMPLES_MAX, "an error each fits");
 _Static_assert(2 * EBB_CAUSE_MAX <= EBB_SAMPLES_MAX, "denials fit");
 _Static_assert(2 * EBB_DROP_MAX <= EBB_SAMPLES_MAX, "drops fit");
+_Static_assert(EBB_HEALTH_MAX <= EBB_SAMPLES_MAX, "components fit");
+_Static_assert(EBB_LINKS_MAX <= EBB_SAMPLES_MAX, "programs fit");
+_Static_assert(EBB_SPOOL_READERS_MAX *EBB_SINK_RESULT_MAX <= EBB_SAMPLES_MAX, "attempts fit");
+_Static_assert(EBB_SPAN_RESULT_MAX + 1 <= EBB_SAMPLES_MAX, "results of spans fit");
 
 /* ---------------------------------------------------------------- reading -- */
 
@@ -54,7 +59,9 @@ static void add_known(struct ebb_reading *r, enum ebb_sample_kind kind, uint64_t
 		(void)add(r, kind, value);
 }
 
-static void add_histogram(struct ebb_reading *r, const struct ebb_hist *live)
+/* @exemplar may be NULL; it stands with the bucket that its value is in. */
+static void add_histogram(struct ebb_reading *r, const struct ebb_hist *live,
+			  const struct ebb_exemplar *exemplar)
 {
 	struct ebb_hist hist = {.sum_units = load(&live->sum_units)};
 	struct ebb_sample *sample;
@@ -66,13 +73,30 @@ static void add_histogram(struct ebb_reading *r, const struct ebb_hist *live)
 		sample = add(r, EBB_SAMPLE_NUMBER, ebb_hist_below(&hist, ebb_hist_shown_ns[i]));
 		sample->suffix = "_bucket";
 		sample->labels[0] = (struct ebb_label){"le", r->bounds[i]};
+		if (exemplar && exemplar->value_ns < ebb_hist_shown_ns[i]) {
+			sample->exemplar = exemplar;
+			exemplar = NULL;
+		}
 	}
 	count = ebb_hist_count(&hist);
 	sample = add(r, EBB_SAMPLE_NUMBER, count);
 	sample->suffix = "_bucket";
 	sample->labels[0] = (struct ebb_label){"le", "+Inf"};
+	sample->exemplar = exemplar;
 	add(r, EBB_SAMPLE_SECONDS, hist.sum_units * EBB_HIST_UNIT_NS)->suffix = "_sum";
 	add(r, EBB_SAMPLE_NUMBER, count)->suffix = "_count";
+}
+
+/* That of the slot's owner; NULL: none. */
+static const struct ebb_exemplar *exemplar_of(const struct ebb_reading *r, const struct ebb_exemplar *all,
+					      const struct ebb_item *item)
+{
+	const struct ebb_exemplar *exemplar = all ? &all[item->dst] : NULL;
+
+	if (!exemplar || !exemplar->realtime_ns ||
+	    exemplar->dst_epoch != load_u32(&r->source->view->dsts[item->dst].epoch))
+		return NULL;
+	return exemplar;
 }
 
 static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct ebb_item *item)
@@ -80,10 +104,12 @@ static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct 
 	return &r->source->view->pairs[item->pair];
 }
 
-/* Can @item have what only @proto counts? Of ~other nobody knows. */
+/* Can @item have what only @proto counts? Of ~other, and of what a rule names (it has no endpoint), nobody knows. */
 static bool speaks(const struct ebb_reading *r, const struct ebb_item *item, uint8_t proto)
 {
-	return item->dst == EBB_SLOT_OTHER || r->source->view->dsts[item->dst].endpoint.proto == proto;
+	uint8_t its = r->source->view->dsts[item->dst].endpoint.proto;
+
+	return item->dst == EBB_SLOT_OTHER || its == 0 || its == proto;
 }
 
 /* The limits of the gate of @item, now. */
@@ -269,13 +295,14 @@ static void read_dropped_packets(struct ebb_reading *r, const struct ebb_item *i
 static void read_connect_duration(struct ebb_reading *r, const struct ebb_item *item)
 {
 	if (speaks(r, item, IPPROTO_TCP))
-		add_histogram(r, &r->source->view->dsts[item->dst].connect);
+		add_histogram(r, &r->source->view->dsts[item->dst].connect,
+			      exemplar_of(r, r->source->traces.connects, item));
 }
 
 static void read_rtt(struct ebb_reading *r, const struct ebb_item *item)
 {
 	if (speaks(r, item, IPPROTO_TCP))
-		add_histogram(r, &r->source->view->dsts[item->dst].rtt);
+		add_histogram(r, &r->source->view->dsts[item->dst].rtt, NULL);
 }
 
 static void read_turns(struct ebb_reading *r, const struct ebb_item *item)
@@ -304,7 +331,8 @@ static void read_turn_seconds(struct ebb_reading *r, const struct ebb_item *item
 static void read_turn_duration(struct ebb_reading *r, const struct ebb_item *item)
 {
 	if (speaks(r, item, IPPROTO_TCP))
-		add_histogram(r, &r->source->view->dsts[item->dst].turn);
+		add_histogram(r, &r->source->view->dsts[item->dst].turn,
+			      exemplar_of(r, r->source->traces.turns, item));
 }
 
 /* The state of a gate now, and in ns when open ends. An open that is over is half-open, before anybody looked. */
@@ -454,6 +482,13 @@ static void read_paced(struct ebb_reading *r, const struct ebb_item *item)
 		(void)add(r, EBB_SAMPLE_NUMBER, paced);
 }
 
+/* All there is to say is in the labels. */
+static void read_one(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, 1);
+}
+
 static void read_build_info(struct ebb_reading *r, const struct ebb_item *item)
 {
 	struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, 1);
@@ -511,21 +546,206 @@ static void read_map_capacity(struct ebb_reading *r, const struct ebb_item *item
 static void read_events_lost(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
+	r->older = true;
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->kernel->errors[EBB_ERR_EVENT_LOST]));
 }
 
 static void read_bpf_errors(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
+	r->older = true;
 	for (uint32_t error = 0; error < EBB_ERR_MAX; error++)
 		add_labelled(r, load(&r->source->view->kernel->errors[error]), "reason",
 			     ebb_error_name(error));
 }
 
+static void read_program_runs(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	r->older = true;
+	for (size_t i = 0; i < r->runs_count; i++)
+		add_labelled(r, r->runs[i].count, "program", r->runs[i].name);
+}
+
+static void read_program_seconds(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	r->older = true;
+	for (size_t i = 0; i < r->runs_count; i++) {
+		struct ebb_sample *sample = add(r, EBB_SAMPLE_SECONDS, r->runs[i].ns);
+
+		sample->labels[0] = (struct ebb_label){"program", r->runs[i].name};
+	}
+}
+
+static void read_health(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	for (int i = 0; i < EBB_HEALTH_MAX; i++)
+		add_labelled(r, r->source->health->entries[i].state, "component",
+			     ebb_health_component_name(i));
+}
+
+static struct ebb_sample *add_of_sink(struct ebb_reading *r, uint64_t value, const char *sink,
+				      const char *result)
+{
+	struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, value);
+
+	sample->labels[0] = (struct ebb_label){"sink", sink};
+	if (result)
+		sample->labels[1] = (struct ebb_label){"result", result};
+	return sample;
+}
+
+static void read_audit_events(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_audit_status *audit = r->source->audit;
+
+	(void)item;
+	if (!audit)
+		return;
+	(void)add_of_sink(r, audit->spooled, "spool", "accepted");
+	(void)add_of_sink(r, audit->refused, "spool", "refused");
+	for (size_t i = 0; i < audit->sink_count; i++) {
+		(void)add_of_sink(r, audit->sinks[i].delivered, audit->sinks[i].name, "delivered");
+		(void)add_of_sink(r, audit->sinks[i].dead, audit->sinks[i].name, "dead_letter");
+	}
+}
+
+static void read_delivery_attempts(struct ebb_reading *r, const struct ebb_item *item)
+{
+	static const char *const results[EBB_SINK_RESULT_MAX] = {
+		[EBB_SINK_DONE] = "done",
+		[EBB_SINK_RETRY] = "retry",
+		[EBB_SINK_REFUSED] = "refused",
+		[EBB_SINK_UNUSABLE] = "unusable",
+	};
+	const struct ebb_audit_status *audit = r->source->audit;
+
+	(void)item;
+	for (size_t i = 0; audit && i < audit->sink_count; i++) {
+		for (size_t result = 0; result < EBB_SINK_RESULT_MAX; result++)
+			(void)add_of_sink(r, audit->sinks[i].attempts[result], audit->sinks[i].name,
+					  results[result]);
+	}
+}
+
+static void read_delivery_queue(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_audit_status *audit = r->source->audit;
+
+	(void)item;
+	for (size_t i = 0; audit && i < audit->sink_count; i++)
+		(void)add_of_sink(r, audit->sinks[i].waiting, audit->sinks[i].name, NULL);
+}
+
+static void read_dead_letters(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	if (r->source->audit)
+		(void)add(r, EBB_SAMPLE_NUMBER, r->source->audit->dead.letters);
+}
+
+static void read_dead_letters_oldest(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_audit_status *audit = r->source->audit;
+	int64_t oldest = audit ? audit->dead.oldest_realtime_ns : 0;
+
+	(void)item;
+	if (audit)
+		(void)add(r, EBB_SAMPLE_SECONDS,
+			  oldest && r->realtime_ns > oldest ? (uint64_t)(r->realtime_ns - oldest) : 0);
+}
+
+static void read_links_restored(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->links_restored);
+}
+
+static void read_pins_restored(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->pins_restored);
+}
+
+static void read_scrape_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_histogram(r, r->source->scrape_duration, NULL);
+}
+
+/* The code that is always shown: what the handler answers when all is well. */
+static bool is_usual(uint32_t handler, uint32_t code)
+{
+	return strcmp(ebb_http_code_name(code), handler == EBB_HTTP_OTHER ? "404" : "200") == 0;
+}
+
+static void read_http_requests(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const uint64_t *counts = r->source->http->requests[item->handler];
+
+	for (uint32_t code = 0; code < EBB_HTTP_CODES; code++) {
+		if (counts[code] > 0 || is_usual(item->handler, code))
+			add_labelled(r, counts[code], "code", ebb_http_code_name(code));
+	}
+}
+
+static void read_http_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	/* a stream lasts as long as its reader wants */
+	if (item->handler != EBB_HTTP_EVENTS)
+		add_histogram(r, &r->source->http->duration[item->handler], NULL);
+}
+
+static void read_http_streams(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->http->streams);
+}
+
+static void read_http_dropped(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	for (uint32_t why = 0; why < EBB_HTTP_DROPPED_MAX; why++)
+		add_labelled(r, r->source->http->dropped[why], "reason", ebb_http_dropped_name(why));
+}
+
 static void read_tick_duration(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
-	add_histogram(r, &r->source->tick_duration);
+	add_histogram(r, &r->source->tick_duration, NULL);
+}
+
+/* What the kernel had no room for was a span, too. */
+static void read_spans(struct ebb_reading *r, const struct ebb_item *item)
+{
+	const struct ebb_traces_facts *traces = &r->source->traces;
+
+	(void)item;
+	for (int i = 0; i < EBB_SPAN_RESULT_MAX; i++)
+		add_labelled(r, traces->spans[i], "result", ebb_span_result_name((enum ebb_span_result)i));
+	add_labelled(r, traces->lost, "result", "lost");
+}
+
+static void read_spans_waiting(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->traces.waiting);
+}
+
+static void read_points(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	for (int i = 0; i < EBB_SPAN_INVALID; i++)
+		add_labelled(r, r->source->pushed[i], "result",
+			     ebb_span_result_name((enum ebb_span_result)i));
+}
+
+static void read_push_duration(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_histogram(r, &r->source->push_duration, NULL);
 }
 
 static void read_config_generation(struct ebb_reading *r, const struct ebb_item *item)
@@ -577,6 +797,24 @@ static void read_process_virtual(struct ebb_reading *r, const struct ebb_item *i
 {
 	(void)item;
 	add_known(r, EBB_SAMPLE_NUMBER, r->process.virtual_bytes);
+}
+
+static void read_process_virtual_max(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.virtual_max_bytes);
+}
+
+static void read_process_heap(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.heap_bytes);
+}
+
+static void read_process_threads(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	add_known(r, EBB_SAMPLE_NUMBER, r->process.threads);
 }
 
 static void read_process_open_fds(struct ebb_reading *r, const struct ebb_item *item)
@@ -693,6 +931,8 @@ const struct ebb_family ebb_families[] = {
 	 "TCP connections that are slowed down now so that together they stay below the limit of bytes.",
 	 read_paced},
 
+	{"ebb_pod_labels", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_POD, "label_...",
+	 "The labels of each pod that kubernetes.labels names; always 1.", read_one},
 	{"ebb_build_info", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "version, compiler",
 	 "The version of ebb; always 1.", read_build_info},
 	{"ebb_enforcement_active", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
@@ -710,6 +950,23 @@ const struct ebb_family ebb_families[] = {
 	 read_events_lost},
 	{"ebb_bpf_errors", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "reason",
 	 "Failures of the programs in the kernel; none of them refuses a connection.", read_bpf_errors},
+	{"ebb_bpf_program_runs", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "program",
+	 "Times that the program in the kernel ran, since it was loaded; only while kernel.bpf_stats_enabled is 1.",
+	 read_program_runs},
+	{"ebb_bpf_program_seconds", EBB_COUNTER, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, "program",
+	 "Time that the program in the kernel ran; only while kernel.bpf_stats_enabled is 1.",
+	 read_program_seconds},
+	{"ebb_health_state", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "component",
+	 "Health of the component: 0 healthy, 1 degraded, 2 unhealthy; /health says why and since when.",
+	 read_health},
+	{"ebb_links_restored", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Programs that somebody detached or replaced and that the agent attached again.",
+	 read_links_restored},
+	{"ebb_pins_restored", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Pins that somebody removed or replaced and that the agent made again.", read_pins_restored},
+	{"ebb_scrape_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Time that the agent works for one scrape of these metrics, compressing included, without waiting for the client; this one is not among them.",
+	 read_scrape_duration},
 	{"ebb_tick_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "Time that one tick of the agent takes.", read_tick_duration},
 	{"ebb_config_generation", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
@@ -723,8 +980,45 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_config_last_reload_success_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_AGENT,
 	 EBB_WALK_ONCE, NULL, "When the configuration in force was applied, as Unix time.",
 	 read_config_applied},
+	{"ebb_spans", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "result",
+	 "Spans of traces by what became of them: sent; rejected or refused by the collector; expired, when it did not answer often enough; dropped, when too many waited; lost, when the agent did not take them from the kernel in time; invalid, when too long.",
+	 read_spans},
+	{"ebb_spans_waiting", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Spans of traces that wait to be sent, or for an answer.", read_spans_waiting},
+	{"ebb_metric_points", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, "result",
+	 "Points of metrics that were pushed to a collector, by what became of them: sent; rejected or refused by the collector; expired, when it did not answer often enough; dropped, when there was no memory for them.",
+	 read_points},
+	{"ebb_push_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Time that the agent works for one push of these metrics to a collector, in slices between which it does what else there is.",
+	 read_push_duration},
 	{"ebb_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_AGENT, EBB_WALK_ONCE, "kind",
 	 "Memory of the agent itself, and of its maps in the kernel.", read_memory},
+
+	{"ebb_http_requests", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_HANDLER, "code",
+	 "Requests that were answered, by status code; a stream of events when it begins.",
+	 read_http_requests},
+	{"ebb_http_request_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_HTTP, EBB_WALK_HANDLER,
+	 NULL,
+	 "Time from the end of the request's headers until the client had taken the answer or was ended; not of streams of events.",
+	 read_http_duration},
+	{"ebb_http_event_streams", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
+	 "Streams of events that are open now.", read_http_streams},
+	{"ebb_http_event_streams_dropped", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, "reason",
+	 "Streams of events that were ended because their client was too slow: stalled, it took nothing for 5 s; overtaken, what it would read next is not kept any more.",
+	 read_http_dropped},
+
+	{"ebb_audit_events", EBB_COUNTER, NULL, EBB_GROUP_AUDIT, EBB_WALK_ONCE, "sink, result",
+	 "Events of the audit log since the start, by what became of them. sink=\"spool\" is the way to all sinks: accepted, or refused because neither disk nor memory had room.",
+	 read_audit_events},
+	{"ebb_delivery_attempts", EBB_COUNTER, NULL, EBB_GROUP_AUDIT, EBB_WALK_ONCE, "sink, result",
+	 "Batches that were offered to the sink: done, retry (none of it was taken), refused (never will be), unusable (the place is not as it must be).",
+	 read_delivery_attempts},
+	{"ebb_delivery_queue", EBB_GAUGE, NULL, EBB_GROUP_AUDIT, EBB_WALK_ONCE, "sink",
+	 "Events in the spool that the sink does not have.", read_delivery_queue},
+	{"ebb_dead_letters", EBB_GAUGE, NULL, EBB_GROUP_AUDIT, EBB_WALK_ONCE, NULL,
+	 "Events that could not be delivered and wait for a person ('ebb deadletter').", read_dead_letters},
+	{"ebb_dead_letters_oldest_seconds", EBB_GAUGE, "seconds", EBB_GROUP_AUDIT, EBB_WALK_ONCE, NULL,
+	 "Age of the oldest dead letter; 0 when there is none.", read_dead_letters_oldest},
 
 	{"process_cpu_seconds", EBB_COUNTER, "seconds", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
 	 "Total user and system CPU time spent in seconds.", read_process_cpu},
@@ -732,6 +1026,13 @@ const struct ebb_family ebb_families[] = {
 	 "Resident memory size in bytes.", read_process_resident},
 	{"process_virtual_memory_bytes", EBB_GAUGE, "bytes", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
 	 "Virtual memory size in bytes.", read_process_virtual},
+	{"process_virtual_memory_max_bytes", EBB_GAUGE, "bytes", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Maximum amount of virtual memory available in bytes; not there when there is no limit.",
+	 read_process_virtual_max},
+	{"process_heap_bytes", EBB_GAUGE, "bytes", EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Process heap size in bytes.", read_process_heap},
+	{"process_threads", EBB_GAUGE, NULL, EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
+	 "Number of OS threads in the process.", read_process_threads},
 	{"process_open_fds", EBB_GAUGE, NULL, EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,
 	 "Number of open file descriptors.", read_process_open_fds},
 	{"process_max_fds", EBB_GAUGE, NULL, EBB_GROUP_PROCESS, EBB_WALK_ONCE, NULL,

@@ -2,6 +2,7 @@
 #include "export/process.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,33 +11,36 @@
 
 #include "lib/cleanup.h"
 
-/* One line of /proc/self/status: "VmRSS:	    1234 kB". */
+/* One line of /proc/self/status: "VmRSS:	    1234 kB", "Threads:	1". */
 static void read_status_line(const char *line, struct ebb_process *process)
 {
 	const struct {
 		const char *key;
-		uint64_t *bytes;
+		const char *unit;
+		uint64_t factor;
+		uint64_t *value;
 	} wanted[] = {
-		{"VmSize:", &process->virtual_bytes},
-		{"VmRSS:", &process->resident_bytes},
-		{"RssAnon:", &process->anonymous_bytes},
+		{"VmSize:", " kB\n", 1024, &process->virtual_bytes},
+		{"VmRSS:", " kB\n", 1024, &process->resident_bytes},
+		{"RssAnon:", " kB\n", 1024, &process->anonymous_bytes},
+		{"Threads:", "\n", 1, &process->threads},
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		size_t length = strlen(wanted[i].key);
 		char *end;
-		uint64_t kib;
+		uint64_t number;
 
 		if (strncmp(line, wanted[i].key, length) != 0)
 			continue;
 		errno = 0;
-		kib = strtoull(line + length, &end, 10);
-		if (errno == 0 && strcmp(end, " kB\n") == 0 && kib < UINT64_MAX / 1024)
-			*wanted[i].bytes = kib * 1024;
+		number = strtoull(line + length, &end, 10);
+		if (errno == 0 && strcmp(end, wanted[i].unit) == 0 && number < UINT64_MAX / 1024)
+			*wanted[i].value = number * wanted[i].factor;
 	}
 }
 
-static void read_memory(struct ebb_process *process)
+static void read_status(struct ebb_process *process)
 {
 	_cleanup_fclose_ FILE *status = fopen("/proc/self/status", "re");
 	char line[256];
@@ -45,6 +49,16 @@ static void read_memory(struct ebb_process *process)
 		return;
 	while (fgets(line, sizeof(line), status))
 		read_status_line(line, process);
+}
+
+static void read_heap(struct ebb_process *process)
+{
+	struct mallinfo2 heap = mallinfo2();
+	struct rlimit limit;
+
+	process->heap_bytes = heap.arena + heap.hblkhd;
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		process->virtual_max_bytes = limit.rlim_cur;
 }
 
 static void read_descriptors(struct ebb_process *process)
@@ -69,13 +83,17 @@ void ebb_process_read(struct ebb_process *ret_process)
 	*ret_process = (struct ebb_process){
 		.cpu_ns = EBB_PROCESS_UNKNOWN,
 		.virtual_bytes = EBB_PROCESS_UNKNOWN,
+		.virtual_max_bytes = EBB_PROCESS_UNKNOWN,
+		.heap_bytes = EBB_PROCESS_UNKNOWN,
 		.resident_bytes = EBB_PROCESS_UNKNOWN,
 		.anonymous_bytes = EBB_PROCESS_UNKNOWN,
 		.open_fds = EBB_PROCESS_UNKNOWN,
 		.max_fds = EBB_PROCESS_UNKNOWN,
+		.threads = EBB_PROCESS_UNKNOWN,
 	};
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
 		ret_process->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000ULL + (uint64_t)cpu.tv_nsec;
-	read_memory(ret_process);
+	read_status(ret_process);
+	read_heap(ret_process);
 	read_descriptors(ret_process);
 }

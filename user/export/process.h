@@ -11,10 +11,13 @@
 struct ebb_process {
 	uint64_t cpu_ns; /* user and system */
 	uint64_t virtual_bytes;
+	uint64_t virtual_max_bytes; /* unknown also when there is no limit */
+	uint64_t heap_bytes;	    /* what malloc() has of the system */
 	uint64_t resident_bytes;
 	uint64_t anonymous_bytes; /* of the resident ones, those of no file */
 	uint64_t open_fds;
 	uint64_t max_fds;
+	uint64_t threads;
 };
 
 void ebb_process_read(struct ebb_process *ret_process);
