@@ -16,13 +16,15 @@
 #include <cmocka.h>
 
 #include "agent/classify.h"
+#include "node/place.h"
 #include "tests/lib/fake_view.h"
+#include "tests/lib/temp_dir.h"
 
 #define TABLE 64
-#define POD   "/pods/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f"
+#define POD   "/kubepods/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f"
 
 struct world {
-	char mount[64];
+	char mount[TEMP_DIR_MAX];
 	struct ebb_view view;
 	struct ebb_classifier *classifier;
 	struct {
@@ -110,9 +112,11 @@ static bool fake_identify(void *userdata, const char *path, struct ebb_identity 
 			  bool *ret_awaited)
 {
 	const struct world *w = userdata;
+	struct ebb_place place;
 
 	*ret_awaited = true;
-	if (!ebb_cgroup_pod_length(path))
+	ebb_place_of(path, &place);
+	if (!place.pod_length)
 		return true;
 	*ret_identity = w->identity;
 	return w->identified;
@@ -169,8 +173,7 @@ static int set_up(void **state)
 {
 	struct world *w = fake_zeroed(1, sizeof(*w));
 
-	(void)snprintf(w->mount, sizeof(w->mount), "/tmp/ebb-test-classify-XXXXXX");
-	assert_non_null(mkdtemp(w->mount));
+	assert_int_equal(temp_dir_make("classify", w->mount), 0);
 	w->room = TABLE;
 	w->view = fake_view_new(4, 4);
 	(void)make(w, "/top");
@@ -183,21 +186,13 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct world *w = *state;
 
 	ebb_classifier_free(w->classifier);
 	fake_view_free(&w->view);
-	(void)nftw(w->mount, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)temp_dir_remove(w->mount);
 	free(w);
 	return 0;
 }
@@ -364,7 +359,7 @@ static void ruling_4_a_pod_is_told_when_it_is_identified(void **state)
 	uint64_t pod;
 
 	new_classifier(w, NULL, true);
-	(void)make(w, "/top/pods");
+	(void)make(w, "/top/kubepods");
 	pod = make(w, "/top" POD);
 	(void)configure(w, &exclude_a, EBB_SELECT_NAMESPACE, "dev");
 	assert_int_equal(told(w, pod), EBB_CLASS_MAX);
@@ -391,7 +386,7 @@ static void ruling_4_the_time_of_a_new_pod_is_the_kernels(void **state)
 	uint64_t pod;
 
 	(void)configure(w, &exclude_a, EBB_SELECT_NAMESPACE, "dev");
-	(void)make(w, "/top/pods");
+	(void)make(w, "/top/kubepods");
 	pod = make(w, "/top" POD);
 	(void)fake_put(w, pod, EBB_CLASS_UNKNOWN);
 	ebb_classifier_meet(w->classifier, pod);
@@ -405,7 +400,7 @@ static void restart_takes_up_the_table(void **state)
 	struct world *w = *state;
 	uint64_t pod;
 
-	(void)make(w, "/top/pods");
+	(void)make(w, "/top/kubepods");
 	pod = make(w, "/top" POD);
 	(void)configure(w, &exclude_a, EBB_SELECT_CGROUP, "/top/*");
 	(void)fake_put(w, 4711, EBB_CLASS_OBSERVED); /* of a cgroup that is gone */
@@ -478,7 +473,7 @@ static void our_own_is_the_whole_pod(void **state)
 	struct world *w = *state;
 	char path[512];
 
-	(void)make(w, "/top/pods");
+	(void)make(w, "/top/kubepods");
 	(void)make(w, "/top" POD);
 	(void)make(w, "/top" POD "/container");
 	write_procs(w, "/top" POD "/container", "0\n");

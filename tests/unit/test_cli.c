@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "cli/fuse.h"
+#include "tell/fuse.h"
 #include "cli/render.h"
 #include "core/limit.h"
 #include "core/policy.h"

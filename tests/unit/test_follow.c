@@ -12,18 +12,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/follow.h"
+#include "tests/lib/temp_dir.h"
 
 #define DEADLINE_MS 20000
 
 struct place {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char path[128];
 	struct ebb_follow *follow;
 };
@@ -52,19 +52,10 @@ static int set_up(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
-	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/ebb-test-follow-%d-XXXXXX", (int)getpid());
-	assert_non_null(mkdtemp(p->dir));
+	assert_int_equal(temp_dir_make("follow", p->dir), 0);
 	(void)snprintf(p->path, sizeof(p->path), "%s/ebb.yaml", p->dir);
 	*state = p;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
 }
 
 static int tear_down(void **state)
@@ -72,7 +63,7 @@ static int tear_down(void **state)
 	struct place *p = *state;
 
 	ebb_follow_free(p->follow);
-	assert_int_equal(nftw(p->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(temp_dir_remove(p->dir), 0);
 	free(p);
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include "core/limit.h"
 #include "kernel/maps.h"
 #include "lib/cleanup.h"
+#include "tests/lib/temp_dir.h"
 
 #define MS	1000000ULL
 #define S	1000000000ULL
@@ -38,18 +39,16 @@ struct shared {
 };
 
 struct world {
-	char dir[64], lock[96];
+	char dir[TEMP_DIR_MAX], lock[96];
 	struct shared *shared;
 };
 
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	const char *tmp = getenv("TMPDIR");
 
 	assert_non_null(w);
-	(void)snprintf(w->dir, sizeof(w->dir), "%.32s/ebb-test-lock-XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(temp_dir_make("lock", w->dir), 0);
 	(void)snprintf(w->lock, sizeof(w->lock), "%s/lock_policy", w->dir);
 	assert_int_equal(mkdir(w->lock, 0700), 0);
 	w->shared = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

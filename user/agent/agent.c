@@ -15,15 +15,22 @@
 
 #include "agent/answering.h"
 #include "agent/apply.h"
+#include "agent/auditor.h"
+#include "agent/checks.h"
 #include "agent/deeds.h"
+#include "agent/identities.h"
 #include "agent/idle.h"
 #include "agent/keeper.h"
+#include "agent/move_log.h"
 #include "agent/moves.h"
+#include "agent/notify.h"
 #include "agent/privileges.h"
+#include "agent/pushing.h"
 #include "agent/reload.h"
 #include "agent/scheduling.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
+#include "agent/tracing.h"
 #include "agent/troubles.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
@@ -36,24 +43,27 @@
 #include "kernel/loader.h"
 #include "kernel/probe.h"
 #include "lib/cleanup.h"
+#include "lib/fetch.h"
 #include "lib/log.h"
 #include "lib/units.h"
 #include "node/cgroup.h"
 #include "node/netns.h"
 #include "node/owns.h"
+#include "node/pods_file.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
 
-#define TICK_BUSY_NS   (100 * NS_PER_MS) /* while results arrive */
-#define TICK_IDLE_NS   NS_PER_S
-#define LINK_CHECK_NS  (5 * NS_PER_S)
-#define COLLECT_NS     NS_PER_S
-#define LOCK_WAIT_NS   (5 * NS_PER_S) /* for a command that writes policies */
-#define ADOPT_NS       (300 * NS_PER_S)
-#define RECOUNT_NS     (300 * NS_PER_S)
-#define RESET_AGAIN_NS NS_PER_S /* what was connecting when its breaker opened may be established since */
-#define APPLY_AGAIN_NS (10 * NS_PER_MS) /* a command holds the lock */
+#define TICK_BUSY_NS	 (100 * NS_PER_MS) /* while results arrive */
+#define TICK_IDLE_NS	 NS_PER_S
+#define COLLECT_NS	 NS_PER_S
+#define LOCK_WAIT_NS	 (5 * NS_PER_S) /* for a command that writes policies */
+#define ADOPT_NS	 (300 * NS_PER_S)
+#define RECOUNT_NS	 (300 * NS_PER_S)
+#define SINK_DEADLINE_NS (6 * NS_PER_S) /* of an attempt to write to one, and a bit */
+#define RESET_AGAIN_NS	 NS_PER_S /* what was connecting when its breaker opened may be established since */
+#define APPLY_AGAIN_NS	 (10 * NS_PER_MS) /* a command holds the lock */
+#define FLUSH_AGAIN_NS	 (100 * NS_PER_MS)
 
 /*
  * Looks because of hints: at once, as long as there are not more than this many
@@ -75,21 +85,39 @@ struct agent {
 	struct ebb_apply *apply;
 	struct ebb_reload *reload;
 	struct ebb_keeper *keeper;
+	char pod_labels[EBB_KUBERNETES_LABELS_MAX]; /* as at the start: a change needs another */
+	struct ebb_identities *identities;	    /* NULL: without Kubernetes */
 	struct ebb_answering *answering;
 	bool may_raise; /* real-time priority, also later */
 	struct ebb_ticker *ticker;
 	struct ebb_moves moves; /* who is told of a transition */
+	struct ebb_move_book *move_book;
+	struct ebb_auditor *auditor;
+	uint64_t deeds_logged; /* serial of the last order by hand that is in the log */
 	struct ebb_collector *collector;
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
 	struct ebb_sockets *sockets;
+	struct ebb_fetch *fetch; /* whatever goes out by HTTP */
+	struct ebb_tracing *tracing;
+	struct ebb_pushing *pushing;
+	struct ebb_notify notify; /* the service manager */
+	bool reloading;		  /* it was told so, and waits for the end */
 	struct ebb_health health;
+	struct ebb_checks *checks;
 	struct ebb_source source;
+	struct ebb_hist scrape_duration;
+	struct ebb_http_stats http_stats;
 
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
+	uint64_t flush_at_ns; /* a signal came: when the sinks are flushed; 0: none came */
+	bool flushing;
+	bool audit_flushed, otlp_flushed;
+	uint64_t flush_until_ns;
 	bool stop;
+	char stop_reason[32];
 
 	uint32_t default_asks; /* EBB_ASK_* of what has no destination yet */
 	bool packets;	       /* the packet program is attached, and that is told */
@@ -100,17 +128,16 @@ struct agent {
 	uint64_t tick_at_ns;  /* when the next tick is due */
 	uint64_t hint_tat_ns; /* generic cell rate: theoretical arrival of the next hinted look */
 	bool hint_waits;      /* a hint came while looks were spaced out */
-	uint64_t links_at_ns;
 	uint64_t collect_at_ns;
+	bool collect_failed; /* told already */
 	uint64_t adopt_at_ns;
 	uint64_t recount_at_ns;
 	uint64_t reset_at_ns;
 	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
 	bool just_configured; /* a tick is due: what is armed follows at once */
 	bool urgent;	      /* something enforces, and real-time priority was asked for */
-	uint8_t *
-		failed_by; /* of each gate, enum ebb_outcome of the last failure that an event told; 0: none */
-	bool *capped;	   /* see ebb_sockets_cap_came() */
+	struct ebb_move_log *move_log;
+	bool *capped; /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
 	struct ebb_troubles troubles;
 };
@@ -140,38 +167,6 @@ static int64_t now_realtime(void)
 
 /* ------------------------------------------------------------------ moves -- */
 
-/* enum ebb_mode in force at a gate. */
-static uint32_t mode_of(const struct agent *a, uint32_t dst, uint32_t gate, uint64_t now)
-{
-	struct ebb_policy policy;
-
-	ebb_gate_policy(a->view, dst, gate, now, &policy);
-	return ebb_mode_of(&policy, &a->view->policies[EBB_SLOT_OTHER], dst, now);
-}
-
-/* Listener: a line of the log. */
-static void log_move(void *userdata, const struct ebb_move *move)
-{
-	const struct agent *a = userdata;
-	const struct ebb_transition *t = &move->transition;
-	char dst[EBB_DST_NAME_MAX], until[EBB_FORMAT_MAX] = "-";
-	const char *workload = "-", *failure = "-";
-	uint64_t now = now_monotonic();
-
-	if (move->pair != EBB_SLOT_OTHER)
-		workload = ebb_cgroup_name(a->names, a->view->pairs[move->pair].workload);
-	if (t->until_ns > now)
-		(void)ebb_format_duration(t->until_ns - now, until, sizeof(until));
-	if (ebb_reason_to(t->reason) == EBB_STATE_OPEN && a->failed_by[move->gate])
-		failure = ebb_outcome_name(a->failed_by[move->gate]);
-	a->failed_by[move->gate] = 0;
-	ebb_info("breaker moved: destination=%s workload=%s from=%s to=%s reason=%s ok=%u failed=%u slow=%u run=%u last_failure=%s open_for=%s generation=%u episode=%016llx mode=%s",
-		 ebb_dst_name(a->view, move->dst, dst, sizeof(dst)), workload,
-		 ebb_state_name(ebb_reason_from(t->reason)), ebb_state_name(ebb_reason_to(t->reason)),
-		 ebb_reason_name(t->reason), t->ok, t->failed, t->slow, t->run, failure, until, t->gen,
-		 (unsigned long long)t->episode, ebb_mode_name(mode_of(a, move->dst, move->gate, now)));
-}
-
 /* Listener: live connections are reset where that is asked for. */
 static void reset_after_move(void *userdata, const struct ebb_move *move)
 {
@@ -182,9 +177,24 @@ static void reset_after_move(void *userdata, const struct ebb_move *move)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
 
+/* Listener: audit and log, with the same facts. */
+static void tell_move(void *userdata, const struct ebb_move *move)
+{
+	const struct agent *a = userdata;
+	struct ebb_move_facts facts;
+
+	ebb_move_book_take(a->move_book, move, &facts);
+	if (a->auditor)
+		ebb_audit_feed_moved(ebb_auditor_feed(a->auditor), &facts);
+	ebb_move_log_tell(a->move_log, &facts);
+}
+
 static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
 {
-	(void)userdata;
+	const struct agent *a = userdata;
+
+	if (a->auditor)
+		ebb_audit_feed_fuse(ebb_auditor_feed(a->auditor), move);
 	if (move->acts)
 		ebb_warn("node fuse acts: action=%s open=%u active=%u calls=%u; many destinations fail at once: the fault is probably this node's",
 			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
@@ -193,12 +203,22 @@ static void on_fuse(void *userdata, const struct ebb_fuse_move *move)
 			 ebb_fuse_name(move->action), move->open, move->active, move->calls);
 }
 
+static void tell_http(void *userdata, const struct ebb_move *move)
+{
+	const struct agent *a = userdata;
+
+	if (a->http)
+		ebb_http_moved(a->http, move->dst, move->gate, &move->transition);
+}
+
 /* Who is told of a transition after it is remembered and obeyed, the quickest first. */
 static int listen_to_moves(struct agent *a)
 {
 	const struct ebb_move_listener listeners[] = {
 		{"reset", reset_after_move, a},
-		{"log", log_move, a},
+		{"http", tell_http, a},
+		{"traces", ebb_tracing_moved, a->tracing},
+		{"audit and log", tell_move, a},
 	};
 	int r = 0;
 
@@ -212,10 +232,12 @@ static int listen_to_moves(struct agent *a)
 
 static int arm_timer(struct agent *a, uint64_t at_ns)
 {
-	struct itimerspec spec = {
-		.it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)},
-	};
+	struct itimerspec spec = {0};
 
+	if (a->flush_at_ns && !a->flushing && at_ns > a->flush_at_ns)
+		at_ns = a->flush_at_ns;
+	spec.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
+	spec.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
 	a->tick_at_ns = at_ns;
 	return timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
@@ -228,8 +250,8 @@ static void on_trouble(void *userdata, const struct ebb_trouble_news *news)
 
 	/* the first connection of each new cgroup, where there are rules: nothing is wrong */
 	if (news->error == EBB_ERR_UNCLASSIFIED)
-		ebb_debug("workloads not identified yet are let through: count=%llu%s",
-			  (unsigned long long)news->count, news->ended ? "; no longer" : "");
+		ebb_debug("workloads not identified yet are%s let through: count=%llu",
+			  news->ended ? " no longer" : "", (unsigned long long)news->count);
 	else if (news->ended)
 		ebb_info("no longer so in the kernel: reason=%s count=%llu lasted=%s", name,
 			 (unsigned long long)news->count,
@@ -246,15 +268,7 @@ static void on_trouble(void *userdata, const struct ebb_trouble_news *news)
 /* One line when a kind of our own failures begins, one when it has ended. */
 static void report_errors(struct agent *a, uint64_t now)
 {
-	const struct ebb_trouble *lost = &a->troubles.list[EBB_ERR_EVENT_LOST];
-
 	ebb_troubles_look(&a->troubles, (const uint64_t *)a->view->kernel->errors, now, on_trouble, a);
-	if (lost->on)
-		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_DEGRADED, now_realtime(),
-			       "%llu hints lost: verdicts wait for the next tick",
-			       (unsigned long long)(lost->seen - lost->began_at));
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_EVENTS, EBB_HEALTHY, now_realtime(), "%s", "");
 }
 
 static bool is_configured_to_enforce(const struct ebb_config *config)
@@ -282,65 +296,6 @@ static bool wants_enforcement(const struct agent *a, uint64_t now)
 	return false;
 }
 
-static void check_links(struct agent *a, uint64_t now)
-{
-	struct ebb_link_info links[EBB_LINKS_MAX];
-	size_t count, attached = 0;
-	const char *missing = "";
-
-	if (now < a->links_at_ns)
-		return;
-	a->links_at_ns = now + LINK_CHECK_NS;
-	count = ebb_maps_links(a->options->pin_dir, links);
-	for (size_t i = 0; i < count; i++) {
-		if (links[i].attached)
-			attached++;
-		else
-			missing = links[i].name;
-	}
-	if (attached == count)
-		ebb_health_set(&a->health, EBB_HEALTH_PROGRAMS, EBB_HEALTHY, now_realtime(), "%s", "");
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_PROGRAMS, EBB_UNHEALTHY, now_realtime(),
-			       "%zu of %zu programs attached, %s is not", attached, count, missing);
-	if (attached == count || !a->health.enforce_wanted)
-		ebb_health_set(&a->health, EBB_HEALTH_ENFORCEMENT, EBB_HEALTHY, now_realtime(), "%s", "");
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_ENFORCEMENT, EBB_UNHEALTHY, now_realtime(),
-			       "enforcement is asked for, but %s is not attached", missing);
-}
-
-/* Nothing of ours is broken, but probably something of the node's. */
-static void check_fuse(struct agent *a)
-{
-	const struct ebb_agent *shared = a->view->agent;
-
-	if (shared->fuse == EBB_FUSE_OFF)
-		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_HEALTHY, now_realtime(), "%s", "");
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_FUSE, EBB_DEGRADED, now_realtime(),
-			       "%u of %u active destinations are open, the fault is probably the node's: %s",
-			       shared->fuse_open, shared->fuse_active, ebb_fuse_name(shared->fuse));
-}
-
-static void check_tables(struct agent *a, const struct ebb_tick_result *result)
-{
-	const struct ebb_trouble *troubles = a->troubles.list;
-	bool dst_full = result->dst_live + 1 >= a->view->dst_max || troubles[EBB_ERR_DST_TABLE_FULL].on ||
-			troubles[EBB_ERR_ENDPOINT_TABLE_FULL].on;
-	bool pair_full = result->pair_live + 1 >= a->view->pair_max || troubles[EBB_ERR_PAIR_TABLE_FULL].on;
-
-	if (dst_full || pair_full)
-		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_DEGRADED, now_realtime(),
-			       "no room for more %s: new ones share ~other",
-			       dst_full ? "destinations" : "pairs of workload and destination");
-	else if (troubles[EBB_ERR_SHARE_FULL].on)
-		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_DEGRADED, now_realtime(),
-			       "a workload has found its share of the destinations: its new ones share ~other");
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_TABLES, EBB_HEALTHY, now_realtime(), "%s", "");
-}
-
 /* What has come to its end is over in the kernel already: here it is tidied up and told. */
 static int end_by_hand(const struct agent *a, uint64_t now)
 {
@@ -360,7 +315,9 @@ static void collect_idle(struct agent *a, uint64_t now)
 	if (now < a->collect_at_ns)
 		return;
 	a->collect_at_ns = now + COLLECT_NS;
-	(void)ebb_deeds_tell(a->view, ebb_deed_log, NULL);
+	(void)ebb_deeds_tell(a->view, &a->deeds_logged, ebb_deed_log, NULL);
+	if (a->auditor)
+		ebb_auditor_deeds(a->auditor);
 	r = ebb_policies_lock(a->options->pin_dir, 0, &lock, NULL);
 	if (r == -EBUSY) /* nothing is in a hurry here */
 		return;
@@ -372,10 +329,11 @@ static void collect_idle(struct agent *a, uint64_t now)
 		if (!ebb_apply_is_prepared(a->apply))
 			r = ebb_collector_run(a->collector, now);
 	}
-	if (r < 0)
-		ebb_warn("cannot take back idle slots (%s): trying again", ebb_strerror(r));
+	if (r < 0 && !a->collect_failed)
+		ebb_warn("cannot take back idle slots (%s): trying again each second", ebb_strerror(r));
 	else if (r > 0)
 		ebb_debug("idle slots taken back: count=%d", r);
+	a->collect_failed = r < 0;
 }
 
 /* EBB_ASK_* of all that there is. */
@@ -493,17 +451,42 @@ static void follow_urgency(struct agent *a)
 			 ebb_strerror(r));
 }
 
+/* The agent ends: what there is goes, or is told to be lost. Returns when to look again. */
+static uint64_t flush_otlp(struct agent *a)
+{
+	uint64_t now = now_monotonic();
+	bool more;
+
+	if (a->otlp_flushed)
+		return UINT64_MAX;
+	more = ebb_tracing_flush(a->tracing, now);
+	more |= ebb_pushing_flush(a->pushing);
+	if (more && now < a->flush_until_ns)
+		return now + FLUSH_AGAIN_NS;
+	if (a->source.traces.waiting)
+		ebb_warn("traces are lost, since the collector did not take them: spans=%llu",
+			 (unsigned long long)a->source.traces.waiting);
+	a->otlp_flushed = true;
+	a->stop = a->audit_flushed;
+	return UINT64_MAX;
+}
+
+static void follow_identities(struct agent *a)
+{
+	struct ebb_kube_status status;
+
+	if (ebb_identities_tick(a->identities))
+		ebb_keeper_identified(a->keeper);
+	if (ebb_identities_status(a->identities, &status))
+		ebb_health_set(&a->health, EBB_HEALTH_KUBERNETES, status.healthy ? EBB_HEALTHY : EBB_DEGRADED,
+			       now_realtime(), "%s", status.why);
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
-	uint64_t start = now_monotonic(), end, next;
-
-	if (a->tick_at_ns && start > a->tick_at_ns + TICK_IDLE_NS)
-		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_DEGRADED, now_realtime(),
-			       "a tick was %llu ms late",
-			       (unsigned long long)((start - a->tick_at_ns) / NS_PER_MS));
-	else
-		ebb_health_set(&a->health, EBB_HEALTH_LOOP, EBB_HEALTHY, now_realtime(), "%s", "");
+	uint64_t start = now_monotonic(), end, next, traces_ns;
+	uint64_t late = a->tick_at_ns && start > a->tick_at_ns ? start - a->tick_at_ns : 0;
 
 	ebb_tick(a->ticker, start, &result);
 	a->hint_waits = false;
@@ -511,14 +494,15 @@ static int tick(struct agent *a)
 	follow_turns(a);
 	a->health.enforce_wanted = wants_enforcement(a, start);
 	follow_urgency(a);
-	check_links(a, start);
 	report_errors(a, start);
-	check_tables(a, &result);
-	check_fuse(a);
+	ebb_checks_ticked(a->checks, late, result.dst_live, result.pair_live);
 	collect_idle(a, start);
+	follow_identities(a);
 	ebb_keeper_tick(a->keeper, start);
 	watch_sockets(a, start);
 	ebb_answering_tick(a->answering, start);
+	ebb_auditor_tick(a->auditor);
+	traces_ns = a->flushing ? flush_otlp(a) : ebb_tracing_tick(a->tracing, start);
 	if (ebb_scheduling_was_lost())
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
 
@@ -530,11 +514,16 @@ static int tick(struct agent *a)
 	a->source.tick_duration.sum_units += (end - start) / EBB_HIST_UNIT_NS;
 
 	next = start + (result.busy ? TICK_BUSY_NS : TICK_IDLE_NS);
+	if (traces_ns < result.deadline_ns)
+		result.deadline_ns = traces_ns;
 	if (result.deadline_ns < next)
 		next = result.deadline_ns > start ? result.deadline_ns : start + NS_PER_MS;
+	if (!a->health.started)
+		ebb_checks_run(a->checks);
 	a->health.started = true;
 	/* the last write of a tick: an agent that was stopped revives nothing stale */
 	__atomic_store_n(&a->view->agent->heartbeat_ns, end, __ATOMIC_RELEASE);
+	(void)ebb_notify_ticked(&a->notify, end);
 	return arm_timer(a, next);
 }
 
@@ -554,9 +543,8 @@ static void on_event(void *userdata, const struct ebb_event *event)
 		break;
 	default:
 		/* a probe's event may tell a success, which leaves what failed before as it is */
-		if (event->gate < a->view->gate_max && event->outcome < EBB_OUTCOME_MAX &&
-		    event->outcome != EBB_OUTCOME_ESTABLISHED)
-			a->failed_by[event->gate] = (uint8_t)event->outcome;
+		if (event->outcome != EBB_OUTCOME_ESTABLISHED)
+			ebb_move_book_failed(a->move_book, event->gate, event->outcome);
 		if (a->hint_waits)
 			break;
 		deadline = ebb_tick_gate(a->ticker, event->gate, now_monotonic());
@@ -603,6 +591,23 @@ static int handle_events(struct agent *a)
 	return 0;
 }
 
+/* Ready: at the start, and when a reload that was asked for has ended, in whichever way. */
+static void tell_manager(struct agent *a)
+{
+	char status[EBB_NOTIFY_MAX];
+	int r;
+
+	(void)snprintf(status, sizeof(status), "mode=%s configuration=%llu%s",
+		       ebb_mode_name(a->config->defaults.mode),
+		       (unsigned long long)a->view->agent->generation,
+		       a->source.reload_failed ? "; the last one was rejected, see the log" : "");
+	r = ebb_notify_ready(&a->notify, status);
+	if (r < 0)
+		ebb_warn("the service manager does not hear that the agent is ready (%s): it may take it for one that does not start",
+			 ebb_strerror(r));
+	a->reloading = false;
+}
+
 /* What a new configuration arms stands at once; what waits for the lock waits for a moment. */
 static int after_reload(struct agent *a)
 {
@@ -616,6 +621,8 @@ static int after_reload(struct agent *a)
 		if (r < 0)
 			return r;
 	}
+	if (a->reloading && ebb_reload_is_done(a->reload))
+		tell_manager(a);
 	soon = now_monotonic() + APPLY_AGAIN_NS;
 	return waits && a->tick_at_ns > soon ? arm_timer(a, soon) : 0;
 }
@@ -669,6 +676,73 @@ static int handle_timer(struct agent *a)
 	return r < 0 ? r : after_reload(a);
 }
 
+/*
+ * So much of the time is for sinks that one which is just being written to, for its whole deadline, does not
+ * run over the end.
+ */
+static uint64_t flush_ns(const struct ebb_config *config)
+{
+	uint64_t timeout = config->shutdown_timeout_ns;
+
+	return timeout > 2 * SINK_DEADLINE_NS ? timeout - SINK_DEADLINE_NS : timeout / 2;
+}
+
+static int handle_checks(struct agent *a)
+{
+	ebb_checks_run(a->checks);
+	return 0;
+}
+
+/* A second signal ends at once, and so does the end of the time given: both are the kernel's to do. */
+static void bound_shutdown(uint64_t most_ns)
+{
+	sigset_t set;
+
+	(void)alarm((unsigned int)((most_ns + NS_PER_S - 1) / NS_PER_S));
+	/* a shell's background program is born with SIGINT ignored */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Not ready from now on; the rest goes on as it is: until the delay is over, then until the sinks are flushed. */
+static void begin_stop(struct agent *a, uint64_t delay_ns)
+{
+	/* before anything that could wait, as a log may that nobody reads */
+	bound_shutdown(delay_ns + a->config->shutdown_timeout_ns);
+	(void)ebb_notify_stopping(&a->notify, delay_ns + a->config->shutdown_timeout_ns);
+	a->health.stopping = true;
+	a->flush_at_ns = now_monotonic() + delay_ns;
+}
+
+static void flush(struct agent *a, const char *reason, bool failed)
+{
+	if (a->flushing)
+		return;
+	a->flushing = true;
+	a->flush_until_ns = now_monotonic() + flush_ns(a->config);
+	ebb_auditor_stop(a->auditor, reason, failed, flush_ns(a->config));
+	(void)flush_otlp(a);
+}
+
+static int stop_by(struct agent *a, int signal)
+{
+	uint64_t delay = a->config->shutdown_delay_ns;
+	char text[EBB_FORMAT_MAX];
+
+	begin_stop(a, delay);
+	(void)snprintf(a->stop_reason, sizeof(a->stop_reason), "%s", strsignal(signal));
+	if (delay)
+		ebb_info("stopping: signal=%s delay=%s; not ready from now on, a second signal ends at once",
+			 a->stop_reason, ebb_format_duration(delay, text, sizeof(text)));
+	else
+		ebb_info("stopping: signal=%s", a->stop_reason);
+	return arm_timer(a, a->tick_at_ns);
+}
+
 static int handle_signal(struct agent *a)
 {
 	struct signalfd_siginfo info;
@@ -676,12 +750,21 @@ static int handle_signal(struct agent *a)
 	if (read(a->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
 	if (info.ssi_signo == SIGHUP) {
+		a->reloading = true;
+		(void)ebb_notify_reloading(&a->notify, now_monotonic());
 		ebb_reload_now(a->reload, "SIGHUP");
 		return after_reload(a);
 	}
-	ebb_info("stopping: signal=%s", strsignal((int)info.ssi_signo));
-	a->stop = true;
-	a->health.stopping = true;
+	return stop_by(a, (int)info.ssi_signo);
+}
+
+/* All that could be delivered is. */
+static int handle_flushed(struct agent *a)
+{
+	/* it stays readable */
+	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, ebb_auditor_done_fd(a->auditor), NULL);
+	a->audit_flushed = true;
+	a->stop = a->otlp_flushed;
 	return 0;
 }
 
@@ -706,6 +789,21 @@ static int handle_http(struct agent *a)
 	int timeout_ms;
 
 	run_http(a, &timeout_ms);
+	return 0;
+}
+
+static int handle_push(struct agent *a)
+{
+	ebb_pushing_dispatch(a->pushing);
+	return 0;
+}
+
+static int handle_fetched(struct agent *a)
+{
+	ebb_fetch_dispatch(a->fetch);
+	follow_identities(a);
+	if (a->flushing)
+		(void)flush_otlp(a);
 	return 0;
 }
 
@@ -908,6 +1006,8 @@ static void configured(struct agent *a)
 	const uint32_t *of_dst;
 
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
+	ebb_tracing_configure(a->tracing, a->config);
+	ebb_pushing_configure(a->pushing, a->config);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
 	ebb_ticker_configure(a->ticker, breakers, of_dst);
 	ebb_ticker_fuse(a->ticker, &a->config->node_fuse, on_fuse, a);
@@ -917,6 +1017,7 @@ static void configured(struct agent *a)
 	__atomic_store_n(&a->view->agent->lease_ns, a->config->lease_ns, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&a->view->agent->generation, 1, __ATOMIC_RELEASE);
 	a->health.enforce_wanted = is_configured_to_enforce(a->config);
+	a->health.ignored = a->config->health_ignored;
 	a->source.applied_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 }
 
@@ -955,17 +1056,36 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	return 0;
 }
 
+static void audit_config(const struct agent *a)
+{
+	const char *file = ebb_config_file(a->config);
+
+	ebb_audit_feed_configured(ebb_auditor_feed(a->auditor), file ? file : "", a->view->agent->generation,
+				  a->config->destination_count);
+}
+
+static void on_rejected(void *userdata, const char *why)
+{
+	const struct agent *a = userdata;
+	const char *path = a->options->sources->path;
+
+	ebb_audit_feed_rejected(ebb_auditor_feed(a->auditor), path ? path : "", why);
+}
+
 static void on_configured(void *userdata, const struct ebb_config *config,
 			  const struct ebb_apply_report *report)
 {
 	struct agent *a = userdata;
 
+	ebb_auditor_configure(a->auditor, a->config, config);
 	a->config = config;
 	configured(a);
 	warn_of(a, report);
 	ebb_collector_set_idle(a->collector, config->idle_ns);
 	ebb_log_set_level((enum ebb_log_level)config->log_level);
+	ebb_log_set_format((enum ebb_log_format)config->log_format);
 	follow_urgency(a);
+	audit_config(a);
 	a->just_configured = true;
 }
 
@@ -1017,10 +1137,38 @@ static int open_reload(struct agent *a, struct ebb_config *config, struct ebb_wh
 		.userdata = a,
 		.remember = ask_for_memories,
 		.configured = on_configured,
+		.rejected = on_rejected,
 	};
 	int r = ebb_reload_new(&setup, config, &a->reload);
 
 	return r < 0 ? ebb_why(why, r, "cannot follow the configuration: %s", ebb_strerror(r)) : 0;
+}
+
+static int open_otlp(struct agent *a)
+{
+	const struct ebb_tracing_setup setup = {
+		.view = a->view,
+		.spans = ebb_loader_spans(a->loader),
+		.names = a->names,
+		.health = &a->health,
+		.fetch = a->fetch,
+		.facts = &a->source.traces,
+		.environ = a->options->sources->environ,
+		.version = EBB_VERSION,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+	};
+
+	const struct ebb_pushing_setup pushing = {
+		.source = &a->source,
+		.health = &a->health,
+		.fetch = a->fetch,
+		.environ = a->options->sources->environ,
+		.version = EBB_VERSION,
+	};
+	int r = ebb_tracing_new(&setup, &a->tracing);
+
+	return r < 0 ? r : ebb_pushing_new(&pushing, &a->pushing);
 }
 
 /*
@@ -1049,9 +1197,14 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	r = write_agent(a, took_over);
 	if (r < 0)
 		return ebb_why(why, r, "no random numbers: %s", ebb_strerror(r));
-	a->failed_by = calloc(a->view->gate_max, sizeof(*a->failed_by));
-	if (!a->failed_by)
-		return ebb_why(why, -ENOMEM, "out of memory");
+	r = ebb_move_log_new(a->view->gate_max, &a->move_log);
+	if (r == 0)
+		r = ebb_move_book_new(a->view, a->names, now_monotonic, &a->move_book);
+	if (r < 0)
+		return ebb_why(why, r, "out of memory");
+	r = open_otlp(a);
+	if (r < 0)
+		return ebb_why(why, r, "cannot send traces and metrics: %s", ebb_strerror(r));
 	r = ebb_ticker_new(a->view, &a->config->defaults.breaker, a->view->agent->seed, took_over, &a->moves,
 			   &a->ticker);
 	if (r == 0)
@@ -1065,7 +1218,7 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		return ebb_why(why, r, "cannot take back slots: %s", ebb_strerror(r));
 	r = ebb_loader_fill_queues(a->loader, why);
 	if (r == 0)
-		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, &a->keeper, why);
+		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, a->identities, &a->keeper, why);
 	if (r < 0)
 		return r;
 	decide_reset(a);
@@ -1075,6 +1228,49 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 	return r < 0 ? r : apply_first(a, why);
 }
 
+static size_t read_runs(const void *userdata, struct ebb_program_runs ret_runs[EBB_LINKS_MAX])
+{
+	return ebb_loader_runs(userdata, ret_runs);
+}
+
+/* Told by HTTP, which is there before the audit log. */
+static void on_refused(void *userdata, const char *method, const char *path, const char *peer,
+		       unsigned int status)
+{
+	const struct agent *a = userdata;
+
+	if (a->auditor)
+		ebb_audit_feed_request(ebb_auditor_feed(a->auditor), method, path, peer, status);
+}
+
+static void on_credentials_refused(void *userdata, const char *url, unsigned int status)
+{
+	const struct agent *a = userdata;
+
+	if (a->auditor)
+		ebb_audit_feed_credentials(ebb_auditor_feed(a->auditor), "kubernetes", url, status);
+}
+
+/* Workloads are called after their pods wherever they are told of. */
+static int open_identities(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_identities_setup setup = {
+		.config = a->config,
+		.pin_dir = a->options->pin_dir,
+		.fetch = a->fetch,
+		.now_ns = now_monotonic,
+		.seed = now_monotonic(),
+		.credentials_refused = on_credentials_refused,
+		.userdata = a,
+	};
+	int r = ebb_identities_new(&setup, &a->identities, why);
+
+	memcpy(a->pod_labels, a->config->kubernetes.labels, sizeof(a->pod_labels));
+	if (r == 0)
+		ebb_cgroup_names_use(a->names, ebb_identities_pods(a->identities));
+	return r;
+}
+
 static int open_export(struct agent *a, struct ebb_why *why)
 {
 	int r;
@@ -1082,21 +1278,133 @@ static int open_export(struct agent *a, struct ebb_why *why)
 	r = ebb_cgroup_names_new(&a->names);
 	if (r < 0)
 		return ebb_why(why, r, "cannot name workloads: %s", ebb_strerror(r));
+	r = open_identities(a, why);
+	if (r < 0)
+		return r;
 	ebb_health_init(&a->health, now_realtime());
 	a->health.enforce_wanted = is_configured_to_enforce(a->config);
 	a->source = (struct ebb_source){
 		.view = a->view,
 		.health = &a->health,
 		.workloads = a->names,
+		.pods = ebb_identities_pods(a->identities),
+		.pod_labels = a->pod_labels,
 		.now_ns = now_monotonic,
 		.realtime_ns = now_realtime,
+		.pin_dir = a->options->pin_dir,
+		.mapping = a->mapping,
+		.refused = on_refused,
+		.refused_userdata = a,
 		.version = EBB_VERSION,
 		.map_bytes = ebb_loader_map_bytes(a->loader),
+		.scrape_duration = &a->scrape_duration,
+		.http = &a->http_stats,
+		.runs = read_runs,
+		.runs_userdata = a->loader,
 		.local_floor = calloc(a->view->pair_max, sizeof(uint64_t)),
 	};
 	if (!a->source.local_floor)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	return ebb_http_new(a->config->listen, &a->source, &a->http, why);
+}
+
+/* ----------------------------------------------------------------- health -- */
+
+static size_t links_lost(void *agent, struct ebb_lost ret_lost[EBB_LINKS_MAX], size_t *ret_wanted)
+{
+	const struct agent *a = agent;
+
+	return ebb_loader_links_lost(a->loader, ret_lost, ret_wanted);
+}
+
+static int link_mend(void *agent, const struct ebb_lost *lost, struct ebb_why *why)
+{
+	const struct agent *a = agent;
+
+	return ebb_loader_link_mend(a->loader, lost, why);
+}
+
+static size_t pins_lost(void *agent, struct ebb_lost ret_lost[EBB_PINS_LOST_MAX])
+{
+	const struct agent *a = agent;
+
+	return ebb_loader_pins_lost(a->loader, ret_lost);
+}
+
+static int pin_mend(void *agent, const struct ebb_lost *lost, struct ebb_why *why)
+{
+	const struct agent *a = agent;
+
+	return ebb_loader_pin_mend(a->loader, lost, why);
+}
+
+/* Somebody took a program away; @r: 0 it is attached again, else @why. */
+static void link_attached(void *agent, const struct ebb_lost *lost, int r, const char *why)
+{
+	struct agent *a = agent;
+
+	if (r < 0) {
+		ebb_err("a program was taken away by somebody and cannot be attached again: program=%s lost=%s; trying again each few seconds: %s",
+			lost->name, ebb_lost_how_name(lost->how), why);
+		return;
+	}
+	a->source.links_restored++;
+	ebb_audit_feed_link(ebb_auditor_feed(a->auditor), lost->name);
+	ebb_warn("a program was taken away by somebody and is attached again: program=%s lost=%s", lost->name,
+		 ebb_lost_how_name(lost->how));
+}
+
+/* The same of @count pins, @lost the first of them. */
+static void pins_restored(void *agent, const struct ebb_lost *lost, size_t count, int r, const char *why)
+{
+	struct agent *a = agent;
+
+	if (r < 0) {
+		ebb_err("pins were taken away by somebody and cannot be made again: first=%s lost=%s; trying again each few seconds: %s",
+			lost->name, ebb_lost_how_name(lost->how), why);
+		return;
+	}
+	a->source.pins_restored += count;
+	ebb_warn("pins were taken away by somebody and are there again: count=%zu first=%s lost=%s", count,
+		 lost->name, ebb_lost_how_name(lost->how));
+}
+
+static void on_enforcement(void *agent, const struct ebb_enforcement_news *news)
+{
+	const struct agent *a = agent;
+	char lasted[EBB_FORMAT_MAX];
+
+	ebb_audit_feed_enforcement(ebb_auditor_feed(a->auditor), news->lost, news->component, news->why,
+				   news->lasted_ns);
+	if (news->lost)
+		ebb_err("enforcement is lost, connections are let through: component=%s reason=%s",
+			news->component, news->why);
+	else
+		ebb_info("enforcement is back: lasted=%s",
+			 ebb_format_duration(news->lasted_ns, lasted, sizeof(lasted)));
+}
+
+static int open_checks(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_checks_setup setup = {
+		.view = a->view,
+		.health = &a->health,
+		.troubles = &a->troubles,
+		.seed = a->view->agent->run_id,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+		.userdata = a,
+		.links_lost = links_lost,
+		.link_mend = link_mend,
+		.pins_lost = pins_lost,
+		.pin_mend = pin_mend,
+		.link_attached = link_attached,
+		.pins_restored = pins_restored,
+		.enforcement = on_enforcement,
+	};
+	int r = ebb_checks_new(&setup, &a->checks);
+
+	return r < 0 ? ebb_why(why, r, "cannot check the health: %s", ebb_strerror(r)) : 0;
 }
 
 static int watch(const struct agent *a, struct source *source)
@@ -1121,19 +1429,6 @@ static int open_signals(struct agent *a)
 	return a->signal_fd < 0 ? -errno : 0;
 }
 
-/* After the first signal: a second one ends at once, and so does the end of the time given. */
-static void bound_shutdown(const struct agent *a)
-{
-	unsigned int seconds = (unsigned int)((a->config->shutdown_timeout_ns + NS_PER_S - 1) / NS_PER_S);
-	sigset_t set;
-
-	(void)alarm(seconds ? seconds : 1);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
 static int loop(struct agent *a, struct ebb_why *why)
 {
 	struct source sources[] = {
@@ -1146,9 +1441,13 @@ static int loop(struct agent *a, struct ebb_why *why)
 		 */
 		{ebb_loader_events_fd(a->loader), EPOLLIN | EPOLLET, handle_events},
 		{ebb_http_fd(a->http), EPOLLIN, handle_http},
+		{ebb_checks_fd(a->checks), EPOLLIN, handle_checks},
 		{ebb_reload_fd(a->reload), EPOLLIN, handle_config},
 		{ebb_sockets_done_fd(a->sockets), EPOLLIN, handle_remembered},
 		{ebb_loader_answers_fd(a->loader), EPOLLIN | EPOLLET, handle_answers},
+		{ebb_auditor_done_fd(a->auditor), EPOLLIN, handle_flushed},
+		{ebb_fetch_fd(a->fetch), EPOLLIN, handle_fetched},
+		{ebb_pushing_fd(a->pushing), EPOLLIN, handle_push},
 	};
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;
@@ -1173,6 +1472,8 @@ static int loop(struct agent *a, struct ebb_why *why)
 				return ebb_why(why, r, "the event loop stops: %s", ebb_strerror(r));
 		}
 		run_http(a, &timeout_ms);
+		if (a->flush_at_ns && now_monotonic() >= a->flush_at_ns)
+			flush(a, a->stop_reason, false);
 	}
 	return 0;
 }
@@ -1268,17 +1569,67 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
 }
 
+/* Before the first tick, so that its transitions are told; the thread gets what rights are left to us. */
+static int open_auditor(struct agent *a, struct ebb_why *why)
+{
+	const struct ebb_auditor_setup setup = {
+		.view = a->view,
+		.names = a->names,
+		.health = &a->health,
+		.now_ns = now_monotonic,
+		.realtime_ns = now_realtime,
+	};
+	int r;
+
+	a->deeds_logged = a->view->agent->deeds_told;
+	r = ebb_auditor_new(&setup, a->config, &a->auditor, why);
+	if (r < 0)
+		return r;
+	a->source.audit = ebb_auditor_status(a->auditor);
+	return 0;
+}
+
+static void audit_start(const struct agent *a)
+{
+	const struct ebb_audit_start start = {
+		.version = EBB_VERSION,
+		.mode = ebb_mode_name(a->config->defaults.mode),
+		.cgroup = a->cgroup,
+		.pin = a->options->pin_dir,
+		.listen = ebb_http_address(a->http),
+		.took_over = ebb_loader_took_over(a->loader),
+	};
+
+	ebb_audit_feed_started(ebb_auditor_feed(a->auditor), &start);
+	audit_config(a);
+}
+
+/* The agent is as good without a manager that hears it. */
+static void open_notify(struct agent *a)
+{
+	int r = ebb_notify_init(&a->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
+				getenv("WATCHDOG_PID"), getpid());
+
+	if (r < 0)
+		ebb_warn("NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID is not what a service manager says (%s): going on without one",
+			 ebb_strerror(r));
+}
+
 /* @io_config: the caller's, until it is in force. */
 static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why *why)
 {
 	int r;
 
+	open_notify(a);
 	r = find_cgroup(a, why);
 	if (r < 0)
 		return r;
 	r = open_kernel(a, why);
 	if (r < 0)
 		return r;
+	r = ebb_fetch_new(&a->fetch);
+	if (r < 0)
+		return ebb_why(why, r, "cannot send requests: %s", ebb_strerror(r));
 	r = open_export(a, why);
 	if (r < 0)
 		return r;
@@ -1306,19 +1657,33 @@ static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why 
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
 	r = open_sockets(a, why);
+	if (r == 0)
+		r = open_auditor(a, why);
 	if (r < 0)
 		return r;
+	audit_start(a);
 	ebb_answering_start(a->answering);
+	r = open_checks(a, why);
+	if (r < 0)
+		return r;
 	r = tick(a);
 	if (r < 0)
 		return ebb_why(why, r, "the first tick failed: %s", ebb_strerror(r));
 	greet(a);
+	tell_manager(a);
 	return 0;
 }
 
 static void close_all(struct agent *a)
 {
+	/* first: who tells it something is freed below */
+	ebb_auditor_free(a->auditor);
+	a->auditor = NULL;
+	a->source.audit = NULL;
 	ebb_sockets_free(a->sockets);
+	ebb_tracing_free(a->tracing);
+	ebb_pushing_free(a->pushing);
+	ebb_checks_free(a->checks);
 	ebb_http_free(a->http);
 	ebb_answering_free(a->answering);
 	ebb_reload_free(a->reload);
@@ -1328,10 +1693,14 @@ static void close_all(struct agent *a)
 	ebb_mapping_free(a->mapping);
 	ebb_collector_free(a->collector);
 	ebb_cgroup_names_free(a->names);
+	ebb_identities_free(a->identities);
+	ebb_fetch_free(a->fetch);
 	free(a->source.local_floor);
-	free(a->failed_by);
+	ebb_move_log_free(a->move_log);
+	ebb_move_book_free(a->move_book);
 	free(a->capped);
 	ebb_loader_free(a->loader);
+	ebb_notify_done(&a->notify);
 	if (a->timer_fd >= 0)
 		(void)close(a->timer_fd);
 	if (a->signal_fd >= 0)
@@ -1351,6 +1720,7 @@ int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *co
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.timer_fd = -1,
+		.notify.fd = -1,
 	};
 	bool detach = false;
 	size_t removed = 0;
@@ -1359,8 +1729,11 @@ int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *co
 	r = start(&a, &config, why);
 	if (r == 0)
 		r = loop(&a, why);
+	if (r < 0 && a.auditor) {
+		begin_stop(&a, 0);
+		flush(&a, why->text, true);
+	}
 	if (a.stop) {
-		bound_shutdown(&a);
 		/* no more verdicts from us: the lease runs from the last tick */
 		a.view->agent->pid = 0;
 	}
@@ -1369,6 +1742,7 @@ int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *co
 	close_all(&a);
 	ebb_config_free(config);
 	if (detach) {
+		ebb_pods_unsave(options->pin_dir);
 		r = ebb_maps_detach(options->pin_dir, &removed, why);
 		if (r == 0)
 			ebb_info("detached: pins=%zu", removed);

@@ -260,19 +260,22 @@ uint64_t ebb_answering_take(struct ebb_answering *answering)
 
 /* ------------------------------------------------------------ configuration -- */
 
-static void find_resolvers(struct ebb_answering *a)
+/* Says whose answers are believed when that is news: a configuration changes more often than a name server. */
+static void find_resolvers(struct ebb_answering *a, bool always_tell)
 {
+	struct ebb_resolvers found = {0};
 	char text[512];
+	bool news;
 
-	memset(&a->resolvers, 0, sizeof(a->resolvers));
 	if (a->config->dns_auto)
-		ebb_resolvers_find(&a->resolvers);
+		ebb_resolvers_find(&found);
 	for (size_t i = 0; i < a->config->dns_resolver_count; i++)
-		ebb_resolvers_add(&a->resolvers, a->config->dns_resolvers[i], true);
-	if (a->attached)
+		ebb_resolvers_add(&found, a->config->dns_resolvers[i], true);
+	news = always_tell || !ebb_resolvers_equal(&a->resolvers, &found);
+	a->resolvers = found;
+	if (a->attached && news)
 		ebb_info("DNS answers are believed: from=%s",
-			 a->resolvers.count ? ebb_resolvers_text(&a->resolvers, text, sizeof(text))
-					    : "nobody");
+			 found.count ? ebb_resolvers_text(&found, text, sizeof(text)) : "nobody");
 }
 
 void ebb_answering_configure(struct ebb_answering *answering, const struct ebb_config *config,
@@ -287,7 +290,7 @@ void ebb_answering_configure(struct ebb_answering *answering, const struct ebb_c
 
 	a->config = config;
 	(void)ebb_resolvers_changed(&a->resolvers_state);
-	find_resolvers(a);
+	find_resolvers(a, false);
 	ebb_naming_configure(a->naming, &naming, a->setup.now_ns());
 }
 
@@ -316,7 +319,7 @@ static void follow(struct ebb_answering *a)
 		return;
 	a->attached = wanted;
 	if (wanted)
-		find_resolvers(a);
+		find_resolvers(a, true);
 	else
 		ebb_info("DNS answers are no longer read: nothing asks for names");
 }
@@ -360,7 +363,7 @@ void ebb_answering_tick(struct ebb_answering *answering, uint64_t now_ns)
 	if (now_ns >= a->resolvers_at_ns) {
 		a->resolvers_at_ns = now_ns + RESOLVERS_NS;
 		if (ebb_resolvers_changed(&a->resolvers_state))
-			find_resolvers(a);
+			find_resolvers(a, false);
 	}
 	ebb_naming_tick(a->naming, now_ns);
 	end_partings(a);

@@ -12,6 +12,7 @@
 
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
+#include "node/place.h"
 
 /* an insertion that finds no memory leaves the entry out instead of ending the process */
 #define HASH_NONFATAL_OOM 1
@@ -187,6 +188,14 @@ static bool is_below(const char *path, const char *above)
 	return strncmp(path, above, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+static bool is_of_no_pod(const char *path)
+{
+	struct ebb_place place;
+
+	ebb_place_of(path, &place);
+	return place.pod_length == 0;
+}
+
 static uint32_t class_of(const struct ebb_classifier *c, const char *path)
 {
 	struct ebb_identity identity = {0};
@@ -196,7 +205,7 @@ static uint32_t class_of(const struct ebb_classifier *c, const char *path)
 	if (c->ops.identify)
 		known = c->ops.identify(c->ops.userdata, path, &identity, &facts.awaited);
 	else
-		known = ebb_cgroup_pod_length(path) == 0;
+		known = is_of_no_pod(path);
 	facts.identity = known ? &identity : NULL;
 	return ebb_workloads_classify(c->rules, &facts);
 }
@@ -297,7 +306,10 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 
 	*ret_classified = (struct ebb_classified){0};
 	c->rules = rules;
-	c->mode = ebb_workloads_are_ruled(rules) ? EBB_RULES_ALL : c->own ? EBB_RULES_LISTED : EBB_RULES_NONE;
+	/* kube-system and the like are excluded without a rule, where somebody knows who that is */
+	c->mode = ebb_workloads_are_ruled(rules) || c->ops.identify ? EBB_RULES_ALL
+		  : c->own					    ? EBB_RULES_LISTED
+								    : EBB_RULES_NONE;
 	HASH_ITER (hh, c->entries, entry, next) {
 		entry->seen = false;
 		/* the governed are listed in one mode and not in the other: told anew */
@@ -357,6 +369,11 @@ static void meet_unknown(void *argument, uint64_t workload, uint32_t class)
 {
 	if (class == EBB_CLASS_UNKNOWN)
 		ebb_classifier_meet(argument, workload);
+}
+
+void ebb_classifier_identified(struct ebb_classifier *classifier)
+{
+	(void)classifier->ops.each(classifier->ops.userdata, meet_unknown, classifier);
 }
 
 /* The ids of all that are known, to be checked in turn. */
@@ -490,7 +507,7 @@ int ebb_classifier_own(const char *mount, const char *attach, char *ret_path, si
 {
 	char path[EBB_CGROUP_PATH_MAX];
 	struct search s = {.path = path, .size = sizeof(path)};
-	size_t pod;
+	struct ebb_place place;
 
 	if (!told_by_proc(mount, &s)) {
 		int fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -501,9 +518,9 @@ int ebb_classifier_own(const char *mount, const char *attach, char *ret_path, si
 		if (!search_us(&s, fd, 0))
 			return -ENOENT;
 	}
-	pod = ebb_cgroup_pod_length(path);
-	if (pod)
-		path[pod] = '\0';
+	ebb_place_of(path, &place);
+	if (place.pod_length)
+		path[place.pod_length] = '\0';
 	else if (!s.alone)
 		return -ENOENT;
 	/* whoever attaches to a cgroup that holds the agent wants that governed */

@@ -6,7 +6,7 @@
  *
  *	no rules, own cgroup shared with others   NONE     the table is not asked
  *	no rules                                  LISTED   only the agent's own is in it
- *	rules                                     ALL      who is not in it is not identified yet
+ *	rules, or somebody identifies pods        ALL      who is not in it is not identified yet
  */
 #ifndef EBB_AGENT_CLASSIFY_H
 #define EBB_AGENT_CLASSIFY_H
@@ -31,7 +31,8 @@ struct ebb_classifier_ops {
 	int (*path)(void *userdata, uint64_t workload, char *ret_path, size_t size);
 	/*
 	 * Who it belongs to. False: nobody knows yet, and *@ret_awaited says whether somebody will.
-	 * NULL: what is not a pod belongs to nobody, a pod to somebody who is not known.
+	 * NULL: what is not a pod belongs to nobody, a pod to somebody who is not known. With it the table is
+	 * asked also where there are no rules: the pods of the system are excluded.
 	 */
 	bool (*identify)(void *userdata, const char *path, struct ebb_identity *ret_identity,
 			 bool *ret_awaited);
@@ -63,6 +64,9 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 
 /* The kernel has told of a workload that is not in the table (EBB_EVENT_WORKLOAD_NEW). */
 void ebb_classifier_meet(struct ebb_classifier *classifier, uint64_t workload);
+
+/* More is known of who belongs to whom than before: those that wait for it are asked again. */
+void ebb_classifier_identified(struct ebb_classifier *classifier);
 
 /*
  * At every tick: meets those whose hints were lost, and looks whether some of those that it knows

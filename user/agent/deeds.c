@@ -10,17 +10,17 @@
 #include "lib/log.h"
 #include "lib/text.h"
 
-uint32_t ebb_deeds_tell(const struct ebb_view *view, ebb_deed_handler handle, void *userdata)
+uint32_t ebb_deeds_tell(const struct ebb_view *view, uint64_t *io_told, ebb_deed_handler handle,
+			void *userdata)
 {
-	uint64_t *told = (uint64_t *)&view->agent->deeds_told;
 	struct ebb_deed deed;
 	uint32_t count = 0;
 	uint64_t lost = 0;
 
 	/* as many as there can be, however fast others come */
-	while (count < EBB_DEEDS && ebb_deed_next(view->deeds, *told, &deed, &lost)) {
-		handle(userdata, &deed, lost);
-		__atomic_store_n(told, deed.serial, __ATOMIC_SEQ_CST);
+	while (count < EBB_DEEDS && ebb_deed_next(view->deeds, *io_told, &deed, &lost) &&
+	       handle(userdata, &deed, lost) == 0) {
+		*io_told = deed.serial;
 		count++;
 	}
 	return count;
@@ -41,7 +41,7 @@ static void name_user(uint32_t uid, char *buffer, size_t size)
 	}
 }
 
-void ebb_deed_log(void *userdata, const struct ebb_deed *deed, uint64_t lost)
+int ebb_deed_log(void *userdata, const struct ebb_deed *deed, uint64_t lost)
 {
 	char user[64], login_user[64] = "-", login[16] = "-", what[4 * sizeof(deed->what)];
 
@@ -55,8 +55,10 @@ void ebb_deed_log(void *userdata, const struct ebb_deed *deed, uint64_t lost)
 		(void)snprintf(login, sizeof(login), "%u", deed->login_uid);
 		name_user(deed->login_uid, login_user, sizeof(login_user));
 	}
-	ebb_info("by hand: uid=%u user=%s login_uid=%s login_user=%s at=%" PRIu64 ".%03u what='%s'",
+	ebb_info("by hand: uid=%u user=%s login_uid=%s login_user=%s at=%" PRIu64 ".%03u order=%" PRIu64
+		 " what='%s'",
 		 deed->uid, user, login, login_user, (uint64_t)deed->at_realtime_ns / 1000000000,
-		 (unsigned int)(deed->at_realtime_ns / 1000000 % 1000),
+		 (unsigned int)(deed->at_realtime_ns / 1000000 % 1000), (uint64_t)deed->serial,
 		 ebb_text_escape(deed->what, what, sizeof(what)));
+	return 0;
 }

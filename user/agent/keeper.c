@@ -11,11 +11,16 @@
 #include "lib/log.h"
 
 #define SWEEP_NS (60 * 1000000000ULL)
+#define AGAIN_NS (30 * 1000000000ULL) /* so often at most all are classified again because a pod changed */
 
 struct ebb_keeper {
 	const struct ebb_view *view;
 	struct ebb_mapping *mapping;
 	struct ebb_cgroup_names *names;
+	struct ebb_identities *identities;
+	const struct ebb_workloads *rules; /* in force; NULL: none yet */
+	bool changed;			   /* pods did, and not all are classified by what they are now */
+	uint64_t again_at_ns;
 	struct ebb_classifier *classifier;
 	struct ebb_share_ops shares;
 	uint64_t sweep_at_ns;
@@ -65,6 +70,13 @@ static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t siz
 	const struct ebb_keeper *k = userdata;
 
 	return ebb_cgroup_path(k->names, workload, ret_path, size);
+}
+
+static bool identify(void *userdata, const char *path, struct ebb_identity *ret_identity, bool *ret_awaited)
+{
+	const struct ebb_keeper *k = userdata;
+
+	return ebb_identities_of(k->identities, path, ret_identity, ret_awaited);
 }
 
 /* ----------------------------------------------------------------- shares -- */
@@ -126,7 +138,8 @@ static bool is_gone(void *userdata, uint64_t workload)
 /* ----------------------------------------------------------------- keeper -- */
 
 int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, struct ebb_cgroup_names *names,
-		   const char *attach, struct ebb_keeper **ret_keeper, struct ebb_why *why)
+		   const char *attach, struct ebb_identities *identities, struct ebb_keeper **ret_keeper,
+		   struct ebb_why *why)
 {
 	struct ebb_keeper *k = calloc(1, sizeof(*k));
 	const struct ebb_classifier_ops ops = {
@@ -135,6 +148,7 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 		.remove = remove_class,
 		.each = each_class,
 		.path = path_of,
+		.identify = identities ? identify : NULL,
 	};
 	char mount[EBB_CGROUP_PATH_MAX], own[EBB_CGROUP_PATH_MAX];
 	bool has_own;
@@ -145,6 +159,7 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 	k->view = view;
 	k->mapping = mapping;
 	k->names = names;
+	k->identities = identities;
 	k->shares = (struct ebb_share_ops){
 		.userdata = k,
 		.each_found = each_found,
@@ -186,6 +201,7 @@ void ebb_keeper_configure(struct ebb_keeper *keeper, const struct ebb_workloads 
 	struct ebb_classified classified;
 	int r = ebb_classifier_configure(keeper->classifier, rules, &classified);
 
+	keeper->rules = rules;
 	if (r < 0)
 		ebb_warn("cannot read the tree of cgroups (%s): workloads stay classified as they are",
 			 ebb_strerror(r));
@@ -203,11 +219,30 @@ void ebb_keeper_meet(struct ebb_keeper *keeper, const struct ebb_event *event)
 	ebb_classifier_meet(keeper->classifier, (uint64_t)event->pair << 32 | event->gate);
 }
 
+void ebb_keeper_identified(struct ebb_keeper *keeper)
+{
+	ebb_classifier_identified(keeper->classifier);
+	keeper->changed = true;
+}
+
+/* A pod that was known has other labels now: a walk over all cgroups, hence not at each change. */
+static void classify_again(struct ebb_keeper *keeper, uint64_t now_ns)
+{
+	struct ebb_classified classified;
+
+	if (!keeper->changed || !keeper->rules || now_ns < keeper->again_at_ns)
+		return;
+	keeper->changed = false;
+	keeper->again_at_ns = now_ns + AGAIN_NS;
+	(void)ebb_classifier_configure(keeper->classifier, keeper->rules, &classified);
+}
+
 void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns)
 {
 	int r;
 
 	(void)ebb_classifier_tick(keeper->classifier);
+	classify_again(keeper, now_ns);
 	if (now_ns < keeper->sweep_at_ns)
 		return;
 	keeper->sweep_at_ns = now_ns + SWEEP_NS;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/identities.h"
 #include "config/config.h"
 #include "kernel/mapping.h"
 #include "kernel/maps.h"
@@ -18,11 +19,12 @@
 struct ebb_keeper;
 
 /*
- * Everything is borrowed. @attach: the directory to which the programs are attached. Counts the shares
+ * Everything is borrowed. @attach: the directory to which the programs are attached. @identities: NULL without Kubernetes. Counts the shares
  * anew; call it when slots that an earlier agent was taking back are free. 0 or a negative errno.
  */
 int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, struct ebb_cgroup_names *names,
-		   const char *attach, struct ebb_keeper **ret_keeper, struct ebb_why *why);
+		   const char *attach, struct ebb_identities *identities, struct ebb_keeper **ret_keeper,
+		   struct ebb_why *why);
 void ebb_keeper_free(struct ebb_keeper *keeper);
 
 /* Rules, borrowed until the next ones; what comes of them is logged. */
@@ -30,6 +32,9 @@ void ebb_keeper_configure(struct ebb_keeper *keeper, const struct ebb_workloads 
 
 /* The kernel told of a workload that nobody has classified yet. */
 void ebb_keeper_meet(struct ebb_keeper *keeper, const struct ebb_event *event);
+
+/* The pods are others than they were: whoever waits for an identity is asked again, soon all are. */
+void ebb_keeper_identified(struct ebb_keeper *keeper);
 
 /* At each tick. */
 void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns);

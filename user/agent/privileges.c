@@ -13,9 +13,12 @@ int ebb_drop_privileges(bool enters_namespaces)
 					    CAP_SYS_PTRACE, CAP_SYS_ADMIN};
 	int have[sizeof(kept) / sizeof(kept[0])];
 	size_t count = sizeof(kept) / sizeof(kept[0]) - (enters_namespaces ? 0 : 2);
+	capng_select_t sets;
 
 	if (capng_get_caps_process() < 0)
 		return -EPERM;
+	/* without it the bounding set is as small as whoever started us made it */
+	sets = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS;
 	for (size_t i = 0; i < count; i++)
 		have[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]);
 	capng_clear(CAPNG_SELECT_BOTH);
@@ -24,5 +27,5 @@ int ebb_drop_privileges(bool enters_namespaces)
 					    kept[i]) < 0)
 			return -EINVAL;
 	}
-	return capng_apply(CAPNG_SELECT_BOTH) < 0 ? -EPERM : 0;
+	return capng_apply(sets) < 0 ? -EPERM : 0;
 }

@@ -109,6 +109,7 @@ static void rejected(struct ebb_reload *r, const char *why)
 	r->setup.source->reload_failed = true;
 	ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
 		       "rejected, an older one goes on: %s", why);
+	r->setup.rejected(r->setup.userdata, why);
 }
 
 /* Keys that the agent cannot follow while it runs: told once, and again when there are others. */
@@ -139,10 +140,10 @@ static void applied(struct ebb_reload *r, const struct ebb_apply_report *report)
 	if (report->removed && !r->config->destination_count)
 		ebb_warn("the configuration names no destination any more, it named %u: everything follows the defaults; was that meant?",
 			 report->removed);
-	ebb_info("configuration applied: generation=%" PRIu64 " file=%s destinations=%zu%s%s took=%s",
+	ebb_info("configuration applied: generation=%" PRIu64 " file=%s destinations=%zu took=%s; %s",
 		 (uint64_t)source->view->agent->generation, path_of(r), r->config->destination_count,
-		 report->text[0] ? " " : "", report->text,
-		 ebb_format_duration(r->setup.now_ns() - r->began_ns, took, sizeof(took)));
+		 ebb_format_duration(r->setup.now_ns() - r->began_ns, took, sizeof(took)),
+		 report->text[0] ? report->text : "destinations as before");
 	if (report->renewed)
 		ebb_warn("configuration: another scope means gates of their own: the counters of %u destinations begin anew",
 			 report->renewed);
@@ -291,4 +292,9 @@ void ebb_reload_remembered(struct ebb_reload *reload)
 {
 	if (reload->phase == REMEMBERING)
 		reload->phase = REMEMBERED;
+}
+
+bool ebb_reload_is_done(const struct ebb_reload *reload)
+{
+	return reload->phase == IDLE && !reload->again;
 }

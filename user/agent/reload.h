@@ -36,6 +36,8 @@ struct ebb_reload_setup {
 	/* In force from now on; the one before is valid until this returns. */
 	void (*configured)(void *userdata, const struct ebb_config *config,
 			   const struct ebb_apply_report *report);
+	/* Not in force, and why; the one before goes on. */
+	void (*rejected)(void *userdata, const char *why);
 };
 
 /* @config is in force already, and owned from now on whatever happens. 0 or a negative errno. */
@@ -55,5 +57,8 @@ void ebb_reload_remembered(struct ebb_reload *reload);
 
 /* Goes on with what waits for the lock. True: still waits; call it again soon. */
 bool ebb_reload_again(struct ebb_reload *reload);
+
+/* Nothing is on its way: what was asked for is in force, or rejected. */
+bool ebb_reload_is_done(const struct ebb_reload *reload);
 
 #endif /* EBB_AGENT_RELOAD_H */

@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# deploy/bin with a kubectl, helm, ssh and scp that only write down what they were asked: who is asked what, in which
+# order; what is done when something fails half-way; that --dry-run changes nothing.
+# deadline: 300
+set -uo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")/../.." || exit 1
+
+fake=$(mktemp -d)
+trap 'rm -rf "$fake"' EXIT
+export FAKE=$fake PATH=$fake/bin:$PWD/deploy/bin:$PATH
+mkdir "$fake/bin"
+number=0
+failed=0
+status=0
+
+# result NAME STATUS WHY
+result() {
+	number=$((number + 1))
+	[ "$2" = 0 ] || failed=1
+	echo "$([ "$2" = 0 ] || echo 'not ')ok $number - $1"
+	[ "$2" = 0 ] || printf '%s\n' "$3" | sed 's/^/# /'
+}
+is() {
+	[ "$2" = "$3" ]
+	result "$1" $? "got:    $2
+wanted: $3"
+}
+like() {
+	[[ $2 =~ $3 ]]
+	result "$1" $? "got:      $2
+no match: $3"
+}
+
+# What they have in common: write it down, fail where the test says so ($FAKE/fail: a regular expression), answer.
+cat >"$fake/bin/kubectl" <<'SH'
+#!/bin/bash
+line="$(basename "$0") $*"
+case $line in
+*'get pods'* | *'get --raw'* | *curl*) ;;
+*) printf '%s\n' "${line//$'\n'/ }" >>"$FAKE/calls" ;;
+esac
+if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
+	exit 1
+fi
+case $line in
+*'get pods'*) printf 'n1 ebb-a\nn2 ebb-b\n' ;;
+*/metrics*)
+	# each look finds 100 attempts more, and what the test wants of them
+	looks=$(($(cat "$FAKE/looks" 2>/dev/null || echo 0) + 1))
+	echo "$looks" >"$FAKE/looks"
+	echo 'ebb_build_info{version="0.1.0",revision="x"} 1'
+	echo "ebb_enforcement_active 1"
+	echo 'ebb_breaker_state{destination="a b",state="open"} 1'
+	echo "ebb_connects_total{destination=\"a b\",outcome=\"established\"} $((looks * 100))"
+	echo "ebb_denied_total{destination=\"a b\",cause=\"breaker\",enforced=\"true\"} $((looks * $(cat "$FAKE/refused")))"
+	echo "ebb_denied_total{destination=\"a b\",cause=\"breaker\",enforced=\"false\"} $((looks * 90))"
+	;;
+esac
+SH
+chmod +x "$fake/bin/kubectl"
+for name in ssh scp helm; do ln -s kubectl "$fake/bin/$name"; done
+
+# run COMMAND...: sets status, calls, said
+run() {
+	rm -f "$fake/calls" "$fake/looks"
+	status=0
+	said=$("$@" 2>&1) || status=$?
+	calls=$(cat "$fake/calls" 2>/dev/null)
+}
+fails_at() { printf '%s' "$1" >"$fake/fail"; }
+quick=(--checks 2 --interval 0 --timeout 5)
+echo 1 >"$fake/refused"
+fails_at ''
+
+for script in ebb-deploy ebb-rollback ebb-canary ebb-fleet-status; do
+	run "$script" --help
+	like "$script --help" "$status $said" "^0 $script: .*--dry-run"
+	run "$script" --nonsense
+	like "$script: wrong use" "$status $said" "^2 $script: '--nonsense' is not known; see $script --help"
+	run "$script" --hosts '-oProxyCommand=x'
+	like "$script: a host that is an option" "$status $said$calls" '^2 .* is no name of a host'
+done
+
+# ------------------------------------------------------------------- deploy
+
+touch "$fake/ebb.deb" "$fake/ebb.yaml"
+mkdir "$fake/chart"
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b'
+is 'hosts, one after the other' "$status $(cut -d' ' -f1,7-8 <<<"$calls" | tr '\n' '|')" \
+	"0 scp $fake/ebb.deb a:/tmp/ebb-new.deb|ssh -- set|scp $fake/ebb.deb b:/tmp/ebb-new.deb|ssh -- set|"
+fails_at '^ssh .* b -- .*apt-get'
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b c'
+like 'one that fails ends it, and the way back is told' "$status $said" "^1 .*b failed; done before: a; .*ebb-rollback --hosts 'a b'"
+is 'those after it are not touched' "$(grep -c ' c ' <<<"$calls")" 0
+fails_at 'health/ready'
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b' --timeout 1
+like 'so does one that does not become ready' "$status $said" '^1 .*a failed; done before: none'
+fails_at ''
+run ebb-deploy --manifests "$fake/ebb.yaml" --context prod --namespace x
+is 'manifests' "$status $(tr '\n' '|' <<<"$calls")" \
+	"0 kubectl --context=prod --namespace=x apply --filename $fake/ebb.yaml|kubectl --context=prod --namespace=x rollout status daemonset/ebb --timeout=300s|"
+run ebb-deploy --chart "$fake/chart" --values "$fake/ebb.yaml"
+like 'chart' "$status $(tr '\n' '|' <<<"$calls")" \
+	"^0 helm upgrade --install ebb $fake/chart --namespace ebb --values $fake/ebb.yaml --wait --timeout 300s\|kubectl .*rollout status"
+fails_at 'rollout status'
+run ebb-deploy --manifests "$fake/ebb.yaml"
+like 'a rollout that hangs' "$status $said" '^1 .*go on; back: ebb-rollback --namespace ebb --daemonset ebb$'
+fails_at ''
+
+# ----------------------------------------------------------------- rollback
+
+fails_at '^ssh .* a -- '
+run ebb-rollback --hosts 'a b'
+like 'rollback: a host that fails does not hold up the others' "$status $said" '^1 .*not back, or not ready: a$'
+is 'both were asked' "$(grep -c 'allow-downgrades' <<<"$calls")" 2
+fails_at ''
+run ebb-rollback
+is 'rollback of a DaemonSet' "$status $(tr '\n' '|' <<<"$calls")" \
+	'0 kubectl --namespace=ebb rollout undo daemonset/ebb|kubectl --namespace=ebb rollout status daemonset/ebb --timeout=300s|'
+run ebb-rollback --helm
+like 'rollback of a release' "$status $calls" '^0 helm rollback ebb --namespace ebb --wait'
+
+# ------------------------------------------------------------------- canary
+
+orders() { grep -oE 'exec .*|set env .*|EBB_DEFAULTS_ENFORCE_PERCENT=%s.* [0-9]+ >|rm -f|ebb mode [a-z]+' <<<"$calls" | tr '\n' '|'; }
+run ebb-canary --node n1 --shares '10 100' "${quick[@]}"
+is 'canary: one node, then shares of all, then no order by hand' "$status $(orders)" \
+	'0 exec ebb-a -- ebb mode enforce --for 9s|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=10|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=100|exec ebb-a -- ebb mode auto|'
+echo 9 >"$fake/refused"
+run ebb-canary --node n1 "${quick[@]}"
+is 'too many are refused: back, before any other node is touched' "$status $(orders)" \
+	'1 exec ebb-a -- ebb mode enforce --for 9s|exec ebb-a -- ebb mode auto|'
+like 'and it says why' "$said" 'n1: [0-9]+ of [0-9]+ attempts were refused, more than 5%'
+run ebb-canary --node n1 --max-refused 9 --shares 10 "${quick[@]}"
+is 'as many as are allowed' "$status" 0
+echo 1 >"$fake/refused"
+fails_at 'proxy/health$'
+run ebb-canary --node n1 "${quick[@]}"
+like 'unhealthy: back' "$status $(orders) $said" '^1 .*ebb mode auto.*n1 is unhealthy or does not answer'
+fails_at 'PERCENT=50'
+run ebb-canary --node n2 "${quick[@]}"
+like 'a share that cannot be set: everything goes back' "$status $(orders)" \
+	'^1 .*PERCENT=10\|set env .*PERCENT=50\|set env daemonset/ebb EBB_MODE- EBB_DEFAULTS_ENFORCE_PERCENT-\|exec ebb-b -- ebb mode auto\|$'
+fails_at ' b -- .*PERCENT'
+run ebb-canary --hosts 'a b' --node a --shares 10 "${quick[@]}"
+is 'hosts: one that fails half-way takes all of them back' "$status $(orders)" \
+	'1 ebb mode enforce|EBB_DEFAULTS_ENFORCE_PERCENT=%s\n'"' 10 >|EBB_DEFAULTS_ENFORCE_PERCENT=%s\n' 10 >|rm -f|rm -f|ebb mode auto|"
+fails_at ''
+run ebb-canary --node n9
+like 'a node that is not there' "$status $said$calls" "^1 .*there is no node 'n9'$"
+run ebb-canary --end
+is 'the end takes the variables away' "$status $(orders)" '0 set env daemonset/ebb EBB_MODE- EBB_DEFAULTS_ENFORCE_PERCENT-|'
+
+# interrupted
+rm -f "$fake/calls"
+ebb-canary --node n1 --checks 1000 --interval 1 >/dev/null 2>&1 &
+canary=$!
+end=$((SECONDS + 20))
+until grep -qs 'mode enforce' "$fake/calls" || [ "$SECONDS" -ge "$end" ]; do read -rt 0.05 <> <(:) || true; done
+kill -TERM "$canary"
+wait "$canary"
+is 'interrupted: back' "$? $(grep -c 'ebb mode auto' "$fake/calls")" '1 1'
+
+# ---------------------------------------------------------- dry run, status
+
+for command in "ebb-deploy --deb $fake/ebb.deb --hosts a" "ebb-deploy --manifests $fake/ebb.yaml" 'ebb-rollback --hosts a' \
+	'ebb-rollback --helm' 'ebb-canary --node n1' 'ebb-canary --hosts a --node a'; do
+	# shellcheck disable=SC2086
+	run $command --dry-run
+	is "dry run: $command" "$status $calls $(grep -c '^would run: timeout ' <<<"$said" | sed 's/[1-9].*/some/')" '0  some'
+done
+run ebb-fleet-status
+like 'status: a line for each node' "$status $said" '^0 NODE .*n1 +ready +0\.1\.0 +enforces +1 +[0-9]+.*n2 +ready'
+fails_at 'ebb-b.*health/ready'
+run ebb-fleet-status
+like 'status: one that is not ready' "$status $said" '^1 .*n1 +ready.*n2 +not ready'
+fails_at ' b -- .*curl'
+run ebb-fleet-status --hosts 'a b'
+like 'status: one that does not answer' "$status $said" '^1 .*a +ready.*b +no answer'
+
+echo "1..$number"
+exit "$failed"
