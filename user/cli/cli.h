@@ -115,6 +115,11 @@ enum ebb_exit ebb_cmd_mode_observe(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_mode_enforce(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_mode_auto(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_simulate(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_audit(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_report(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_deadletter_list(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_deadletter_replay(const struct ebb_args *args);
+enum ebb_exit ebb_cmd_deadletter_drop(const struct ebb_args *args);
 enum ebb_exit ebb_cmd_detach(const struct ebb_args *args);
 
 /* From their tables: the keys of --breaker, how limits are written, and both. */

@@ -38,8 +38,9 @@ static const struct ebb_option run_options[] = {
 	{"on-agent-loss", "WHAT", "release",
 	 "after the lease: release refuses nothing more, hold goes on refusing", 0},
 	{"on-exit", "WHAT", "keep", "keep: the pinned programs go on; detach: leave no trace", 0},
-	{"shutdown-timeout", "TIME", "30s",
-	 "after SIGTERM or SIGINT the agent ends within this time; 1s to 1h", 0},
+	{"shutdown-delay", "TIME", "0s",
+	 "after SIGTERM or SIGINT the agent is not ready, and goes on for so long; up to 1h", 0},
+	{"shutdown-timeout", "TIME", "30s", "after that it ends within this time; 1s to 1h", 0},
 	{"destinations", "N", "4096", "room for destinations; what finds none is counted as ~other", 0},
 	{"pairs", "N", "16384", "room for pairs of a workload and a destination", 0},
 	{"endpoints", "N", "65536", "room for addresses with their ports", 0},
@@ -50,6 +51,9 @@ static const struct ebb_option run_options[] = {
 	 0},
 	{"seed", "N", NULL, "draw the jitter of open times from this number, so that they repeat", 0},
 	{"log-level", "LEVEL", "info", "error, warn, info or debug", 0},
+	{"log-format", "FORMAT", "kv",
+	 "kv: a message and key=value for people; json: an object each line, with its time, for collectors",
+	 0},
 	{"no-set-retval", NULL, NULL,
 	 "refuse the way kernels before 6.1 must: TCP by rewriting the address (always ECONNREFUSED), UDP with EPERM; for tests",
 	 0},
@@ -164,6 +168,98 @@ static const struct ebb_option simulate_options[] = {
 	EBB_OPTIONS_END,
 };
 
+/* Where the audit log is. */
+#define OPTION_CONFIG                                                                                       \
+	{                                                                                                   \
+		"config", "FILE", NULL,                                                                     \
+			"the configuration that says where the audit log is; without it that of the agent " \
+			"that runs, else what 'ebb run' would take",                                        \
+			0                                                                                   \
+	}
+#define OPTION_DIR                                                                                                \
+	{                                                                                                         \
+		"dir", "DIR", NULL,                                                                               \
+			"where the agent keeps what waits for its sinks; without it what the configuration says", \
+			0                                                                                         \
+	}
+#define OPTION_SINK                                                                           \
+	{                                                                                     \
+		"sink", "SINK", NULL, "only those of this sink: jsonl, sqlite or postgres", 0 \
+	}
+
+/* Which time, and where from. */
+#define OPTION_SINCE                                                                                           \
+	{                                                                                                      \
+		"since", "TIME", "24h",                                                                        \
+			"from then on: 24h (so long ago), 2026-11-29, '2026-11-29 05:51', or with a Z of UTC", \
+			0                                                                                      \
+	}
+#define OPTION_UNTIL                                                              \
+	{                                                                         \
+		"until", "TIME", NULL, "and before then; without it until now", 0 \
+	}
+#define OPTION_FROM                                                                                                   \
+	{                                                                                                             \
+		"from", "FILE", NULL,                                                                                 \
+			"the log: a database or a file of JSON lines (with those that were moved aside); without it " \
+			"what the configuration names",                                                               \
+			0                                                                                             \
+	}
+
+static const struct ebb_option audit_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	OPTION_SINCE,
+	OPTION_UNTIL,
+	{"type", "TYPE,...", NULL,
+	 "only events of these types: agent_start, agent_stop, config_applied, config_rejected, override, "
+	 "breaker_transition, denials, failures, destination_new, node_fuse, enforcement_lost, enforcement_back, "
+	 "link_attached, request_refused, credentials_refused",
+	 0},
+	{"destination", "DEST", NULL,
+	 "only about this destination; its protocol may be left out; or a pattern", 0},
+	{"workload", "PATTERN", NULL,
+	 "only about this workload: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
+	{"user", "USER", NULL, "only by this user: a login uid, or a workload with its namespace", 0},
+	{"episode", "ID", NULL, "only of this episode: a stay of a breaker outside closed", 0},
+	{"limit", "N", NULL, "only the newest so many", 0},
+	{"follow", NULL, NULL,
+	 "tell what happens from now on, until Ctrl-C; --since or --limit: and what came before", 'f'},
+	OPTION_FROM,
+	OPTION_CONFIG,
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option report_options[] = {
+	EBB_OPTION_PIN, EBB_OPTION_OUTPUT, OPTION_SINCE,    OPTION_UNTIL,
+	OPTION_FROM,	OPTION_CONFIG,	   EBB_OPTIONS_END,
+};
+
+static const struct ebb_option deadletter_list_options[] = {
+	EBB_OPTION_PIN, EBB_OPTION_OUTPUT, OPTION_SINK, OPTION_CONFIG, OPTION_DIR, EBB_OPTIONS_END,
+};
+
+static const struct ebb_option deadletter_replay_options[] = {
+	EBB_OPTION_PIN,	 EBB_OPTION_OUTPUT,
+	OPTION_SINK,	 {"id", "ID,...", NULL, "only the events of these ids", 0},
+	OPTION_CONFIG,	 OPTION_DIR,
+	EBB_OPTIONS_END,
+};
+
+static const struct ebb_option deadletter_drop_options[] = {
+	EBB_OPTION_PIN,
+	EBB_OPTION_OUTPUT,
+	OPTION_SINK,
+	{"before", "TIME", NULL,
+	 "those that are dead since before then: 24h (so long ago), 2026-11-29, '2026-11-29 05:51', or with a Z of UTC",
+	 0},
+	{"id", "ID,...", NULL, "the events of these ids", 0},
+	{"all", NULL, NULL, "all of them", 0},
+	OPTION_CONFIG,
+	OPTION_DIR,
+	EBB_OPTIONS_END,
+};
+
 static const struct ebb_option detach_options[] = {
 	EBB_OPTION_PIN,
 	EBB_OPTIONS_END,
@@ -270,6 +366,35 @@ const struct ebb_command ebb_commands[] = {
 	 "each destination.\n\n"
 	 "  ebb simulate --config new.yaml --trace calls.jsonl",
 	 simulate_options, ebb_cmd_simulate, NULL},
+	{"audit", NULL, "what happened: transitions, refusals, orders by hand, the agent itself",
+	 "A line for each event of the audit log, the oldest first: when, which type, what. With -o json every line is the event "
+	 "as it is kept. Reads the database, or where there is none the file of JSON lines; needs no agent.\n\n"
+	 "  ebb audit --since 1h --type breaker_transition,override\n"
+	 "  ebb audit --episode 6e1d5ad9f4a3c0b2\n"
+	 "  ebb audit --follow --type breaker_transition,override",
+	 audit_options, ebb_cmd_audit, NULL},
+	{"report", NULL, "what a time comes to: failures, refusals, changes, and what is suspicious",
+	 "From the audit log: breakers and how long they were outside closed, failures and refusals by destination and "
+	 "workload, who changed what, when there was no agent. Suspicious are a workload that hammers an open breaker, one "
+	 "that tries many destinations that do not answer, destinations that share something and open at once, and those never "
+	 "seen before. Needs no agent.\n\n"
+	 "  ebb report --since 7d",
+	 report_options, ebb_cmd_report, NULL},
+	{"deadletter list", NULL, "events of the audit log that a sink did not take, and why",
+	 "A line for each, the oldest of a sink first. With -o json every line is an object: the sink, since when, why, and "
+	 "the event as it was.",
+	 deadletter_list_options, ebb_cmd_deadletter_list, NULL},
+	{"deadletter replay", NULL, "offer them to their sink once more",
+	 "In batches, the oldest first, with the agent alive or dead. What the sink takes is no dead letter any more; what it "
+	 "refuses again stays, and so does all that is left when the sink is away: then it exits with 1. Whatever ends the "
+	 "command, no letter is lost, and a sink skips what it has.\n\n"
+	 "  ebb deadletter replay --sink postgres",
+	 deadletter_replay_options, ebb_cmd_deadletter_replay, NULL},
+	{"deadletter drop", NULL, "give them up",
+	 "They are gone then. Lines that are damaged and no letters go with --all.\n\n"
+	 "  ebb deadletter drop --before 30d\n"
+	 "  ebb deadletter drop --sink postgres --all",
+	 deadletter_drop_options, ebb_cmd_deadletter_drop, NULL},
 	{"doctor", NULL, "what this kernel and node can and cannot do, each with its remedy",
 	 "Exits with 0 when everything that the agent requires is there, else with 1.", reading_options,
 	 ebb_cmd_doctor, NULL},

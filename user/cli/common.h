@@ -13,37 +13,21 @@
 
 #include "agent/agent.h"
 #include "bpf/abi.h"
-#include "cli/addresses.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "kernel/maps.h"
 #include "node/cgroup.h"
-
-/*
- * An agent that lives writes its heartbeat at least every second; three of them
- * missed, and it is called silent.
- */
-#define EBB_HEARTBEAT_LATE_NS 3000000000ULL
+#include "tell/look.h"
+#include "tell/snapshot.h"
 
 #define EBB_RUN_FLAGS_MAX 40
 
-/* One moment, seen by a command. A test fills it from its own memory. */
-struct ebb_look {
-	const struct ebb_view *view;
-	struct ebb_cgroup_names *names;
-	struct ebb_link_info links[EBB_LINKS_MAX];
-	size_t link_count;
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
-	int64_t realtime_ns;
-	size_t columns;			       /* of the terminal; 0: no limit */
-	const struct ebb_addresses *addresses; /* of the destination that is shown; NULL: not asked for */
-	struct ebb_mapping *mapping;	       /* NULL: no rule is about workloads */
-};
-
 /* What a command holds open. */
+struct ebb_pods;
 struct ebb_session {
 	struct ebb_maps *maps;
+	struct ebb_pods *pods; /* that the agent left to be read; NULL: none */
 	struct ebb_look look;
 	bool json;
 };
@@ -61,6 +45,9 @@ enum ebb_exit ebb_fail_option(const struct ebb_args *args, const char *option, c
  * EBB_EXIT_DONE, or the error was told.
  */
 enum ebb_exit ebb_for_option(const struct ebb_args *args, const char *example, uint64_t *ret_ns);
+
+/* From a negative errno of a file or directory to the exit code. */
+enum ebb_exit ebb_exit_of_file(int r);
 
 /* Checks --output, where the command has it. EBB_EXIT_DONE, or the error was told. */
 enum ebb_exit ebb_output_format(const struct ebb_args *args, bool *ret_json);
@@ -81,9 +68,6 @@ void ebb_session_close(struct ebb_session *session);
 
 /* Columns of the terminal that standard output is; 0: it is none. */
 size_t ebb_terminal_columns(void);
-
-/* enum ebb_class: what the kernel makes of a workload. */
-uint32_t ebb_look_class(const struct ebb_look *look, uint64_t workload);
 
 /* Prints @root, which it frees; NULL is out of memory. */
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
@@ -122,42 +106,10 @@ uint32_t ebb_operator_uid(void);
 /* Who logged in; EBB_LOGIN_NONE (core/deed.h): nobody. */
 uint32_t ebb_login_uid(void);
 
-/* -------------------------------------------------------------- agent -- */
-
-enum ebb_agent_state {
-	EBB_AGENT_NONE, /* there never was one, or it left in order */
-	EBB_AGENT_RUNNING,
-	EBB_AGENT_SILENT, /* late, but its lease holds */
-	EBB_AGENT_DEAD,	  /* its lease is over */
-};
-
-enum ebb_agent_state ebb_agent_state(const struct ebb_agent *agent, uint64_t now_ns);
-const char *ebb_agent_state_name(enum ebb_agent_state state);
-
-/* --------------------------------------------------------------- time -- */
-
-#define EBB_TIME_MAX 32
-
-/* Wall clock of a monotonic time. */
-int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns);
-/* "2026-11-21 14:03:59", local time; with @millis ".123" behind it. */
-const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size);
-/* now - then, 0 when the clocks of two processors disagree. */
-uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns);
-
-/* --------------------------------------------------------------- JSON -- */
-
-json_t *ebb_json_seconds(uint64_t ns);
-json_t *ebb_json_count(uint64_t count);
-/* An object: @counts under their names. NULL: out of memory. */
-json_t *ebb_json_counts(const uint64_t *counts, uint32_t count, const char *(*name)(uint32_t index));
-/* Unix time in seconds of a monotonic time; null for 0, which means never or unknown. */
-json_t *ebb_json_timestamp(const struct ebb_look *look, uint64_t at_ns);
-
-/* -------------------------------------------------------------- names -- */
-
-const char *ebb_errno_name(uint32_t code);		/* "ECONNREFUSED" */
-const char *ebb_on_agent_loss_name(uint32_t loss);	/* "release" */
-const char *ebb_established_name(uint32_t established); /* "keep" */
+/* Opens the maps, takes a snapshot, has it printed, closes: what the reading commands do. */
+enum ebb_exit ebb_with_snapshot(const struct ebb_args *args,
+				enum ebb_exit (*print)(const struct ebb_args *args,
+						       const struct ebb_session *session,
+						       struct ebb_snapshot *snapshot));
 
 #endif /* EBB_CLI_COMMON_H */

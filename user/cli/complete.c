@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/snapshot.h"
+#include "tell/render.h"
+#include "tell/snapshot.h"
 #include "config/keys.h"
 #include "core/policy.h"
 #include "lib/text.h"
+#include "node/pods_file.h"
 
 #define MEANING_MAX 72 /* bytes of a meaning: it stands beside others */
 
@@ -101,15 +103,20 @@ static void offer_workloads(const struct completion *c, const struct ebb_view *v
 static void offer_names(const struct completion *c, bool workloads)
 {
 	struct ebb_cgroup_names *names = NULL;
+	struct ebb_pods *pods = NULL;
 	struct ebb_maps *maps;
 
 	if (ebb_maps_open(pin_of(c), EBB_MAPS_READ, &maps, NULL) < 0)
 		return;
 	if (!workloads)
 		offer_destinations(c, ebb_maps_view(maps));
-	else if (ebb_cgroup_names_new(&names) == 0)
+	else if (ebb_cgroup_names_new(&names) == 0) {
+		(void)ebb_pods_load(pin_of(c), &pods);
+		ebb_cgroup_names_use(names, pods);
 		offer_workloads(c, ebb_maps_view(maps), names);
+	}
 	ebb_cgroup_names_free(names);
+	ebb_pods_free(pods);
 	ebb_maps_free(maps);
 }
 

@@ -19,8 +19,7 @@
  */
 enum ebb_exit ebb_complete(FILE *out, const struct ebb_command *commands, int count, char **words);
 
-/* Keys of 'list --sort', of 'top --sort'; NULL: there are no more. */
-const char *ebb_list_sort_key(size_t index);
+/* Keys of 'top --sort'; NULL: there are no more. */
 const char *ebb_top_sort_key(size_t index);
 
 #endif /* EBB_CLI_COMPLETE_H */

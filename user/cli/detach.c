@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "cli/common.h"
+#include "node/pods_file.h"
 
 /* Who holds the pin directory, as far as the maps tell; 0: unknown. */
 static uint32_t agent_pid(const char *pin_dir)
@@ -36,6 +37,7 @@ enum ebb_exit ebb_cmd_detach(const struct ebb_args *args)
 				agent_pid(pin_dir));
 	if (r < 0)
 		return ebb_fail(args, ebb_exit_from(r), "%s", why.text);
+	ebb_pods_unsave(pin_dir);
 	(void)printf("detached %zu program%s, removed %zu pin%s from %s\n", attached,
 		     attached == 1 ? "" : "s", pins, pins == 1 ? "" : "s", pin_dir);
 	return EBB_EXIT_DONE;

@@ -34,7 +34,6 @@ static const struct {
 	{"CAP_BPF", CAP_BPF, CAP_SYS_ADMIN},
 	{"CAP_NET_ADMIN", CAP_NET_ADMIN, -1},
 	{"CAP_PERFMON", CAP_PERFMON, CAP_SYS_ADMIN},
-	{"CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH, -1},
 };
 
 static bool have(int capability)

@@ -330,6 +330,8 @@ static const struct term environment[] = {
 	 "Every key of the configuration that is not a list, for 'ebb run' and 'ebb config': its path in capitals "
 	 "with _ for each dot, as in EBB_MODE or EBB_DEFAULTS_BREAKER_WINDOW. Stronger than the file, weaker than a "
 	 "flag."},
+	{"Ev", "OTEL_...",
+	 "Where traces go and how, as OpenTelemetry specifies it, for 'ebb run'; weaker than the file (docs/traces.md)."},
 	{"Ev", "NO_COLOR", "Set and not empty: 'ebb top' uses no colours."},
 	{"Ev", "TERM", "The kind of terminal, for 'ebb top'."},
 	{"Ev", "TZ", "The time zone of the times that are shown."},

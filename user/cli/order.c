@@ -27,6 +27,7 @@
 #include "lib/text.h"
 #include "lib/units.h"
 #include "node/owns.h"
+#include "node/who.h"
 
 #define SECOND	     1000000000ULL
 #define FOR_MAX	     (365ULL * 86400 * SECOND)
@@ -195,7 +196,7 @@ static enum ebb_exit find_workloads(struct carrying *c)
 		if (pair->dst == c->target.dst &&
 		    __atomic_load_n(&pair->state, __ATOMIC_SEQ_CST) == EBB_SLOT_LIVE &&
 		    pair->dst_epoch == view->dsts[pair->dst].epoch &&
-		    ebb_workload_matches(pattern, ebb_cgroup_name(c->session.look.names, pair->workload)))
+		    ebb_who_matches(c->session.look.names, pair->workload, pattern))
 			c->target.pairs[c->target.pair_count++] = p;
 	}
 	if (c->target.pair_count)

@@ -186,6 +186,7 @@ enum ebb_exit ebb_cmd_run(const struct ebb_args *args)
 		ebb_config_free(config);
 	} else {
 		ebb_log_set_level((enum ebb_log_level)config->log_level);
+		ebb_log_set_format((enum ebb_log_format)config->log_format);
 		log_warnings(sources.sources.path, &problems);
 		r = ebb_agent_run(&options, config, &why);
 		if (r < 0)

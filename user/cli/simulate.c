@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cli/common.h"
-#include "cli/snapshot.h"
+#include "tell/snapshot.h"
 #include "cli/trace.h"
 #include "core/simulate.h"
 #include "lib/arena.h"
@@ -195,21 +195,6 @@ static int add_call(void *userdata, const struct ebb_trace_call *call, struct eb
 	return 0;
 }
 
-/* Of a file that cannot be read, or is wrong. */
-static enum ebb_exit exit_of(int r)
-{
-	switch (r) {
-	case -ENOENT:
-	case -ENOTDIR:
-		return EBB_EXIT_NOT_FOUND;
-	case -EPERM:
-	case -EACCES:
-		return EBB_EXIT_NOT_PERMITTED;
-	default:
-		return EBB_EXIT_FAILED;
-	}
-}
-
 static enum ebb_exit read_config(struct replay *replay)
 {
 	const struct ebb_config_sources sources = {.path = ebb_args_get(replay->args, "config"),
@@ -221,7 +206,7 @@ static enum ebb_exit read_config(struct replay *replay)
 	r = ebb_config_load(&sources, &replay->config, &problems);
 	ebb_tell_problems(replay->args, sources.path, &problems);
 	if (r < 0)
-		return exit_of(r);
+		return ebb_exit_of_file(r);
 	count = replay->config->destination_count;
 	replay->configs = calloc(count + 1, sizeof(*replay->configs));
 	if (!replay->configs)
@@ -252,13 +237,14 @@ static enum ebb_exit read_trace(struct replay *replay)
 		own = open(path, O_RDONLY | O_CLOEXEC);
 		if (own < 0) {
 			r = -errno;
-			return ebb_fail(replay->args, exit_of(r), "cannot read '%s': %s", shown,
+			return ebb_fail(replay->args, ebb_exit_of_file(r), "cannot read '%s': %s", shown,
 					ebb_strerror(r));
 		}
 	}
 	r = ebb_trace_read(standard ? STDIN_FILENO : own, add_call, replay, &line, &why);
 	if (r < 0 && !why.text[0])
-		return ebb_fail(replay->args, exit_of(r), "cannot read '%s': %s", shown, ebb_strerror(r));
+		return ebb_fail(replay->args, ebb_exit_of_file(r), "cannot read '%s': %s", shown,
+				ebb_strerror(r));
 	if (r < 0) {
 		/* as compilers say it: editors and CI systems find the place */
 		(void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", shown, line, why.text);

@@ -6,7 +6,7 @@
 #include "cli/complete.h"
 #include "cli/render.h"
 #include "cli/top_state.h"
-#include "cli/turns.h"
+#include "tell/turns.h"
 #include "core/policy.h"
 #include "lib/units.h"
 

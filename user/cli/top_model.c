@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/traffic.h"
-#include "cli/turns.h"
+#include "tell/traffic.h"
+#include "tell/turns.h"
 
 #define NS_PER_S 1e9
 

@@ -7,7 +7,7 @@
 #define EBB_CLI_TOP_MODEL_H
 
 #include "cli/common.h"
-#include "cli/snapshot.h"
+#include "tell/snapshot.h"
 
 /* What grew, for each second. */
 struct ebb_top_rates {

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "core/by_hand.h"
-#include "cli/fuse.h"
+#include "tell/fuse.h"
 #include "cli/render.h"
 #include "core/fuse.h"
 #include "core/policy.h"

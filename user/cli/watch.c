@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/fuse.h"
+#include "tell/fuse.h"
 #include "cli/render.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
