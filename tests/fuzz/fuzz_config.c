@@ -4,23 +4,14 @@
  * a place in it; what is taken is inside its ranges.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
 #include "config/keys.h"
 #include "lib/cleanup.h"
+#include "tests/lib/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                            \
-	do {                                                                                          \
-		if (!(condition)) {                                                                   \
-			(void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                      \
-		}                                                                                     \
-	} while (0)
 
 static void check_problems(const struct ebb_problems *problems, bool failed)
 {

@@ -11,16 +11,9 @@
 
 #include "bpf/abi.h"
 #include "node/dns.h"
+#include "tests/lib/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                            \
-	do {                                                                                          \
-		if (!(condition)) {                                                                   \
-			(void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                      \
-		}                                                                                     \
-	} while (0)
 
 /* The library is loaded once: it is what is tried, not the loader. */
 static const struct ebb_dns *dns_once(void)
