@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 
 import banned  # noqa: E402
 import includes  # noqa: E402
+import markdown  # noqa: E402
 import text  # noqa: E402
 import tools  # noqa: E402
 from source import Tree  # noqa: E402
@@ -35,7 +36,12 @@ RULES = {
     'spdx': (text.check_spdx, 'every file names its licence'),
     'headers': (text.check_headers, 'headers say what they are for and have the right guard'),
     'whitespace': (text.check_whitespace, 'no blanks at line ends, a newline at the end'),
-    'links': (text.check_links, 'links in documents lead somewhere'),
+    'metrics': (text.check_metrics, 'metrics that documents, dashboards and tests name exist'),
+    'links': (markdown.check_links, 'links in documents lead to a file, and to a heading of it'),
+    'paths': (markdown.check_paths, 'files that documents name exist'),
+    'commands': (markdown.check_commands, 'commands that documents show exist, with their options'),
+    'messages': (markdown.check_messages, 'messages that documents explain are in the code'),
+    'runbooks': (markdown.check_runbooks, 'each alert has a runbook, and each runbook an alert'),
     'executable': (tools.check_executable, 'scripts are executable, other files are not'),
     'abi': (tools.check_abi, 'bpf/abi.h compiles alone, without padding, on both sides'),
     'architectures': (tools.check_architectures, 'BPF programs compile for every architecture'),

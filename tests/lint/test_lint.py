@@ -24,8 +24,14 @@ MANUALS = {f'docs/man/{name}.{section}':
            f'.Dd November 21, 2026\n.Dt {name.upper()} {section}\n.Os\n.Sh NAME\n.Nm {name}\n.Nd a page\n'
            for name, section in (('ebb', 8), ('ebb.yaml', 5))}
 MARK = 'TO' + 'DO'
+APACHE_YAML = '# SPDX-License-Identifier: Apache-2.0\n'
+MANUAL = ('.Ss ebb list\n.It Fl \\-pin Ar "DIR"\n.It Fl o ,  Fl \\-output Ar "FORMAT"\n.Sh NEXT\n'
+          '.Ss ebb limit set\n.It Fl \\-bytes Ar "LIMIT"\n')
 
 # rule -> samples: (what it is, {path: text}); a path of None removes nothing, it is written as is.
+METRICS = ('| `ebb_connects_total` | counter | outcome | x |\n| `ebb_time_seconds` | histogram |  | x |\n'
+           '| `ebb_state` | gauge | state | x |\n')
+
 BAD = {
     'format': [
         ('spaces instead of a tab', {'user/lib/a.c': 'int a(void)\n{\n    return 0;\n}\n'}),
@@ -112,9 +118,37 @@ BAD = {
         ('empty last line', {'a.md': 'word\n\n'}),
         ('carriage return', {'a.md': 'word\r\n'}),
     ],
+    'metrics': [
+        ('a document', {'docs/metrics.md': METRICS, 'docs/a.md': 'Look at `ebb_connect_total`.\n'}),
+        ('labels', {'docs/metrics.md': METRICS, 'README.md': '`ebb_connects{outcome="denied"}` and `ebb_states{state="open"}`\n'}),
+        ('a test', {'docs/metrics.md': METRICS, 'tests/e2e/test_a.sh': "like x y 'ebb_state\\{status='\ngrep ebb_turn_seconds\n"}),
+        ('a dashboard', {'docs/metrics.md': METRICS, 'dashboards/a.json': '{"expr": "ebb_conects"}\n'}),
+    ],
     'links': [
         ('to nothing', {'docs/a.md': '[here](gone.md)\n'}),
         ('picture of nothing', {'docs/a.md': '![here](gone.png)\n'}),
+        ('to no heading', {'docs/a.md': '[here](b.md#other)\n', 'docs/b.md': '# part\n'}),
+        ('to a heading in code', {'docs/a.md': '[here](#part)\n\n```sh\n# part\n```\n'}),
+    ],
+    'paths': [
+        ('of no file', {'docs/a.md': 'See `tests/e2e/test_gone.sh`.\n'}),
+    ],
+    'commands': [
+        ('no such option', {'docs/man/ebb.8': MANUAL, 'docs/a.md': '```sh\nebb list --colour\n```\n'}),
+        ('in an indented block', {'docs/man/ebb.8': MANUAL, 'README.md': 'Run:\n\n    ebb limit set api --byte 3\n'}),
+        ('no such command', {'docs/man/ebb.8': MANUAL, 'docs/a.md': '```console\n$ ebb lost\n```\n'}),
+        ('option of another', {'docs/man/ebb.8': MANUAL, 'docs/a.md': '    sudo ebb list --bytes 3\n'}),
+        ('no shell', {'docs/man/ebb.8': MANUAL, 'docs/a.md': '<!-- not run: no cluster -->\n```sh\nfor a in b; kubectl get pods\n```\n'}),
+        ('not run for no reason', {'docs/man/ebb.8': MANUAL, 'docs/a.md': '<!-- not run: -->\n```sh\nebb list\n```\n'}),
+    ],
+    'messages': [
+        ('that nobody says', {'user/a.c': 'f("cannot open \'%s\'");\n',
+                              'docs/troubleshooting.md': '### `cannot close \'...\'`\n'}),
+    ],
+    'runbooks': [
+        ('none for an alert', {'deploy/prometheus/rules.yaml': APACHE_YAML + 'groups:\n- rules:\n  - alert: EbbA\n'}),
+        ('for no alert', {'deploy/prometheus/rules.yaml': APACHE_YAML + '- alert: EbbA\n', 'docs/runbooks/EbbA.md': 'a\n',
+                          'docs/runbooks/EbbB.md': 'b\n'}),
     ],
     'executable': [
         ('script that is not', {'tests/a.sh': ('#!/bin/sh\n', 0o644)}),
@@ -235,9 +269,32 @@ GOOD = {
         ('a line', {'a.md': 'word\n'}),
         ('empty file', {'a.md': ''}),
     ],
+    'metrics': [
+        ('all that there is of them', {
+            'docs/metrics.md': METRICS,
+            'docs/a.md': '`ebb_connects_total`, `ebb_connects` in OpenMetrics, `ebb_time_seconds_bucket`, `ebb_policy_seconds()`, ebb_gate_v2\n',
+            'dashboards/a.json': '{"expr": "rate(ebb_time_seconds_sum[5m]) / ebb_state"}\n'}),
+    ],
     'links': [
-        ('to a file', {'docs/a.md': '[b](b.md), [part](b.md#part), [here](#part), [out](https://example.org/)\n',
-                       'docs/b.md': '# part\n'}),
+        ('to a file', {'docs/a.md': '# The `part`, 2\n\n[b](b.md), [part](b.md#part-1), [here](#the-part-2), [out](https://a.org/)\n',
+                       'docs/b.md': '# part\n# Part\n'}),
+    ],
+    'paths': [
+        ('of files', {'docs/a.md': '`docs/a.md`, `docs/runbooks/NAME.md`, `docs/gone` in code:\n\n```text\n`docs/b.md`\n```\n',
+                      'docs/gone': 'text\n'}),
+    ],
+    'commands': [
+        ('as they are', {'docs/man/ebb.8': MANUAL,
+                         'docs/a.md': '    ebb list --pin DIR -o json --output=text | head  # all\n    ebb: started\n\n'
+                                      '```console\n$ ebb limit set api --bytes=3\nebb lost: it\n```\n'}),
+    ],
+    'messages': [
+        ('of the code', {'user/a.c': 'f("cannot open \'%s\'"\n  ": %s at %3zu, ", a);\n',
+                         'docs/troubleshooting.md': '### `cannot open \'...\': ... at ...`\n'}),
+    ],
+    'runbooks': [
+        ('one for each', {'deploy/prometheus/rules.yaml': APACHE_YAML + '- alert: EbbA\n', 'docs/runbooks/EbbA.md': 'a\n'}),
+        ('before there are alerts', {'docs/runbooks/EbbA.md': 'a\n'}),
     ],
     'executable': [
         ('both kinds', {'tests/a.sh': ('#!/bin/sh\n', 0o755), 'a.md': ('text\n', 0o644)}),

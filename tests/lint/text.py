@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every text file has: a licence, an end, no invisible differences; and links that lead somewhere."""
+"""What every text file has: a licence, an end, no invisible differences."""
 
-import os
 import re
 
 from source import Finding, line_of
@@ -11,7 +10,6 @@ DUAL = 'GPL-2.0-only OR BSD-2-Clause'
 NEEDS_SPDX = re.compile(r'(.*\.(c|h|py|sh|ya?ml|bash)|(.*/)?(Makefile|Dockerfile)|\.ci/run|\.clang-(format|tidy))$')
 SPDX = re.compile(r'SPDX-License-Identifier: ([^*\n]*?)(?:[ \t]*\*/)?[ \t]*$', re.MULTILINE)
 BINARY = re.compile(r'.*\.(png|jpe?g|gif|ico|woff2?|gz|db|pcap|bin)$')
-LINK = re.compile(r'(?<!!)\[[^\]\n]*\]\((?P<target>[^)\s#]+)(#[^)\s]*)?\)|!\[[^\]\n]*\]\((?P<image>[^)\s]+)\)')
 
 
 def licences(path):
@@ -53,6 +51,35 @@ def check_headers(tree):
             yield Finding(path, 2, 'a header opens with a comment that says what it is for')
 
 
+METRICS = 'docs/metrics.md'
+# As the table has it, and as a histogram's series are called.
+METRIC_ROW = re.compile(r'^\| `(ebb_\w+)` \| (\w+) ', re.MULTILINE)
+# Where else there is nothing that begins with ebb_, every such word is one; elsewhere it has a unit or labels.
+ONLY_METRICS = re.compile(r'(dashboards|deploy/prometheus|helm/ebb/dashboards)/')
+NAMES_METRICS = re.compile(r'(docs/.*\.md|README\.md|tests/(?!lint/).*\.(sh|py)|dashboards/.*|deploy/.*|helm/.*)$')
+METRIC_LIKE = re.compile(r'\bebb_[a-z0-9_]+(?:_total|_seconds|_bucket|_info)\b(?!\w|\()|\bebb_[a-z0-9_]+(?=\\?\{[a-z]+=)')
+WORD = re.compile(r'\bebb_[a-z0-9_]+\b')
+
+
+def check_metrics(tree):
+    """Whoever names a metric names one that there is."""
+    if METRICS not in tree.paths:
+        return
+    known = set()
+    for name, kind in METRIC_ROW.findall(tree.text(METRICS)):
+        known.add(name)
+        known.update(name + end for end in ('_bucket', '_sum', '_count') if kind == 'histogram')
+        # OpenMetrics calls a family of counters without its end
+        known.add(name.removesuffix('_total'))
+    for path in tree.paths:
+        if not NAMES_METRICS.match(path):
+            continue
+        text = tree.text(path)
+        for found in (WORD if ONLY_METRICS.match(path) else METRIC_LIKE).finditer(text):
+            if found[0] not in known:
+                yield Finding(path, line_of(text, found.start()), f"there is no metric '{found[0]}': {METRICS} names them")
+
+
 def check_whitespace(tree):
     for path in tree.paths:
         if BINARY.match(path):
@@ -66,15 +93,3 @@ def check_whitespace(tree):
             yield Finding(path, line_of(text, len(text)), 'no newline at the end of the file')
         elif text.endswith('\n\n'):
             yield Finding(path, line_of(text, len(text)) - 1, 'empty line at the end of the file')
-
-
-def check_links(tree):
-    for path in tree.matching(r'.*\.md$'):
-        text = tree.text(path)
-        for match in LINK.finditer(text):
-            target = match['target'] or match['image']
-            if re.match(r'[a-z]+:', target):
-                continue
-            file = os.path.normpath(os.path.join(tree.root, os.path.dirname(path), target))
-            if not os.path.exists(file):
-                yield Finding(path, line_of(text, match.start()), f"link to '{target}', which does not exist")
