@@ -151,7 +151,7 @@ class Agent:
         self.log = os.path.join(place.work, f'agent-{rate}.log')
         with open(self.log, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen(
-                [place.ebb, 'run', '--mode', 'enforce', '--bytes', f'{rate}B/s', '--cgroup', self.cgroup, '--pin',
+                ['env', 'EBB_AUDIT_SQLITE_PATH=off', place.ebb, 'run', '--mode', 'enforce', '--bytes', f'{rate}B/s', '--cgroup', self.cgroup, '--pin',
                  self.pin, '--listen', '127.0.0.1:0', '--on-exit', 'detach'],
                 stderr=log, preexec_fn=die_with_parent)
         deadline = time.monotonic() + self.START_S

@@ -38,7 +38,7 @@ def main():
         with open(path, 'w') as f:
             f.write(text(destinations, 0, 0))
         with open(log_path, 'w') as log:
-            agent = subprocess.Popen([ebb, 'run', '--config', path, '--cgroup', cgroup, '--pin', pin,
+            agent = subprocess.Popen(['env', 'EBB_AUDIT_SQLITE_PATH=off', ebb, 'run', '--config', path, '--cgroup', cgroup, '--pin', pin,
                                       '--listen', '127.0.0.1:0'], stderr=log)
         try:
             seen = open(log_path)
@@ -66,7 +66,7 @@ def main():
                     with open(path + '.new', 'w') as f:
                         f.write(text(destinations, setting, addresses % 2) + f'# {round_} {kind}\n')
                     os.rename(path + '.new', path)
-                    found = wait(r'configuration applied: .* took=([\d.]+)(us|ms|s)$')
+                    found = wait(r'configuration applied: .* took=([\d.]+)(us|ms|s);')
                     samples.append(float(found[1]) * UNITS[found[2]])
             for kind, samples in took.items():
                 samples.sort()

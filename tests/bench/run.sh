@@ -72,7 +72,7 @@ mkdir "$cgroup" || exit 1
 start_agent() {
 	local tries=400
 	stop_agent
-	"$ebb" run --cgroup "$cgroup" --pin "$pin" --listen 127.0.0.1:0 --on-exit detach "$@" 2>"$work/agent.log" &
+	EBB_AUDIT_SQLITE_PATH=off "$ebb" run --cgroup "$cgroup" --pin "$pin" --listen 127.0.0.1:0 --on-exit detach "$@" 2>"$work/agent.log" &
 	agent_pid=$!
 	address=
 	while [ -z "$address" ] && [ $((tries -= 1)) -gt 0 ] && kill -0 "$agent_pid" 2>/dev/null; do

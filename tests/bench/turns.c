@@ -11,10 +11,15 @@
  * in three kinds of work, one thread at both ends (no wake-up is in it), its own processor time:
  *
  *	close	    connect(), accept(), close() both: no payload, no memory of a socket
- *	request	    connect(), accept(), a request, its answer, close() both: the first answer makes the memory
+ *	request	    connect(), accept(), a request, its answer, close() both
  *	stream	    a request and its answer on a connection that is open: for each of the two packets
  *
- * And for each what the programs cost by the kernel's own account (BPF_ENABLE_STATS), with what the account itself
+ * and in two where the server is a process on another processor, by the clock on the wall as the client sees it:
+ *
+ *	served	    connect(), a request, its answer until it ends, close(); over loopback
+ *	far	    the same over a veth pair, the server in another network namespace
+ *
+ * And for each of the first three what the programs cost by the kernel's own account (BPF_ENABLE_STATS), with what the account itself
  * costs, as empty programs show it, taken off.
  */
 #include <errno.h>
@@ -29,11 +34,13 @@
 #include <bpf/bpf.h>
 
 #include "bench.h"
+#include "server.h"
 
 #define WARM_UP	 32
 #define REQUEST	 200
 #define ANSWER	 600
 #define EXCHANGE 20 /* one sample of the stream */
+#define OFTENER	 4 /* so many times the rounds where wake-ups are in the figure, which vary by more than it */
 
 enum {
 	CASE_NONE,
@@ -60,6 +67,7 @@ struct place {
 	int listener;
 	struct sockaddr_in address;
 	int client, server; /* of the stream */
+	struct bench_server served, far;
 };
 
 static int fail(const char *what)
@@ -78,19 +86,28 @@ static uint64_t thread_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-static int open_ends(const struct place *place, int *ret_client, int *ret_server)
+static int open_client(const struct sockaddr_in *address, int *ret)
 {
 	int one = 1;
 
-	*ret_server = -1;
-	*ret_client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*ret_client < 0 ||
-	    connect(*ret_client, (const struct sockaddr *)&place->address, sizeof(place->address)) < 0)
+	*ret = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*ret < 0 || connect(*ret, (const struct sockaddr *)address, sizeof(*address)) < 0)
 		return fail("connect");
+	(void)setsockopt(*ret, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return 0;
+}
+
+static int open_ends(const struct place *place, int *ret_client, int *ret_server)
+{
+	int one = 1, r;
+
+	*ret_server = -1;
+	r = open_client(&place->address, ret_client);
+	if (r < 0)
+		return r;
 	*ret_server = accept4(place->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (*ret_server < 0)
 		return fail("accept");
-	(void)setsockopt(*ret_client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)setsockopt(*ret_server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return 0;
 }
@@ -145,12 +162,46 @@ static int do_stream(const struct place *place)
 	return r;
 }
 
+/* The server closes when it has answered, and all of that is seen before the client does. */
+static int ask(const struct bench_server *server)
+{
+	char bytes[ANSWER];
+	ssize_t n = 0;
+	int client, r;
+
+	r = open_client(&server->address, &client);
+	if (r == 0 && send(client, bytes, REQUEST, MSG_NOSIGNAL) != REQUEST)
+		r = fail("send");
+	if (r == 0) {
+		do
+			n = recv(client, bytes, sizeof(bytes), 0);
+		while (n > 0);
+		if (n < 0)
+			r = fail("recv");
+	}
+	if (client >= 0)
+		(void)close(client);
+	return r;
+}
+
+static int do_served(const struct place *place)
+{
+	return ask(&place->served);
+}
+
+static int do_far(const struct place *place)
+{
+	return ask(&place->far);
+}
+
 /* A kind of work. */
 struct work {
 	const char *name;
 	int (*sample)(const struct place *place);
+	uint64_t (*clock)(void);
 	double units; /* of a sample */
 	bool stream;
+	bool served; /* by another process */
 	struct bench_series series[CASE_MAX];
 };
 
@@ -170,10 +221,10 @@ static int block(struct place *place, struct work *work, int c, uint32_t count)
 	for (uint32_t i = 0; i < WARM_UP && r == 0; i++)
 		r = work->sample(place);
 	for (uint32_t i = 0; i < count && r == 0; i++) {
-		uint64_t start = thread_ns();
+		uint64_t start = work->clock();
 
 		r = work->sample(place);
-		series->samples[series->sample_count++] = (double)(thread_ns() - start) / work->units;
+		series->samples[series->sample_count++] = (double)(work->clock() - start) / work->units;
 	}
 	bench_series_end_round(series, count);
 	if (work->stream) {
@@ -186,11 +237,12 @@ static int block(struct place *place, struct work *work, int c, uint32_t count)
 static int measure(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
 		   struct work *work)
 {
+	uint32_t rounds = work->served ? OFTENER * options->rounds : options->rounds;
 	int r = 0;
 
 	for (int c = 0; c < CASE_MAX && r == 0; c++)
-		r = bench_series_init(&work->series[c], options->rounds, options->samples);
-	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
+		r = bench_series_init(&work->series[c], rounds, options->samples);
+	for (uint32_t round = 0; round < rounds && r == 0; round++) {
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			int c = (int)((round + i) % CASE_MAX);
 
@@ -298,40 +350,72 @@ static int measure_programs(const struct bench_options *options, struct bench_ho
 	return r;
 }
 
-int bench_turns(const struct bench_options *options, json_t *ret_result)
+static int measure_work(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
+			struct work *work, json_t *ret_result)
 {
-	struct work works[] = {
-		{.name = "close", .sample = do_close, .units = 1},
-		{.name = "request", .sample = do_request, .units = 1},
-		{.name = "stream", .sample = do_stream, .units = 2.0 * EXCHANGE, .stream = true},
-	};
-	struct bench_hooks hooks;
-	struct place place = {.client = -1, .server = -1};
+	int r = measure(options, hooks, place, work);
+
+	if (r == 0) {
+		json_t *result = describe(work);
+
+		if (!work->served)
+			r = measure_programs(options, hooks, place, work, result);
+		(void)json_object_set_new(ret_result, work->name, result);
+	}
+	for (int c = 0; c < CASE_MAX; c++)
+		bench_series_done(&work->series[c]);
+	return r;
+}
+
+/* Before entering the cgroup: the server's sockets are not governed. */
+static int open_place(struct place *place)
+{
 	uint16_t port;
 	int r;
 
-	/* before entering the cgroup: the server's sockets are not governed */
-	r = bench_listen(&place.listener, &port);
+	r = bench_listen(&place->listener, &port);
 	if (r < 0)
 		return r;
-	place.address = bench_address(0, port);
-	r = bench_enter_cgroup(options->cgroup);
+	place->address = bench_address(0, port);
+	r = bench_server_start(&place->served, false, REQUEST, ANSWER);
+	return r == 0 ? bench_server_start(&place->far, true, REQUEST, ANSWER) : r;
+}
+
+static void close_place(struct place *place)
+{
+	bench_server_stop(&place->far);
+	bench_server_stop(&place->served);
+	if (place->listener >= 0)
+		(void)close(place->listener);
+}
+
+int bench_turns(const struct bench_options *options, json_t *ret_result)
+{
+	struct work works[] = {
+		{.name = "close", .sample = do_close, .clock = thread_ns, .units = 1},
+		{.name = "request", .sample = do_request, .clock = thread_ns, .units = 1},
+		{.name = "stream",
+		 .sample = do_stream,
+		 .clock = thread_ns,
+		 .units = 2.0 * EXCHANGE,
+		 .stream = true},
+		{.name = "served", .sample = do_served, .clock = bench_now, .units = 1, .served = true},
+		{.name = "far", .sample = do_far, .clock = bench_now, .units = 1, .served = true},
+	};
+	struct bench_hooks hooks;
+	struct place place = {.listener = -1, .client = -1, .server = -1};
+	int r;
+
+	r = open_place(&place);
+	if (r == 0)
+		r = bench_enter_cgroup(options->cgroup);
 	if (r == 0)
 		r = bench_hooks_open(&hooks, options, 5);
 	if (r == 0) {
-		for (size_t w = 0; w < sizeof(works) / sizeof(works[0]) && r == 0; w++) {
-			r = measure(options, &hooks, &place, &works[w]);
-			if (r == 0) {
-				json_t *result = describe(&works[w]);
-
-				r = measure_programs(options, &hooks, &place, &works[w], result);
-				(void)json_object_set_new(ret_result, works[w].name, result);
-			}
-			for (int c = 0; c < CASE_MAX; c++)
-				bench_series_done(&works[w].series[c]);
-		}
+		for (size_t w = 0; w < sizeof(works) / sizeof(works[0]) && r == 0; w++)
+			r = measure_work(options, &hooks, &place, &works[w], ret_result);
 		bench_hooks_close(&hooks);
 	}
-	(void)close(place.listener);
+	close_place(&place);
 	return r;
 }
