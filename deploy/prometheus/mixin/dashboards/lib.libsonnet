@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all dashboards have: variables, links, annotations, and panels that say what they show and in which unit.
+local datasource = { type: 'prometheus', uid: '${datasource}' };
+
+local variable(name, label, query, more={}) = {
+  name: name,
+  label: label,
+  type: 'query',
+  datasource: datasource,
+  query: { query: query, refId: name },
+  definition: query,
+  refresh: 2,  // with the time range: what was renamed or is new is found
+  sort: 1,
+  multi: true,
+  includeAll: true,
+  allValue: '.*',
+  current: { text: 'All', value: '$__all' },
+} + more;
+
+// Several can be chosen, so that Grafana escapes what regular expressions do not take as it is.
+local single = { includeAll: false, allValue: null, current: {} };
+
+local agents = 'job=~"$job",cluster=~"$cluster"';
+
+{
+  // Selectors, from wide to narrow.
+  agents: agents,
+  node: agents + ',node=~"$node"',
+  destination: self.node + ',destination=~"$destination"',
+  pair: self.destination + ',namespace=~"$namespace"',
+
+  // What a dashboard is about one of has no 'All': it would be another dashboard, and a slow one.
+  variables(one):: [
+    { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus', current: {} },
+    variable('job', 'Job', 'label_values(ebb_build_info, job)', { hide: 2 }),
+    variable('cluster', 'Cluster', 'label_values(ebb_build_info{job=~"$job"}, cluster)'),
+    variable('node', 'Node', 'label_values(ebb_build_info{%s}, node)' % agents, if one == 'node' then single else {}),
+    variable('namespace', 'Namespace', 'label_values(ebb_active_connections{%s,node=~"$node"}, namespace)' % agents),
+    variable('destination', 'Destination', 'label_values(ebb_breaker_state{%s,node=~"$node"}, destination)' % agents, if one == 'destination' then single else {}),
+  ],
+
+  dashboard(config, uid, title, description, sections, one=''): {
+    uid: uid,
+    title: 'ebb / ' + title,
+    description: description,
+    tags: ['ebb-mixin'],
+    schemaVersion: 39,
+    editable: false,
+    graphTooltip: 1,
+    refresh: '30s',
+    timezone: 'browser',
+    time: { from: 'now-1h', to: 'now' },
+    templating: { list: $.variables(one) },
+    links: [
+      { type: 'dashboards', title: 'ebb', tags: ['ebb-mixin'], asDropdown: false, includeVars: true, keepTime: true, targetBlank: false, icon: 'external link', url: '', tooltip: '' },
+      { type: 'link', title: 'Runbooks', url: config.runbookURL, icon: 'doc', tags: [], asDropdown: false, includeVars: false, keepTime: false, targetBlank: true, tooltip: 'What to do about an alert' },
+    ],
+    annotations: {
+      list: [{
+        name: 'Breaker transitions',
+        datasource: datasource,
+        enable: true,
+        iconColor: 'orange',
+        // a series that is new was born with its first transition
+        expr: 'sum by (destination, from, to, reason) (increase(ebb_breaker_transitions_total{%s}[$__rate_interval])) > 0' % $.destination,
+        step: '60s',
+        titleFormat: '{{destination}}: {{from}} to {{to}}',
+        textFormat: '{{reason}}',
+        tagKeys: 'from,to',
+        useValueForTime: false,
+      }],
+    },
+    panels: $.layout(sections),
+  },
+
+  // Sections with a title, which can be folded away; in each the panels from left to right, and on below when a line is full.
+  layout(sections)::
+    local place(placed, panel) =
+      local wraps = placed.x + panel.gridPos.w > 24;
+      local x = if wraps then 0 else placed.x;
+      local y = if wraps then placed.bottom else placed.y;
+      {
+        x: x + panel.gridPos.w,
+        y: y,
+        bottom: std.max(placed.bottom, y + panel.gridPos.h),
+        id: placed.id + 1,
+        panels: placed.panels + [panel { id: placed.id + 1, gridPos+: { x: x, y: y } }],
+      };
+    local section(placed, section) =
+      local title = { type: 'row', id: placed.id + 1, title: section.title, collapsed: false, panels: [], gridPos: { x: 0, y: placed.bottom, w: 24, h: 1 } };
+      local begin = placed { x: 0, y: placed.bottom + 1, bottom: placed.bottom + 1, id: placed.id + 1, panels: placed.panels + [title] };
+      std.foldl(place, section.panels, begin);
+    std.foldl(section, sections, { x: 0, y: 0, bottom: 0, id: 0, panels: [] }).panels,
+
+  color(name, color): { matcher: { id: 'byName', options: name }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }] },
+
+  target(expr, legend='', more={}): { expr: expr, legendFormat: legend, datasource: datasource } + more,
+
+  local panel(type, title, description, unit, targets, w, h) = {
+    type: type,
+    title: title,
+    description: description,
+    datasource: datasource,
+    gridPos: { w: w, h: h },
+    fieldConfig: { defaults: { unit: unit }, overrides: [] },
+    targets: [targets[i] { refId: std.char(65 + i) } for i in std.range(0, std.length(targets) - 1)],
+  },
+
+  local steps(list) = { mode: 'absolute', steps: [{ color: list[0], value: null }] + [{ color: list[i], value: list[i + 1] } for i in std.range(1, std.length(list) - 2) if i % 2 == 1] },
+
+  // thresholds: ['green', 'red', 1]: green, and from 1 on red
+  stat(title, description, unit, expr, thresholds=['text'], w=4, more={}):
+    panel('stat', title, description, unit, [$.target(expr, more={ instant: true })], w, 4) {
+      fieldConfig+: { defaults+: { thresholds: steps(thresholds), color: { mode: 'thresholds' }, noValue: '-' } },
+      options: {
+        colorMode: if std.length(thresholds) > 1 then 'background' else 'value',
+        graphMode: 'none',
+        justifyMode: 'center',
+        textMode: 'auto',
+        reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
+      },
+    } + more,
+
+  graph(title, description, unit, targets, w=12, h=8, stack=false, more={}):
+    panel('timeseries', title, description, unit, targets, w, h) {
+      fieldConfig+: {
+        defaults+: {
+          min: 0,
+          color: { mode: 'palette-classic' },
+          custom: {
+            drawStyle: 'line',
+            lineWidth: 1,
+            fillOpacity: if stack then 30 else 8,
+            showPoints: 'never',
+            spanNulls: false,
+            stacking: { mode: if stack then 'normal' else 'none', group: 'A' },
+          },
+        },
+      },
+      options: { legend: { displayMode: 'list', placement: 'bottom', calcs: [], showLegend: true }, tooltip: { mode: 'multi', sort: 'desc' } },
+    } + more,
+
+  // columns: [{name, expr, unit, thresholds, by}]: one query a column, joined by the labels that all have.
+  table(title, description, labels, columns, w=24, h=9, more={}):
+    panel('table', title, description, 'short', [$.target(column.expr, column.name, { instant: true, format: 'table' }) for column in columns], w, h) {
+      transformations: [
+        { id: 'merge', options: {} },
+        {
+          id: 'organize',
+          options: {
+            excludeByName: { Time: true },
+            indexByName: { [labels[i]]: i for i in std.range(0, std.length(labels) - 1) } +
+                         { ['Value #' + std.char(65 + i)]: std.length(labels) + i for i in std.range(0, std.length(columns) - 1) },
+            renameByName: { ['Value #' + std.char(65 + i)]: columns[i].name for i in std.range(0, std.length(columns) - 1) },
+          },
+        },
+      ],
+      options: { showHeader: true, cellHeight: 'sm', sortBy: [{ displayName: columns[0].name, desc: true }] },
+      fieldConfig+: {
+        overrides: [
+          {
+            matcher: { id: 'byName', options: column.name },
+            properties: [{ id: 'unit', value: column.unit }, { id: 'custom.width', value: 105 }] +
+                        (if std.objectHas(column, 'thresholds') then [
+                           { id: 'thresholds', value: steps(column.thresholds) },
+                           { id: 'custom.cellOptions', value: { type: 'color-background', mode: 'basic' } },
+                         ] else []),
+          }
+          for column in columns
+        ] + [
+          {
+            matcher: { id: 'byName', options: label },
+            properties: [{ id: 'links', value: [{ title: 'Look at ${__value.text}', url: '/d/ebb-%s?${datasource:queryparam}&${cluster:queryparam}&var-%s=${__value.text}&${__url_time_range}' % [label, label] }] }],
+          }
+          for label in labels
+          if label == 'destination' || label == 'node'
+        ],
+      },
+    } + more,
+}
