@@ -76,6 +76,7 @@ server=$!
 for _ in $(seq 100); do [ -s "$scratch/port" ] && break; sleep 0.05; done
 port=$(cat "$scratch/port")
 
+export EBB_AUDIT_SQLITE_PATH=off # no events in a directory of this machine
 say '1. The agent watches one cgroup. It enforces: three failures in a row open the breaker, for 3 seconds.'
 set -- run --mode enforce --cgroup "$cgroup" --pin "$pin" --listen 127.0.0.1:0 \
 	--breaker consecutive_failures=3,open_for=3s,open_jitter=0
