@@ -108,7 +108,7 @@ check 'stopped: the lease ends refusing' until_result ECONNREFUSED "$port"
 kill -CONT "$agent"
 check 'goes on: refuses again' until_result EHOSTUNREACH "$port"
 is 'goes on: as before' "$(gate "$port" '(d["state"], d["refuses"])')" "('open', True)"
-check 'goes on: and answers' http_get /health/ready -o /dev/null
+check 'goes on: and answers' wait_for 10 http_get /health/ready -o /dev/null
 is 'goes on: no transition was made up' "$(ebb show -o json "127.0.0.1:$port" | json 'len(d["gates"][0]["transitions"])')" 1
 stop_agent
 is 'goes on: ends in order' "$status" 0

@@ -12,7 +12,8 @@
 . "$(dirname "$0")/../lib/e2e.sh"
 
 reading='status list watch doctor' # and show, which takes a name
-commands=(run status list show 'limit set' 'limit clear' 'config check' 'config show' watch doctor detach)
+commands=(run status list show 'limit set' 'limit clear' 'config check' 'config show' watch audit report 'deadletter list'
+	'deadletter replay' 'deadletter drop' doctor detach)
 
 # call ARGS...: sets rc; output in $scratch/out and $scratch/err
 call() {
@@ -142,12 +143,14 @@ on-agent-loss panic
 scheduling fifo
 on-exit stay
 shutdown-timeout 0
+shutdown-delay never
 destinations 0
 pairs -1
 endpoints 1048577
 idle never
 seed 0x1
-log-level loud'
+log-level loud
+log-format xml'
 for option in $("$ebb_program" run --help | sed -n 's/^ *--\([a-z-]*\) [A-Z].*/\1/p'); do
 	if ! grep -q "^$option " <<<"$bad_values"; then
 		not_ok "a bad value is tried for --$option"
@@ -282,7 +285,7 @@ prints 'show -o json' show -o json --pin "$pin" "$bad"
 is 'show -o json: gates, transitions, workloads, policy' "$(json '(d["destination"], d["gates"][0]["state"],
 	d["gates"][0]["transitions"][0]["reason"], d["workloads"][0]["outcomes"]["refused"], d["policy"]["mode"])' <"$scratch/out")" \
 	"('$bad', 'open', 'consecutive_failures', 3, 'enforce')"
-fails 3 "no destination '10.0.0.5:443': .*ebb list" show --pin "$pin" 10.0.0.5:443
+fails 3 "no destination '10.0.0.5:443': .*(ebb list|did you mean)" show --pin "$pin" 10.0.0.5:443
 fails 3 "no destination '${bad%/tcp}0': did you mean .*$bad" show --pin "$pin" "${bad%/tcp}0"
 fails 3 'no destination' show -o json --pin "$pin" ''
 fails 3 'no destination .x\\x1b\[31m' show --pin "$pin" $'x\e[31m'

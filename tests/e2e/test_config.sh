@@ -111,7 +111,7 @@ gives 'show --config: 0' 0
 out_says 'show: the file, with its place' $'\n'"mode +enforce +$file:1:7"$'\n'
 out_says 'show: the environment over the file' $'\nlease +40s +EBB_LEASE\n'
 out_says 'show: a secret is not shown' $'\naudit.postgres.password_file +\\(not shown\\) +'
-refute 'show: nowhere' grep -q secrets "$scratch/out"
+refute 'show: nowhere' grep -q secrets/db "$scratch/out"
 out_says 'show: what a destination says' $'\ndestinations\\[pay\\].breaker.probes +1 +'"$file:4:"
 refute 'show: without what it inherits' grep -q 'pay.*inherited' "$scratch/out"
 call config show --pin "$pin" --config "$file" pay
@@ -138,8 +138,8 @@ call run --help
 tr -s '\n ' ' ' <"$scratch/out" >"$scratch/help"
 for pair in mode=mode cgroup=attach.cgroup listen=listen scope=defaults.scope established=defaults.breaker.established \
 	errno=defaults.breaker.errno adopt=adopt lease=lease on-agent-loss=defaults.on_agent_loss on-exit=shutdown.on_exit \
-	shutdown-timeout=shutdown.timeout destinations=capacity.destinations pairs=capacity.pairs \
-	endpoints=capacity.endpoints idle=capacity.idle scheduling=scheduling log-level=log_level bytes=defaults.limits.bytes \
+	shutdown-delay=shutdown.delay shutdown-timeout=shutdown.timeout destinations=capacity.destinations pairs=capacity.pairs \
+	endpoints=capacity.endpoints idle=capacity.idle scheduling=scheduling log-level=log_level log-format=log_format bytes=defaults.limits.bytes \
 	packets=defaults.limits.packets connects=defaults.limits.connects concurrent=defaults.limits.concurrent; do
 	value=$(json "[v['value'] for v in d['values'] if v['key'] == '${pair#*=}'][0]" <"$scratch/defaults.json")
 	like "--${pair%%=*}: the default that --help tells" "$(grep -oP -- "--${pair%%=*} [A-Z].*?\(default [^)]*\)" "$scratch/help")" "\(default $value\)$"

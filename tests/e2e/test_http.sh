@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the agent serves: metrics that promtool, a strict OpenMetrics parser and a real
-# Prometheus take, that agree with the command line and never run backwards; health that
-# tells when a program is gone; clients that are slow or rude.
+# What the agent serves: metrics that promtool and a strict OpenMetrics parser take, that
+# agree with the command line and never run backwards; health; clients that are slow or rude.
 # deadline: 120
 
 # SC2119: functions with optional arguments; SC2317: functions that are arguments
@@ -98,31 +97,32 @@ application/openmetrics-text;q=0.2,text/plain;q=0.7|$plain
 application/openmetrics-text;q=0,*/*|$plain
 TYPES
 
-# ------------------------------------------------------------------------------- Prometheus --
+http_get /metrics >"$scratch/plain"
+http_get /metrics -H 'Accept-Encoding: gzip' -D "$scratch/headers" >"$scratch/compressed"
+like 'Accept-Encoding: gzip' "$(tr -d '\r' <"$scratch/headers")" 'Content-Encoding: gzip'
+check 'it is whole' gzip --test "$scratch/compressed"
+gzip -dc <"$scratch/compressed" >"$scratch/unpacked"
+check 'and has the same series' metrics same "$scratch/plain" "$scratch/unpacked"
+between 'in at most a quarter of the bytes' "$(stat -c %s "$scratch/compressed")" 100 $(($(stat -c %s "$scratch/plain") / 4))
 
-start_server
-stop_server
-cat >"$scratch/prometheus.yml" <<YAML
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - job_name: ebb
-    static_configs: [{targets: ["$address"]}]
-YAML
-background prometheus --config.file="$scratch/prometheus.yml" --storage.tsdb.path="$scratch/tsdb" \
-	--web.listen-address="127.0.0.1:$port" --log.level=warn >"$scratch/prometheus.log" 2>&1
-prometheus=$!
-query() { curl -sS --max-time 5 --data-urlencode "query=$1" "http://127.0.0.1:$port/api/v1/query" | json 'd["data"]["result"][0]["value"][1]'; }
-is_up() { [ "$(query up)" = 1 ]; }
-if wait_for 30 is_up; then
-	ok 'Prometheus: the target is up'
-	is 'Prometheus: it has our series' "$(query 'count(ebb_breaker_state{destination!="~other"} == 1)')" 2
-	is 'Prometheus: with their values' "$(query "ebb_connection_failures_total{destination=\"127.0.0.1:$dead/tcp\",reason=\"refused\"}")" \
-		"$(gate "$dead" 'd["failures"]')"
-else
-	not_ok 'Prometheus: the target is up' "$(tail -5 "$scratch/prometheus.log")" \
-		"$(curl -s --max-time 5 "http://127.0.0.1:$port/api/v1/targets")"
-fi
-end "$prometheus"
+# ------------------------------------------------------------------- what the programs cost --
+
+refute 'programs are not told of while the kernel does not count' grep -q '^ebb_bpf_program' "$scratch/plain"
+counting=/proc/sys/kernel/bpf_stats_enabled
+counted=$(cat "$counting")
+# also when the test is ended meanwhile: it is the whole machine's
+restore_counting() { echo "$counted" >"$counting"; }
+trap 'restore_counting; cleanup' EXIT
+echo 1 >"$counting"
+connect --count 20 --reset 127.0.0.1 "$alive" >/dev/null
+http_get /metrics >"$scratch/programs"
+restore_counting
+trap cleanup EXIT
+# program NAME METRIC
+program() { sed -n "s/^ebb_bpf_program_$2_total{program=\"$1\"} //p" "$scratch/programs"; }
+between 'runs of connect4' "$(program connect4 runs)" 20 100000
+like 'and their time' "$(program connect4 seconds)" '^0\.[0-9]*[1-9]'
+check 'promtool has nothing to say' is_clean "$scratch/programs"
 
 # ------------------------------------------------------------------------- paths and methods --
 
@@ -175,32 +175,35 @@ s.sendall(sys.stdin.buffer.read())
 print(s.recv(100).split(b"\r\n")[0].decode())' "$address")" '^(HTTP/1.1 400 .*)?$'
 check 'and the agent is as healthy as before' http_get /health/ready -o /dev/null
 
+# --------------------------------------------------------------------------- what it counts --
+
+# requests HANDLER CODE; of the metrics: before this scrape
+requests() { http_get /metrics | sed -n "s/^ebb_http_requests_total{handler=\"$1\",code=\"$2\"} //p"; }
+is 'requests by handler and code, whatever the path' \
+	"$(requests other 404) $(requests metrics 405) $(http_get /metrics | grep -c '^ebb_http_requests_total{handler="other"')" '4 4 1'
+before=$(requests page 200)
+http_get / -o /dev/null
+is 'one more' "$(requests page 200)" $((before + 1))
+curl -sN --max-time 10 "http://$address/api/v1/events" >"$scratch/events" &
+events=$!
+is_streaming() { http_get /metrics | grep -q '^ebb_http_event_streams 1$'; }
+check 'a stream of events is counted while it is open' wait_for 5 is_streaming
+kill "$events"
+wait "$events" 2>/dev/null
+
 # ----------------------------------------------------------------------------------- health --
 
-component() { curl -sS --max-time 5 "http://$address/health" | json "d['components']['$1']['state']"; }
 is 'live, ready, started, healthy' \
 	"$(http_status /health/live) $(http_status /health/ready) $(http_status /health/startup) $(http_status /health)" '200 200 200 200'
-is 'health as JSON' "$(http_get /health | json '(d["status"], d["ready"], d["enforcing"], sorted(d["components"]))')" \
-	"('healthy', True, True, ['config', 'enforcement', 'events', 'limits', 'loop', 'names', 'node_fuse', 'programs', 'tables', 'turns'])"
-bpftool link detach pinned "$pin/link_connect4"
-is_status() { [ "$(http_status "$1")" = "$2" ]; }
-check 'a program detached by force: not ready' wait_for 8 is_status /health/ready 503
-like 'and it says why' "$(curl -sS --max-time 5 "http://$address/health/ready")" 'enforcement is asked for and not in place: .*connect4'
-is 'health is an error, too' "$(http_status /health) $(component programs) $(component enforcement) $(component loop)" '503 unhealthy unhealthy healthy'
-is 'it still lives' "$(http_status /health/live) $(http_status /health/startup)" '200 200'
-like 'and the metric says so' "$(http_get /metrics)" 'ebb_enforcement_active 0'
-like 'so does status' "$(ebb status)" 'enforcement +not active: not attached: connect4'
+is 'health as JSON' "$(http_get /health | json '(d["status"], d["ready"], d["enforcing"], d["started"], d["stopping"])')" \
+	"('healthy', True, True, True, False)"
+is 'each component with its state, since when, why, and when it was looked at' \
+	"$(http_get /health | json '{tuple(sorted(c)) for c in d["components"].values()}')" "{('checked', 'since', 'state', 'why')}"
 stop_agent
+bpftool link detach pinned "$pin/link_connect4"
+like 'a program that nobody attaches again: status says so' "$(ebb status)" 'enforcement +not active: not attached: connect4'
 start_agent --mode enforce --concurrent 8 --breaker "$breaker"
 is 'an agent that is started again attaches it again' "$(http_status /health/ready) $(ebb status -o json | json 'd["enforcement"]["active"]')" '200 true'
-connect --count 1 127.0.0.1 "$alive" >/dev/null
-bpftool link detach pinned "$pin/link_sockops"
-check 'every one of them counts' wait_for 8 is_status /health/ready 503
-stop_agent
-start_agent --concurrent 8 --breaker "$breaker"
-bpftool link detach pinned "$pin/link_release"
-check 'observe: health is an error' wait_for 8 is_status /health 503
-is 'observe: it is ready, nothing was to be enforced' "$(http_status /health/ready)" 200
 stop_agent
 ebb detach >/dev/null
 

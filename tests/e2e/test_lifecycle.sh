@@ -141,7 +141,7 @@ is 'a removed cgroup: ends in order' "$status" 0
 mkdir "$cgroup/child"
 run_agent --pin "$pin-child" --cgroup "$cgroup/child"
 is 'a cgroup of the same name: attached again, with the maps from before' \
-	"$(bpftool cgroup show "$cgroup/child" | grep -c ebb_) $(grep -c 'maps=taken over' "$agent_log")" '8 1'
+	"$(bpftool cgroup show "$cgroup/child" | grep -c ebb_) $(grep -c 'maps="taken over"' "$agent_log")" '8 1'
 stop_agent
 is 'detach with a removed cgroup' "$(rmdir "$cgroup/child" && "$ebb_program" detach --pin "$pin-child" >/dev/null; echo $?)" 0
 check 'leaves nothing' test ! -e "$pin-child"

@@ -101,7 +101,7 @@ cat >"$scratch/ebb.yaml" <<-YAML
 YAML
 start_agent --config "$scratch/ebb.yaml"
 
-like 'the log tells who is believed' "$(grep 'DNS answers are believed' "$agent_log")" 'from=10\.9\.8\.2 10\.9\.8\.6 127\.0\.0\.53 127\.0\.0\.54'
+like 'the log tells who is believed' "$(grep 'DNS answers are believed' "$agent_log")" 'from="10\.9\.8\.2 10\.9\.8\.6 127\.0\.0\.53 127\.0\.0\.54"'
 
 # ---------------------------------------------------------------- real programs --
 

@@ -107,7 +107,7 @@ is 'what is open stays open, and counts' "$(active alpha)" 4
 is 'another destination keeps its connections' "$(active beta)" 3
 is 'and its breaker its state' "$(state dead)" open
 is 'and its counters' "$(gate dead 'd["failures"]')" "$(json 'd["failures"]' <<<"$before")"
-check 'the log names what changed' logged 'configuration applied: generation=2 .* changed=alpha '
+check 'the log names what changed' logged 'configuration applied: generation=2 .* changed=alpha$'
 let_go second
 check 'connections of before and after the change end where they belong' wait_for 5 is_active alpha 2
 
@@ -169,7 +169,7 @@ next <<-YAML
 	    mode: enforce
 	    limits: {concurrent: 1}
 YAML
-check 'added and removed are told' logged 'generation=9 .* added=gamma removed=alpha,beta,dead '
+check 'added and removed are told' logged 'generation=9 .* added=gamma removed=alpha,beta,dead$'
 hold fifth "$c" 2
 is 'an address that a rule names now is governed by it' "$outcome" 'OK ECONNREFUSED '
 is 'its new connections are the name'"'"'s' "$(active gamma)" 1

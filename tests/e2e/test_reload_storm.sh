@@ -45,6 +45,7 @@ for seen in 'fix EPERM' 'tone EHOSTUNREACH' 'tone ETIMEDOUT' 'tone ECONNREFUSED'
 done
 is 'an address that did not change had one verdict' \
 	"$(result 'len([s for s in d["seen"] if s.startswith("fix")])')" 1
+is 'whose DNS answers are believed is told once' "$(grep -c 'DNS answers are believed' "$agent_log")" 1
 is 'no descriptor is lost' "$(descriptors)" "$before"
 for name in fix tone left right tide guest; do
 	is "the open connection of $name is there still" "$(active "$name")" 1

@@ -37,7 +37,8 @@ is 'and why, in the metrics' "$(metric 'ebb_bpf_errors_total{reason="share_full"
 wait_for 5 logged 'reason=share_full'
 is 'told once' "$(grep -c 'reason=share_full' "$agent_log")" 1
 check 'and who it is' logged "reason=share_full workload=/$test_id/scanner;"
-is 'health says so' "$(health tables state)" degraded
+is_degraded() { [ "$(health tables state)" = degraded ]; }
+check 'health says so' wait_for 5 is_degraded
 like 'and what becomes of them' "$(health tables why)" 'share ~other'
 is 'the memory of the maps does not move' "$(metric 'ebb_memory_bytes{kind="maps"}')" "$maps"
 # the address sanitizer keeps what is freed for a while

@@ -137,7 +137,7 @@ is 'no gauge went below zero' "$(ebb status -o json | json 'd["errors"]["gauge_u
 
 stop_agent
 start_agent "${flags[@]}"
-check 'the next start takes over as usual' logged ' started: .* maps=taken over'
+check 'the next start takes over as usual' logged ' started: .* maps="taken over"'
 refute 'and moves nothing' logged 'moved to'
 is 'with the open breaker' "$(connect 127.0.0.1 "$dead") $(state "$dead")" 'EHOSTUNREACH open'
 check 'the older program does not guess' fails_now

@@ -88,11 +88,11 @@ is 'and leaves no trace' "$(workload "$dst" alone attempts) $(ebb list -o json |
 
 # ------------------------------------------- ruling 4: a pod that is not yet identified --
 
-pod=pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f
+pod=kubepods/pod8dbc2fb1-9f1e-4b3e-a3a3-0a1b2c3d4e5f
 apply_rules observe 'namespace: kube-system'
 port=${dst#*:}
 port=${port%/tcp}
-mkdir "$cgroup/$pod"
+mkdir -p "$cgroup/$pod"
 is 'ruling 4: a pod not yet identified is let through' "$(as "$pod/app" 10.9.8.2 "$port" --count 3 --sum)" OK=3
 is 'ruling 4: that is shown' "$(workload "$dst" "$pod/app" class)" unknown
 between 'ruling 4: and counted' "$(http_get /metrics | sed -n 's/^ebb_bpf_errors_total{reason="unclassified"} //p')" 3 1000

@@ -228,6 +228,8 @@ mkdir "$cgroup" || exit 1
 # Whatever this machine has in /etc/ebb.
 mkdir "$scratch/etc" && : >"$scratch/etc/ebb.yaml" || exit 1
 export EBB_CONFIG=$scratch/etc/ebb.yaml
+# The audit log of an agent that does not ask for one: nowhere, and in no directory of this machine.
+export EBB_AUDIT_DIR=$scratch/audit EBB_AUDIT_SQLITE_PATH=off
 # Reports of the sanitizers, of whichever program, are collected.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}:log_path=$scratch/sanitizer"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}:log_path=$scratch/sanitizer"
@@ -344,12 +346,14 @@ launch_agent() {
 start_agent() {
 	launch_agent "$@"
 	wait_for 20 agent_started_or_died
-	logged ' started: ' || bail "the agent does not start: $(tail -1 "$agent_log")"
-	address=$(sed -n 's/.* started: .* listen=\([^ ]*\).*/\1/p' "$agent_log")
+	logged "$started_line" || bail "the agent does not start: $(tail -1 "$agent_log")"
+	address=$(sed -n 's/.* started[:"].*[ "]listen[=":]* *"*\([^ ",]*\).*/\1/p' "$agent_log")
 	wait_for 10 http_get /health/ready || bail "the agent is not ready: $(http_get /health)"
 }
 
-agent_started_or_died() { logged ' started: ' || gone "$agent"; }
+# in either format of the log
+started_line=' started(: |")'
+agent_started_or_died() { logged "$started_line" || gone "$agent"; }
 
 # stop_agent [SIGNAL]: sets status.
 stop_agent() {

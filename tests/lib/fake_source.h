@@ -24,7 +24,10 @@ struct fake {
 	struct ebb_health health;
 	struct ebb_view view;
 	struct ebb_source source;
-	const char *names[16]; /* of cgroups by id; NULL: "/w/ID" */
+	struct ebb_hist scrape_duration;
+	struct ebb_http_stats http;
+	struct ebb_audit_status audit; /* two sinks, one of which does not take what there is */
+	const char *names[16];	       /* of cgroups by id; NULL: "/w/ID" */
 };
 
 static uint64_t fake_now_ns = FAKE_NOW_NS;
@@ -51,12 +54,34 @@ static inline int fake_resolve(void *userdata, uint64_t id, char *ret_path, size
 	return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
+static inline void fake_audit(struct ebb_audit_status *ret_audit)
+{
+	*ret_audit = (struct ebb_audit_status){
+		.accepted = 1200,
+		.spooled = 1190,
+		.refused = 3,
+		.dead = {.letters = 7, .oldest_realtime_ns = FAKE_REALTIME_NS - 90 * 1000000000LL},
+		.sink_count = 2,
+		.sinks = {{.name = "jsonl", .delivered = 1190, .attempts = {[EBB_SINK_DONE] = 42}},
+			  {.name = "postgres",
+			   .delivered = 1000,
+			   .dead = 7,
+			   .waiting = 183,
+			   .failing = true,
+			   .attempts = {[EBB_SINK_DONE] = 12,
+					[EBB_SINK_RETRY] = 6,
+					[EBB_SINK_REFUSED] = 7,
+					[EBB_SINK_UNUSABLE] = 2}}},
+	};
+}
+
 static inline struct fake *fake_new(uint32_t dst_max, uint32_t pair_max)
 {
 	struct fake *fake = fake_zeroed(1, sizeof(*fake));
 	struct ebb_agent *agent;
 
 	fake_now_ns = FAKE_NOW_NS;
+	fake_audit(&fake->audit);
 	fake->view = fake_view_new(dst_max, pair_max);
 	agent = fake->view.agent;
 	agent->heartbeat_ns = FAKE_NOW_NS - 250000000;
@@ -69,10 +94,13 @@ static inline struct fake *fake_new(uint32_t dst_max, uint32_t pair_max)
 		.now_ns = fake_now,
 		.realtime_ns = fake_realtime,
 		.version = "0.1.0",
+		.audit = &fake->audit,
 		.map_bytes = 123456,
 		.reloads = {[EBB_RELOAD_APPLIED] = 3, [EBB_RELOAD_REJECTED] = 1},
 		.reload_failed = true,
 		.applied_realtime_s = 1699999500,
+		.scrape_duration = &fake->scrape_duration,
+		.http = &fake->http,
 		.local_floor = fake_zeroed(pair_max, sizeof(uint64_t)),
 	};
 	if (ebb_cgroup_names_new_from(fake_resolve, fake, 20000, &fake->source.workloads) < 0)

@@ -136,8 +136,8 @@ def forward(*paths):
             for sample in family.samples:
                 counters[(sample.name, tuple(sorted(sample.labels.items())))] = sample.value
         for key, value in before.items():
-            # of the process itself: a new one begins at 0
-            if key[0].startswith(('process_', 'ebb_tick_')):
+            # of the process itself, and of its programs: a new one begins at 0
+            if key[0].startswith(('process_', 'ebb_tick_', 'ebb_scrape_', 'ebb_http_', 'ebb_bpf_program_')):
                 continue
             # docs/metrics.md: a scrape may count connects that are just under way, and a new agent forgets that
             slack = 2 if ('outcome', 'local') in key[1] else 0

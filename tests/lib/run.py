@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs test programs one after the other and counts what they report in TAP.
 
-usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] COMMAND...
+usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] COMMAND... [--beside COMMAND...]
 
 A COMMAND is one word to the shell that calls us: a program with its arguments, and
 before it, as for env(1), NAME=value settings. cmocka programs are told to speak TAP.
+Those after --beside run beside the others, also one after the other, with what they leave
+of the processors and four times their deadline: work that needs a processor and no time.
 The last line is 'N passed, N failed'; the exit status is 0 when nothing failed.
 
 What counts as one failure: a 'not ok' line; a program that prints no result, fewer
@@ -169,11 +171,11 @@ ended = []
 class Program:
     """One run: a process group of its own, all output in one list of lines."""
 
-    def __init__(self, text, default_deadline):
+    def __init__(self, text, default_deadline, patience=1):
         self.name = text
         settings, self.words = parse_command(text)
         self.environment = {**os.environ, 'CMOCKA_MESSAGE_OUTPUT': 'TAP', **settings}
-        self.deadline = deadline_of(self.words, default_deadline)
+        self.deadline = deadline_of(self.words, default_deadline) * patience
         self.tally = Tally()
         self.lines = []
         self.process = None
@@ -293,12 +295,91 @@ def store_log(directory, number, program):
         file.write('\n'.join([f'$ {program.name}', *program.lines, '']))
 
 
+SUMMARY = re.compile(r'(\d+) passed, (\d+) failed$')
+
+# How much longer what runs beside others may take.
+BESIDE_PATIENCE = 4
+
+
+class Lane:
+    """A run.py of its own, so that what a program leaves behind is laid at the right door."""
+
+    def __init__(self, options, commands, logs, beside):
+        words = [sys.executable, os.path.abspath(__file__), '--deadline', str(options.deadline),
+                 '--allowed-skips', options.allowed_skips]
+        if logs:
+            words += ['--logs', logs]
+        if beside:
+            words = ['nice', '-n', '19', *words, '--patience', str(BESIDE_PATIENCE)]
+        self.name = 'beside' if beside else 'first'
+        self.lines = []  # all that was said before the summary
+        self.summary = []
+        self.passed, self.failed = 0, 0
+        self.counted = False
+        self.shows = not beside
+        self.process = subprocess.Popen([*words, *commands], stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        at_end = False
+        for line in self.process.stdout:
+            line = line.rstrip('\n')
+            found = SUMMARY.match(line)
+            if found:
+                self.passed, self.failed = int(found[1]), int(found[2])
+                self.counted = True
+            elif at_end or not line:
+                at_end = True
+                self.summary += [line] if line else []
+            else:
+                self.lines.append(line)
+                if self.shows:
+                    print(line, flush=True)
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def finish(self):
+        """Waits for it. Says what it has kept to itself."""
+        status = self.process.wait()
+        self.reader.join()
+        if not self.shows:
+            print('\n'.join(self.lines), flush=True)
+        if not self.counted or (status != 0 and not self.failed):
+            self.failed += 1
+            self.summary.append(f'FAIL  the {self.name} lane ended with {status}')
+
+
+def run_lanes(options):
+    logs = options.logs
+    lanes = [Lane(options, options.commands, logs, beside=False),
+             Lane(options, options.beside, logs and logs + '-beside', beside=True)]
+
+    def end(_number, _frame):
+        for lane in lanes:
+            lane.end()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    for lane in lanes:
+        lane.finish()
+    print()
+    for lane in lanes:
+        for line in lane.summary:
+            print(line)
+    failed = sum(lane.failed for lane in lanes)
+    print(f'{sum(lane.passed for lane in lanes)} passed, {failed} failed')
+    return 1 if failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--logs', metavar='DIR', help='keep the whole output of every program there')
     parser.add_argument('--deadline', metavar='SECONDS', type=int, default=120)
     parser.add_argument('--allowed-skips', metavar='FILE',
                         default=os.path.join(os.path.dirname(os.path.abspath(__file__)), 'allowed-skips.txt'))
+    parser.add_argument('--patience', metavar='N', type=int, default=1, help='every deadline is N times as long')
+    parser.add_argument('--beside', nargs='+', metavar='COMMAND', default=[])
     parser.add_argument('commands', nargs='*', metavar='COMMAND')
     options = parser.parse_args()
     if not options.commands:
@@ -306,6 +387,8 @@ def main():
         print('run.py: no test programs were given', file=sys.stderr)
         print('0 passed, 1 failed')
         return 1
+    if options.beside:
+        return run_lanes(options)
 
     required = os.environ.get('CI') == 'true' or bool(os.environ.get('EBB_REQUIRE'))
     rules = allowed_skips(options.allowed_skips) if required else []
@@ -316,7 +399,7 @@ def main():
                 os.unlink(os.path.join(options.logs, name))
 
     become_subreaper()
-    programs = [Program(text, options.deadline) for text in options.commands]
+    programs = [Program(text, options.deadline, options.patience) for text in options.commands]
     width = max(len(program.name) for program in programs)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: ended.append(number))

@@ -23,6 +23,7 @@ import errno
 import json
 import multiprocessing
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -111,17 +112,17 @@ def holder(cgroup, port, ready, done):
 
 
 def server(listener):
+    """Keeps each connection until the other side lets go: what is held is held."""
     end_with_parent()
+    ready = selectors.DefaultSelector()
+    ready.register(listener, selectors.EVENT_READ)
     while True:
-        connection, _ = listener.accept()
-        # until the other side lets go: what is held is held
-        if os.fork() == 0:
-            end_with_parent()
-            try:
-                connection.recv(1)
-            finally:
-                os._exit(0)
-        connection.close()
+        for key, _ in ready.select():
+            if key.fileobj is listener:
+                ready.register(listener.accept()[0], selectors.EVENT_READ)
+            else:
+                ready.unregister(key.fileobj)
+                key.fileobj.close()
 
 
 class Log:
@@ -149,7 +150,6 @@ class Log:
 def main():
     path, log_path, cgroup, port, changes, rate = sys.argv[1:]
     port, changes, rate = int(port), int(changes), int(rate)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.create_server(('0.0.0.0', port), backlog=4096)
     context = multiprocessing.get_context('fork')
     stop, ready, done, results = context.Event(), context.Event(), context.Event(), context.Queue()

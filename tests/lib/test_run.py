@@ -115,6 +115,25 @@ class RunTest(unittest.TestCase):
         output = self.expect(1, 1, self.program('# deadline: 1\necho "ok 1 - a"; sleep 1000'))
         self.assertIn('not done after 1 s', output)
 
+    def test_two_lanes_run_beside_each_other(self):
+        # each waits for the other: one after the other they would both be late
+        first = self.program(f'touch {self.path("a")}; until [ -e {self.path("b")} ]; do sleep 0.01; done; echo "ok 1 - a"',
+                             'first.sh')
+        second = self.program(f'touch {self.path("b")}; until [ -e {self.path("a")} ]; do sleep 0.01; done\n'
+                              'echo "ok 1 - $(nice)"; echo "not ok 2 - b"; exit 1', 'second.sh')
+        output = self.expect(2, 1, first, '--beside', second, options=['--deadline', '10'])
+        self.assertIn('| ok 1 - 19', output)
+        self.assertIn(f'FAIL  {second}\n2 passed, 1 failed', output)
+
+    def test_what_runs_beside_has_four_times_the_time(self):
+        slow = self.program('sleep 1.5; echo "ok 1 - a"')
+        self.expect(1, 1, slow, '--beside', slow, options=['--deadline', '1'])
+
+    def test_lane_that_dies_is_a_failure(self):
+        killer = self.program('kill -KILL $PPID')
+        output = self.expect(1, 1, self.program('echo "ok 1 - a"', 'a.sh'), '--beside', killer)
+        self.assertIn('the beside lane ended', output)
+
     def test_left_process_is_a_failure_and_is_ended(self):
         marker = self.path('pid')
         output = self.expect(1, 1, self.program(f'echo "ok 1 - a"; sleep 1000 & echo $! >{marker}'))
