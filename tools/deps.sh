@@ -24,10 +24,11 @@ missing=''
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
 	sed -n 's/^installed //p') || true
 for package in "$@"; do
-	# any node does, whoever packaged it
-	if [ "$package" = nodejs ] && command -v node >/dev/null; then
-		continue
-	fi
+	# any node does, whoever packaged it, and the npm that came with it
+	case $package in
+	nodejs) ! command -v node >/dev/null || continue ;;
+	npm) ! command -v npm >/dev/null || continue ;;
+	esac
 	echo "$installed" | grep -qxF "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
