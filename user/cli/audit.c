@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -148,6 +150,13 @@ static bool wait_for_more(const struct ebb_audit_follow *follow)
 	return !ended && !(fds[0].revents & POLLERR);
 }
 
+/* What nobody reads any more: not to be tried again, and complained of, when the program ends. */
+static void forget_output(void)
+{
+	__fpurge(stdout);
+	clearerr(stdout);
+}
+
 static int follow_events(const struct ebb_audit_follow *follow, struct printing *printing,
 			 struct ebb_why *why)
 {
@@ -159,6 +168,8 @@ static int follow_events(const struct ebb_audit_follow *follow, struct printing 
 		if (r == 0 && fflush(stdout) != 0)
 			r = output_failed(why);
 	} while (r == 0 && wait_for_more(follow));
+	if (r == -EPIPE)
+		forget_output();
 	return ended || r == -EPIPE ? 0 : r;
 }
 
