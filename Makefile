@@ -132,9 +132,11 @@ TEST_PROGRAMS := $(UNIT_PROGRAMS) $(BPF_PROGRAMS) $(HELPER_PROGRAMS)
 TEST_OBJECTS := $(TEST_PROGRAMS:%=%.o) $(BENCH_OBJECTS) $(TEST_LIB_OBJECTS)
 TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*/*.bpf.c)))
 
+# Unattended, what failed is run again and, when it passes then, named and not counted: see run.py.
+RUN_AGAIN := $(if $(filter true,$(CI)),--again 3)
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs $(RUN_AGAIN)
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lib/test_otlp.py tests/lint/test_lint.py \
 	tests/bench/test_figures.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
@@ -159,8 +161,6 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 NOT_ASAN := agent_death apart fuse moves upgrade switches page prometheus full bytes clients isolation limits rate udp turns_http \
 	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package
 ASAN_UNIT_TESTS := $(patsubst $(BUILD)/%,$(ASAN_BUILD)/%,$(filter-out %/test_orders,$(UNIT_PROGRAMS)))
-# Prometheus' work, too.
-NOT_ASAN += dashboards
 ASAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(filter-out $(NOT_ASAN:%=\%/test_%.sh),$(E2E_TESTS)))
 
 # Tests of what has threads, with everything built by 'make tsan'. -Wno-tsan: a fence orders what

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs test programs one after the other and counts what they report in TAP.
 
-usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] COMMAND... [--beside COMMAND...]
+usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] [--again N] COMMAND... [--beside COMMAND...]
 
 A COMMAND is one word to the shell that calls us: a program with its arguments, and
 before it, as for env(1), NAME=value settings. cmocka programs are told to speak TAP.
@@ -14,6 +14,11 @@ What counts as one failure: a 'not ok' line; a program that prints no result, fe
 results than it planned, ends with a status or a signal that no 'not ok' explains, is
 not done at its deadline, or leaves processes behind. The deadline is --deadline, or in
 a script a line '# deadline: SECONDS'.
+
+With --again N, when at most N programs failed, each is run once more at the end. One that
+passes then was unsteady: it is named in the summary as FLAKY, its first output is shown, and it
+does not count as failed. A crash, a report of a sanitizer, a skip, processes left behind are
+believed the first time.
 
 A skip ('# SKIP reason') is neither passed nor failed on a developer's machine. With
 CI=true or EBB_REQUIRE set it is a failure, unless tests/lib/allowed-skips.txt lists it.
@@ -35,6 +40,7 @@ RESULT = re.compile(r'(?P<not>not )?ok\b(?:\s+(?P<number>\d+))?\s*-?\s*(?P<rest>
 SKIP = re.compile(r'#\s*skip\b:?\s*(?P<reason>.*)$', re.IGNORECASE)
 PLAN = re.compile(r'1\.\.(?P<count>\d+)\s*(?P<rest>#.*)?$')
 SETTING = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=')
+SANITIZER = re.compile(r'(Address|Leak|Memory|Thread)Sanitizer|runtime error:')
 DEADLINE = re.compile(r'^#\s*deadline:\s*(\d+)\s*$', re.MULTILINE)
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -54,6 +60,7 @@ class Tally:
         self.skips = []  # (test, reason)
         self.planned = 0
         self.bailed = None
+        self.beyond_doubt = False
 
     def read(self, line):
         plan = PLAN.match(line)
@@ -181,9 +188,14 @@ class Program:
         self.process = None
         self.seconds = 0.0
 
-    def fail(self, text):
+    def fail(self, text, beyond_doubt=False):
         self.tally.failures.append(text)
+        self.tally.beyond_doubt |= beyond_doubt
         self.lines.append(f'run.py: {text}')
+
+    def may_be_unsteady(self):
+        """Would it make sense to ask again? The memory that a sanitizer saw misused was misused."""
+        return bool(self.tally.failures) and not self.tally.beyond_doubt and not any(map(SANITIZER.search, self.lines))
 
     def read_output(self):
         for raw in self.process.stdout:
@@ -231,11 +243,11 @@ class Program:
             self.fail(f'not done after {self.deadline} s, ended by us')
         elif self.process.returncode < 0:
             number = -self.process.returncode
-            self.fail(f'killed by {signal.Signals(number).name}')
+            self.fail(f'killed by {signal.Signals(number).name}', beyond_doubt=True)
         elif self.process.returncode > 0 and not tally.failures:
             self.fail(f'exit status {self.process.returncode} without a failed test')
         if left:
-            self.fail('left processes behind')
+            self.fail('left processes behind', beyond_doubt=True)
         if tally.bailed:
             self.fail(tally.bailed)
         if tally.planned and tally.planned != tally.results() and not tally.failures:
@@ -268,7 +280,8 @@ def forbid_skips(program, rules):
         allowed = any(fnmatch.fnmatchcase(test, rule[1]) and
                       any(fnmatch.fnmatchcase(name, rule[0]) for name in names) for rule in rules)
         if not allowed:
-            program.fail(f'skipped although everything is required here: {test} ({reason or "no reason"})')
+            program.fail(f'skipped although everything is required here: {test} ({reason or "no reason"})',
+                         beyond_doubt=True)
 
 
 def report(program, width):
@@ -306,7 +319,7 @@ class Lane:
 
     def __init__(self, options, commands, logs, beside):
         words = [sys.executable, os.path.abspath(__file__), '--deadline', str(options.deadline),
-                 '--allowed-skips', options.allowed_skips]
+                 '--allowed-skips', options.allowed_skips, '--again', str(options.again)]
         if logs:
             words += ['--logs', logs]
         if beside:
@@ -372,12 +385,60 @@ def run_lanes(options):
     return 1 if failed else 0
 
 
+def run_programs(options, commands, rules, first_log=0):
+    """One after the other, each reported when it is done."""
+    programs = [Program(text, options.deadline, options.patience) for text in commands]
+    width = max((len(program.name) for program in programs), default=0)
+    for number, program in enumerate(programs, first_log):
+        program.run()
+        if ended:
+            break
+        if rules is not None:
+            forbid_skips(program, rules)
+        report(program, width)
+        if options.logs:
+            store_log(options.logs, number, program)
+    return programs
+
+
+def run_again(options, programs, rules):
+    """Names those that failed and passed when asked again; their second run takes the place of the first in @programs."""
+    failed = [index for index, program in enumerate(programs) if program.tally.failures]
+    asked = [index for index in failed if programs[index].may_be_unsteady()]
+    if ended or not asked or len(failed) > options.again:
+        return []
+    print('run.py: what failed is run again', flush=True)
+    unsteady = []
+    for index, again in zip(asked, run_programs(options, [programs[index].name for index in asked], rules, len(programs))):
+        if not again.tally.failures and not ended:
+            programs[index] = again
+            unsteady.append(again.name)
+    return unsteady
+
+
+def summarize(programs, unsteady):
+    passed = sum(program.tally.passed for program in programs)
+    failed = sum(len(program.tally.failures) for program in programs)
+    skipped = sum(len(program.tally.skips) for program in programs)
+    print()
+    if skipped:
+        print(f'{skipped} skipped')
+    for name in unsteady:
+        print(f'FLAKY {name}: failed, then passed: somebody has to find out why')
+    for program in programs:
+        if program.tally.failures:
+            print(f'FAIL  {program.name}')
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--logs', metavar='DIR', help='keep the whole output of every program there')
     parser.add_argument('--deadline', metavar='SECONDS', type=int, default=120)
     parser.add_argument('--allowed-skips', metavar='FILE',
                         default=os.path.join(os.path.dirname(os.path.abspath(__file__)), 'allowed-skips.txt'))
+    parser.add_argument('--again', metavar='N', type=int, default=0, help='up to N programs that failed are run again')
     parser.add_argument('--patience', metavar='N', type=int, default=1, help='every deadline is N times as long')
     parser.add_argument('--beside', nargs='+', metavar='COMMAND', default=[])
     parser.add_argument('commands', nargs='*', metavar='COMMAND')
@@ -391,7 +452,7 @@ def main():
         return run_lanes(options)
 
     required = os.environ.get('CI') == 'true' or bool(os.environ.get('EBB_REQUIRE'))
-    rules = allowed_skips(options.allowed_skips) if required else []
+    rules = allowed_skips(options.allowed_skips) if required else None
     if options.logs:
         os.makedirs(options.logs, exist_ok=True)
         for name in os.listdir(options.logs):
@@ -399,33 +460,14 @@ def main():
                 os.unlink(os.path.join(options.logs, name))
 
     become_subreaper()
-    programs = [Program(text, options.deadline, options.patience) for text in options.commands]
-    width = max(len(program.name) for program in programs)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: ended.append(number))
-
-    for index, program in enumerate(programs):
-        program.run()
-        if ended:
-            print(f'run.py: ended by {signal.Signals(ended[0]).name}', file=sys.stderr)
-            return 128 + ended[0]
-        if required:
-            forbid_skips(program, rules)
-        report(program, width)
-        if options.logs:
-            store_log(options.logs, index, program)
-
-    passed = sum(program.tally.passed for program in programs)
-    failed = sum(len(program.tally.failures) for program in programs)
-    skipped = sum(len(program.tally.skips) for program in programs)
-    print()
-    if skipped:
-        print(f'{skipped} skipped')
-    for program in programs:
-        if program.tally.failures:
-            print(f'FAIL  {program.name}')
-    print(f'{passed} passed, {failed} failed')
-    return 1 if failed else 0
+    programs = run_programs(options, options.commands, rules)
+    unsteady = run_again(options, programs, rules)
+    if ended:
+        print(f'run.py: ended by {signal.Signals(ended[0]).name}', file=sys.stderr)
+        return 128 + ended[0]
+    return summarize(programs, unsteady)
 
 
 if __name__ == '__main__':

@@ -161,6 +161,39 @@ class RunTest(unittest.TestCase):
             self.assertEqual(runner.returncode, 128 + signal.SIGTERM)
         self.assert_gone(marker)
 
+    def second_time(self, first, name='program.sh'):
+        """Does @first, and passes when it is run again."""
+        marker = self.path(name + '.ran')
+        return self.program(f'echo "ok 1 - a"; [ -e {marker} ] || {{ touch {marker}; {first}; }}', name)
+
+    def test_failure_is_asked_again_where_that_is_wanted(self):
+        body = 'echo "not ok 2 - why"; exit 1'
+        self.expect(1, 1, self.second_time(body, 'a.sh'))
+        program = self.second_time(body, 'b.sh')
+        output = self.expect(2, 0, self.program('echo "ok 1 - a"'), program, options=['--again', '1'])
+        self.assertIn('| not ok 2 - why', output)
+        self.assertIn(f'FLAKY {program}: failed, then passed', output)
+
+    def test_failure_that_stays_is_one(self):
+        output = self.expect(0, 1, self.program('echo "not ok 1 - a"'), options=['--again', '1'])
+        self.assertNotIn('FLAKY', output)
+        self.assertEqual(output.count('| not ok 1 - a'), 2)
+
+    def test_many_failures_are_not_asked_again(self):
+        body = 'echo "not ok 2 - b"'
+        self.expect(2, 2, self.second_time(body, 'a.sh'), self.second_time(body, 'b.sh'), options=['--again', '1'])
+
+    def test_what_is_beyond_doubt_is_not_asked_again(self):
+        for name, body in (('crash', 'kill -SEGV $$'), ('race', 'echo "not ok 2 - b"; echo "WARNING: ThreadSanitizer: data race"'),
+                           ('left', 'sleep 1000 & true'), ('undefined', 'echo "a.c:1:2: runtime error: shift"; exit 1')):
+            with self.subTest(name):
+                self.expect(1, 1, self.second_time(body, name), options=['--again', '1'])
+
+    def test_lanes_ask_again_too(self):
+        program = self.second_time('exit 1')
+        output = self.expect(2, 0, self.program('echo "ok 1 - a"', 'a.sh'), '--beside', program, options=['--again', '1'])
+        self.assertIn(f'FLAKY {program}', output)
+
     def test_skip_is_neither_passed_nor_failed(self):
         output = self.expect(1, 0, self.program('echo "ok 1 - a"; echo "ok 2 - b # SKIP no IPv6 here"'))
         self.assertIn('1 skipped', output)
