@@ -53,8 +53,9 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 	python3 python3-prometheus-client prometheus nodejs npm curl wget postgresql postgresql-client redis-server redis-tools \
 	nginx openssl dnsmasq-base bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux \
 	mandoc zsh fish systemd chromium chromium-driver python3-selenium sqlite3 jsonnet python3-yaml \
-	$(DEPS_DEB) lintian docker-compose
+	$(DEPS_DEB) $(DEPS_IMAGE) lintian docker-compose
 DEPS_DEB := debhelper dpkg-dev
+DEPS_IMAGE := mmdebstrap buildah podman runc
 DEPS_KERNELS := qemu-system-x86 busybox-static cpio
 
 # ---- flags
@@ -136,7 +137,7 @@ TEST_SKELETONS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(sort $(wildcard tests/*
 RUN_AGAIN := $(if $(filter true,$(CI)),--again 3)
 # How they are run: see tests/lib/run.py. Programs without sanitizers do not look at their options.
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --logs $(BUILD)/test-logs $(RUN_AGAIN)
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --deadline 240 --logs $(BUILD)/test-logs $(RUN_AGAIN)
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lib/test_otlp.py tests/lint/test_lint.py \
 	tests/bench/test_figures.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
@@ -144,6 +145,8 @@ MODEL_TEST := 'tests/model/test_model.py 100000'
 MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'
 # Needs npm and, the first time, the network.
 CHART_TEST := tests/chart/test_chart.py
+# Needs the network, for Debian's packages.
+IMAGE_TEST := tests/image/test_image.sh
 UNIT_TESTS += tests/docs/test_documents.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
 E2E_LIB_TESTS := tests/lib/test_e2e.sh
@@ -159,8 +162,11 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 # what it explores is in test_gate too. Left out are also tests whose subject is what the kernel and clients do: what
 # the agent does there, others ask of it; what the core decides there, unit tests under the sanitizers do.
 NOT_ASAN := agent_death apart fuse moves upgrade switches page prometheus full bytes clients isolation limits rate udp turns_http \
-	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package
+	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package established audit_databases
 ASAN_UNIT_TESTS := $(patsubst $(BUILD)/%,$(ASAN_BUILD)/%,$(filter-out %/test_orders,$(UNIT_PROGRAMS)))
+# What commands say and what is kept in tables is asked once in 'make test', under the sanitizers.
+ONLY_ASAN := adopt audit_follow audit_log cli config deadletter log names notify record report top tuning turns workloads
+BOTH_E2E_TESTS := $(filter-out $(ONLY_ASAN:%=\%/test_%.sh),$(E2E_TESTS))
 ASAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(filter-out $(NOT_ASAN:%=\%/test_%.sh),$(E2E_TESTS)))
 
 # Tests of what has threads, with everything built by 'make tsan'. -Wno-tsan: a fence orders what
@@ -256,8 +262,8 @@ test: ## install what is missing, build, run every test (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
-	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
-		--beside '$(LINT) --tap' $(UNIT_TESTS) $(CHART_TEST) $(MODEL_TEST) $(FUZZ_TESTS) $(ASAN_UNIT_TESTS) $(TSAN_UNIT_TESTS)
+	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
+		--beside '$(LINT) --tap' $(UNIT_TESTS) $(CHART_TEST) $(IMAGE_TEST) $(MODEL_TEST) $(FUZZ_TESTS) $(ASAN_UNIT_TESTS) $(TSAN_UNIT_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
 	@$(LINT_ENV) $(RUN_TESTS) '$(LINT) --tap' $(UNIT_TESTS) $(MODEL_TEST_SHORT)
@@ -285,6 +291,10 @@ fuzz: ## parsers against their corpus and made-up input, with sanitizers (RUNS=2
 
 test-chart: all ## the chart for Kubernetes: rendered, checked against schemas, every value (npm)
 	@$(RUN_TESTS) $(CHART_TEST)
+
+test-image: all ## the image: built from packages of Debian, run with three capabilities (root, buildah, podman)
+	@tools/deps.sh $(DEPS_IMAGE)
+	@$(RUN_TESTS) $(IMAGE_TEST)
 
 test-kernels: ## the agent on other kernels, in emulated machines (root, for what is installed)
 	@tools/deps.sh $(DEPS_BUILD) $(DEPS_KERNELS)
