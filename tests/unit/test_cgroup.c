@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -404,6 +405,39 @@ static void a_walk_meets_every_directory_once(void **state)
 	}
 }
 
+/* What asks whether an id is gone must not take "could not look" for "is not there". */
+static void a_list_without_descriptors_is_no_list(void **state)
+{
+	const char *root = *state;
+	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ebb_cgroup_ids ids = {};
+	struct rlimit before, few;
+	struct stat st;
+	char one[PATH_MAX], two[PATH_MAX];
+
+	(void)snprintf(one, sizeof(one), "%s/one", root);
+	(void)snprintf(two, sizeof(two), "%s/one/two", root);
+	assert_return_code(mkdir(one, 0700), errno);
+	assert_return_code(mkdir(two, 0700), errno);
+	assert_return_code(stat(two, &st), errno);
+	assert_int_equal(ebb_cgroup_ids_take_at(fd, &ids), 0);
+	assert_int_equal(ids.count, 3);
+	assert_true(ebb_cgroup_ids_have(&ids, st.st_ino));
+	assert_false(ebb_cgroup_ids_have(&ids, UINT64_MAX));
+	ebb_cgroup_ids_done(&ids);
+
+	/* one more is to be had, for the root */
+	assert_return_code(getrlimit(RLIMIT_NOFILE, &before), errno);
+	few = before;
+	few.rlim_cur = (rlim_t)fd + 2;
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &few), errno);
+	assert_int_equal(ebb_cgroup_ids_take_at(fd, &ids), -EMFILE);
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+	assert_null(ids.list);
+	(void)rmdir(two);
+	(void)rmdir(one);
+}
+
 static void a_walk_of_nothing_says_so(void **state)
 {
 	struct met met = {};
@@ -434,6 +468,8 @@ int main(void)
 		cmocka_unit_test(a_name_never_steers_a_terminal),
 		cmocka_unit_test(a_real_cgroup_is_named_by_its_id),
 		cmocka_unit_test_setup_teardown(a_walk_meets_every_directory_once, make_directory,
+						remove_directory),
+		cmocka_unit_test_setup_teardown(a_list_without_descriptors_is_no_list, make_directory,
 						remove_directory),
 		cmocka_unit_test(a_walk_of_nothing_says_so),
 		cmocka_unit_test(freeing_nothing_is_fine),

@@ -2,7 +2,6 @@
 /* user/agent/classify.c over directories that play the tree of cgroups, and a table in memory. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +15,8 @@
 #include <cmocka.h>
 
 #include "agent/classify.h"
+#include "lib/cleanup.h"
+#include "node/cgroup_tree.h"
 #include "node/place.h"
 #include "tests/lib/fake_view.h"
 #include "tests/lib/temp_dir.h"
@@ -34,7 +35,6 @@ struct world {
 	size_t used, room;
 	bool identified;
 	struct ebb_identity identity;
-	int path_error;
 };
 
 static int fake_put(void *userdata, uint64_t workload, uint32_t class)
@@ -78,36 +78,6 @@ static int fake_each(void *userdata, void (*handle)(void *argument, uint64_t wor
 	return 0;
 }
 
-static struct {
-	uint64_t wanted;
-	char path[512];
-	const char *mount;
-} search;
-
-static int look_for(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)kind;
-	(void)ftw;
-	if (st->st_ino != search.wanted)
-		return 0;
-	(void)snprintf(search.path, sizeof(search.path), "%s", path + strlen(search.mount));
-	return 1;
-}
-
-static int fake_path(void *userdata, uint64_t workload, char *ret_path, size_t size)
-{
-	const struct world *w = userdata;
-
-	if (w->path_error)
-		return w->path_error;
-	search.wanted = workload;
-	search.mount = w->mount;
-	if (nftw(w->mount, look_for, 16, FTW_PHYS) != 1)
-		return -ESTALE;
-	(void)snprintf(ret_path, size, "%s", search.path);
-	return 0;
-}
-
 static bool fake_identify(void *userdata, const char *path, struct ebb_identity *ret_identity,
 			  bool *ret_awaited)
 {
@@ -143,6 +113,26 @@ static uint64_t id_of(const struct world *w, const char *path)
 	return st.st_ino;
 }
 
+/* The kernel tells of somebody, and the next tick looks. */
+static void meet(const struct world *w)
+{
+	ebb_classifier_meet(w->classifier);
+	ebb_classifier_look(w->classifier);
+}
+
+static bool is_not_there(void *userdata, uint64_t workload)
+{
+	_cleanup_close_ int fd =
+		open(((const struct world *)userdata)->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ebb_cgroup_ids ids = {};
+	bool there;
+
+	assert_int_equal(ebb_cgroup_ids_take_at(fd, &ids), 0);
+	there = ebb_cgroup_ids_have(&ids, workload);
+	ebb_cgroup_ids_done(&ids);
+	return !there;
+}
+
 static uint32_t told(const struct world *w, uint64_t workload)
 {
 	for (size_t i = 0; i < w->used; i++) {
@@ -159,7 +149,6 @@ static void new_classifier(struct world *w, const char *own, bool identifies)
 		.put = fake_put,
 		.remove = fake_remove,
 		.each = fake_each,
-		.path = fake_path,
 		.identify = identifies ? fake_identify : NULL,
 	};
 	char attach[512];
@@ -284,7 +273,7 @@ static void new_one_is_classified_when_the_kernel_tells_of_it(void **state)
 	mapping = w->view.agent->mapping;
 	id = make(w, "/top/a/new");
 	(void)fake_put(w, id, EBB_CLASS_UNKNOWN); /* as the kernel does */
-	ebb_classifier_meet(w->classifier, id);
+	meet(w);
 	assert_int_equal(told(w, id), EBB_CLASS_OBSERVED);
 	assert_int_equal(ebb_classifier_class(w->classifier, id), EBB_CLASS_OBSERVED);
 	assert_int_not_equal(w->view.agent->mapping, mapping);
@@ -299,24 +288,8 @@ static void lost_hint_costs_a_tick(void **state)
 	id = make(w, "/top/c");
 	(void)fake_put(w, id, EBB_CLASS_UNKNOWN);
 	w->view.kernel->errors[EBB_ERR_UNCLASSIFIED]++;
-	(void)ebb_classifier_tick(w->classifier);
+	ebb_classifier_look(w->classifier);
 	assert_int_equal(told(w, id), EBB_CLASS_GOVERNED);
-}
-
-static void one_without_the_right_to_look_up_paths_walks(void **state)
-{
-	struct world *w = *state;
-	uint64_t id;
-
-	(void)configure(w, &exclude_a, EBB_SELECT_CGROUP, "/top/a");
-	id = make(w, "/top/a/new");
-	w->path_error = -EPERM;
-	(void)fake_put(w, id, EBB_CLASS_UNKNOWN);
-	ebb_classifier_meet(w->classifier, id);
-	assert_int_equal(told(w, id), EBB_CLASS_OBSERVED);
-	/* nobody can say that they are gone: they stay */
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(ebb_classifier_tick(w->classifier), 0);
 }
 
 static void those_that_are_gone_are_forgotten(void **state)
@@ -324,14 +297,12 @@ static void those_that_are_gone_are_forgotten(void **state)
 	struct world *w = *state;
 	uint64_t gone = id_of(w, "/top/a/x"), stays = id_of(w, "/top/a");
 	char path[512];
-	uint32_t forgotten = 0;
 
 	(void)configure(w, &exclude_a, EBB_SELECT_CGROUP, "/top/a");
+	assert_int_equal(ebb_classifier_sweep(w->classifier, is_not_there, w), 0);
 	(void)snprintf(path, sizeof(path), "%s/top/a/x", w->mount);
 	assert_int_equal(rmdir(path), 0);
-	for (int i = 0; i < 3; i++)
-		forgotten += ebb_classifier_tick(w->classifier);
-	assert_int_equal(forgotten, 1);
+	assert_int_equal(ebb_classifier_sweep(w->classifier, is_not_there, w), 1);
 	assert_int_equal(told(w, gone), EBB_CLASS_MAX);
 	assert_int_equal(ebb_classifier_class(w->classifier, gone), EBB_CLASS_MAX);
 	assert_int_equal(told(w, stays), EBB_CLASS_OBSERVED);
@@ -366,12 +337,12 @@ static void ruling_4_a_pod_is_told_when_it_is_identified(void **state)
 	assert_int_equal(ebb_classifier_class(w->classifier, pod), EBB_CLASS_UNKNOWN);
 	assert_int_equal(told(w, id_of(w, "/top/a")), EBB_CLASS_GOVERNED);
 	(void)fake_put(w, pod, EBB_CLASS_UNKNOWN); /* its first connection */
-	ebb_classifier_meet(w->classifier, pod);
+	meet(w);
 	assert_int_equal(told(w, pod), EBB_CLASS_UNKNOWN);
 	w->identified = true;
 	w->identity.namespace = "dev";
 	w->view.kernel->errors[EBB_ERR_UNCLASSIFIED]++;
-	(void)ebb_classifier_tick(w->classifier);
+	ebb_classifier_look(w->classifier);
 	assert_int_equal(told(w, pod), EBB_CLASS_OBSERVED);
 	/* another rule, and it is not known any more: its time begins anew */
 	w->identified = false;
@@ -389,7 +360,7 @@ static void ruling_4_the_time_of_a_new_pod_is_the_kernels(void **state)
 	(void)make(w, "/top/kubepods");
 	pod = make(w, "/top" POD);
 	(void)fake_put(w, pod, EBB_CLASS_UNKNOWN);
-	ebb_classifier_meet(w->classifier, pod);
+	meet(w);
 	assert_int_equal(told(w, pod), EBB_CLASS_UNKNOWN);
 	assert_int_equal(ebb_classifier_class(w->classifier, pod), EBB_CLASS_UNKNOWN);
 }
@@ -505,7 +476,6 @@ int main(void)
 		classify_test(our_own_is_listed_where_there_are_no_rules),
 		classify_test(new_one_is_classified_when_the_kernel_tells_of_it),
 		classify_test(lost_hint_costs_a_tick),
-		classify_test(one_without_the_right_to_look_up_paths_walks),
 		classify_test(those_that_are_gone_are_forgotten),
 		classify_test(full_table_leaves_the_rest_unknown),
 		classify_test(ruling_4_a_pod_is_told_when_it_is_identified),

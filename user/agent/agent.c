@@ -539,7 +539,7 @@ static void on_event(void *userdata, const struct ebb_event *event)
 			  ebb_dst_name(a->view, event->gate, dst, sizeof(dst)));
 		break;
 	case EBB_EVENT_WORKLOAD_NEW:
-		ebb_keeper_meet(a->keeper, event);
+		ebb_keeper_meet(a->keeper);
 		break;
 	default:
 		/* a probe's event may tell a success, which leaves what failed before as it is */
@@ -583,6 +583,7 @@ static int handle_events(struct agent *a)
 		if (r < 0)
 			return r;
 	} while (!a->hint_waits && woken_in_this_look(a->view));
+	ebb_keeper_met(a->keeper);
 	/* spaced out, or stopped at a hint that is still being written: look again soon */
 	if ((a->hint_waits || r == 0) && a->tick_at_ns > now + HINT_SPACING_NS)
 		return arm_timer(a, now + HINT_SPACING_NS);

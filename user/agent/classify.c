@@ -12,14 +12,14 @@
 
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
+#include "node/cgroup_tree.h"
 #include "node/place.h"
 
 /* an insertion that finds no memory leaves the entry out instead of ending the process */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#define DEPTH_MAX	 64 /* of the tree of cgroups */
-#define CHECKED_PER_TICK 64 /* are they still there? a system call each */
+#define DEPTH_MAX 64 /* of the tree of cgroups */
 
 struct entry {
 	uint64_t workload;
@@ -36,8 +36,7 @@ struct ebb_classifier {
 	char *attach;
 	char *own;
 	struct entry *entries;
-	uint64_t *checked; /* those to be checked next: taken of the table all at once */
-	size_t check_next, check_count;
+	bool unmet;	       /* the kernel told of somebody new since the last tick */
 	uint64_t unclassified; /* EBB_ERR_UNCLASSIFIED at the last tick */
 	uint32_t mode;	       /* enum ebb_rules */
 };
@@ -79,7 +78,6 @@ void ebb_classifier_free(struct ebb_classifier *classifier)
 		HASH_DEL(classifier->entries, entry);
 		free(entry);
 	}
-	free(classifier->checked);
 	free(classifier->mount);
 	free(classifier->attach);
 	free(classifier->own);
@@ -214,52 +212,25 @@ struct walk {
 	struct ebb_classifier *classifier;
 	struct ebb_classified result;
 	char path[EBB_CGROUP_PATH_MAX]; /* below the mount */
-	size_t length;
+	size_t length;			/* of where the walk began; 0: the mount itself */
 };
 
-static void meet_directory(struct walk *w, uint64_t workload)
+/* @below: of where the walk began. One that is too deep for a path of ours keeps waiting for its class. */
+static int meet_directory(void *userdata, uint64_t workload, const char *below)
 {
-	uint32_t class = class_of(w->classifier, w->length ? w->path : "/");
+	struct walk *w = userdata;
+	size_t length = strcmp(below, "/") == 0 ? 0 : strlen(below);
+	uint32_t class;
 
+	if (w->length + length >= sizeof(w->path))
+		return 0;
+	memcpy(w->path + w->length, below, length);
+	w->path[w->length + length] = '\0';
+	class = class_of(w->classifier, w->path[0] ? w->path : "/");
 	if (set(w->classifier, workload, class) < 0)
 		w->result.left_out++;
 	else
 		w->result.count[class]++;
-}
-
-/* @fd is closed. What disappears meanwhile is nobody's workload any more. */
-static int walk_directory(struct walk *w, int fd, unsigned int depth)
-{
-	_cleanup_closedir_ DIR *dir = fdopendir(fd);
-	const struct dirent *item;
-	struct stat st;
-
-	if (!dir) {
-		int r = -errno;
-
-		(void)close(fd);
-		return r;
-	}
-	if (fstat(dirfd(dir), &st) < 0)
-		return 0;
-	meet_directory(w, st.st_ino);
-	while (depth < DEPTH_MAX && (item = readdir(dir))) {
-		size_t before = w->length, name = strlen(item->d_name);
-		int below;
-
-		if (item->d_type != DT_DIR || strcmp(item->d_name, ".") == 0 ||
-		    strcmp(item->d_name, "..") == 0 || before + name + 2 > sizeof(w->path))
-			continue;
-		below = openat(dirfd(dir), item->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (below < 0)
-			continue;
-		w->path[before] = '/';
-		memcpy(w->path + before + 1, item->d_name, name + 1);
-		w->length = before + 1 + name;
-		(void)walk_directory(w, below, depth + 1);
-		w->length = before;
-		w->path[before] = '\0';
-	}
 	return 0;
 }
 
@@ -277,9 +248,10 @@ static const char *below_mount(const char *mount, const char *attach)
 
 static int walk_all(struct ebb_classifier *c, struct ebb_classified *ret_classified)
 {
+	_cleanup_close_ int fd = open(c->attach, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct walk w = {.classifier = c};
-	int fd = open(c->attach, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 	size_t length;
+	int r;
 
 	if (fd < 0)
 		return -errno;
@@ -288,7 +260,7 @@ static int walk_all(struct ebb_classifier *c, struct ebb_classified *ret_classif
 	while (length > 0 && w.path[length - 1] == '/')
 		w.path[--length] = '\0';
 	w.length = length;
-	r = walk_directory(&w, fd, 0);
+	r = ebb_cgroup_walk(fd, meet_directory, &w);
 	if (r < 0)
 		return r;
 	*ret_classified = w.result;
@@ -340,77 +312,63 @@ int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb
 	return 0;
 }
 
-void ebb_classifier_meet(struct ebb_classifier *classifier, uint64_t workload)
+void ebb_classifier_meet(struct ebb_classifier *classifier)
 {
-	struct ebb_classifier *c = classifier;
-	struct ebb_classified ignored;
-	char path[EBB_CGROUP_PATH_MAX];
-	uint32_t class;
-	int r;
-
-	if (c->mode != EBB_RULES_ALL)
-		return;
-	r = c->ops.path(c->ops.userdata, workload, path, sizeof(path));
-	if (r == -EPERM || r == -EACCES) {
-		(void)walk_all(c, &ignored); /* without CAP_DAC_READ_SEARCH: it is in the tree */
-		__atomic_fetch_add(&c->view->agent->mapping, 1, __ATOMIC_SEQ_CST);
-		return;
-	}
-	/* gone: the ten seconds end by themselves */
-	if (r < 0)
-		return;
-	class = class_of(c, path);
-	if (set(c, workload, class) == 0 && class != EBB_CLASS_UNKNOWN)
-		__atomic_fetch_add(&c->view->agent->mapping, 1, __ATOMIC_SEQ_CST);
+	classifier->unmet = true;
 }
 
 /* One that waits for its identity was met before: asked again, since it may have come. */
-static void meet_unknown(void *argument, uint64_t workload, uint32_t class)
+static void look_whether_unknown(void *argument, uint64_t workload, uint32_t class)
 {
-	if (class == EBB_CLASS_UNKNOWN)
-		ebb_classifier_meet(argument, workload);
+	bool *unknown = argument;
+
+	(void)workload;
+	*unknown |= class == EBB_CLASS_UNKNOWN;
+}
+
+/* One walk for all that are not known. */
+static void meet_unknown(struct ebb_classifier *c)
+{
+	bool unknown = false;
+	struct ebb_classified ignored;
+
+	if (c->mode != EBB_RULES_ALL)
+		return;
+	(void)c->ops.each(c->ops.userdata, look_whether_unknown, &unknown);
+	if (!unknown)
+		return;
+	(void)walk_all(c, &ignored);
+	__atomic_fetch_add(&c->view->agent->mapping, 1, __ATOMIC_SEQ_CST);
 }
 
 void ebb_classifier_identified(struct ebb_classifier *classifier)
 {
-	(void)classifier->ops.each(classifier->ops.userdata, meet_unknown, classifier);
+	meet_unknown(classifier);
 }
 
-/* The ids of all that are known, to be checked in turn. */
-static void begin_round(struct ebb_classifier *c)
-{
-	uint64_t *list = reallocarray(c->checked, HASH_COUNT(c->entries) + 1, sizeof(*list));
-	const struct entry *entry;
-
-	c->check_next = 0;
-	c->check_count = 0;
-	if (!list)
-		return;
-	c->checked = list;
-	for (entry = c->entries; entry; entry = entry->hh.next)
-		list[c->check_count++] = entry->workload;
-}
-
-uint32_t ebb_classifier_tick(struct ebb_classifier *classifier)
+void ebb_classifier_look(struct ebb_classifier *classifier)
 {
 	struct ebb_classifier *c = classifier;
 	uint64_t unclassified = c->view->kernel->errors[EBB_ERR_UNCLASSIFIED];
-	char path[EBB_CGROUP_PATH_MAX];
+
+	if (unclassified == c->unclassified && !c->unmet)
+		return;
+	c->unclassified = unclassified;
+	c->unmet = false;
+	meet_unknown(c);
+}
+
+uint32_t ebb_classifier_sweep(struct ebb_classifier *classifier,
+			      bool (*gone)(void *userdata, uint64_t workload), void *userdata)
+{
+	struct ebb_classifier *c = classifier;
+	struct entry *entry, *next;
 	uint32_t forgotten = 0;
 
-	if (unclassified != c->unclassified) {
-		c->unclassified = unclassified;
-		(void)c->ops.each(c->ops.userdata, meet_unknown, c);
-	}
-	if (c->check_next >= c->check_count)
-		begin_round(c);
-	for (int i = 0; i < CHECKED_PER_TICK && c->check_next < c->check_count; i++) {
-		uint64_t workload = c->checked[c->check_next++];
-		struct entry *entry = find(c, workload);
-
-		if (!entry || c->ops.path(c->ops.userdata, workload, path, sizeof(path)) != -ESTALE)
+	HASH_ITER (hh, c->entries, entry, next) {
+		if (!gone(userdata, entry->workload))
 			continue;
-		(void)c->ops.remove(c->ops.userdata, workload);
+		(void)c->ops.remove(c->ops.userdata, entry->workload);
 		forget(c, entry);
 		forgotten++;
 	}

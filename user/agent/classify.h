@@ -27,8 +27,6 @@ struct ebb_classifier_ops {
 	/* Calls @handle for each that is in the table. */
 	int (*each)(void *userdata, void (*handle)(void *argument, uint64_t workload, uint32_t class),
 		    void *argument);
-	/* The path of a cgroup below the mount; -ESTALE: it is gone. */
-	int (*path)(void *userdata, uint64_t workload, char *ret_path, size_t size);
 	/*
 	 * Who it belongs to. False: nobody knows yet, and *@ret_awaited says whether somebody will.
 	 * NULL: what is not a pod belongs to nobody, a pod to somebody who is not known. With it the table is
@@ -62,17 +60,21 @@ struct ebb_classified {
 int ebb_classifier_configure(struct ebb_classifier *classifier, const struct ebb_workloads *rules,
 			     struct ebb_classified *ret_classified);
 
-/* The kernel has told of a workload that is not in the table (EBB_EVENT_WORKLOAD_NEW). */
-void ebb_classifier_meet(struct ebb_classifier *classifier, uint64_t workload);
+/*
+ * The kernel has told of a workload that is not in the table (EBB_EVENT_WORKLOAD_NEW): the next look classifies it,
+ * with all others that came meanwhile, by one walk over the tree.
+ */
+void ebb_classifier_meet(struct ebb_classifier *classifier);
 
 /* More is known of who belongs to whom than before: those that wait for it are asked again. */
 void ebb_classifier_identified(struct ebb_classifier *classifier);
 
-/*
- * At every tick: meets those whose hints were lost, and looks whether some of those that it knows
- * are gone. Returns how many were forgotten.
- */
-uint32_t ebb_classifier_tick(struct ebb_classifier *classifier);
+/* After hints, and at every tick: classifies those that are new, also where a hint was lost. */
+void ebb_classifier_look(struct ebb_classifier *classifier);
+
+/* Forgets those that are gone, as @gone says. Returns how many. */
+uint32_t ebb_classifier_sweep(struct ebb_classifier *classifier,
+			      bool (*gone)(void *userdata, uint64_t workload), void *userdata);
 
 /* EBB_CLASS_MAX: not known. */
 enum ebb_class ebb_classifier_class(const struct ebb_classifier *classifier, uint64_t workload);

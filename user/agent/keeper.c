@@ -9,6 +9,7 @@
 #include "agent/classify.h"
 #include "agent/shares.h"
 #include "lib/log.h"
+#include "node/cgroup_tree.h"
 
 #define SWEEP_NS (60 * 1000000000ULL)
 #define AGAIN_NS (30 * 1000000000ULL) /* so often at most all are classified again because a pod changed */
@@ -63,13 +64,6 @@ static int each_class(void *userdata, void (*handle)(void *argument, uint64_t wo
 	struct class_visit visit = {.handle = handle, .argument = argument};
 
 	return ebb_workloads_each(k->mapping, visit_class, &visit);
-}
-
-static int path_of(void *userdata, uint64_t workload, char *ret_path, size_t size)
-{
-	const struct ebb_keeper *k = userdata;
-
-	return ebb_cgroup_path(k->names, workload, ret_path, size);
 }
 
 static bool identify(void *userdata, const char *path, struct ebb_identity *ret_identity, bool *ret_awaited)
@@ -130,9 +124,7 @@ static int forget_share(void *userdata, uint64_t workload)
 
 static bool is_gone(void *userdata, uint64_t workload)
 {
-	char path[EBB_CGROUP_PATH_MAX];
-
-	return path_of(userdata, workload, path, sizeof(path)) == -ESTALE;
+	return !ebb_cgroup_ids_have(userdata, workload);
 }
 
 /* ----------------------------------------------------------------- keeper -- */
@@ -147,7 +139,6 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 		.put = put_class,
 		.remove = remove_class,
 		.each = each_class,
-		.path = path_of,
 		.identify = identities ? identify : NULL,
 	};
 	char mount[EBB_CGROUP_PATH_MAX], own[EBB_CGROUP_PATH_MAX];
@@ -214,9 +205,14 @@ void ebb_keeper_configure(struct ebb_keeper *keeper, const struct ebb_workloads 
 			 classified.count[EBB_CLASS_ALONE], classified.count[EBB_CLASS_UNKNOWN]);
 }
 
-void ebb_keeper_meet(struct ebb_keeper *keeper, const struct ebb_event *event)
+void ebb_keeper_meet(struct ebb_keeper *keeper)
 {
-	ebb_classifier_meet(keeper->classifier, (uint64_t)event->pair << 32 | event->gate);
+	ebb_classifier_meet(keeper->classifier);
+}
+
+void ebb_keeper_met(struct ebb_keeper *keeper)
+{
+	ebb_classifier_look(keeper->classifier);
 }
 
 void ebb_keeper_identified(struct ebb_keeper *keeper)
@@ -237,19 +233,35 @@ static void classify_again(struct ebb_keeper *keeper, uint64_t now_ns)
 	(void)ebb_classifier_configure(keeper->classifier, keeper->rules, &classified);
 }
 
+/*
+ * Forgets those whose cgroups are gone. No system call says of an id whether it is (see privileges.h), so the tree is
+ * listed first: whoever comes later is in no table that is swept.
+ */
+static int sweep(const struct ebb_keeper *k)
+{
+	struct ebb_cgroup_ids ids = {};
+	int r = ebb_cgroup_ids_take(k->names, &ids);
+
+	if (r < 0)
+		return r;
+	(void)ebb_classifier_sweep(k->classifier, is_gone, &ids);
+	r = ebb_shares_sweep(&k->shares, is_gone, &ids);
+	ebb_cgroup_ids_done(&ids);
+	return r;
+}
+
 void ebb_keeper_tick(struct ebb_keeper *keeper, uint64_t now_ns)
 {
 	int r;
 
-	(void)ebb_classifier_tick(keeper->classifier);
+	ebb_classifier_look(keeper->classifier);
 	classify_again(keeper, now_ns);
 	if (now_ns < keeper->sweep_at_ns)
 		return;
 	keeper->sweep_at_ns = now_ns + SWEEP_NS;
-	r = ebb_shares_sweep(&keeper->shares, is_gone, keeper);
+	r = sweep(keeper);
 	if (r < 0)
-		ebb_warn("cannot forget the shares of workloads that are gone (%s): trying again",
-			 ebb_strerror(r));
+		ebb_warn("cannot forget workloads that are gone (%s): trying again", ebb_strerror(r));
 }
 
 int ebb_keeper_lost(struct ebb_keeper *keeper, uint64_t workload)

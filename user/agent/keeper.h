@@ -30,8 +30,9 @@ void ebb_keeper_free(struct ebb_keeper *keeper);
 /* Rules, borrowed until the next ones; what comes of them is logged. */
 void ebb_keeper_configure(struct ebb_keeper *keeper, const struct ebb_workloads *rules);
 
-/* The kernel told of a workload that nobody has classified yet. */
-void ebb_keeper_meet(struct ebb_keeper *keeper, const struct ebb_event *event);
+/* The kernel told of a workload that nobody has classified yet; after several of them, all are classified at once. */
+void ebb_keeper_meet(struct ebb_keeper *keeper);
+void ebb_keeper_met(struct ebb_keeper *keeper);
 
 /* The pods are others than they were: whoever waits for an identity is asked again, soon all are. */
 void ebb_keeper_identified(struct ebb_keeper *keeper);

@@ -8,8 +8,9 @@
  *	           root of the mount                    of these separator
  *
  * The id of a cgroup2 directory is its inode number, and the 8 bytes of its
- * file handle: so an id from BPF is opened, and its path read, without a walk. Without CAP_DAC_READ_SEARCH the
- * kernel opens no handles, and an id that is not remembered costs a walk over the tree, which remembers all it meets.
+ * file handle: so an id from BPF is opened, and its path read, without a walk. Without CAP_DAC_READ_SEARCH, which
+ * the agent gives up, the kernel opens no handles, and an id that is not remembered costs a walk over the tree, which
+ * remembers all it meets.
  */
 #include "node/cgroup.h"
 
@@ -432,9 +433,9 @@ static struct name_entry *remember(struct ebb_cgroup_names *names, uint64_t id, 
 	return entry;
 }
 
-int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size)
+int ebb_cgroup_ids_take(const struct ebb_cgroup_names *names, struct ebb_cgroup_ids *ret_ids)
 {
-	return names->resolve(names->userdata, id, ret_path, size);
+	return names->mount_fd < 0 ? -ENOENT : ebb_cgroup_ids_take_at(names->mount_fd, ret_ids);
 }
 
 static struct name_entry *find(const struct ebb_cgroup_names *names, uint64_t id)

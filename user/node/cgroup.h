@@ -76,11 +76,9 @@ const char *ebb_cgroup_path_name(struct ebb_cgroup_names *names, uint64_t id);
 struct ebb_tag;
 const struct ebb_tag *ebb_cgroup_tag(struct ebb_cgroup_names *names, uint64_t id);
 
-/*
- * The path of cgroup @id below the mount as it is now, not remembered and not made printable. -ESTALE: it is
- * gone; -EPERM: not permitted.
- */
-int ebb_cgroup_path(const struct ebb_cgroup_names *names, uint64_t id, char *ret_path, size_t size);
+/* The ids of all cgroups below the mount, see node/cgroup_tree.h. -ENOENT: there is no cgroup2 here. */
+struct ebb_cgroup_ids;
+int ebb_cgroup_ids_take(const struct ebb_cgroup_names *names, struct ebb_cgroup_ids *ret_ids);
 
 /*
  * Writes the path of cgroup @id below the mount. -ESTALE: gone, -EPERM: not permitted
