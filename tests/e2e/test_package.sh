@@ -45,10 +45,10 @@ is 'installed, it runs, is ready, and will after a boot' "$(property ActiveState
 like 'systemd shows how it is' "$(property StatusText)" '^mode=observe configuration=1$'
 like 'ebb status works beside it' "$(in_machine ebb status)" 'programs  +8 attached'
 pid=$(property MainPID)
-# DAC_READ_SEARCH 2, NET_ADMIN 12, PERFMON 38, BPF 39
+# NET_ADMIN 12, PERFMON 38, BPF 39
 is 'it has the capabilities that it needs and can get no others' \
 	"$(in_machine awk '/^Cap(Prm|Eff|Bnd):/ { print $2 } /^NoNewPrivs|^Seccomp:/ { print $2 }' "/proc/$pid/status" | tr '\n' ' ')" \
-	"$(printf '%016x ' $((1 << 2 | 1 << 12 | 1 << 38 | 1 << 39)){,,})1 2 "
+	"$(printf '%016x ' $((1 << 12 | 1 << 38 | 1 << 39)){,,})1 2 "
 is 'nothing is warned of' "$(journal | grep -E 'warn|err|libcap' | grep -v 'not believed')" ''
 # real-time priority, with nothing but LimitRTPRIO
 in_machine sed -i 's/^mode: .*/mode: enforce/' /etc/ebb/ebb.yaml

@@ -9,7 +9,8 @@
 int ebb_drop_privileges(bool enters_namespaces)
 {
 	/* the last two are for namespaces: CAP_SYS_PTRACE to see those of others, CAP_SYS_ADMIN to enter */
-	static const unsigned int kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_ADMIN};
+	static const unsigned int kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_PTRACE,
+					    CAP_SYS_ADMIN};
 	int have[sizeof(kept) / sizeof(kept[0])];
 	size_t count = sizeof(kept) / sizeof(kept[0]) - (enters_namespaces ? 0 : 2);
 	capng_select_t sets;
