@@ -136,9 +136,11 @@ rc=0
 timeout 20 bash -o pipefail -c '"$0" audit -f --limit 1 --pin "$1" | head -n 1' "$ebb_program" "$pin" >"$scratch/one" || rc=$?
 is 'when nobody reads it any more it ends' "$rc $(wc -l <"$scratch/one")" '0 1'
 mkfifo "$scratch/pipe"
-exec {pipe}<>"$scratch/pipe" {nobody}>"$scratch/pipe" {pipe}<&-
+exec {pipe}<>"$scratch/pipe" # else the next one would wait
+exec {nobody}>"$scratch/pipe"
+exec {pipe}<&-
 rc=0
-timeout 20 "$ebb_program" audit -f --limit 1 --pin "$pin" >&"$nobody" 2>"$scratch/err" || rc=$?
+timeout 20 "$ebb_program" audit -f --limit 1 --pin "$pin" 1>&"$nobody" 2>"$scratch/err" || rc=$?
 is 'also when it finds out while it writes' "$rc $(cat "$scratch/err")" '0 '
 stop_agent
 
