@@ -5,8 +5,8 @@
 # the capabilities that it needs and no other, where it governs a cgroup of this test.
 # deadline: 900
 
-# SC2119: functions with optional arguments; SC2317: functions that are arguments
-# shellcheck disable=SC2119,SC2317
+# SC2016: templates of podman; SC2034: for http_get; SC2119: functions with optional arguments; SC2317: functions that are arguments
+# shellcheck disable=SC2016,SC2034,SC2119,SC2317
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 
