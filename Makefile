@@ -55,6 +55,7 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 	mandoc zsh fish systemd chromium chromium-driver python3-selenium sqlite3 jsonnet python3-yaml \
 	$(DEPS_DEB) $(DEPS_IMAGE) lintian docker-compose
 DEPS_DEB := debhelper dpkg-dev
+DEPS_BENCH := haproxy
 DEPS_IMAGE := mmdebstrap buildah podman runc
 DEPS_KERNELS := qemu-system-x86 busybox-static cpio
 
@@ -310,6 +311,7 @@ coverage: ## lines and branches that the unit tests reach
 		$(BUILD)/coverage | $(PYTHON) tests/lib/coverage.py && exit $$status
 
 bench: ## measure what ebb costs (root, a quiet machine)
+	@tools/deps.sh $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 

@@ -166,5 +166,6 @@ int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 int bench_names(const struct bench_options *options, json_t *ret_result);
 int bench_ingress(const struct bench_options *options, json_t *ret_result);
 int bench_turns(const struct bench_options *options, json_t *ret_result);
+int bench_peers(const struct bench_options *options, json_t *ret_result);
 
 #endif /* EBB_TESTS_BENCH_BENCH_H */

@@ -28,6 +28,7 @@ static const struct {
 	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
 	{"names", bench_names, {.trials = 500}, false},
 	{"turns", bench_turns, {.rounds = 100, .samples = 60}, true},
+	{"peers", bench_peers, {.rounds = 60, .samples = 60}, true},
 };
 
 /* These have options of their own. */
@@ -54,7 +55,7 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns|peers\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"

@@ -207,6 +207,22 @@ def turns(r):
                   f"the one that sees turns {programs['run_ns']['p50']:.0f} ns a run", "", None)
 
 
+def peers(r):
+    works = {"connection": "connect(), request, answer, close()", "exchange": "a request and its answer on an open connection",
+             "bulk": "16 MB of an answer"}
+    cases = {"none_again": "nothing, against itself", "ebb": "ebb, everything on", "nftables": "nftables, a rate for each destination",
+             "iptables": "iptables, connlimit", "haproxy": "HAProxy on the node, TCP mode"}
+    for key, work in works.items():
+        none = r[key]["none"]
+        yield row(f"{work}, nothing between", us(none["ns"]["p50"]),
+                  f"p99 {us(none['ns']['p99'])}; processor time {us(none['cpu_ns']['p50'])}", "", None)
+        for case, what in cases.items():
+            f = r[key][case]
+            time, spread = ratio_cells(f["to_none"])
+            cpu, cpu_spread = ratio_cells(f["cpu_to_none"])
+            yield row(f"... {what}", f"time {time}, processor time {cpu}", f"{spread}; {cpu_spread}", "", None)
+
+
 def names(results):
     for mode in ("enforce", "observe"):
         for suffix, when in (("idle", "idle"), ("busy", "both processors busy")):
@@ -233,7 +249,7 @@ def idle(r, discovered):
 
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
-                "programs": programs, "routes": routes, "ingress": ingress, "turns": turns,
+                "programs": programs, "routes": routes, "ingress": ingress, "turns": turns, "peers": peers,
                 "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:

@@ -28,7 +28,7 @@ static int fail(const char *what)
 	return r;
 }
 
-static int run_shell(const char *line)
+int bench_run_shell(const char *line)
 {
 	pid_t child = fork();
 	int status = 0;
@@ -43,8 +43,7 @@ static int run_shell(const char *line)
 	return 0;
 }
 
-/* Anywhere but where we are, if there is another processor: it is the client's. */
-static void leave_processor(void)
+void bench_leave_cpu(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int here = sched_getcpu();
@@ -68,18 +67,36 @@ static int go_far(void)
 		       "ip link add far0 type veth peer name near0 netns %d && "
 		       "ip addr add 10.9.8.2/24 dev far0 && ip link set far0 up",
 		       (int)getppid());
-	return run_shell(line);
+	return bench_run_shell(line);
 }
 
-/* It closes first, as a server does that was asked for one answer: so no port of the client's waits for its end. */
+static bool send_bulk(int client)
+{
+	static const char bytes[1 << 16];
+	size_t left = BENCH_BULK;
+	ssize_t n = 1;
+
+	while (left > 0 && n > 0) {
+		n = send(client, bytes, left < sizeof(bytes) ? left : sizeof(bytes), MSG_NOSIGNAL);
+		left -= n > 0 ? (size_t)n : 0;
+	}
+	return left == 0;
+}
+
 static void answer(int client, size_t request_size, size_t answer_size)
 {
 	char bytes[BUFFER_SIZE] = {0};
+	bool more = true;
 	int one = 1;
 
 	(void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (recv(client, bytes, request_size, MSG_WAITALL) == (ssize_t)request_size)
-		(void)send(client, bytes, answer_size, MSG_NOSIGNAL);
+	while (more && recv(client, bytes, request_size, MSG_WAITALL) == (ssize_t)request_size) {
+		if (bytes[0] == BENCH_ASK_BULK)
+			more = send_bulk(client);
+		else
+			more = send(client, bytes, answer_size, MSG_NOSIGNAL) == (ssize_t)answer_size &&
+			       bytes[0] == BENCH_ASK_MORE;
+	}
 	(void)close(client);
 }
 
@@ -89,7 +106,7 @@ static int serve(bool far, size_t request_size, size_t answer_size, int tell)
 	uint16_t port;
 	int listener, r;
 
-	leave_processor();
+	bench_leave_cpu();
 	r = far ? go_far() : 0;
 	if (r == 0)
 		r = bench_listen(&listener, &port);
@@ -132,7 +149,7 @@ int bench_server_start(struct bench_server *server, bool far, size_t request_siz
 	errno = 0;
 	r = read(hear, &port, sizeof(port)) == sizeof(port) ? 0 : fail("it did not start");
 	if (r == 0 && far)
-		r = run_shell("ip addr add " NEAR "/24 dev near0 && ip link set near0 up");
+		r = bench_run_shell("ip addr add " NEAR "/24 dev near0 && ip link set near0 up");
 	server->address = bench_address(0, port);
 	if (far)
 		server->address.sin_addr.s_addr = htonl(FAR_HOST);

@@ -1,16 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic of the limiter benchmark, on counters whose figures are known."""
+"""The arithmetic of the limiter benchmark, on counters whose figures are known; the picture of the comparison."""
 
 import os
+import subprocess
 import sys
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, '..', 'lib')]
 sys.dont_write_bytecode = True
 
 import figures  # noqa: E402
+import picture  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -136,6 +140,38 @@ class Steps(unittest.TestCase):
     def test_unlimited_run_has_no_error(self):
         found = figures.step(self.result(steady(1e6, 3), [[0], [1]]), 0, None, 52)
         self.assertNotIn("error", found)
+
+
+class Picture(unittest.TestCase):
+    def peers(self, **ratios):
+        def ratio(value):
+            return {'p25': value - 0.01, 'p50': value, 'p75': value + 0.02}
+        return {work: {case: {bar: ratio(ratios.get(case, 1.0)) for bar, _, _ in picture.BARS}
+                       for case, _ in picture.CASES} for work, _ in picture.WORKS}
+
+    def drawn(self, **ratios):
+        return xml.etree.ElementTree.fromstring('\n'.join(picture.picture(self.peers(**ratios))))
+
+    def test_each_ratio_is_written_and_as_long_as_it_says(self):
+        root = self.drawn(haproxy=2.0, ebb=1.04)
+        words = [element.text for element in root.iter('{*}text')]
+        self.assertEqual((words.count('2.00'), words.count('1.04'), words.count('1.00')), (6, 6, 12))
+        widths = {float(element.get('width')) for element in root.iter('{*}rect') if element.get('width') != str(picture.BAR)}
+        self.assertAlmostEqual(max(widths) / min(widths), 2.0, places=2)
+
+    def test_nothing_leaves_the_picture(self):
+        root = self.drawn(haproxy=7.3)
+        width = float(root.get('width'))
+        for element in root.iter('{*}rect'):
+            self.assertLessEqual(float(element.get('x')) + float(element.get('width')), width)
+
+    def test_results_without_the_comparison_are_refused(self):
+        with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
+            file.write('{}')
+            file.flush()
+            result = subprocess.run([sys.executable, picture.__file__, file.name], capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('make bench ARGS=peers', result.stderr)
 
 
 if __name__ == '__main__':

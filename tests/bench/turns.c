@@ -165,7 +165,7 @@ static int do_stream(const struct place *place)
 /* The server closes when it has answered, and all of that is seen before the client does. */
 static int ask(const struct bench_server *server)
 {
-	char bytes[ANSWER];
+	char bytes[ANSWER] = {BENCH_ASK_ONCE};
 	ssize_t n = 0;
 	int client, r;
 
