@@ -36,63 +36,8 @@ test_id=ebb-test-$test_name-$$
 
 # ------------------------------------------------------------------- TAP --
 
-tests_run=0
-tests_failed=0
-
-ok() {
-	tests_run=$((tests_run + 1))
-	printf 'ok %d - %s\n' "$tests_run" "$1"
-}
-
-# not_ok NAME [REASON...]: each reason may have several lines.
-not_ok() {
-	tests_run=$((tests_run + 1))
-	tests_failed=$((tests_failed + 1))
-	printf 'not ok %d - %s\n' "$tests_run" "$1"
-	shift
-	[ $# = 0 ] || printf '%s\n' "$@" | note
-}
-
-# What is read becomes a comment.
-note() { sed 's/^/# /'; }
-
-# check NAME COMMAND...: does it succeed?
-check() {
-	local name=$1 rc=0
-	shift
-	"$@" || rc=$?
-	if [ "$rc" = 0 ]; then ok "$name"; else not_ok "$name" "status $rc from: $*"; fi
-}
-
-# refute NAME COMMAND...: does it fail?
-refute() {
-	local name=$1
-	shift
-	if "$@"; then not_ok "$name" "succeeded: $*"; else ok "$name"; fi
-}
-
-is() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got:    $2" "wanted: $3"; fi
-}
-
-# like NAME TEXT REGULAR-EXPRESSION
-like() {
-	if [[ $2 =~ $3 ]]; then ok "$1"; else not_ok "$1" "got:     $2" "no match: $3"; fi
-}
-
-# between NAME NUMBER LEAST MOST: whole numbers
-between() {
-	if [[ $2 =~ ^-?[0-9]+$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ]; then
-		ok "$1"
-	else
-		not_ok "$1" "got:    '$2'" "wanted: from $3 to $4"
-	fi
-}
-
-skip() {
-	tests_run=$((tests_run + 1))
-	printf 'ok %d - %s # SKIP %s\n' "$tests_run" "$1" "$2"
-}
+# shellcheck source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 # The world in which the test would run cannot be made.
 bail() {
@@ -108,8 +53,7 @@ done_testing() {
 		not_ok 'no sanitizer has anything to report' "$(head -60 "$report")"
 	done
 	[ "$tests_failed" = 0 ] || show_logs
-	printf '1..%d\n' "$tests_run"
-	[ "$tests_failed" = 0 ]
+	plan
 	exit
 }
 

@@ -4,19 +4,11 @@
 # A clock that jumps moves no breaker: nothing that decides can read one that can be set. The core reads
 # none at all; BPF programs read the monotonic one (helper 5, and its coarse form 160) and no other.
 
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+
 build=${EBB_BUILD:-build}
 objdump=$(command -v llvm-objdump-16 || command -v llvm-objdump)
-tests=0 failed=0
-
-is() { # NAME GOT WANTED
-	tests=$((tests + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $tests - $1"
-	else
-		failed=$((failed + 1))
-		printf 'not ok %d - %s\n# got: %s\n# wanted: %s\n' "$tests" "$1" "$2" "$3"
-	fi
-}
 
 # undefined OBJECTS...: names of the C library that are about time
 undefined() { nm -u "$@" 2>/dev/null | grep -oE '\b(clock_[a-z]+|time|gettimeofday|timespec_get|nanosleep|localtime(_r)?|gmtime(_r)?)\b' | sort -u | tr '\n' ' '; }
@@ -31,5 +23,4 @@ helpers() { "$objdump" -d "$build"/bpf/*.bpf.o | sed -nE 's/.*\tcall (0x)?([0-9a
 is 'programs ask for the time' "$(helpers | grep -cxE '5|0x5')" 1
 is 'of the monotonic clock alone' "$(helpers | grep -xE '125|0x7d|208|0xd0' | tr '\n' ' ')" ''
 
-echo "1..$tests"
-[ "$failed" = 0 ]
+plan

@@ -7,32 +7,14 @@
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=../lib/tap.sh
+. tests/lib/tap.sh
 
 fake=$(mktemp -d)
 trap 'rm -rf "$fake"' EXIT
 export FAKE=$fake PATH=$fake/bin:$PWD/deploy/bin:$PATH
 mkdir "$fake/bin"
-number=0
-failed=0
 status=0
-
-# result NAME STATUS WHY
-result() {
-	number=$((number + 1))
-	[ "$2" = 0 ] || failed=1
-	echo "$([ "$2" = 0 ] || echo 'not ')ok $number - $1"
-	[ "$2" = 0 ] || printf '%s\n' "$3" | sed 's/^/# /'
-}
-is() {
-	[ "$2" = "$3" ]
-	result "$1" $? "got:    $2
-wanted: $3"
-}
-like() {
-	[[ $2 =~ $3 ]]
-	result "$1" $? "got:      $2
-no match: $3"
-}
 
 # What they have in common: write it down, fail where the test says so ($FAKE/fail: a regular expression), answer.
 cat >"$fake/bin/kubectl" <<'SH'
@@ -181,5 +163,4 @@ fails_at ' b -- .*curl'
 run ebb-fleet-status --hosts 'a b'
 like 'status: one that does not answer' "$status $said" '^1 .*a +ready.*b +no answer'
 
-echo "1..$number"
-exit "$failed"
+plan

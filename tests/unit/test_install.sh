@@ -7,24 +7,11 @@
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=../lib/tap.sh
+. tests/lib/tap.sh
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-number=0
-failed=0
-
-# result NAME STATUS [WHY]
-result() {
-	number=$((number + 1))
-	[ "$2" = 0 ] || failed=1
-	echo "$([ "$2" = 0 ] || echo 'not ')ok $number - $1"
-	[ "$2" = 0 ] || [ -z "${3:-}" ] || printf '%s\n' "$3" | sed 's/^/# /'
-}
-is() {
-	[ "$2" = "$3" ]
-	result "$1" $? "$(diff <(echo "$3") <(echo "$2"))"
-}
-# what is built is not what is tried here
 make_target() { make -s -o all BUILD="${EBB_BUILD:-build}" "$@" >"$scratch/make" 2>&1 || cat "$scratch/make"; }
 files() { (cd "$scratch/$1" && find . ! -type d -printf '%m %P\n' | grep -v '/doc/' | sort -k 2); }
 
@@ -63,8 +50,7 @@ for target in install install uninstall; do
 done
 is 'uninstall: what others put there, and a changed configuration, stay' "$(files usr)" "$before"
 
-"${EBB_BUILD:-build}/ebb" config check deploy/systemd/ebb.yaml >"$scratch/check" 2>&1
-result 'the configuration that is installed is right' $? "$(cat "$scratch/check")"
+check 'the configuration that is installed is right' "${EBB_BUILD:-build}/ebb" config check deploy/systemd/ebb.yaml
 is 'and observes' "$(grep -c '^mode: observe$' deploy/systemd/ebb.yaml)" 1
 
 # The unit as it is installed, in a root where all that it names is.
@@ -79,15 +65,12 @@ complaints=$(systemd-analyze verify --man=no --root="$root" ebb.service 2>&1)
 is 'systemd has nothing to say against the unit' "$complaints" ''
 sed -i 's/^WatchdogSec=/WatchdogSecs=/' "$root/lib/systemd/system/ebb.service"
 complaints=$(systemd-analyze verify --man=no --root="$root" ebb.service 2>&1)
-[[ $complaints == *WatchdogSecs* ]]
-result 'and would have, were it wrong' $? "$complaints"
+like 'and would have, were it wrong' "$complaints" WatchdogSecs
 
 score=$(systemd-analyze security --no-pager --offline=yes deploy/systemd/ebb.service 2>&1 | sed -n 's/.*Overall exposure level for ebb.service: \([0-9.]*\).*/\1/p')
 stated=$(sed -n 's/.*systemd-analyze security.* gives the unit \([0-9.]*\).*/\1/p' docs/operations.md)
 is 'how exposed it is, is stated' "$score" "$stated"
 # 'OK' ends at 5; a line less in the unit is to be seen
-awk -v score="$score" 'BEGIN { exit !(score > 0 && score <= 2.8) }'
-result 'and is 2.8 at most' $? "it is '$score'"
+check 'and is 2.8 at most' awk -v score="$score" 'BEGIN { exit !(score > 0 && score <= 2.8) }'
 
-echo "1..$number"
-exit "$failed"
+plan

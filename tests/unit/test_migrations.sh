@@ -9,28 +9,14 @@
 # shellcheck disable=SC2317
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=../lib/tap.sh
+. tests/lib/tap.sh
 EBB_BUILD=${EBB_BUILD:-build}
 export -n EBB_BUILD
 python=${PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 migrations=$scratch/usr/share/ebb/migrations
-tests=0 failed=0
-
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	tests=$((tests + 1))
-	if "$@" >"$scratch/said" 2>&1; then
-		echo "ok $tests - $name"
-	else
-		echo "not ok $tests - $name"
-		sed 's/^/# /' "$scratch/said"
-		failed=1
-	fi
-}
-
 target() { make --no-print-directory -o all BUILD="$EBB_BUILD" DESTDIR="$scratch" PREFIX=/usr "$1"; }
 all_there() { diff <(cd user/export/migrations && find . -name '*.sql' | sort) <(cd "$migrations" && find . -type f | sort); }
 # Each, byte for byte, is a text in the program.
@@ -58,5 +44,4 @@ check 'down by hand' down
 check 'nothing is left of them' empty
 check 'make uninstall' target uninstall
 check 'leaves nothing' nothing_left
-echo "1..$tests"
-exit "$failed"
+plan
