@@ -126,10 +126,10 @@ check 'the next start takes them over' logged 'maps="?taken over'
 stop_agent
 ebb detach >/dev/null
 
-# ------------------------------------------------------------------------ what cannot come back --
+# ------------------------------------------------------------------------- the cgroup is taken away --
 
 mkdir "$cgroup/child"
-start_agent --mode enforce --pin "$pin-child" --cgroup "$cgroup/child"
+start_agent --mode enforce --pin "$pin-child" --cgroup "$cgroup/child" --breaker "$breaker"
 rmdir "$cgroup/child"
 check 'a removed cgroup: not ready' wait_for 8 is_status /health/ready 503
 like 'it says why' "$(curl -sS --max-time 5 "http://$address/health/ready")" 'enforcement is asked for and not in place: 0 of 8 programs attached, '
@@ -139,6 +139,13 @@ before=$(component programs checked)
 is_checked_twice() { [ "$(component programs checked)" != "$before" ]; }
 check 'it is tried again' wait_for 8 is_checked_twice
 is 'and told once' "$(count_logged 'cannot be attached again') $(count_logged 'enforcement is lost')" '1 1'
+mkdir "$cgroup/child"
+check 'there is another one at its place: ready' wait_for 20 is_status /health/ready 200
+is 'with every program' "$(bpftool cgroup show "$cgroup/child" | grep -c ebb_)" 8
+is 'and told' "$(count_logged 'the cgroup was removed and is there again: cgroup=.*/child') $(count_logged 'enforcement is back')" '1 1'
+is 'commands know which one it is' "$("$ebb_program" status --pin "$pin-child" -o json | json 'd["cgroup"]["id"]')" "$(stat -c %i "$cgroup/child")"
+is 'what fails there is refused' "$(in_cgroup -c child "$python" -S "$root/tests/lib/connect.py" --count 6 127.0.0.1 "$dead" | tail -1)" ECONNREFUSED
+is 'by the breaker' "$("$ebb_program" list --pin "$pin-child" -o json | json 'd["destinations"][0]["state"]')" open
 stop_agent
 "$ebb_program" detach --pin "$pin-child" >/dev/null
 

@@ -1318,11 +1318,29 @@ static size_t links_lost(void *agent, struct ebb_lost ret_lost[EBB_LINKS_MAX], s
 	return ebb_loader_links_lost(a->loader, ret_lost, ret_wanted);
 }
 
+/* Ours was removed. Is there another at its place, as when a slice was stopped and started? */
+static bool follow_cgroup(struct agent *a)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t id;
+
+	if (ebb_cgroup_open(a->cgroup, &fd, &id, NULL) < 0 || ebb_loader_move(a->loader, fd) < 0)
+		return false;
+	(void)close(a->cgroup_fd);
+	a->cgroup_fd = TAKE_FD(fd);
+	a->cgroup_id = id;
+	/* commands attach there, too */
+	__atomic_store_n(&a->view->agent->cgroup_id, id, __ATOMIC_RELEASE);
+	ebb_warn("the cgroup was removed and is there again: cgroup=%s", a->cgroup);
+	return true;
+}
+
 static int link_mend(void *agent, const struct ebb_lost *lost, struct ebb_why *why)
 {
-	const struct agent *a = agent;
+	struct agent *a = agent;
+	int r = ebb_loader_link_mend(a->loader, lost, why);
 
-	return ebb_loader_link_mend(a->loader, lost, why);
+	return r == -ENOENT && follow_cgroup(a) ? ebb_loader_link_mend(a->loader, lost, why) : r;
 }
 
 static size_t pins_lost(void *agent, struct ebb_lost ret_lost[EBB_PINS_LOST_MAX])

@@ -1220,6 +1220,17 @@ static int mend_link(struct ebb_loader *l, int hook)
 	return r;
 }
 
+int ebb_loader_move(struct ebb_loader *loader, int cgroup_fd)
+{
+	struct stat st;
+
+	if (fstat(cgroup_fd, &st) < 0)
+		return -errno;
+	loader->cgroup_fd = cgroup_fd;
+	loader->cgroup_id = st.st_ino;
+	return 0;
+}
+
 int ebb_loader_link_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why)
 {
 	int r = mend_directory(loader, why);
@@ -1231,8 +1242,7 @@ int ebb_loader_link_mend(struct ebb_loader *loader, const struct ebb_lost *lost,
 			continue;
 		r = mend_link(loader, h);
 		if (r == -ENOENT)
-			return ebb_why(why, r,
-				       "the cgroup was removed: start the agent again when there is another");
+			return ebb_why(why, r, "the cgroup was removed: waiting for one at the same place");
 		return r < 0 ? explain_attach(r, lost->name, why) : 0;
 	}
 	return ebb_why(why, -ENOENT, "there is no program '%s'", lost->name);

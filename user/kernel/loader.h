@@ -154,8 +154,11 @@ size_t ebb_loader_runs(const struct ebb_loader *loader, struct ebb_program_runs 
 size_t ebb_loader_links_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_LINKS_MAX],
 			     size_t *ret_wanted);
 
-/* Attaches it again, over a pin that leads nowhere. */
+/* Attaches it again, over a pin that leads nowhere. -ENOENT: the cgroup is gone, see ebb_loader_move(). */
 int ebb_loader_link_mend(struct ebb_loader *loader, const struct ebb_lost *lost, struct ebb_why *why);
+
+/* The cgroup is gone and another took its place: from now on links are attached to that one. Borrowed, as the first. */
+int ebb_loader_move(struct ebb_loader *loader, int cgroup_fd);
 
 /* What of the pin directory is not as we made it, the links not counted. Returns their number. */
 size_t ebb_loader_pins_lost(const struct ebb_loader *loader, struct ebb_lost ret_lost[EBB_PINS_LOST_MAX]);
