@@ -60,6 +60,8 @@
 #define LOCK_WAIT_NS	 (5 * NS_PER_S) /* for a command that writes policies */
 #define ADOPT_NS	 (300 * NS_PER_S)
 #define RECOUNT_NS	 (300 * NS_PER_S)
+#define MENDED_NS	 (3 * NS_PER_S) /* between recounts of slots after a program was attached again */
+#define MENDED_RECOUNTS	 5		/* two have to agree, some may see something move */
 #define SINK_DEADLINE_NS (6 * NS_PER_S) /* of an attempt to write to one, and a bit */
 #define RESET_AGAIN_NS	 NS_PER_S /* what was connecting when its breaker opened may be established since */
 #define APPLY_AGAIN_NS	 (10 * NS_PER_MS) /* a command holds the lock */
@@ -132,6 +134,8 @@ struct agent {
 	bool collect_failed; /* told already */
 	uint64_t adopt_at_ns;
 	uint64_t recount_at_ns;
+	uint64_t mended_at_ns; /* of the next recount because of that */
+	int mended_recounts;   /* that are left */
 	uint64_t reset_at_ns;
 	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
 	bool just_configured; /* a tick is due: what is armed follows at once */
@@ -420,6 +424,11 @@ static void watch_sockets(struct agent *a, uint64_t now)
 	if (now >= a->recount_at_ns) {
 		a->recount_at_ns = now + RECOUNT_NS;
 		what |= EBB_SOCKETS_RECOUNT;
+	}
+	if (a->mended_recounts && now >= a->mended_at_ns) {
+		a->mended_recounts--;
+		a->mended_at_ns = now + MENDED_NS;
+		what |= EBB_SOCKETS_SLOTS;
 	}
 	if (!a->no_reset && now >= a->reset_at_ns && ebb_sockets_reset_is_due(a->view, now)) {
 		a->reset_at_ns = now + RESET_AGAIN_NS;
@@ -1368,6 +1377,10 @@ static void link_attached(void *agent, const struct ebb_lost *lost, int r, const
 		return;
 	}
 	a->source.links_restored++;
+	/* what began or ended while it was away was not seen: who holds a slot is counted soon, and not in five minutes */
+	a->adopt_at_ns = 0;
+	a->mended_at_ns = 0;
+	a->mended_recounts = MENDED_RECOUNTS;
 	ebb_audit_feed_link(ebb_auditor_feed(a->auditor), lost->name);
 	ebb_warn("a program was taken away by somebody and is attached again: program=%s lost=%s", lost->name,
 		 ebb_lost_how_name(lost->how));

@@ -90,12 +90,12 @@ static void adopt(struct ebb_sockets *s)
 
 /* ---------------------------------------------------------------- recount -- */
 
-static void recount(struct ebb_sockets *s)
+static void recount(struct ebb_sockets *s, bool whole)
 {
 	struct ebb_recounted recounted;
 	struct ebb_why why = {0};
 
-	if (ebb_recounter_run(s->recounter, ebb_recounter_sees_all(), &recounted, &why) < 0)
+	if (ebb_recounter_run(s->recounter, whole, &recounted, &why) < 0)
 		ebb_debug("%s: gauges are not held against what is open", why.text);
 	else if (recounted.gauges)
 		ebb_warn("gauges were wrong, and are corrected: count=%u up=%" PRIu64 " down=%" PRIu64,
@@ -189,7 +189,9 @@ static uint32_t next_work(struct ebb_sockets *s)
 	/* who waits for a reset waits for a dead peer, and who waits for memories is the loop */
 	if (!s->stop) {
 		/* what is adopted and given a slot is counted then */
-		what = s->wanted & EBB_SOCKETS_ADOPT ? EBB_SOCKETS_ADOPT : EBB_SOCKETS_RECOUNT;
+		what = s->wanted & EBB_SOCKETS_RECOUNT ? EBB_SOCKETS_RECOUNT : EBB_SOCKETS_SLOTS;
+		if (s->wanted & EBB_SOCKETS_ADOPT)
+			what = EBB_SOCKETS_ADOPT;
 		if (s->wanted & EBB_SOCKETS_REMEMBER)
 			what = EBB_SOCKETS_REMEMBER;
 		if (s->wanted & EBB_SOCKETS_RESET)
@@ -211,7 +213,9 @@ static void *work(void *argument)
 		else if (what == EBB_SOCKETS_REMEMBER)
 			remember(s);
 		else if (what == EBB_SOCKETS_RECOUNT)
-			recount(s);
+			recount(s, ebb_recounter_sees_all());
+		else if (what == EBB_SOCKETS_SLOTS)
+			recount(s, false);
 		else
 			adopt(s);
 	}

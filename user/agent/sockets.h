@@ -13,10 +13,11 @@
 
 #include "kernel/loader.h"
 
-#define EBB_SOCKETS_ADOPT    1U /* ebb_loader_adopt() */
-#define EBB_SOCKETS_RESET    2U /* ebb_loader_reset() in each network namespace */
-#define EBB_SOCKETS_RECOUNT  8U /* ebb_recounter_run() */
-#define EBB_SOCKETS_REMEMBER 4U /* ebb_loader_remember(), see ebb_sockets_done_fd() */
+#define EBB_SOCKETS_ADOPT    1U	 /* ebb_loader_adopt() */
+#define EBB_SOCKETS_RESET    2U	 /* ebb_loader_reset() in each network namespace */
+#define EBB_SOCKETS_RECOUNT  8U	 /* ebb_recounter_run() */
+#define EBB_SOCKETS_SLOTS    16U /* the same of slots alone: right however soon after another */
+#define EBB_SOCKETS_REMEMBER 4U	 /* ebb_loader_remember(), see ebb_sockets_done_fd() */
 
 struct ebb_sockets;
 
