@@ -329,6 +329,10 @@ static int explain_load(int r, const char *pin_dir, struct ebb_why *why)
 {
 	struct ebb_feature_result features[EBB_FEATURE_MAX];
 
+	if (r == -EMFILE || r == -ENFILE)
+		return ebb_why(why, r,
+			       "too few open files are allowed (%s): allow at least 256 (LimitNOFILE=, ulimit -n)",
+			       ebb_strerror(r));
 	ebb_probe_all(pin_dir, features);
 	for (int i = 0; i < EBB_FEATURE_MAX; i++) {
 		if (features[i].required && !features[i].present)
