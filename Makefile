@@ -466,8 +466,9 @@ $(BUILD)/tools/docs: $(BUILD)/tools/docs.o $(LIBRARY) $(BUILD)/.link
 # ---- tests
 
 $(UNIT_PROGRAMS) $(BPF_PROGRAMS): TEST_LIBS := -lcmocka
-# A test of what happens without memory stands between us and malloc().
-$(BUILD)/tests/unit/%_faults: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+# A test of what happens when memory or the kernel fails stands between us and them: tests/lib/faults.h.
+FAULTS := open openat asprintf $(shell awk -F', *' '/^FAILS.FAULT/ { print $$4 } /^PARTLY.FAULT/ { print $$2 }' tests/lib/faults.c)
+$(BUILD)/tests/unit/%_faults: LDFLAGS += $(FAULTS:%=-Wl,--wrap=%)
 $(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"
 	$(Q)$(LINK) $(filter %.o %.a,$^) $(TEST_LIBS) $(LIBS) -o $@

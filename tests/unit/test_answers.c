@@ -123,6 +123,16 @@ static void a_slot_that_was_cleared_begins_anew(void **state)
 	w.gate.turns_answered = 1;
 	assert_true(unanswered(&w));
 	assert_false(unanswered(&w));
+	/* nor do its new turns hide it where the old ones were all without an answer */
+	w = world_new();
+	w.gate.turns_unanswered = 50;
+	w.now += 10 * S;
+	look(&w);
+	w.gate.turns_answered = 1;
+	w.gate.turns_unanswered = 0;
+	look(&w);
+	assert_int_equal(w.verdict.answered_from, 1);
+	assert_int_equal(w.verdict.unanswered_from, 0);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * No memory, at every place where the configuration asks for some: it says so, keeps nothing and
- * leaks nothing (the build with sanitizers looks for that). Linked with --wrap, see the Makefile.
+ * leaks nothing (the build with sanitizers looks for that).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,51 +16,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
-#include "lib/cleanup.h"
-
-/* How many more times memory is given; SIZE_MAX: always. */
-static size_t left = SIZE_MAX;
-static size_t refused;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool given(void)
-{
-	if (left == 0) {
-		refused++;
-		return false;
-	}
-	if (left != SIZE_MAX)
-		left--;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return given() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return given() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-	return given() ? __real_realloc(memory, size) : NULL;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return given() ? __real_strdup(text) : NULL;
-}
+#include "tests/lib/faults.h"
 
 static const char text[] =
 	"mode: enforce\n"
@@ -77,42 +33,39 @@ static void memory_that_runs_out_is_told_and_nothing_is_kept(void **state)
 	static const char *const variables[] = {"EBB_LEASE=10s", NULL};
 	const struct ebb_config_flag flags[] = {{"mode", "--mode", "observe"},
 						{"defaults.breaker", "--breaker", "probes=2"}};
+	struct faults faults = {.kinds = FAULT_MEMORY, .error = ENOMEM};
 	char path[] = "/tmp/ebb-test-faults-XXXXXX";
 	const struct ebb_config_sources sources = {.path = path,
 						   .environ = variables,
 						   .flags = flags,
 						   .flag_count = 2};
-	int fd = mkstemp(path), r = -ENOMEM;
-	size_t n = 0;
+	int fd = mkstemp(path);
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
 	(void)close(fd);
-	for (; r != 0 && n < 10000; n++) {
+	while (faults_next(&faults)) {
 		struct ebb_config *config = NULL;
 		struct ebb_problems problems;
+		int r;
 
-		left = n;
-		refused = 0;
+		faults_on(&faults);
 		r = ebb_config_load(&sources, &config, &problems);
-		left = SIZE_MAX;
+		faults_off(&faults);
+		assert_int_equal(r, faults.hit ? -ENOMEM : 0);
 		if (r == 0) {
-			assert_int_equal(refused, 0);
 			assert_int_equal(config->destination_count, 2);
 			ebb_config_free(config);
-			break;
+			continue;
 		}
-		assert_int_equal(r, -ENOMEM);
-		assert_int_not_equal(refused, 0);
 		assert_null(config);
 		assert_int_equal(ebb_problems_errors(&problems), 1);
 		assert_string_equal(problems.list[0].text, "out of memory");
 	}
 	(void)unlink(path);
-	assert_int_equal(r, 0);
 	/* it did ask for memory, at many places */
-	assert_true(n > 20);
+	assert_true(faults.places > 20);
 }
 
 int main(void)

@@ -375,6 +375,53 @@ static void each_reason_has_one_from_and_one_to(void **state)
 	assert_int_equal(ebb_reason_to(UINT32_MAX), EBB_STATE_MAX);
 }
 
+/* A key that were left out of the comparison would be one whose change a reload does not see. */
+static void policies_are_the_same_when_every_key_is(void **state)
+{
+	static const struct {
+		const char *key;
+		const char *text;
+	} others[] = {
+		{"window", "1s"},
+		{"window_calls", "7"},
+		{"weighting", "exponential"},
+		{"min_calls", "7"},
+		{"failure_rate", "0.7"},
+		{"slow_call", "7ms"},
+		{"slow_rate", "0.7"},
+		{"consecutive_failures", "7"},
+		{"count", "refused"},
+		{"open_for", "7s"},
+		{"open_factor", "7"},
+		{"open_max", "77s"},
+		{"open_jitter", "0.7"},
+		{"probes", "7"},
+		{"close_after", "7"},
+		{"reopen_after", "7"},
+		{"probe_lease", "7s"},
+		{"ramp", "7s"},
+		{"abandon_after", "7s"},
+		{"syn_retries", "7"},
+	};
+	struct ebb_breaker_config defaults, config;
+	const struct ebb_policy_key *keys;
+	size_t count;
+
+	(void)state;
+	keys = ebb_policy_keys(&count);
+	assert_int_equal(COUNT_OF(others), count);
+	ebb_policy_defaults(&defaults);
+	config = defaults;
+	assert_true(ebb_policy_same(&defaults, &config));
+	for (size_t i = 0; i < count; i++) {
+		config = defaults;
+		assert_string_equal(keys[i].name, others[i].key);
+		assert_int_equal(ebb_policy_parse_value(&keys[i], others[i].text, &config, NULL), 0);
+		assert_false(ebb_policy_same(&defaults, &config));
+		assert_false(ebb_policy_same(&config, &defaults));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +434,7 @@ int main(void)
 		cmocka_unit_test(the_kernel_gets_ticks_rounded_up),
 		cmocka_unit_test(names_are_those_of_the_contract),
 		cmocka_unit_test(each_reason_has_one_from_and_one_to),
+		cmocka_unit_test(policies_are_the_same_when_every_key_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
