@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "export/json.h"
+#include "lib/json_whole.h"
 #include "lib/text.h"
 
 #define NS_PER_S  1000000000LL
@@ -297,9 +298,11 @@ int ebb_audit_parse(const char *line, size_t length, struct ebb_audit_record *re
 
 	if (length > EBB_AUDIT_LINE_MAX)
 		return ebb_why(why, -EBADMSG, "no event: longer than %d bytes", EBB_AUDIT_LINE_MAX);
-	record.root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
-	if (!record.root)
-		return ebb_why(why, -EBADMSG, "no event: no JSON at byte %d", error.position);
+	r = ebb_json_load(line, length, JSON_REJECT_DUPLICATES, &record.root, &error);
+	if (r == -ENOMEM)
+		return ebb_why(why, r, "out of memory");
+	if (r < 0)
+		return ebb_why(why, r, "no event: no JSON at byte %d", error.position);
 	r = json_is_object(record.root) ? take(record.root, &record, why)
 					: ebb_why(why, -EBADMSG, "no event: no object of JSON");
 	if (r < 0) {

@@ -86,7 +86,7 @@ struct ebb_audit_record {
 	struct ebb_audit_event event;
 };
 
-/* -EBADMSG with the reason: it is no event, or one of a type that we do not know. */
+/* -EBADMSG with the reason: it is no event, or one of a type that we do not know. -ENOMEM: that is not known. */
 int ebb_audit_parse(const char *line, size_t length, struct ebb_audit_record *ret_record,
 		    struct ebb_why *why);
 void ebb_audit_record_done(struct ebb_audit_record *record);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "export/audit_db.h"
+#include "lib/json_whole.h"
 
 #define NS_PER_US   1000
 #define CONDITIONS  16
@@ -219,6 +220,7 @@ static const char *column(const struct ebb_sqlite *s, sqlite3_stmt *row, int i)
 static bool take_row(const struct ebb_sqlite *s, sqlite3_stmt *row, struct ebb_audit_record *record)
 {
 	struct ebb_audit_event *event = &record->event;
+	const char *details = column(s, row, 6);
 
 	record->id = column(s, row, 0);
 	event->realtime_ns = s->f.column_int64(row, 1) * NS_PER_US;
@@ -229,7 +231,8 @@ static bool take_row(const struct ebb_sqlite *s, sqlite3_stmt *row, struct ebb_a
 	if (ebb_audit_type_of(column(s, row, 2), &event->type) < 0 ||
 	    ebb_audit_outcome_of(column(s, row, 7), &event->outcome) < 0)
 		return false;
-	record->root = json_loads(column(s, row, 6), JSON_REJECT_DUPLICATES, NULL);
+	if (ebb_json_load(details, strlen(details), JSON_REJECT_DUPLICATES, &record->root, NULL) < 0)
+		return false;
 	event->details = record->root;
 	return json_is_object(record->root);
 }

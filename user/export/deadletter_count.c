@@ -12,6 +12,7 @@
 
 #include "export/audit_event.h"
 #include "lib/cleanup.h"
+#include "lib/json_whole.h"
 
 static bool is_letters(const char *name)
 {
@@ -50,10 +51,12 @@ static uint64_t look(DIR *dir)
 /* When a line became a dead letter; 0: it is none. */
 static int64_t time_of(const char *line, size_t length)
 {
-	json_t *letter = json_loadb(line, length, 0, NULL);
-	const char *text = json_string_value(json_object_get(letter, "time"));
 	int64_t realtime_ns = 0;
+	json_t *letter = NULL;
+	const char *text;
 
+	(void)ebb_json_load(line, length, 0, &letter, NULL);
+	text = json_string_value(json_object_get(letter, "time"));
 	if (text)
 		(void)ebb_audit_time_of(text, &realtime_ns);
 	json_decref(letter);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/json_whole.h"
 
 #define MARK   '#'
 #define SUFFIX ".jsonl"
@@ -28,14 +29,15 @@ static int take_head(const char *line, size_t length, struct ebb_letter *letter,
 {
 	char text[HEAD_MAX];
 	const char *time;
+	int r;
 
 	if (length + 1 > sizeof(text))
 		return ebb_why(why, -EBADMSG, "no letter: its reason is too long");
 	memcpy(text, line, length);
 	text[length] = '}';
-	letter->head = json_loadb(text, length + 1, JSON_REJECT_DUPLICATES, NULL);
-	if (!letter->head)
-		return ebb_why(why, -EBADMSG, "no letter: no JSON");
+	r = ebb_json_load(text, length + 1, JSON_REJECT_DUPLICATES, &letter->head, NULL);
+	if (r < 0)
+		return ebb_why(why, r, r == -ENOMEM ? "out of memory" : "no letter: no JSON");
 	time = json_string_value(json_object_get(letter->head, "time"));
 	letter->reason = json_string_value(json_object_get(letter->head, "reason"));
 	if (!time || !letter->reason || json_object_size(letter->head) != 2)
@@ -204,7 +206,11 @@ int ebb_letters_next(struct ebb_letters *letters, struct ebb_letter *ret_letter,
 			return 0;
 		if (r > 0 && line.text[0] == MARK)
 			continue;
-		if (r > 0 && ebb_letter_parse(line.text, line.length, ret_letter, NULL) == 0) {
+		if (r > 0)
+			r = ebb_letter_parse(line.text, line.length, ret_letter, NULL);
+		if (r == -ENOMEM)
+			return ebb_why(why, r, "cannot read %s: out of memory", letters->path);
+		if (r == 0) {
 			ret_letter->position = line.position;
 			return 1;
 		}
@@ -240,12 +246,16 @@ static int judge(struct tidying *t, const struct ebb_lines_line *line)
 {
 	struct ebb_letter letter;
 	bool stays;
+	int r;
 
 	if (line->text[0] == MARK)
 		return 0;
 	if (!t->stays)
 		return keep(t, line->text, line->length);
-	if (ebb_letter_parse(line->text, line->length, &letter, NULL) < 0) {
+	r = ebb_letter_parse(line->text, line->length, &letter, NULL);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
 		stays = t->stays(t->userdata, NULL);
 	} else {
 		stays = t->stays(t->userdata, &letter);

@@ -32,7 +32,7 @@ struct ebb_letter {
 	json_t *head; /* owns the reason */
 };
 
-/* Whole or not at all: -EBADMSG with the reason. On success the caller calls ebb_letter_done(). */
+/* Whole or not at all: -EBADMSG with the reason, -ENOMEM. On success the caller calls ebb_letter_done(). */
 int ebb_letter_parse(const char *line, size_t length, struct ebb_letter *ret_letter, struct ebb_why *why);
 void ebb_letter_done(struct ebb_letter *letter);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_whole.h"
 #include "lib/text.h"
 
 #define TOLD_MAX 120
@@ -64,8 +65,9 @@ void ebb_otlp_answer_read(unsigned int status, const char *body, size_t size,
 			  struct ebb_otlp_answer *ret_answer)
 {
 	bool again = status == 429 || status == 502 || status == 503 || status == 504;
-	json_t *root = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = NULL;
 
+	(void)ebb_json_load(body, size, JSON_REJECT_DUPLICATES, &root, NULL);
 	memset(ret_answer, 0, sizeof(*ret_answer));
 	if (status >= 200 && status < 300) {
 		ret_answer->result = EBB_SINK_DONE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/outlet.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,25 +38,28 @@ static void forget_batch(struct ebb_outlet_batch *b)
 	b->count = b->passed = b->bytes = 0;
 }
 
-/* Lines that are no events (a damaged disk) are left out, and told. */
-static void parse_batch(struct ebb_outlet_batch *b, size_t length, size_t most)
+/* Lines that are no events (a damaged disk) are left out, and told. Without memory the batch ends early; -ENOMEM: before its first line. */
+static int parse_batch(struct ebb_outlet_batch *b, size_t length, size_t most, struct ebb_why *why)
 {
 	const char *line = b->text, *end = b->text + length, *newline;
-	struct ebb_why why = {0};
 
 	for (; b->count < most && line < end && (newline = memchr(line, '\n', (size_t)(end - line)));
 	     line = newline + 1) {
 		size_t size = (size_t)(newline - line) + 1;
+		int r = ebb_audit_parse(line, size, &b->records[b->count], why);
 
+		if (r == -ENOMEM)
+			return b->passed > 0 ? 0 : r;
 		b->bytes += size;
 		b->passed++;
-		if (ebb_audit_parse(line, size, &b->records[b->count], &why) < 0) {
-			ebb_warn("a line of the spool is left out: %s", why.text);
+		if (r < 0) {
+			ebb_warn("a line of the spool is left out: %s", why->text);
 			continue;
 		}
 		b->lines[b->count] = line;
 		b->lengths[b->count++] = size;
 	}
+	return 0;
 }
 
 /* 0: there is nothing. */
@@ -64,10 +68,13 @@ static ssize_t read_batch(struct ebb_outlet *o, struct ebb_shared_spool *spool, 
 {
 	uint64_t next;
 	ssize_t n = ebb_shared_spool_read(spool, o->reader, b->text, EBB_OUTLET_BATCH_BYTES, &next, why);
+	int r;
 
 	if (n <= 0)
 		return n;
-	parse_batch(b, (size_t)n, o->alone ? 1 : EBB_OUTLET_BATCH_MAX);
+	r = parse_batch(b, (size_t)n, o->alone ? 1 : EBB_OUTLET_BATCH_MAX, why);
+	if (r < 0)
+		return r;
 	b->behind_it = next - ((uint64_t)n - b->bytes);
 	return n;
 }

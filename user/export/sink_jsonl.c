@@ -85,9 +85,10 @@ static bool is_known_order(const struct jsonl *j, const struct ebb_audit_record 
 static int note_id(struct jsonl *j, const char *line, size_t length)
 {
 	struct ebb_audit_record record;
+	int r = ebb_audit_parse(line, length, &record, NULL);
 
-	if (ebb_audit_parse(line, length, &record, NULL) < 0)
-		return 0; /* somebody else's */
+	if (r < 0)
+		return r == -ENOMEM ? r : 0; /* somebody else's */
 	note_order(j, &record);
 	if (j->id_count % 1024 == 0) {
 		void *more = reallocarray(j->ids, j->id_count + 1024, sizeof(*j->ids));
@@ -117,18 +118,23 @@ static int note_lines(struct jsonl *j, const char *text, size_t length)
 static int note_tail(struct jsonl *j, int fd)
 {
 	_cleanup_free_ char *text = NULL;
+	size_t size, used = 0;
 	struct stat st;
-	off_t from;
-	ssize_t n;
+	ssize_t n = 1;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	from = st.st_size > TAIL_MAX ? st.st_size - TAIL_MAX : 0;
-	text = malloc((size_t)(st.st_size - from) + 1);
+	size = st.st_size > TAIL_MAX ? TAIL_MAX : (size_t)st.st_size;
+	text = malloc(size + 1);
 	if (!text)
 		return -ENOMEM;
-	n = pread(fd, text, (size_t)(st.st_size - from), from);
-	return n < 0 ? -errno : note_lines(j, text, (size_t)n);
+	/* of what is not seen here, all would be written again */
+	for (; used < size && n > 0; used += (size_t)n) {
+		n = pread(fd, text + used, size - used, st.st_size - (off_t)(size - used));
+		if (n < 0)
+			return -errno;
+	}
+	return note_lines(j, text, used);
 }
 
 static int learn_tail(struct jsonl *j)
@@ -141,6 +147,8 @@ static int learn_tail(struct jsonl *j)
 	j->order_count = 0;
 	(void)snprintf(before, sizeof(before), "%s.1", j->path);
 	fd = open(before, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
 	r = fd < 0 ? 0 : note_tail(j, fd);
 	if (r == 0)
 		r = note_tail(j, j->fd);

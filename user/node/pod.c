@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_whole.h"
+
 #define NAME_LENGTH   253 /* of most objects: a DNS subdomain */
 #define LABEL_LENGTH  63  /* of a DNS label: a namespace, a container */
 #define KEY_LENGTH    317 /* of a label: prefix/name */
@@ -408,32 +410,35 @@ static int fill_list(struct ebb_pod_list *list, const json_t *root, struct ebb_w
 	return r;
 }
 
-static json_t *load(const char *text, size_t size, struct ebb_why *why)
+static int load(const char *text, size_t size, json_t **ret_root, struct ebb_why *why)
 {
 	json_error_t error;
-	json_t *root = json_loadb(text, size, 0, &error);
+	json_t *root = NULL;
+	int r = ebb_json_load(text, size, 0, &root, &error);
 
-	if (!root)
-		(void)ebb_why(why, -EBADMSG, "no JSON, line %d, column %d: %s", error.line, error.column,
-			      json_error_code(&error) == json_error_premature_end_of_input
-				      ? "it ends early"
-				      : "not as it must be");
-	if (root && !json_is_object(root)) {
+	if (r == -ENOMEM)
+		return ebb_why(why, r, "out of memory");
+	if (r < 0)
+		return ebb_why(why, r, "no JSON, line %d, column %d: %s", error.line, error.column,
+			       json_error_code(&error) == json_error_premature_end_of_input
+				       ? "it ends early"
+				       : "not as it must be");
+	if (!json_is_object(root)) {
 		json_decref(root);
-		root = NULL;
-		(void)ebb_why(why, -EBADMSG, "no JSON object");
+		return ebb_why(why, -EBADMSG, "no JSON object");
 	}
-	return root;
+	*ret_root = root;
+	return 0;
 }
 
 int ebb_pod_list_parse(const char *text, size_t size, struct ebb_pod_list **ret_list, struct ebb_why *why)
 {
 	struct ebb_pod_list *list;
-	json_t *root = load(text, size, why);
-	int r;
+	json_t *root;
+	int r = load(text, size, &root, why);
 
-	if (!root)
-		return -EBADMSG;
+	if (r < 0)
+		return r;
 	list = calloc(1, sizeof(*list));
 	r = list ? fill_list(list, root, why) : -ENOMEM;
 	json_decref(root);
@@ -496,11 +501,11 @@ static int fill_event(struct ebb_pod_event *event, const json_t *root, struct eb
 int ebb_pod_event_parse(const char *text, size_t size, struct ebb_pod_event *ret_event, struct ebb_why *why)
 {
 	struct ebb_pod_event event = {0};
-	json_t *root = load(text, size, why);
-	int r;
+	json_t *root;
+	int r = load(text, size, &root, why);
 
-	if (!root)
-		return -EBADMSG;
+	if (r < 0)
+		return r;
 	r = fill_event(&event, root, why);
 	json_decref(root);
 	if (r == 0)
