@@ -29,6 +29,7 @@ struct ebb_spool {
 	uint64_t cursors[EBB_SPOOL_READERS_MAX];
 	uint64_t max_bytes, segment_bytes;
 	int dir_fd, lock_fd, last_fd; /* last_fd: of the last segment */
+	bool torn; /* behind the end of the last segment stand bytes that could not be taken back */
 	struct segment segments[SEGMENTS_MAX];
 	size_t count; /* at least one once it is open */
 };
@@ -72,15 +73,16 @@ static int by_position(const void *a, const void *b)
 
 static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 {
+	_cleanup_close_ int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *dir = NULL;
-	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct dirent *entry;
 	struct stat st;
 
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return ebb_why(why, -errno, "cannot list the spool: %s", strerror(errno));
-	while ((entry = readdir(dir))) {
+	(void)TAKE_FD(fd);
+	while ((errno = 0, entry = readdir(dir))) {
 		uint64_t from;
 
 		if (!is_segment(entry->d_name, &from))
@@ -90,6 +92,9 @@ static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 				       entry->d_name);
 		s->segments[s->count++] = (struct segment){.from = from, .length = (uint64_t)st.st_size};
 	}
+	/* lines of a segment that is not seen would be lost */
+	if (errno)
+		return ebb_why(why, -errno, "cannot list the spool: %s", strerror(errno));
 	qsort(s->segments, s->count, sizeof(s->segments[0]), by_position);
 	return 0;
 }
@@ -161,9 +166,11 @@ static int open_dir(struct ebb_spool *s, const char *path, struct ebb_why *why)
 	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return ebb_why(why, -errno, "cannot write in %s: %s", path, strerror(errno));
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
 		return ebb_why(why, -EBUSY, "%s is in use by another process", path);
-	return 0;
+	return ebb_why(why, -errno, "cannot lock %s: %s", path, strerror(errno));
 }
 
 static int open_spool(struct ebb_spool *s, const char *dir, struct ebb_why *why)
@@ -240,6 +247,14 @@ static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
 	return r;
 }
 
+/* What stands behind the lines that were accepted, goes. Smaller needs no room. */
+static int take_back(struct ebb_spool *s, struct ebb_why *why)
+{
+	s->torn = ftruncate(s->last_fd, (off_t)last_of(s)->length) < 0;
+	return s->torn ? ebb_why(why, -EIO, "cannot take back half a line of the spool: %s", strerror(errno))
+		       : 0;
+}
+
 int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, struct ebb_why *why)
 {
 	struct segment *last = last_of(s);
@@ -250,6 +265,9 @@ int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, stru
 	if (end_of(s) - s->segments[0].from + length > s->max_bytes)
 		return ebb_why(why, -ENOSPC, "the spool is full: %" PRIu64 " bytes wait",
 			       end_of(s) - s->segments[0].from);
+	r = s->torn ? take_back(s, why) : 0;
+	if (r < 0)
+		return r;
 	if (last->length > 0 && last->length + length > s->segment_bytes) {
 		r = begin_segment(s, why);
 		if (r < 0)
@@ -269,9 +287,9 @@ int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, stru
 		return 0;
 	}
 	r = n < 0 ? -errno : -ENOSPC;
-	/* none of them: the caller still has all. Smaller needs no room */
-	if (ftruncate(s->last_fd, (off_t)last->length) < 0)
-		return ebb_why(why, -EIO, "cannot take back half a line of the spool: %s", strerror(errno));
+	/* none of them: the caller still has all */
+	if (take_back(s, why) < 0)
+		return -EIO;
 	return ebb_why(why, r, "cannot write to the spool: %s", strerror(-r));
 }
 
@@ -317,6 +335,8 @@ ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t 
 	if (fd < 0)
 		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
 	n = pread(fd, buffer, left < size ? (size_t)left : size, (off_t)(position - segment->from));
+	if (n < 0)
+		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
 	newline = n > 0 ? memrchr(buffer, '\n', (size_t)n) : NULL;
 	if (!newline)
 		return ebb_why(why, -EUCLEAN, "%s of the spool holds no line at byte %" PRIu64, name,
@@ -332,13 +352,14 @@ static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t posit
 	_cleanup_close_ int fd = -1;
 	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
 
+	errno = 0; /* a disk that is full may write half of it, and say nothing */
 	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
 	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
 	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, (size_t)length) != length ||
 	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
 		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
-			       strerror(errno));
+			       strerror(errno ? errno : ENOSPC));
 	return 0;
 }
 
