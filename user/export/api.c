@@ -11,6 +11,7 @@
 #include "export/json.h"
 #include "export/name.h"
 #include "kernel/mapping.h"
+#include "lib/json_whole.h"
 #include "lib/text.h"
 #include "tell/render.h"
 
@@ -184,7 +185,7 @@ static const struct ebb_gate_row *next_row(struct listing *listing)
 static char *row_text(struct listing *listing, const struct ebb_gate_row *row)
 {
 	json_t *gate = complete(ebb_gate_json(&listing->look, row), listing->feed, row);
-	char *json = gate ? json_dumps(gate, DUMP) : NULL, *text = NULL;
+	char *json = gate ? ebb_json_dump(gate, DUMP) : NULL, *text = NULL;
 
 	json_decref(gate);
 	if (json && asprintf(&text, "%s%s", listing->any ? ",\n" : "", json) < 0)
@@ -338,7 +339,7 @@ static char *destination_text(struct ebb_feed *feed, json_t *shown, const struct
 		if (complete(json_incref(gate), feed, &snapshot->rows[i]))
 			json_decref(gate);
 	}
-	text = shown ? json_dumps(shown, DUMP) : NULL;
+	text = shown ? ebb_json_dump(shown, DUMP) : NULL;
 	json_decref(shown);
 	return text;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/json_whole.h"
+
 #define NS_PER_US 1000
 #define NONE	  (-1)
 
@@ -64,8 +66,10 @@ static int64_t microseconds(int64_t ns)
 int ebb_audit_row(const struct ebb_audit_record *record, struct ebb_audit_row *ret_row)
 {
 	const struct ebb_audit_event *event = &record->event;
-	char *details = json_dumps(event->details, JSON_COMPACT);
+	char *details;
 
+	ebb_json_begin();
+	details = ebb_json_dump(event->details, JSON_COMPACT);
 	if (!details)
 		return -ENOMEM;
 	*ret_row = (struct ebb_audit_row){

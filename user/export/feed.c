@@ -12,6 +12,7 @@
 #include "export/name.h"
 #include "export/row.h"
 #include "kernel/mapping.h"
+#include "lib/json_whole.h"
 #include "lib/text.h"
 #include "tell/fuse.h"
 #include "tell/render.h"
@@ -282,7 +283,7 @@ static void end_pass(struct ebb_feed *feed)
 	fuse = ebb_fuse_now(&look);
 	if (fuse != feed->fuse) {
 		json_t *root = ebb_fuse_json(&look);
-		char *data = root ? json_dumps(root, JSON_COMPACT) : NULL;
+		char *data = root ? ebb_json_dump(root, JSON_COMPACT) : NULL;
 
 		if (data)
 			tell(feed, "fuse", data, strlen(data));
@@ -440,7 +441,7 @@ char *ebb_feed_status(struct ebb_feed *feed)
 	/* it is told by being told: the number alone would make an event each second */
 	(void)json_object_del(json_object_get(root, "agent"), "heartbeat_age_seconds");
 	text = root && json_object_set_new(root, "version", json_string(feed->source->version)) == 0
-		       ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15))
+		       ? ebb_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(15))
 		       : NULL;
 	json_decref(root);
 	return text;
@@ -477,7 +478,7 @@ void ebb_feed_moved(struct ebb_feed *feed, uint32_t dst, uint32_t gate, const st
 	    json_object_set_new(root, "workload", workload ? json_string(workload) : json_null()) == 0 &&
 	    json_object_set_new(root, "facts",
 				json_string(ebb_transition_facts(move, facts, sizeof(facts)))) == 0) {
-		data = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15));
+		data = ebb_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(15));
 		if (data)
 			tell(feed, "transition", data, strlen(data));
 		free(data);

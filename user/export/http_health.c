@@ -7,6 +7,7 @@
 
 #include "export/answer.h"
 #include "export/health_json.h"
+#include "lib/json_whole.h"
 #include "lib/text.h"
 
 #define NS_PER_S  1000000000ULL
@@ -101,12 +102,13 @@ char *ebb_health_json_text(const struct ebb_source *source, bool checked, size_t
 	char *text = NULL;
 	json_t *root;
 
+	ebb_json_begin();
 	root = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b}", "status",
 			 ebb_health_state_name(ebb_health_overall(health)), "version", source->version,
 			 "started", health->started, "stopping", health->stopping, "ready",
 			 ebb_health_ready(health), "enforcing", ebb_health_enforcing(health));
 	if (json_object_set_new(root, "components", components_json(health, checked)) == 0)
-		text = json_dumps(root, flags);
+		text = ebb_json_dump(root, flags);
 	json_decref(root);
 	return text;
 }

@@ -434,7 +434,7 @@ static int load(const char *text, size_t size, json_t **ret_root, struct ebb_why
 int ebb_pod_list_parse(const char *text, size_t size, struct ebb_pod_list **ret_list, struct ebb_why *why)
 {
 	struct ebb_pod_list *list;
-	json_t *root;
+	json_t *root = NULL;
 	int r = load(text, size, &root, why);
 
 	if (r < 0)
@@ -501,7 +501,7 @@ static int fill_event(struct ebb_pod_event *event, const json_t *root, struct eb
 int ebb_pod_event_parse(const char *text, size_t size, struct ebb_pod_event *ret_event, struct ebb_why *why)
 {
 	struct ebb_pod_event event = {0};
-	json_t *root;
+	json_t *root = NULL;
 	int r = load(text, size, &root, why);
 
 	if (r < 0)

@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "lib/json_whole.h"
+
 #include "node/pod.h"
 
 static json_t *labels_json(const struct ebb_pod *pod)
@@ -50,15 +52,17 @@ static json_t *pod_json(const struct ebb_pod *pod)
 
 char *ebb_pod_list_text(const struct ebb_pod *const *pods, size_t count)
 {
-	json_t *items = json_array();
-	json_t *root = json_pack("{s:s, s:o}", "kind", "PodList", "items", items);
+	json_t *items, *root;
 	char *text = NULL;
 	size_t i = 0;
 
+	ebb_json_begin();
+	items = json_array();
+	root = json_pack("{s:s, s:o}", "kind", "PodList", "items", items);
 	while (root && i < count && json_array_append_new(items, pod_json(pods[i])) == 0)
 		i++;
 	if (root && i == count)
-		text = json_dumps(root, JSON_COMPACT);
+		text = ebb_json_dump(root, JSON_COMPACT);
 	json_decref(root);
 	return text;
 }
