@@ -13,6 +13,7 @@
 #define BATCH_SPANS 512
 #define BATCH_BYTES (512U << 10)
 #define NEVER	    UINT64_MAX
+#define AGAIN_NS    1000000000ULL /* after a batch that there was no memory for */
 
 struct ebb_span_sender {
 	uint64_t delay_ns;
@@ -141,7 +142,11 @@ uint64_t ebb_span_sender_run(struct ebb_span_sender *s, bool flush, uint64_t now
 		return s->box.items ? due : now_ns + 1;
 	}
 	due = ebb_span_queue_oldest(&s->queue);
-	return due == NEVER ? NEVER : due + s->delay_ns;
+	if (due == NEVER)
+		return NEVER;
+	due += s->delay_ns;
+	/* there was no memory for the batch: not again at once, and at once */
+	return due > now_ns ? due : now_ns + AGAIN_NS;
 }
 
 void ebb_span_sender_answer(struct ebb_span_sender *s, const struct ebb_otlp_answer *answer,
