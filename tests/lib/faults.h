@@ -46,6 +46,7 @@ struct faults {
 	unsigned int kinds;
 	int error;
 	bool partly; /* the first that fails reads or writes half of what it was given, as when a disk gets full */
+	bool sparse; /* behind the 64th not each, but one in a sixteenth of the way so far: for what takes long */
 	/* what there is to know after faults_off() */
 	size_t hit;    /* how many calls failed */
 	size_t places; /* how many calls could have been the first to fail, so far */
@@ -59,6 +60,9 @@ bool faults_next(struct faults *faults);
 
 void faults_on(const struct faults *faults);
 void faults_off(struct faults *faults);
+
+/* On again where faults_off() was called: what is between the two is the test's own. */
+void faults_go_on(const struct faults *faults);
 
 /* How many descriptors this process has open: no sanitizer looks for those that are forgotten. */
 size_t faults_descriptors(void);

@@ -108,7 +108,8 @@ enum MHD_Result ebb_api_status(struct ebb_feed *feed, const struct ebb_request *
 {
 	if (has_arguments(request))
 		return refuse_arguments(request);
-	ebb_feed_refresh(feed, request->source->now_ns());
+	if (ebb_feed_refresh(feed, request->source->now_ns()) < 0)
+		return no_memory(request);
 	return send_json(request, ebb_feed_status(feed));
 }
 
@@ -168,25 +169,34 @@ static void free_listing(void *userdata)
 	free(listing);
 }
 
-/* The next row; NULL: there is none. */
-static const struct ebb_gate_row *next_row(struct listing *listing)
+/* The next row; *@ret_row is NULL: there is none. -ENOMEM. */
+static int next_row(struct listing *listing, const struct ebb_gate_row **ret_row)
 {
+	int r = 0;
+
+	*ret_row = NULL;
 	while (listing->row == listing->snapshot.count) {
 		ebb_snapshot_free(&listing->snapshot);
 		listing->row = 0;
 		if (listing->dst >= ebb_snapshot_end(listing->look.view))
-			return NULL;
-		(void)ebb_snapshot_of(&listing->look, &listing->index, listing->dst++, &listing->snapshot);
+			return 0;
+		r = ebb_snapshot_of(&listing->look, &listing->index, listing->dst++, &listing->snapshot);
+		if (r < 0)
+			return r;
 	}
-	return &listing->snapshot.rows[listing->row++];
+	*ret_row = &listing->snapshot.rows[listing->row++];
+	return 0;
 }
 
 /* "{...}" or ",\n{...}"; NULL: no memory. */
 static char *row_text(struct listing *listing, const struct ebb_gate_row *row)
 {
-	json_t *gate = complete(ebb_gate_json(&listing->look, row), listing->feed, row);
-	char *json = gate ? ebb_json_dump(gate, DUMP) : NULL, *text = NULL;
+	char *json, *text = NULL;
+	json_t *gate;
 
+	ebb_json_begin();
+	gate = complete(ebb_gate_json(&listing->look, row), listing->feed, row);
+	json = gate ? ebb_json_dump(gate, DUMP) : NULL;
 	json_decref(gate);
 	if (json && asprintf(&text, "%s%s", listing->any ? ",\n" : "", json) < 0)
 		text = NULL;
@@ -218,7 +228,9 @@ static bool make_next(struct listing *listing)
 		listing->begun = true;
 		listing->text = head_text(listing);
 	} else {
-		row = next_row(listing);
+		listing->text = NULL;
+		if (next_row(listing, &row) < 0)
+			return false;
 		listing->ended = !row;
 		listing->text = row ? row_text(listing, row) : strdup("\n]}\n");
 	}
@@ -255,7 +267,8 @@ enum MHD_Result ebb_api_destinations(struct ebb_feed *feed, const struct ebb_req
 
 	if (has_arguments(request))
 		return refuse_arguments(request);
-	ebb_feed_refresh(feed, request->source->now_ns());
+	if (ebb_feed_refresh(feed, request->source->now_ns()) < 0)
+		return no_memory(request);
 	listing = calloc(1, sizeof(*listing));
 	if (!listing)
 		return no_memory(request);
@@ -298,7 +311,7 @@ static int take_named(const struct ebb_look *look, const uint32_t *slots, size_t
 		      struct ebb_snapshot *ret_snapshot)
 {
 	struct ebb_snapshot all = {}, one;
-	struct ebb_pairs_index index;
+	struct ebb_pairs_index index = {0};
 	int r;
 
 	r = ebb_pairs_index_new(look->view, &index);
@@ -366,6 +379,7 @@ static enum MHD_Result send_named(struct ebb_feed *feed, const struct ebb_reques
 	if (request->source->mapping)
 		(void)ebb_addresses_read(request->source->mapping, look.view, slots[0], addresses);
 	look.addresses = addresses;
+	ebb_json_begin();
 	shown = ebb_show_json(&look, snapshot.rows, snapshot.count);
 	(void)json_object_set_new(shown, "addresses_cut", json_boolean(addresses->cut));
 	result = send_json(request, destination_text(feed, shown, &snapshot));
@@ -393,7 +407,8 @@ enum MHD_Result ebb_api_destination(struct ebb_feed *feed, const struct ebb_requ
 	if (r < 0)
 		return ebb_answer_error(request, MHD_HTTP_BAD_REQUEST,
 					"the name is not well encoded: UTF-8, with %%XX for what a path cannot hold");
-	ebb_feed_refresh(feed, request->source->now_ns());
+	if (ebb_feed_refresh(feed, request->source->now_ns()) < 0)
+		return no_memory(request);
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && count == 0; i++) {
 		(void)snprintf(text, sizeof(text), "%s%s", decoded, endings[i]);
 		count = find_named(request->source->view, text, slots);

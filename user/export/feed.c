@@ -61,6 +61,7 @@ struct ebb_feed {
 	uint64_t refreshed_ns;
 	struct ebb_status adding, status;
 	bool has_status;
+	bool incomplete; /* the pass: there was no memory for a destination, which is neither gone nor in the sums */
 	uint64_t status_hash, health_hash;
 	uint32_t fuse;
 	uint32_t urgent[URGENT_MAX]; /* destinations whose breaker moved */
@@ -220,8 +221,10 @@ static void visit_dst(struct ebb_feed *feed, const struct ebb_look *look, uint32
 {
 	struct ebb_snapshot snapshot;
 
-	if (ebb_snapshot_of(look, &feed->index, dst, &snapshot) < 0)
+	if (ebb_snapshot_of(look, &feed->index, dst, &snapshot) < 0) {
+		feed->incomplete = true;
 		return;
+	}
 	for (size_t i = 0; i < snapshot.count; i++) {
 		visit(feed, look, &snapshot.rows[i]);
 		if (adding)
@@ -255,6 +258,7 @@ static void begin_pass(struct ebb_feed *feed, uint64_t now_ns)
 	ebb_pairs_index_fill(look.view, &feed->index);
 	ebb_status_begin(&look, &feed->adding);
 	feed->in_pass = true;
+	feed->incomplete = false;
 	feed->pass++;
 	feed->dst = 0;
 	feed->pass_at_ns = now_ns;
@@ -266,6 +270,11 @@ static void end_pass(struct ebb_feed *feed)
 	struct ebb_look look;
 	uint32_t fuse;
 
+	if (feed->incomplete) {
+		flush(feed);
+		feed->in_pass = false;
+		return;
+	}
 	for (uint32_t gate = 0; gate < view->gate_max; gate++) {
 		if (feed->told[gate].hash && feed->told[gate].pass != feed->pass)
 			tell_gone(feed, gate);
@@ -282,8 +291,12 @@ static void end_pass(struct ebb_feed *feed)
 	tell_if_new(feed, "health", ebb_feed_health(feed), &feed->health_hash);
 	fuse = ebb_fuse_now(&look);
 	if (fuse != feed->fuse) {
-		json_t *root = ebb_fuse_json(&look);
-		char *data = root ? ebb_json_dump(root, JSON_COMPACT) : NULL;
+		json_t *root;
+		char *data;
+
+		ebb_json_begin();
+		root = ebb_fuse_json(&look);
+		data = root ? ebb_json_dump(root, JSON_COMPACT) : NULL;
 
 		if (data)
 			tell(feed, "fuse", data, strlen(data));
@@ -381,13 +394,16 @@ const struct ebb_ring *ebb_feed_ring(const struct ebb_feed *feed)
 	return feed->ring;
 }
 
-void ebb_feed_refresh(struct ebb_feed *feed, uint64_t now_ns)
+int ebb_feed_refresh(struct ebb_feed *feed, uint64_t now_ns)
 {
-	if (allocate(feed) < 0 || (feed->has_status && now_ns - feed->refreshed_ns < PASS_NS))
-		return;
+	int r = allocate(feed);
+
+	if (r < 0 || (feed->has_status && now_ns - feed->refreshed_ns < PASS_NS))
+		return r;
 	if (!feed->in_pass)
 		begin_pass(feed, now_ns);
 	slice(feed, UINT32_MAX);
+	return feed->incomplete ? -ENOMEM : 0;
 }
 
 const struct ebb_rates *ebb_feed_rates(const struct ebb_feed *feed, uint32_t gate)
@@ -437,6 +453,7 @@ char *ebb_feed_status(struct ebb_feed *feed)
 	char *text;
 
 	ebb_feed_look(feed, true, &look);
+	ebb_json_begin();
 	root = ebb_status_told(&look, &feed->status);
 	/* it is told by being told: the number alone would make an event each second */
 	(void)json_object_del(json_object_get(root, "agent"), "heartbeat_age_seconds");
@@ -471,6 +488,7 @@ void ebb_feed_moved(struct ebb_feed *feed, uint32_t dst, uint32_t gate, const st
 	ebb_feed_look(feed, false, &look);
 	if (gate >= view->dst_max)
 		workload = ebb_cgroup_name(look.names, view->pairs[gate - view->dst_max].workload);
+	ebb_json_begin();
 	root = ebb_transition_json(&look, move);
 	(void)ebb_text_escape(ebb_dst_name(view, dst, name, sizeof(name)), escaped, sizeof(escaped));
 	if (json_object_set_new(root, "key", json_string(ebb_row_key(gate, epoch, key, sizeof(key)))) == 0 &&

@@ -54,8 +54,8 @@ const struct ebb_rates *ebb_feed_rates(const struct ebb_feed *feed, uint32_t gat
 char *ebb_feed_status(struct ebb_feed *feed);
 char *ebb_feed_health(struct ebb_feed *feed);
 
-/* Goes through all gates at once, where the last pass is no longer of now: for who asks once. */
-void ebb_feed_refresh(struct ebb_feed *feed, uint64_t now_ns);
+/* Goes through all gates at once, where the last pass is no longer of now: for who asks once. -ENOMEM. */
+int ebb_feed_refresh(struct ebb_feed *feed, uint64_t now_ns);
 
 /* The breaker of @gate moved. */
 void ebb_feed_moved(struct ebb_feed *feed, uint32_t dst, uint32_t gate, const struct ebb_transition *move);
