@@ -154,15 +154,16 @@ class Picture(unittest.TestCase):
 
     def test_each_ratio_is_written_and_as_long_as_it_says(self):
         root = self.drawn(haproxy=2.0, ebb=1.04)
-        words = [element.text for element in root.iter('{*}text')]
+        words = [element.text for element in root.findall('.//{*}text')]
         self.assertEqual((words.count('2.00'), words.count('1.04'), words.count('1.00')), (6, 6, 12))
-        widths = {float(element.get('width')) for element in root.iter('{*}rect') if element.get('width') != str(picture.BAR)}
+        widths = {float(element.get('width')) for element in root.findall('.//{*}rect') if element.get('width') != str(picture.BAR)}
+        self.assertTrue(widths)
         self.assertAlmostEqual(max(widths) / min(widths), 2.0, places=2)
 
     def test_nothing_leaves_the_picture(self):
         root = self.drawn(haproxy=7.3)
         width = float(root.get('width'))
-        for element in root.iter('{*}rect'):
+        for element in root.findall('.//{*}rect'):
             self.assertLessEqual(float(element.get('x')) + float(element.get('width')), width)
 
     def test_results_without_the_comparison_are_refused(self):
