@@ -125,6 +125,28 @@ static int try_link(const char *pin_dir)
 	return r == -EBADF ? 0 : r;
 }
 
+/* Puts 0 where 0 is. An older kernel knows of the instruction no more than that it adds. */
+static int try_atomics(const char *pin_dir)
+{
+	const struct bpf_insn program[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = BPF_REG_0, .off = -8},
+		{.code = BPF_STX | BPF_ATOMIC | BPF_DW,
+		 .dst_reg = BPF_REG_10,
+		 .src_reg = BPF_REG_0,
+		 .off = -8,
+		 .imm = BPF_CMPXCHG},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	_cleanup_close_ int fd = -1;
+
+	(void)pin_dir;
+	fd = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "ebb_probe", "GPL", program,
+			   sizeof(program) / sizeof(program[0]), NULL);
+	return fd < 0 ? fd : 0;
+}
+
 static int try_perfmon(const char *pin_dir)
 {
 	(void)pin_dir;
@@ -262,6 +284,8 @@ static const struct {
 				 try_ringbuf},
 	[EBB_FEATURE_LINK] = {"cgroup links", "stay attached, be replaced without a gap",
 			      "use kernel 5.7 or later", true, try_link},
+	[EBB_FEATURE_ATOMICS] = {"compare-and-swap", "hand out slots exactly", "use kernel 5.12 or later",
+				 true, try_atomics},
 	[EBB_FEATURE_PERFMON] = {"socket errors", "tell refused from timed out",
 				 "add CAP_PERFMON, or use kernel 5.9 or later", true, try_perfmon},
 	[EBB_FEATURE_SET_RETVAL] =

@@ -20,6 +20,7 @@ enum ebb_feature {
 	EBB_FEATURE_SK_STORAGE,
 	EBB_FEATURE_RINGBUF,
 	EBB_FEATURE_LINK,	     /* bpf_link on cgroups */
+	EBB_FEATURE_ATOMICS,	     /* compare-and-swap in programs (5.12) */
 	EBB_FEATURE_PERFMON,	     /* kernel pointers may be followed: sk_err */
 	EBB_FEATURE_SET_RETVAL,	     /* bpf_set_retval in connect hooks (6.1) */
 	EBB_FEATURE_CAST,	     /* bpf_rdonly_cast (6.2) */
