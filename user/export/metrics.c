@@ -436,8 +436,8 @@ static void add_limit_available(struct ebb_reading *r, const struct ebb_item *it
 	if (!has_limits(r, item) || !limits.bucket[kind].per_hour)
 		return;
 	left = ebb_limit_available(&limits.bucket[kind], load(&gate->full_ns[kind]), r->now_ns);
-	/* whole ones only: half a connection lets nobody through */
-	(void)add(r, EBB_SAMPLE_NUMBER, (uint64_t)left);
+	/* whole ones only: half a connection lets nobody through; a burst that none of ours wrote may be above any integer */
+	(void)add(r, EBB_SAMPLE_NUMBER, left < 0x1p63 ? (uint64_t)left : INT64_MAX);
 }
 
 static void read_bytes_rate(struct ebb_reading *r, const struct ebb_item *item)

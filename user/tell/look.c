@@ -55,8 +55,8 @@ uint64_t ebb_age(uint64_t now_ns, uint64_t then_ns)
 
 int64_t ebb_look_realtime(const struct ebb_look *look, uint64_t at_ns)
 {
-	/* both fit: monotonic time starts with the machine */
-	return look->realtime_ns - ((int64_t)look->now_ns - (int64_t)at_ns);
+	/* unsigned: a time that none of ours wrote gives any time, and no overflow */
+	return (int64_t)((uint64_t)look->realtime_ns - look->now_ns + at_ns);
 }
 
 const char *ebb_format_time(int64_t realtime_ns, bool millis, char *buffer, size_t size)
