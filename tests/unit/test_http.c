@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "export/http.h"
+#include "export/http_host.h"
 #include "export/readers.h"
 #include "lib/cleanup.h"
 #include "tests/lib/fake_server.h"
@@ -374,6 +375,57 @@ static void nothing_can_be_changed(void **state)
 		client_free(&client);
 	}
 	server_free(&server);
+}
+
+/* DNS rebinding: a stranger's page, under a name that points to this machine by now. */
+static void a_strangers_name_is_not_served_on_loopback(void **state)
+{
+	static const struct {
+		const char *host;
+		int status;
+	} cases[] = {
+		{"evil.example", 421},
+		{"evil.example:9478", 421},
+		{"127.0.0.1.evil.example", 421},
+		{"localhost.evil.example", 421},
+		{"evil.example.", 421},
+		{"1.2.3", 421},
+		{"localhost", 200},
+		{"LOCALHOST:9478", 200},
+		{"localhost.", 200},
+		{"ebb.localhost:1", 200},
+		{"127.0.0.1:9478", 200},
+		{"10.0.0.5", 200},
+		{"[::1]:9478", 200},
+		{"ebb", 200},
+		{"", 200},
+	};
+	struct server server = server_new();
+	char request[512], long_name[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_free_ char *answer = NULL;
+
+		(void)snprintf(request, sizeof(request),
+			       "GET /api/v1/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+			       cases[i].host);
+		answer = fetch(&server, request);
+		if (status_of(answer) != cases[i].status)
+			fail_msg("%s: %s", cases[i].host, answer);
+	}
+	server_free(&server);
+
+	assert_true(ebb_http_host_is_ours("node1.example.com:9478", "node1"));
+	assert_true(ebb_http_host_is_ours("Node1.example.com", "node1.lan"));
+	assert_false(ebb_http_host_is_ours("node1.example.com", "node10"));
+	assert_false(ebb_http_host_is_ours("node10.example.com", "node1"));
+	assert_false(ebb_http_host_is_ours("a.example.com", ""));
+	assert_false(ebb_http_host_is_ours("a.example.com", NULL));
+	assert_true(ebb_http_host_is_ours(NULL, NULL));
+	memset(long_name, 'a', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	assert_false(ebb_http_host_is_ours(long_name, "a"));
 }
 
 static void a_request_id_comes_back_if_it_is_harmless(void **state)
@@ -980,6 +1032,7 @@ int main(void)
 		cmocka_unit_test(whole_scrapes_are_counted),
 		cmocka_unit_test(head_is_get_without_the_body),
 		cmocka_unit_test(nothing_can_be_changed),
+		cmocka_unit_test(a_strangers_name_is_not_served_on_loopback),
 		cmocka_unit_test(a_request_id_comes_back_if_it_is_harmless),
 		cmocka_unit_test(readiness_follows_enforcement),
 		cmocka_unit_test(health_tells_state_since_when_and_why),

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which path is answered by what. */
 #include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "export/answer.h"
 #include "export/api.h"
+#include "export/http_host.h"
 #include "export/readers.h"
 
 #define DESTINATIONS "/api/v1/destinations"
@@ -99,6 +102,36 @@ static enum MHD_Result refuse_method(const struct ebb_request *request)
 	return ebb_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, response, "text/plain; charset=utf-8");
 }
 
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address->ss_family != AF_INET6)
+		return false;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* Browsers that a stranger can lead to us are on this machine, or at the other end of a port that is forwarded to it. */
+static bool is_misled(struct MHD_Connection *connection)
+{
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage address = {};
+	socklen_t length = sizeof(address);
+	struct utsname self = {};
+
+	if (!host || !info || getsockname(info->connect_fd, (struct sockaddr *)&address, &length) < 0 ||
+	    !is_loopback(&address))
+		return false;
+	(void)uname(&self);
+	return !ebb_http_host_is_ours(host, self.nodename);
+}
+
 enum MHD_Result ebb_route(const struct ebb_request *request, bool reads)
 {
 	static const char paths[] =
@@ -106,6 +139,11 @@ enum MHD_Result ebb_route(const struct ebb_request *request, bool reads)
 		"/api/v1/status, /api/v1/destinations, /api/v1/destinations/NAME and /api/v1/events";
 	const struct route *route = find_route(request->path);
 
+	if (is_misled(request->connection)) {
+		request->exchange->handler = EBB_HTTP_OTHER;
+		return ebb_answer_line(request, MHD_HTTP_MISDIRECTED_REQUEST,
+				       "not under this name: on a loopback address ask for localhost, an address or this machine's name; a proxy sets Host so");
+	}
 	request->exchange->handler = route ? route->handler : EBB_HTTP_OTHER;
 	if (!route && !reads)
 		tell_refused(request, MHD_HTTP_NOT_FOUND);
