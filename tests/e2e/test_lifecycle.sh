@@ -43,6 +43,15 @@ pin=$first_pin cgroup=$first_cgroup
 
 # ---------------------------------------------------------------------- what it may do, and who --
 
+# Somebody else made the directory before: he could put other programs and maps in the place of ours.
+mkdir "$pin-others"
+chown 65534 "$pin-others"
+timeout 20 "$ebb_program" run --pin "$pin-others" --cgroup "$cgroup" --listen 127.0.0.1:0 >"$scratch/out" 2>&1
+is 'a pin directory of somebody else is refused' "$? $(tail -1 "$scratch/out" | grep -o 'belongs to user 65534, who could replace what is pinned there')" \
+	'4 belongs to user 65534, who could replace what is pinned there'
+is 'and nothing is put there' "$(ls "$pin-others")" ''
+rmdir "$pin-others"
+mkdir -m 755 "$pin"
 run_agent
 # NET_ADMIN 12, PERFMON 38, BPF 39
 wanted=$(printf '%016x' $((1 << 12 | 1 << 38 | 1 << 39)))

@@ -2,6 +2,7 @@
 #include "kernel/loader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,28 @@ static int is_bpffs(const char *path)
 	return (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Whoever owns a directory takes away and replaces what is in it, also where he may not write to that. */
+static int check_pin_dir(const char *dir, struct ebb_why *why)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st, link;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || lstat(dir, &link) < 0) {
+		r = -errno;
+		return ebb_why(why, r, "cannot look at pin directory '%s': %s", dir, ebb_strerror(r));
+	}
+	if (st.st_uid != geteuid() || link.st_uid != geteuid())
+		return ebb_why(why, -EPERM,
+			       "pin directory '%s' belongs to user %u, who could replace what is pinned there: remove it, or choose another with --pin",
+			       dir, link.st_uid != geteuid() ? link.st_uid : st.st_uid);
+	if (st.st_mode & 077 && fchmod(fd, 0700) < 0) {
+		r = -errno;
+		return ebb_why(why, r, "cannot close pin directory '%s' to others: %s", dir, ebb_strerror(r));
+	}
+	return 0;
+}
+
 /* Makes the pin directory, root-only; mounts a bpf file system where the usual one is missing. */
 static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 {
@@ -118,7 +141,7 @@ static int prepare_pin_dir(const char *dir, struct ebb_why *why)
 			       "'%s' is not on a bpf file system: choose a --pin directory below " BPFFS,
 			       dir);
 	}
-	return 0;
+	return check_pin_dir(dir, why);
 }
 
 /* Entries of a pinned map that is no table. */
