@@ -26,6 +26,7 @@
 #include "export/audit.h"
 #include "export/sink_jsonl.h"
 #include "lib/clock.h"
+#include "lib/own_dir.h"
 #include "tests/lib/temp_dir.h"
 
 #define SECOND 1000000000ULL
@@ -367,6 +368,25 @@ static void one_process_has_the_spool(void **state)
 	assert_int_equal(put(NULL, 0, 0), 0);
 }
 
+/* Its owner could put a link there, and root would write to what it leads to. */
+static void a_directory_of_somebody_else_is_not_taken(void **state)
+{
+	struct ebb_why why = {};
+	char others[128];
+
+	(void)state;
+	(void)snprintf(others, sizeof(others), "%s/others", dir);
+	assert_int_equal(ebb_own_dir(others, &why), 0);
+	assert_int_equal(ebb_own_dir(others, &why), 0);
+	if (geteuid() == 0) {
+		assert_return_code(chown(others, 65534, 65534), errno);
+		assert_int_equal(ebb_own_dir(others, &why), -EPERM);
+		assert_non_null(strstr(why.text, "belongs to user 65534"));
+	}
+	(void)snprintf(others, sizeof(others), "%s/nowhere/others", dir);
+	assert_int_equal(ebb_own_dir(others, &why), -ENOENT);
+}
+
 /* A directory that comes later is taken up by itself. */
 static void without_a_directory_events_wait_in_memory(void **state)
 {
@@ -653,6 +673,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_offered_again_is_not_written_again, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(one_process_has_the_spool, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_directory_of_somebody_else_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_directory_events_wait_in_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_sinks_take_over_without_a_loss, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_comes_after_the_stop_is_kept, set_up, tear_down),

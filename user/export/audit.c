@@ -16,6 +16,7 @@
 #include "export/outlet.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/own_dir.h"
 
 #define SEGMENT_BYTES  (4ULL << 20)
 #define SPOOL_AGAIN_NS EBB_NS_PER_S /* what the disk did not take */
@@ -269,9 +270,9 @@ static int open_spool(struct ebb_audit *a, struct ebb_why *why)
 		.segment_bytes = SEGMENT_BYTES,
 	};
 
-	if (mkdir(a->dir, 0700) < 0 && errno != EEXIST)
-		return ebb_why(why, -errno, "cannot make the directory %s: %s", a->dir, strerror(errno));
-	return ebb_shared_spool_open(&a->shared, &setup, why);
+	int r = ebb_own_dir(a->dir, why);
+
+	return r < 0 ? r : ebb_shared_spool_open(&a->shared, &setup, why);
 }
 
 /* What waits in it from an earlier run goes on also while there is nothing new. */

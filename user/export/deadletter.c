@@ -13,6 +13,7 @@
 #include "export/json.h"
 #include "export/letters.h"
 #include "lib/cleanup.h"
+#include "lib/own_dir.h"
 
 /* Beside the event: time, reason, and the braces. */
 #define AROUND_MAX (sizeof(((struct ebb_why *)0)->text) * 6 + 128)
@@ -61,6 +62,7 @@ int ebb_deadletter_add(const char *dir, const char *sink, const struct ebb_sink_
 	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX], timestamp[EBB_AUDIT_TIMESTAMP_MAX];
 	struct ebb_line out = {0};
+	int r;
 
 	for (size_t i = 0; i < batch->count; i++)
 		out.size += batch->lengths[i] + AROUND_MAX;
@@ -71,8 +73,9 @@ int ebb_deadletter_add(const char *dir, const char *sink, const struct ebb_sink_
 	ebb_audit_timestamp(realtime_ns, timestamp);
 	for (size_t i = 0; i < batch->count; i++)
 		put_letter(&out, batch->lines[i], batch->lengths[i], reason, timestamp);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return ebb_why(why, -errno, "cannot make the directory %s: %s", dir, strerror(errno));
+	r = ebb_own_dir(dir, why);
+	if (r < 0)
+		return r;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s.jsonl", dir, sink) >= sizeof(path))
 		return ebb_why(why, -ENAMETOOLONG, "the path of the dead letters is too long");
 	return append(path, &out, max_bytes, why);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/own_dir.h"
 
 #define SEGMENT_PREFIX "spool-"
 #define NAME_MAX_BYTES 64
@@ -158,8 +159,10 @@ static uint64_t read_cursor(const struct ebb_spool *s, const char *reader)
 
 static int open_dir(struct ebb_spool *s, const char *path, struct ebb_why *why)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return ebb_why(why, -errno, "cannot make the directory %s: %s", path, strerror(errno));
+	int r = ebb_own_dir(path, why);
+
+	if (r < 0)
+		return r;
 	s->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir_fd < 0)
 		return ebb_why(why, -errno, "cannot open the directory %s: %s", path, strerror(errno));
