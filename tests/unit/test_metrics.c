@@ -17,103 +17,10 @@
 #include "core/limit.h"
 #include "export/metrics.h"
 #include "lib/cleanup.h"
+#include "tests/lib/scrape.h"
 #include "tests/lib/small_node.h"
 
-#define CHUNK 16384
-
 /* ---------------------------------------------------------------- helpers -- */
-
-static struct ebb_metrics_writer *writer_new(const struct fake *fake, enum ebb_metrics_format format)
-{
-	struct ebb_metrics_writer *writer = NULL;
-
-	assert_int_equal(ebb_metrics_writer_new(&fake->source, format, &writer), 0);
-	return writer;
-}
-
-/* The whole exposition, asked for in pieces of @chunk bytes; @meddle is called between them. */
-static char *render_with(struct fake *fake, enum ebb_metrics_format format, size_t chunk,
-			 void (*meddle)(struct fake *fake))
-{
-	struct ebb_metrics_writer *writer = writer_new(fake, format);
-	_cleanup_free_ char *piece = fake_zeroed(chunk, 1);
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-	ssize_t n;
-
-	assert_non_null(out);
-	while ((n = ebb_metrics_writer_next(writer, piece, chunk)) > 0) {
-		assert_true((size_t)n <= chunk);
-		(void)fwrite(piece, 1, (size_t)n, out);
-		if (meddle)
-			meddle(fake);
-	}
-	assert_int_equal(n, 0);
-	assert_int_equal(ebb_metrics_writer_next(writer, piece, chunk), 0); /* and stays at its end */
-	ebb_metrics_writer_free(writer);
-	assert_int_equal(fclose(out), 0);
-	return text;
-}
-
-static char *render(struct fake *fake, enum ebb_metrics_format format)
-{
-	return render_with(fake, format, CHUNK, NULL);
-}
-
-/* The line of @series, name and labels, in @text; NULL: there is none. */
-static const char *line_of(const char *text, const char *series)
-{
-	size_t length = strlen(series);
-
-	for (const char *line = text; line && *line; line = strchr(line, '\n') + 1)
-		if (strncmp(line, series, length) == 0 && line[length] == ' ')
-			return line;
-	return NULL;
-}
-
-static bool has(const char *text, const char *series)
-{
-	return line_of(text, series) != NULL;
-}
-
-static double value_of(const char *text, const char *series)
-{
-	const char *line = line_of(text, series);
-
-	if (!line)
-		fail_msg("no series %s", series);
-	return strtod(line + strlen(series), NULL);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Fails if two samples have the same name and labels. */
-static void assert_no_duplicates(const char *text)
-{
-	_cleanup_free_ char *copy = strdup(text);
-	static char *lines[20000];
-	size_t count = 0;
-	char *rest = NULL;
-
-	for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		char *end = strrchr(line, ' ');
-
-		if (*line == '#')
-			continue;
-		assert_non_null(end);
-		*end = '\0';
-		assert_true(count < sizeof(lines) / sizeof(lines[0]));
-		lines[count++] = line;
-	}
-	qsort(lines, count, sizeof(lines[0]), compare_lines);
-	for (size_t i = 1; i < count; i++)
-		if (strcmp(lines[i - 1], lines[i]) == 0)
-			fail_msg("twice: %s", lines[i]);
-}
 
 /* Puts '?' for what differs from run to run: the numbers of this process, and the compiler. */
 static char *normalized(const char *text)
