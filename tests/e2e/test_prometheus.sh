@@ -9,6 +9,8 @@
 # shellcheck disable=SC2119,SC2317
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
+# shellcheck source=../lib/prometheus.sh
+. "$root/tests/lib/prometheus.sh"
 
 start_server
 alive=$port
@@ -19,35 +21,11 @@ start_server
 stop_server
 start_agent --mode enforce --errno ehostunreach --breaker consecutive_failures=3,open_for=60s,open_max=60s,open_jitter=0
 
-cat >"$scratch/prometheus.yml" <<YAML
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - job_name: ebb
-    static_configs: [{targets: ["$address"]}]
-YAML
-background prometheus --config.file="$scratch/prometheus.yml" --storage.tsdb.path="$scratch/tsdb" \
-	--web.listen-address="127.0.0.1:$port" --log.level=warn >"$scratch/prometheus.log" 2>&1
-prometheus=$!
+start_prometheus
 
-api() { curl -sS --max-time 5 "${@:2}" "http://127.0.0.1:$port/api/v1/$1"; }
-# query PROMQL [LABEL]: the values of what it finds, 'VALUE VALUE', or 'LABEL=VALUE LABEL=VALUE', in order; 'none'
-query() {
-	local named=''
-	[ -z "${2:-}" ] || named="r['metric']['$2'] + '=' +"
-	api query --data-urlencode "query=$1" | json "' '.join(sorted($named r['value'][1] for r in d['data']['result'])) or 'none'"
-}
-# answers WANTED PROMQL [LABEL]
-answers() { [ "$(query "${@:2}")" = "$1" ]; }
-# comes_to NAME WANTED PROMQL [LABEL]: within some scrapes
-comes_to() {
-	wait_for 10 answers "${@:2}"
-	is "$1" "$(query "${@:3}")" "$2"
-}
 of() { printf 'destination="127.0.0.1:%s/tcp"' "$1"; }
 
-if ! wait_for 30 answers 1 up; then
-	bail "the target is not up: $(tail -5 "$scratch/prometheus.log") $(api targets)"
-fi
+prometheus_is_up
 ok 'the target is up'
 
 # -------------------------------------------------------------------- what the clients saw --
