@@ -40,7 +40,7 @@ local ofSelf = '/d/ebb-self?var-cluster={{ $labels.cluster }}&var-node={{ $label
             'EbbBreakerOpenTooLong',
             'warning',
             config.openTooLong,
-            'count by (cluster, namespace, destination) (ebb_breaker_state{state="closed"} == 0)',
+            'sum by (cluster, namespace, destination) (ebb_breaker_state{state!="closed"}) > 0',
             'The breaker of a destination has not been closed for long.',
             '{{ $labels.destination }} is refused or only probed at {{ $value }} gates, and for %s at no time was it closed at all of them.' % config.openTooLong,
             ofDestination

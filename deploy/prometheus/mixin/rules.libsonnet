@@ -25,9 +25,9 @@ local byLevel(level, by) = [
     expr: 'sum by (%s) (ebb_active_connections)' % by,
   },
   {
-    // gates, not destinations: one of scope workload has one for each workload
+    // gates, not destinations: one of scope workload has one for each workload, in one series or (metrics.labels) in fewer
     record: level + ':ebb_breaker_state:not_closed',
-    expr: 'count by (%s) (ebb_breaker_state{state="closed"} == 0) or 0 * count by (%s) (ebb_breaker_state{state="closed"})' % [by, by],
+    expr: 'sum by (%s) (ebb_breaker_state{state!="closed"})' % by,
   },
 ];
 
@@ -52,7 +52,7 @@ local histograms = [
           {
             record: 'cluster_destination:ebb_breaker_state:nodes_not_closed',
             expr: |||
-              count by (cluster, destination) (min by (cluster, node, destination) (ebb_breaker_state{state="closed"}) == 0)
+              count by (cluster, destination) (sum by (cluster, node, destination) (ebb_breaker_state{state!="closed"}) > 0)
               or 0 * cluster_destination:ebb_breaker_state:nodes
             |||,
           },

@@ -19,7 +19,7 @@ function(config) lib.dashboard(
         lib.stat('Enforces', '1 when enforcement is asked for and in place; 0 in observe mode, or when it is not in place.', 'short', 'min(ebb_enforcement_active{%s})' % lib.node, ['blue', 'green', 1], 3),
         lib.stat('Health', 'The worst component: 0 healthy, 1 degraded, 2 unhealthy; /health says why.', 'short', 'max(ebb_health_state{%s})' % lib.node, ['green', 'orange', 1, 'red', 2], 3),
         lib.stat('Age of the lease', 'Time since the last complete tick. Older than the lease (30 s by default): breakers refuse nothing.', 's', 'max(ebb_lease_age_seconds{%s})' % lib.node, ['green', 'orange', 3, 'red', 10], 4),
-        lib.stat('Breakers not closed', 'Gates that refuse or probe now.', 'short', 'count(ebb_breaker_state{%s,state="closed"} == 0) or vector(0)' % d, ['green', 'red', 1], 4),
+        lib.stat('Breakers not closed', 'Gates that refuse or probe now.', 'short', 'sum(ebb_breaker_state{%s,state!="closed"}) or vector(0)' % d, ['green', 'red', 1], 4),
         lib.stat('Open connections', 'Connections that are established now.', 'short', 'sum(ebb_active_connections{%s})' % p, w=4),
       ],
     },
@@ -40,7 +40,7 @@ function(config) lib.dashboard(
           'Each with the share of failures in its window. One of scope node has no workload.',
           ['destination', 'workload', 'namespace', 'node'],
           [
-            { name: 'Failures in the window', unit: 'percentunit', expr: 'max by (destination, workload, namespace, node) (ebb_breaker_failure_ratio{%s} and ignoring (state) ebb_breaker_state{%s,state="closed"} == 0)' % [d, d], thresholds: ['transparent', 'red', 0.5] },
+            { name: 'Failures in the window', unit: 'percentunit', expr: 'max by (destination, workload, namespace, node) (ebb_breaker_failure_ratio{%s} and sum without (state) (ebb_breaker_state{%s,state!="closed"}) > 0)' % [d, d], thresholds: ['transparent', 'red', 0.5] },
             { name: 'Probes in', unit: 's', expr: 'max by (destination, workload, namespace, node) (clamp_min((ebb_breaker_open_until_timestamp_seconds{%s} > 0) - time(), 0))' % d },
           ],
           w=12,
