@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a scrape costs: 1,000 destinations of 40 series each, and a pair for
- * each of them on top, rendered in the chunks that the HTTP server asks for.
+ * each of them on top, rendered in the chunks that the HTTP server asks for;
+ * full tables of pairs, each by itself and as one series for each destination.
  * And what a push of the same to a collector costs, and each of its slices,
  * which is what another source of the loop waits for.
  */
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "export/items.h"
 #include "export/metrics.h"
 #include "export/metrics_sender.h"
 #include "tests/lib/fake_source.h"
@@ -56,14 +58,20 @@ static void fill(struct fake *fake, int dsts, int pairs)
 	}
 }
 
-static int run(int pairs)
+/* @dsts destinations; a pair for each, or none, or all of @workloads. @kept: metrics.labels, 0: all. */
+static int run(uint32_t dsts, uint32_t workloads, uint32_t kept)
 {
-	struct fake *fake = fake_new(DESTINATIONS + 1, DESTINATIONS + 1);
+	uint32_t pairs = dsts * workloads;
+	struct fake *fake = fake_new(dsts + 1, pairs + 1);
 	static char chunk[CHUNK];
 	size_t bytes = 0, lines = 0;
 	double ms[ROUNDS];
 
-	fill(fake, DESTINATIONS, pairs);
+	if (ebb_items_keep(&fake->source, kept) < 0)
+		return 1;
+	fill(fake, (int)dsts, workloads == 1);
+	for (uint32_t p = 1; workloads > 1 && p <= pairs; p++)
+		fake_pair(fake, p, 1 + p % dsts, 100000 + p / dsts)->sent_bytes = p;
 	for (int round = 0; round < ROUNDS; round++) {
 		struct ebb_metrics_writer *writer;
 		double start = now_ms();
@@ -84,8 +92,9 @@ static int run(int pairs)
 		ms[round] = now_ms() - start;
 	}
 	qsort(ms, ROUNDS, sizeof(ms[0]), compare);
-	(void)printf("metrics destinations=%d pairs=%d lines=%zu bytes=%zu median_ms=%.1f min_ms=%.1f\n",
-		     DESTINATIONS, pairs ? DESTINATIONS : 0, lines, bytes, ms[ROUNDS / 2], ms[0]);
+	(void)printf("metrics destinations=%u pairs=%u labels=%s lines=%zu bytes=%zu median_ms=%.1f min_ms=%.1f\n",
+		     dsts, pairs, kept ? "destination" : "all", lines, bytes, ms[ROUNDS / 2], ms[0]);
+	ebb_groups_drop(fake->source.groups);
 	fake_free(fake);
 	return 0;
 }
@@ -184,6 +193,7 @@ static int run_push(int dsts, bool gzip)
 
 int main(void)
 {
-	return run(0) | run(1) | run_push(250, false) | run_push(250, true) | run_push(4000, false) |
-	       run_push(4000, true);
+	return run(DESTINATIONS, 0, 0) | run(DESTINATIONS, 1, 0) | run(DESTINATIONS, 16, 0) |
+	       run(DESTINATIONS, 16, 1U << EBB_KEPT_DESTINATION) | run_push(250, false) |
+	       run_push(250, true) | run_push(4000, false) | run_push(4000, true);
 }

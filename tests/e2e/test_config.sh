@@ -42,14 +42,14 @@ call config check -o json "$file"
 is 'a good file: as JSON' "$rc $(json '[d["good"], d["errors"], d["warnings"], d["mode"], d["destinations"], d["matches"]]' <"$scratch/out")" \
 	'0 [true, [], [], "enforce", 2, 3]'
 
-write 'mode: always' 'lease: 10s' 'capacity:' '  destination: 5' '  pairs: 0' 'metrics: {workloads: off}'
+write 'mode: always' 'lease: 10s' 'capacity:' '  destination: 5' '  pairs: 0' 'metrics: {labels: [pod]}'
 call config check "$file"
 gives 'a wrong file: 1' 1
 err_is 'a wrong file: everything that is wrong, in order, as compilers say it' \
 	"$file:1:7: mode: 'always' is not possible: observe or enforce
 $file:4:3: unknown key 'destination': did you mean 'destinations'?
 $file:5:10: capacity.pairs: '0' is not possible: 1 to 1048576
-$file:6:22: warning: metrics.workloads: checked, but this version does not act on it"
+$file:6:19: warning: metrics.labels: pods of the same name in two namespaces are one series: keep namespace, too"
 is 'a wrong file: nothing on standard output' "$(cat "$scratch/out")" ''
 call config check -o json "$file"
 is 'a wrong file: as JSON' \
@@ -160,13 +160,13 @@ call run --pin "$pin" --listen 127.0.0.1:0 --config "$file"
 err_says 'a cgroup that is none, with its place' "$file:1:18: '/tmp' is not a cgroup2 directory"
 check 'none of these left anything' test ! -e "$pin" -a "$(attached)" = 0
 
-write 'mode: enforce' "attach: {cgroup: $cgroup}" 'lease: 20s' 'metrics: {workloads: on}' \
+write 'mode: enforce' "attach: {cgroup: $cgroup}" 'lease: 20s' 'metrics: {labels: [pod]}' \
 	'defaults: {breaker: {consecutive_failures: 2}}' \
 	'capacity: {destinations: 64, pairs: 256, endpoints: 256}'
 EBB_LEASE=25s EBB_DEFAULTS_SCOPE=workload start_agent --config "$file" --errno eperm
 agent_says() { grep -q "$1" "$agent_log"; }
 check 'an agent with a file: its mode' agent_says 'started: mode=enforce'
-check 'an agent with a file: its warnings are in the log' agent_says "warn: configuration: $file:4:22: metrics.workloads: checked"
+check 'an agent with a file: its warnings are in the log' agent_says "warn: configuration: $file:4:19: metrics.labels: pods of the same name"
 call config show --pin "$pin"
 gives 'show, of an agent: 0' 0
 out_says 'show, of an agent: of which' "^Of the agent that runs \\(pid $agent, generation [0-9]+\\):"

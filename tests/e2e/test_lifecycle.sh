@@ -9,6 +9,8 @@
 # shellcheck disable=SC2119,SC2317
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
+# shellcheck source=../lib/prometheus.sh
+. "$root/tests/lib/prometheus.sh"
 
 breaker=consecutive_failures=3,open_for=30s,open_max=30s,open_jitter=0
 run_agent() { start_agent --mode enforce --errno ehostunreach --breaker "$breaker" "$@"; }
@@ -27,18 +29,27 @@ dead=$port
 
 # ---------------------------------------------------------------------- idle slots: the beginning --
 
-# Each slot is looked at every eight seconds, so an agent of its own works at it meanwhile.
+# Each slot is looked at every eight seconds, so an agent of its own works at it meanwhile. Its pairs are one series
+# for each destination, which Prometheus scrapes.
 mkdir "$cgroup2/$test_id-idle"
 first_pin=$pin first_cgroup=$cgroup
 switch_to_idle() { pin=$first_pin-idle cgroup=$cgroup2/$test_id-idle agent=$idle_agent address=$idle_address; }
 pin=$first_pin-idle cgroup=$cgroup2/$test_id-idle
-start_agent --mode enforce --errno ehostunreach --idle 1s --breaker consecutive_failures=3,open_for=1h,open_max=1h
+EBB_METRICS_LABELS=destination \
+	start_agent --mode enforce --errno ehostunreach --idle 1s --breaker consecutive_failures=3,open_for=1h,open_max=1h
 idle_agent=$agent idle_address=$address
+start_prometheus
 connect --count 3 --sum 127.0.0.1 "$dead" >/dev/null
 start_server
 is 'idle: a destination is used' "$(connect --count 2 --sum 127.0.0.1 "$port")" OK=2
 idle_port=$port
 stop_server
+start_server
+shared_port=$port
+is 'idle: another destination, of one that goes' "$(in_cgroup -c goes "$python" -S "$root/tests/lib/connect.py" --count 2 --sum 127.0.0.1 "$port")" OK=2
+mkdir "$cgroup/stays"
+# shellcheck disable=SC2016 # for that shell
+background sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup/stays" "$python" -S "$root/tests/lib/connect.py" --hold 300 127.0.0.1 "$port"
 pin=$first_pin cgroup=$first_cgroup
 
 # ---------------------------------------------------------------------- what it may do, and who --
@@ -183,8 +194,15 @@ ebb detach >/dev/null
 # -------------------------------------------------------------------------- idle slots: the end --
 
 switch_to_idle
-open_one_is_left() { http_get /metrics | grep -q '^ebb_map_entries{map="pairs"} 1'; }
-check 'idle: what nobody uses is given back' wait_for 25 open_one_is_left
+used_ones_are_left() { http_get /metrics | grep -q '^ebb_map_entries{map="pairs"} 2'; }
+check 'idle: what nobody uses is given back' wait_for 25 used_ones_are_left
+prometheus_is_up
+shared="ebb_connects_total{destination=\"127.0.0.1:$shared_port/tcp\",outcome=\"established\"}"
+is 'idle: the series that it was part of goes on' "$(query "$shared")" 3
+in_cgroup -c comes "$python" -S "$root/tests/lib/connect.py" 127.0.0.1 "$shared_port" >/dev/null
+comes_to 'idle: with who comes' 4 "$shared"
+is 'idle: and was never reset' "$(query "resets(${shared}[5m])") $(query "max_over_time(${shared}[5m])")" '0 4'
+end "$prometheus"
 is 'idle: one that is open never is' "$(connect 127.0.0.1 "$dead")" EHOSTUNREACH
 start_server --port "$idle_port"
 connect 127.0.0.1 "$idle_port" >/dev/null

@@ -19,6 +19,7 @@
 
 #include "config/config.h"
 #include "config/keys.h"
+#include "export/groups.h"
 #include "export/health.h"
 
 #define S 1000000000ULL
@@ -999,7 +1000,7 @@ static void all_errors_are_told_in_order(void **state)
 	size_t used = 0;
 
 	(void)state;
-	assert_int_not_equal(parse("metrics: {workloads: on}\n"
+	assert_int_not_equal(parse("metrics: {labels: [pod]}\n"
 				   "destinations:\n"
 				   "  - name: a\n"
 				   "    match: [{port: x}]\n"
@@ -1161,13 +1162,75 @@ static void exempt_names_destinations_that_there_are(void **state)
 	must_take("node_fuse: {exempt: []}\n");
 }
 
+static void metrics_are_read(void **state)
+{
+	const struct ebb_metrics_otlp_config *otlp;
+
+	(void)state;
+	assert_int_equal(parse(""), 0);
+	otlp = &config->metrics_otlp;
+	assert_int_equal(config->metrics_labels, 0);
+	assert_int_equal(otlp->enabled, EBB_PUSH_AUTO);
+	assert_string_equal(otlp->endpoint, "");
+	assert_true(otlp->interval_ns == 60000000000ULL);
+	assert_true(otlp->timeout_ns == 5000000000ULL);
+	assert_int_equal(otlp->gzip, 0);
+	assert_int_equal(parse("metrics:\n"
+			       "  labels: [namespace, destination]\n"
+			       "  otlp:\n"
+			       "    enabled: on\n"
+			       "    endpoint: https://collector:4318/x\n"
+			       "    interval: 1h\n"
+			       "    timeout: 100ms\n"
+			       "    gzip: on\n"),
+			 0);
+	otlp = &config->metrics_otlp;
+	assert_int_equal(config->metrics_labels, 1U << EBB_KEPT_NAMESPACE | 1U << EBB_KEPT_DESTINATION);
+	assert_int_equal(otlp->enabled, EBB_PUSH_ON);
+	assert_string_equal(otlp->endpoint, "https://collector:4318/x");
+	assert_true(otlp->interval_ns == 3600000000000ULL);
+	assert_true(otlp->timeout_ns == 100000000ULL);
+	assert_int_equal(otlp->gzip, 1);
+	assert_int_equal(problems.count, 0);
+}
+
+static void wrong_metrics_are_told(void **state)
+{
+	static const struct {
+		const char *text, *said;
+	} cases[] = {
+		{"metrics: {labels: [pods]}\n",
+		 "f:1:20: metrics.labels: 'pods' is not possible: one of destination, workload, namespace, pod, container"},
+		{"metrics: {labels: {pod: on}}\n",
+		 "f:1:19: metrics.labels: keys stand here: expected a list of destination, workload, namespace, pod, container"},
+		{"metrics: {workloads: off}\n",
+		 "f:1:11: unknown key 'workloads': expected one of labels, otlp"},
+		{"metrics: {otlp: {enabled: maybe}}\n",
+		 "f:1:27: metrics.otlp.enabled: 'maybe' is not possible: auto, on or off"},
+		{"metrics: {otlp: {interval: 500ms}}\n",
+		 "f:1:28: metrics.otlp.interval: '500ms' is not possible: 1s to 1h"},
+		{"metrics: {otlp: {timeout: 61s}}\n",
+		 "f:1:27: metrics.otlp.timeout: '61s' is not possible: 100ms to 60s"},
+		{"metrics: {otlp: {gzip: yes please}}\n",
+		 "f:1:24: metrics.otlp.gzip: 'yes please' is not possible: on or off"},
+		{"metrics: {otlp: {endpoint: collector}}\n",
+		 "f:1:28: metrics.otlp.endpoint: 'collector' is not possible: like http://otel-collector:4318, without a password in it"},
+		{"metrics: {otlp: {endpoint: \"http://u:p@collector\"}}\n",
+		 "f:1:28: metrics.otlp.endpoint: 'http://u:p@collector' is not possible: like http://otel-collector:4318, without a password in it"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		must_refuse(cases[i].text, cases[i].said);
+}
+
 static void warnings_do_not_refuse(void **state)
 {
 	static const struct {
 		const char *text, *said;
 	} cases[] = {
-		{"metrics: {workloads: off}\n",
-		 "f:1:22: metrics.workloads: checked, but this version does not act on it"},
+		{"metrics: {labels: [workload, pod]}\n",
+		 "f:1:19: metrics.labels: pods of the same name in two namespaces are one series: keep namespace, too"},
 		{"node_fuse: {action: shed}\n",
 		 "f:1:21: node_fuse.action: shed with nothing in exempt refuses name servers, too: give a destination to what must go on, such as {name: dns, match: [{port: 53}]}, and exempt it"},
 		{"defaults: {breaker: {slow_rate: 0.5}}\n",
@@ -1483,6 +1546,8 @@ int main(void)
 		cmocka_unit_test(node_fuse_is_as_it_is_said),
 		cmocka_unit_test(health_ignores_components_that_there_are),
 		cmocka_unit_test(exempt_names_destinations_that_there_are),
+		cmocka_unit_test(metrics_are_read),
+		cmocka_unit_test(wrong_metrics_are_told),
 		cmocka_unit_test(warnings_do_not_refuse),
 		cmocka_unit_test(flags_over_environment_over_file_over_defaults),
 		cmocka_unit_test(what_is_wrong_outside_the_file_has_no_place),

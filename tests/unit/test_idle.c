@@ -85,7 +85,7 @@ static int fake_lost(void *userdata, uint64_t workload)
 static int set_up(void **state)
 {
 	struct world *w = fake_zeroed(1, sizeof(*w));
-	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, fake_lost};
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, NULL, fake_lost};
 
 	w->view = fake_view_new(DSTS, PAIRS);
 	w->now = 1000 * S;
@@ -260,7 +260,7 @@ static void what_is_not_idle_is_kept(void **state)
 static void syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last(void **state)
 {
 	struct world *w = *state;
-	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, fake_lost};
+	const struct ebb_idle_ops ops = {w, fake_remove, fake_insert, fake_release, NULL, fake_lost};
 
 	ebb_collector_free(w->collector);
 	assert_int_equal(ebb_collector_new(&w->view, 10 * S, &ops, &w->collector), 0);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "export/items.h"
 #include "export/otlp_metrics.h"
 #include "lib/cleanup.h"
 #include "tests/lib/small_node.h"
@@ -297,6 +298,29 @@ static void a_series_ends_with_its_slot(void **state)
 	fake_free(fake);
 }
 
+/* metrics.labels: pairs with the same labels are one point, which counts from when the group began. */
+static void what_labels_do_not_tell_apart_is_one_point(void **state)
+{
+	static const char point[] =
+		"{\"attributes\":[{\"key\":\"destination\",\"value\":{\"stringValue\":\"10.0.0.5:443/tcp\"}}],"
+		"\"startTimeUnixNano\":\"1700000000000000000\",\"timeUnixNano\":\"1700000000000000000\",\"asInt\":\"31\"}";
+	struct fake *fake = full_node();
+	_cleanup_free_ char *body = NULL, *again = NULL;
+
+	(void)state;
+	assert_int_equal(ebb_items_keep(&fake->source, 1U << EBB_KEPT_DESTINATION), 0);
+	fake->view.pairs[1].received_bytes += 11;
+	fake_pair(fake, 4, 1, 4)->received_bytes = 20;
+	body = only_body(fake, 4096, PLENTY);
+	if (!strstr(body, point))
+		fail_msg("not there: %s in %s", point, body);
+	assert_null(strstr(body, "\"workload\""));
+	again = only_body(fake, 512, 1);
+	assert_non_null(strstr(again, point));
+	ebb_groups_drop(fake->source.groups);
+	fake_free(fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +330,7 @@ int main(void)
 		cmocka_unit_test(a_large_node_goes_in_bodies_of_a_bounded_size),
 		cmocka_unit_test(names_from_outside_stay_within_their_text),
 		cmocka_unit_test(a_series_ends_with_its_slot),
+		cmocka_unit_test(what_labels_do_not_tell_apart_is_one_point),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,9 @@
 #include "core/policy.h"
 #include "core/verdict.h"
 #include "export/health.h"
+#include "export/groups.h"
 #include "export/http.h"
+#include "export/items.h"
 #include "export/name.h"
 #include "export/source.h"
 #include "kernel/loader.h"
@@ -878,6 +880,16 @@ static int release_slot(void *agent, enum ebb_slot_kind kind, uint32_t slot)
 	return ebb_slots_release(a->loader, kind, slot);
 }
 
+/* What it counted is kept for the series that it is part of. */
+static void slot_ends(void *agent, enum ebb_slot_kind kind, uint32_t slot)
+{
+	const struct agent *a = agent;
+
+	if (a->source.groups)
+		ebb_groups_leave(a->source.groups,
+				 kind == EBB_SLOT_KIND_PAIR ? a->view->dst_max + slot : slot);
+}
+
 static int lost_by(void *agent, uint64_t workload)
 {
 	const struct agent *a = agent;
@@ -1016,6 +1028,8 @@ static void configured(struct agent *a)
 	const uint32_t *of_dst;
 
 	ebb_keeper_configure(a->keeper, &a->config->workloads);
+	if (ebb_items_keep(&a->source, a->config->metrics_labels) < 0)
+		ebb_warn("no memory for metrics.labels: the series keep the labels that they have");
 	ebb_tracing_configure(a->tracing, a->config);
 	ebb_pushing_configure(a->pushing, a->config);
 	breakers = ebb_apply_breakers(a->apply, &of_dst);
@@ -1194,6 +1208,7 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		.remove = remove_key,
 		.insert = insert_key,
 		.release = release_slot,
+		.ending = slot_ends,
 		.lost = lost_by,
 	};
 	bool took_over = ebb_loader_took_over(a->loader);
@@ -1727,6 +1742,7 @@ static void close_all(struct agent *a)
 	ebb_cgroup_names_free(a->names);
 	ebb_identities_free(a->identities);
 	ebb_fetch_free(a->fetch);
+	ebb_groups_drop(a->source.groups);
 	free(a->source.local_floor);
 	ebb_move_log_free(a->move_log);
 	ebb_move_book_free(a->move_book);

@@ -208,6 +208,12 @@ static void clear_pair(const struct ebb_view *view, uint32_t slot)
 	pair->epoch = epoch;
 }
 
+static void tell_ending(const struct ebb_collector *c, enum ebb_slot_kind kind, uint32_t slot)
+{
+	if (c->ops.ending)
+		c->ops.ending(c->ops.userdata, kind, slot);
+}
+
 static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 {
 	const struct ebb_pair *pair = &c->view->pairs[slot];
@@ -223,6 +229,7 @@ static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	/* one without a key may never see the end of a connection: it waits only so long */
 	if (moved || (held && idle_ns < CONNECTING_NS + c->idle_ns))
 		return revive_pair(c, slot, now_ns);
+	tell_ending(c, EBB_SLOT_KIND_PAIR, slot);
 	clear_pair(c->view, slot);
 	memset(&c->pairs[slot], 0, sizeof(c->pairs[slot]));
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_PAIR, slot);
@@ -361,6 +368,7 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
 	finder = c->view->dsts[slot].finder;
+	tell_ending(c, EBB_SLOT_KIND_DST, slot);
 	clear_dst(c->view, slot);
 	memset(&c->dsts[slot], 0, sizeof(c->dsts[slot]));
 	/* first: what the kernel finds in it may be of the same share; what is not counted is at the next start */

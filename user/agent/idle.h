@@ -31,6 +31,8 @@ struct ebb_idle_ops {
 	int (*remove)(void *userdata, enum ebb_slot_kind kind, const void *key, uint32_t slot);
 	int (*insert)(void *userdata, enum ebb_slot_kind kind, const void *key, const struct ebb_ref *ref);
 	int (*release)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
+	/* the slot is about to be cleared: its counters end; NULL: nobody cares */
+	void (*ending)(void *userdata, enum ebb_slot_kind kind, uint32_t slot);
 	/* a destination that @workload found has been taken back (ruling 8); NULL: nobody counts that */
 	int (*lost)(void *userdata, uint64_t workload);
 };

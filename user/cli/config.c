@@ -248,9 +248,6 @@ static void show_value(void *userdata, const struct ebb_config_value *value)
 	struct showing *showing = userdata;
 	char path[2 * EBB_KEY_PATH_MAX], origin[EBB_PROBLEM_TEXT_MAX];
 
-	/* what does nothing yet is shown where somebody asked for it */
-	if (value->key->flags & EBB_KEY_LATER && value->layer == EBB_LAYER_DEFAULT)
-		return;
 	if (value->inherited && !showing->all)
 		return;
 	if (showing->list) {

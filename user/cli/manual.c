@@ -450,8 +450,6 @@ static void put_key(FILE *out, const struct ebb_key *key)
 		(void)fprintf(out, "Variable\n.Ev %s .\n", name);
 	if (key->flags & EBB_KEY_RESTART)
 		(void)fputs("A change acts when the agent starts again.\n", out);
-	if (key->flags & EBB_KEY_LATER)
-		(void)fputs("Checked, but this version does not act on it yet.\n", out);
 	if (key->flags & EBB_KEY_SECRET)
 		(void)fputs("Its value is never printed.\n", out);
 }

@@ -6,6 +6,7 @@
 
 #include "config/reader.h"
 #include "config/rules.h"
+#include "export/groups.h"
 #include "lib/cleanup.h"
 #include "lib/units.h"
 
@@ -263,6 +264,17 @@ static void check_matches(struct ebb_reader *r)
 	}
 }
 
+static void check_labels(struct ebb_reader *r)
+{
+	const uint32_t pod = 1U << EBB_KEPT_POD, namespace = 1U << EBB_KEPT_NAMESPACE;
+	const struct ebb_origin *origin =
+		ebb_origin_of(r->origins, ebb_keys_find(r->keys, "metrics.labels"), EBB_MATCH_NONE);
+
+	if (origin && (r->config->metrics_labels & (pod | namespace)) == pod)
+		ebb_problem_warn(r->problems, origin->line, origin->column,
+				 "metrics.labels: pods of the same name in two namespaces are one series: keep namespace, too");
+}
+
 /* ----------------------------------------------------------------- all -- */
 
 static void check_capacity(struct ebb_reader *r)
@@ -289,4 +301,5 @@ void ebb_reader_check(struct ebb_reader *r)
 	check_names(r);
 	check_matches(r);
 	check_capacity(r);
+	check_labels(r);
 }

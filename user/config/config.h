@@ -169,6 +169,7 @@ struct ebb_config {
 
 	char traces_endpoint[2048]; /* of a collector (OTLP over HTTP); "": not said */
 	double traces_sample;
+	uint32_t metrics_labels; /* 1 << enum ebb_kept (export/groups.h); 0: all */
 	struct ebb_metrics_otlp_config metrics_otlp;
 
 	struct ebb_config_origins *origins; /* of each key: for 'ebb config show'; private to config/ */

@@ -60,9 +60,7 @@ static const char preface[] =
 	"| rate | amount and interval: `20/s`, `100/min`, `10/h`; of bytes with a unit: `10MB/s` (1000 each), `8MiB/s` (1024), `100Mbit/s`; "
 	"`none` or `off`. Or with a burst: `{rate: 20/s, burst: 40}` |\n"
 	"| switch | `on` or `off`; `true` and `false` are taken, too |\n"
-	"| list | `[a, b]`, or a line with `- ` for each |\n"
-	"\n"
-	"A key marked *not yet* is read and checked, and a warning says that this version does not act on it.\n";
+	"| list | `[a, b]`, or a line with `- ` for each |\n";
 
 static const char matching[] =
 	"**Which match wins.** The most specific: an exact host, then a wildcard host (the longer domain first), then the\n"
@@ -157,8 +155,7 @@ static void write_key(FILE *out, const struct ebb_key *key)
 		(void)fprintf(out, "`--breaker %s=` ", key->breaker->name);
 	if (environ_name)
 		(void)fprintf(out, "`%s`", environ_name);
-	(void)fprintf(out, " | %s%s%s |\n", key->help, key->flags & EBB_KEY_RESTART ? " (*restart*)" : "",
-		      key->flags & EBB_KEY_LATER ? " (*not yet*)" : "");
+	(void)fprintf(out, " | %s%s |\n", key->help, key->flags & EBB_KEY_RESTART ? " (*restart*)" : "");
 }
 
 int ebb_config_document(FILE *out)

@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "config/rules.h"
+#include "export/groups.h"
 #include "export/health.h"
 #include "lib/units.h"
 
@@ -551,12 +552,13 @@ static const struct ebb_key plain_keys[] = {
 	 NOWHERE,
 	 .help = "destinations that shed never refuses"},
 	{.path = "metrics", SECTION, .help = "what /metrics shows"},
-	{.path = "metrics.workloads",
-	 SWITCH,
-	 .fallback = "on",
-	 NOWHERE,
-	 .flags = EBB_KEY_LATER,
-	 .help = "series for each pair of a workload and a destination; off: only for each destination"},
+	{.path = "metrics.labels",
+	 .kind = EBB_KEY_SET,
+	 .type = "list",
+	 .choices = ebb_kept_names,
+	 .range = "a list of destination, workload, namespace, pod, container",
+	 AT(metrics_labels),
+	 .help = "labels that the series of workloads keep; what only the others tell apart is one series, added up (docs/metrics.md). destination is always kept. Without it all five"},
 	{.path = "metrics.otlp",
 	 SECTION,
 	 .help = "what /metrics shows, pushed to an OpenTelemetry collector as well (docs/otlp.md)"},

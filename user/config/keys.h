@@ -45,15 +45,14 @@ enum ebb_key_kind {
 };
 
 enum ebb_key_flags {
-	EBB_KEY_RESTART = 1,	  /* a change acts when the agent starts again */
-	EBB_KEY_LATER = 2,	  /* read and checked; this version does not act on it */
-	EBB_KEY_MUST = 4,	  /* has no default */
-	EBB_KEY_SECRET = 8,	  /* its value is not printed */
-	EBB_KEY_DESTINATION = 16, /* stands below a destination: .offset is in struct ebb_destination */
-	EBB_KEY_FILE_ONLY = 32,	  /* too rich for the environment */
+	EBB_KEY_RESTART = 1,	 /* a change acts when the agent starts again */
+	EBB_KEY_MUST = 2,	 /* has no default */
+	EBB_KEY_SECRET = 4,	 /* its value is not printed */
+	EBB_KEY_DESTINATION = 8, /* stands below a destination: .offset is in struct ebb_destination */
+	EBB_KEY_FILE_ONLY = 16,	 /* too rich for the environment */
 	EBB_KEY_INHERITED =
-		64,	   /* of a destination that does not say it: as in "defaults", or the global mode */
-	EBB_KEY_OFF = 128, /* "off" is possible, too: the text is empty then */
+		32,	  /* of a destination that does not say it: as in "defaults", or the global mode */
+	EBB_KEY_OFF = 64, /* "off" is possible, too: the text is empty then */
 };
 
 #define EBB_KEY_NOWHERE	 SIZE_MAX

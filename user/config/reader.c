@@ -97,25 +97,11 @@ void *ebb_reader_base(const struct ebb_reader *r, const struct ebb_given *given)
 	return r->config;
 }
 
-/* Once for each key, whoever says it: the user should know. */
-static void tell_later(struct ebb_reader *r, const struct ebb_given *given)
-{
-	size_t index = (size_t)(given->key - r->keys->list);
-
-	if (!(given->key->flags & EBB_KEY_LATER) || r->later[index])
-		return;
-	r->later[index] = true;
-	ebb_problem_warn(r->problems, given->line, given->column,
-			 "%s: checked, but this version does not act on it",
-			 given->name ? given->name : shown_path(given->key));
-}
-
 void ebb_reader_note(struct ebb_reader *r, const struct ebb_given *given, const char *text)
 {
 	struct ebb_config_origins *origins = r->origins;
 	struct ebb_origin *origin = &origins->once[given->key - r->keys->list];
 
-	tell_later(r, given);
 	if (given->key->flags & EBB_KEY_DESTINATION) {
 		origin = ebb_arena_take(&origins->arena, sizeof(*origin));
 		if (!origin) {

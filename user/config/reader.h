@@ -57,7 +57,6 @@ struct ebb_reader {
 	size_t place_count;
 	size_t match_total;
 	struct ebb_exempt *exempt; /* resolved when the destinations stand */
-	bool later[EBB_KEYS_MAX];  /* told that this version does not act on it */
 	bool wrong;		   /* an error was told */
 	bool no_memory;
 };

@@ -192,8 +192,7 @@ static bool next_item(struct ebb_metrics_writer *w, const struct ebb_family *fam
 		if (!ebb_items_at(&w->items, family->walk, w->item++, &item))
 			continue;
 		w->sample = 0;
-		w->reading.count = 0;
-		family->read(&w->reading, &item);
+		ebb_family_read(family, &w->reading, &item);
 		/* most gates have no limits: their labels are not needed */
 		if (w->reading.count == 0)
 			continue;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/hist.h"
+#include "export/groups.h"
 #include "export/items.h"
 #include "export/process.h"
 #include "export/source.h"
@@ -52,6 +53,7 @@ struct ebb_reading {
 	uint64_t now_ns;
 	int64_t realtime_ns;
 	char bounds[EBB_HIST_SHOWN][EBB_BOUND_MAX]; /* in seconds, as text */
+	struct ebb_group_sum sum;		    /* of the present item, where it is a group */
 	struct ebb_sample samples[EBB_SAMPLES_MAX];
 	size_t count;
 	bool older; /* what is counted may have begun before the agent, nobody knows when; set by who reads */
@@ -92,6 +94,10 @@ struct ebb_family {
 
 extern const struct ebb_family ebb_families[];
 extern const size_t ebb_family_count;
+
+/* The samples of @item, in place of what was read before. */
+void ebb_family_read(const struct ebb_family *family, struct ebb_reading *reading,
+		     const struct ebb_item *item);
 
 /* What is held against a destination by default: the reasons of ebb_connection_failures_total. */
 #define EBB_FAILURES 6

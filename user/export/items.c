@@ -16,6 +16,11 @@
  * for long enough. The newest has the plain name, so that its series goes on
  * with a counter reset, as after any restart; the workload of an older one is
  * spelled with its cgroup id.
+ *
+ * Where some labels are left out (metrics.labels) there is none of that: pairs with the same labels are a group
+ * (groups.h), whoever they are. A scrape shows the groups that were there when it began. A pair that is called otherwise
+ * meanwhile is in another group at the next scrape; until then its group is shown only if another member still has
+ * the labels.
  */
 #include "export/items.h"
 
@@ -71,6 +76,17 @@ static uint8_t *pair_mark(const struct ebb_items *items, uint32_t pair)
 	return &items->marks[items->dst_end + pair];
 }
 
+/* Instead of those of pairs. */
+static uint8_t *group_mark(const struct ebb_items *items, uint32_t group)
+{
+	return &items->marks[items->dst_end + group];
+}
+
+static bool keeps(const struct ebb_items *items, enum ebb_kept label)
+{
+	return items->kept & (1U << label);
+}
+
 static bool dst_lives(const struct ebb_items *items, uint32_t dst)
 {
 	return dst == EBB_SLOT_OTHER || load(&items->source->view->dsts[dst].state) == EBB_SLOT_LIVE;
@@ -120,24 +136,28 @@ static void put_workload(const struct ebb_items *items, uint32_t pair, const str
 	const char *name;
 
 	if (pair == EBB_SLOT_OTHER) {
-		put(labels, "workload", EBB_NAME_OTHER);
+		if (keeps(items, EBB_KEPT_WORKLOAD))
+			put(labels, "workload", EBB_NAME_OTHER);
 		return;
 	}
 	ebb_who(source->workloads, id, &who);
 	name = who.workload;
-	if (*pair_mark(items, pair) & MARK_SPELLED) {
+	if (!items->groups && *pair_mark(items, pair) & MARK_SPELLED) {
 		/* the id comes last and must not be cut off */
 		(void)snprintf(spelled, sizeof(spelled), "%.*s (cgroup %" PRIu64 ")",
 			       EBB_LABEL_VALUE_MAX / 2 - 48, name, id);
 		name = spelled;
 	}
-	put(labels, "workload", name);
+	if (keeps(items, EBB_KEPT_WORKLOAD))
+		put(labels, "workload", name);
 	/* a label without a value is none, for Prometheus too */
 	if (!who.pod[0])
 		return;
-	put(labels, "namespace", who.namespace);
-	put(labels, "pod", who.pod);
-	if (who.container[0])
+	if (keeps(items, EBB_KEPT_NAMESPACE))
+		put(labels, "namespace", who.namespace);
+	if (keeps(items, EBB_KEPT_POD))
+		put(labels, "pod", who.pod);
+	if (keeps(items, EBB_KEPT_CONTAINER) && who.container[0])
 		put(labels, "container", who.container);
 }
 
@@ -221,7 +241,8 @@ void ebb_items_put_labels(const struct ebb_items *items, const struct ebb_item *
 		return;
 	if (item->of_pair)
 		put_workload(items, item->pair, &labels);
-	else /* a node's gate: there, so that all series of a family have the same labels */
+	else if (keeps(items, EBB_KEPT_WORKLOAD))
+		/* a node's gate: there, so that all series of a family have the same labels */
 		put(&labels, "workload", "");
 }
 
@@ -380,6 +401,95 @@ static void plan_pairs(struct ebb_items *items, struct claims *claims)
 	plan_spelled(items, claims);
 }
 
+/* ---------------------------------------------------------------- groups -- */
+
+static bool has_node_gate(const struct ebb_view *view, uint32_t dst)
+{
+	return dst == EBB_SLOT_OTHER || load(&view->dsts[dst].scope) == EBB_SCOPE_NODE;
+}
+
+/* A pair that passes the gate of its destination has none of its own. */
+static bool has_own_gate(const struct ebb_view *view, uint32_t pair)
+{
+	uint32_t gate = load(&view->pairs[pair].gate);
+
+	return gate >= view->dst_max && gate < view->gate_max;
+}
+
+static void pair_item(const struct ebb_items *items, uint32_t pair, struct ebb_item *ret_item)
+{
+	const struct ebb_pair *p = &items->source->view->pairs[pair];
+
+	ret_item->dst = load(&p->dst);
+	ret_item->pair = pair;
+	ret_item->gate = load(&p->gate);
+	ret_item->of_pair = true;
+}
+
+/* The member that is called by @gate, if a series of that walk tells of it now. */
+static bool member_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t gate,
+		      struct ebb_item *io_item)
+{
+	const struct ebb_view *view = items->source->view;
+	uint32_t pair = gate - view->dst_max;
+
+	if (gate < view->dst_max) {
+		io_item->dst = io_item->gate = gate;
+		io_item->of_pair = false;
+		return walk == EBB_WALK_GATE && dst_is_shown(items, gate) && has_node_gate(view, gate);
+	}
+	if (pair >= items->pair_end || (walk == EBB_WALK_GATE && !has_own_gate(view, pair)) ||
+	    !pair_lives(items, pair) || pod_is_gone(items, pair))
+		return false;
+	pair_item(items, pair, io_item);
+	return io_item->dst < items->dst_end;
+}
+
+static int join(const struct ebb_items *items, uint32_t gate, const struct ebb_item *item)
+{
+	return ebb_groups_join(items->groups, gate, labels_hash(items, item), items->source->now_ns());
+}
+
+/* -ENOMEM. */
+static int join_all(const struct ebb_items *items)
+{
+	const struct ebb_view *view = items->source->view;
+	struct ebb_item item = {.walk = EBB_WALK_GATE};
+	int r = 0;
+
+	for (uint32_t d = 0; d < items->dst_end && r == 0; d++)
+		if (member_at(items, EBB_WALK_GATE, d, &item))
+			r = join(items, d, &item);
+	for (uint32_t p = 0; p < items->pair_end && r == 0; p++) {
+		if (!pair_lives(items, p))
+			continue;
+		pair_item(items, p, &item);
+		r = join(items, view->dst_max + p, &item);
+	}
+	if (r == 0)
+		ebb_groups_joined(items->groups);
+	return r;
+}
+
+/* Marks the groups that there are. -ENOMEM. */
+static int plan_groups(struct ebb_items *items)
+{
+	uint32_t epoch;
+	uint8_t *marks;
+	int r = join_all(items);
+
+	if (r < 0)
+		return r;
+	items->group_end = ebb_groups_end(items->groups);
+	marks = realloc(items->marks, (size_t)items->dst_end + items->group_end + 1);
+	if (!marks)
+		return -ENOMEM;
+	items->marks = marks;
+	for (uint32_t g = 0; g < items->group_end; g++)
+		*group_mark(items, g) = ebb_groups_epoch(items->groups, g, &epoch) ? mark_of(epoch) : 0;
+	return 0;
+}
+
 /* Their uids only: a scrape may last longer than a pod. Without memory for them none is shown. */
 static void plan_pods(struct ebb_items *items)
 {
@@ -406,28 +516,68 @@ int ebb_items_init(struct ebb_items *items, const struct ebb_source *source)
 
 	*items = (struct ebb_items){
 		.source = source,
+		.kept = source->groups ? ebb_groups_kept(source->groups) : EBB_KEPT_ALL,
+		.groups = source->groups ? ebb_groups_hold(source->groups) : NULL,
 		.dst_end = end_of(load(&view->kernel->dst_high), view->dst_max),
 		.pair_end = end_of(load(&view->kernel->pair_high), view->pair_max),
 	};
 	r = claims_init(&claims, items->dst_end > items->pair_end ? items->dst_end : items->pair_end);
-	if (r < 0)
-		return r;
 	items->marks = calloc((size_t)items->dst_end + items->pair_end + 1, 1);
-	if (!items->marks) {
-		free(claims.table);
+	if (r < 0 || !items->marks) {
+		if (r == 0)
+			free(claims.table);
+		ebb_items_done(items);
 		return -ENOMEM;
 	}
 	plan_dsts(items, &claims);
-	plan_pairs(items, &claims);
+	if (items->groups)
+		r = plan_groups(items);
+	else
+		plan_pairs(items, &claims);
 	free(claims.table);
+	if (r < 0) {
+		ebb_items_done(items);
+		return r;
+	}
 	plan_pods(items);
 	return 0;
 }
 
 void ebb_items_done(struct ebb_items *items)
 {
+	ebb_groups_drop(TAKE_PTR(items->groups));
 	free(TAKE_PTR(items->marks));
 	free(TAKE_PTR(items->pods));
+}
+
+int ebb_items_keep(struct ebb_source *source, uint32_t kept)
+{
+	struct ebb_groups *before = source->groups, *groups = NULL;
+	struct ebb_items items;
+	int r = 0;
+
+	/* who has all labels is told apart by something that is none: its cgroup */
+	if (kept == EBB_KEPT_ALL)
+		kept = 0;
+	if (kept)
+		kept |= 1U << EBB_KEPT_DESTINATION;
+	if (kept == (before ? ebb_groups_kept(before) : 0))
+		return 0;
+	if (kept)
+		r = ebb_groups_new(source->view, kept, &groups);
+	source->groups = groups;
+	/* what was counted until now is an old story */
+	if (groups)
+		r = ebb_items_init(&items, source);
+	if (r < 0) {
+		ebb_groups_drop(groups);
+		source->groups = before;
+		return r;
+	}
+	if (groups)
+		ebb_items_done(&items);
+	ebb_groups_drop(before);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- the walk -- */
@@ -442,11 +592,11 @@ uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk)
 	case EBB_WALK_DST:
 		return items->dst_end;
 	case EBB_WALK_PAIR:
-		return items->pair_end;
+		return items->groups ? items->group_end : items->pair_end;
 	case EBB_WALK_POD:
 		return items->pod_end;
 	case EBB_WALK_GATE:
-		return items->dst_end + items->pair_end;
+		return items->groups ? items->group_end : items->dst_end + items->pair_end;
 	}
 	return 0;
 }
@@ -466,10 +616,7 @@ static bool pair_at(const struct ebb_items *items, uint32_t slot, struct ebb_ite
 
 	if (!pair_lives(items, slot) || !mark_holds(*pair_mark(items, slot), load(&pair->epoch)))
 		return false;
-	item->dst = load(&pair->dst);
-	item->pair = slot;
-	item->gate = load(&pair->gate);
-	item->of_pair = true;
+	pair_item(items, slot, item);
 	return item->dst < items->dst_end;
 }
 
@@ -484,11 +631,40 @@ static bool gate_at(const struct ebb_items *items, uint32_t position, struct ebb
 	const struct ebb_view *view = items->source->view;
 
 	if (position < items->dst_end)
-		return dst_at(items, position, item) &&
-		       (position == EBB_SLOT_OTHER || load(&view->dsts[position].scope) == EBB_SCOPE_NODE);
-	/* a pair that passes the gate of its destination has none of its own */
-	return pair_at(items, position - items->dst_end, item) && item->gate >= view->dst_max &&
-	       item->gate < view->gate_max;
+		return dst_at(items, position, item) && has_node_gate(view, position);
+	return pair_at(items, position - items->dst_end, item) &&
+	       has_own_gate(view, position - items->dst_end);
+}
+
+/* Under the labels of a member that still has them: two groups with the same ones would be refused. */
+static bool group_at(const struct ebb_items *items, uint32_t group, struct ebb_item *item)
+{
+	const struct ebb_groups *groups = items->groups;
+	uint32_t epoch, member = EBB_GROUPS_NOBODY;
+
+	if (!ebb_groups_epoch(groups, group, &epoch) || !mark_holds(*group_mark(items, group), epoch))
+		return false;
+	item->items = items;
+	item->group = group;
+	while ((member = ebb_groups_next(groups, group, member)) != EBB_GROUPS_NOBODY)
+		if (member_at(items, item->walk, member, item) &&
+		    labels_hash(items, item) == ebb_groups_hash(groups, group))
+			return true;
+	return false;
+}
+
+bool ebb_items_next_gate(const struct ebb_item *group, uint32_t *io_member, struct ebb_item *ret_gate)
+{
+	const struct ebb_items *items = group->items;
+	struct ebb_item gate = {.walk = EBB_WALK_GATE};
+
+	while ((*io_member = ebb_groups_next(items->groups, group->group, *io_member)) != EBB_GROUPS_NOBODY) {
+		if (!member_at(items, EBB_WALK_GATE, *io_member, &gate))
+			continue;
+		*ret_gate = gate;
+		return true;
+	}
+	return false;
 }
 
 bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t position,
@@ -501,6 +677,8 @@ bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t po
 		item.handler = position;
 	else if (walk == EBB_WALK_DST)
 		shown = dst_at(items, position, &item);
+	else if (items->groups && (walk == EBB_WALK_PAIR || walk == EBB_WALK_GATE))
+		shown = group_at(items, position, &item);
 	else if (walk == EBB_WALK_PAIR)
 		shown = pair_at(items, position, &item);
 	else if (walk == EBB_WALK_POD)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "export/groups.h"
 #include "export/line.h"
 #include "export/source.h"
 #include "node/pods.h"
@@ -31,7 +32,10 @@ struct ebb_items {
 	uint32_t pair_end;
 	char (*pods)[EBB_POD_UID_MAX]; /* as they were when the scrape began */
 	uint32_t pod_end;
-	uint8_t *marks; /* a byte for each destination slot, then for each pair slot */
+	uint32_t kept;		   /* labels of pairs and gates: 1 << enum ebb_kept */
+	struct ebb_groups *groups; /* of pairs and gates with the same kept labels; NULL: all are kept */
+	uint32_t group_end;
+	uint8_t *marks; /* a byte for each destination slot, then for each pair slot, or for each group */
 };
 
 struct ebb_item {
@@ -42,6 +46,9 @@ struct ebb_item {
 	const struct ebb_pod *of; /* for a pod */
 	uint32_t handler;	  /* for a handler: enum ebb_http_handler */
 	bool of_pair;
+	/* where it is a group, of which the above is one member: what it is of; NULL: it is one pair or gate */
+	const struct ebb_items *items;
+	uint32_t group;
 };
 
 /* How a label is written: one of EBB_LABEL_VALUE_MAX bytes at most, and what stands around it. */
@@ -49,6 +56,12 @@ typedef void (*ebb_put_label)(struct ebb_line *line, const char *key, const char
 
 /* The most bytes that ebb_items_put_labels() writes with ebb_line_put_label(). */
 #define EBB_ITEM_LABELS_MAX (2 * EBB_LABEL_VALUE_MAX + 864)
+
+/*
+ * Which labels the series of pairs and gates of @source keep from now on, 1 << enum ebb_kept; 0: all. Where the list
+ * differs they begin anew, at 0; a scrape under way goes on as it began. -ENOMEM: nothing has changed.
+ */
+int ebb_items_keep(struct ebb_source *source, uint32_t kept);
 
 /* @source is borrowed. -ENOMEM. */
 int ebb_items_init(struct ebb_items *items, const struct ebb_source *source);
@@ -60,6 +73,9 @@ uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk);
 /* What is at @position; false when that is not shown, or is gone by now. */
 bool ebb_items_at(const struct ebb_items *items, enum ebb_walk walk, uint32_t position,
 		  struct ebb_item *ret_item);
+
+/* The next gate of a group, as an item of its own; *@io_member is EBB_GROUPS_NOBODY at first. False: there is none. */
+bool ebb_items_next_gate(const struct ebb_item *group, uint32_t *io_member, struct ebb_item *ret_gate);
 
 /*
  * destination="...",workload="...",namespace="...",pod="...",container="...": what @item has of it, written by

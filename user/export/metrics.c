@@ -99,9 +99,10 @@ static const struct ebb_exemplar *exemplar_of(const struct ebb_reading *r, const
 	return exemplar;
 }
 
+/* Of a group what its members come to. */
 static const struct ebb_pair *pair_of(const struct ebb_reading *r, const struct ebb_item *item)
 {
-	return &r->source->view->pairs[item->pair];
+	return item->items ? &r->sum.pair : &r->source->view->pairs[item->pair];
 }
 
 /* Can @item have what only @proto counts? Of ~other, and of what a rule names (it has no endpoint), nobody knows. */
@@ -158,7 +159,7 @@ static void read_connects(struct ebb_reading *r, const struct ebb_item *item)
 	for (size_t i = 0; i < ARRAY_SIZE(before_local); i++)
 		add_labelled(r, load(&pair->outcomes[before_local[i]]), "outcome",
 			     ebb_outcome_name(before_local[i]));
-	add_labelled(r, local_failures(r, item), "outcome", "local");
+	add_labelled(r, item->items ? r->sum.local : local_failures(r, item), "outcome", "local");
 	for (size_t i = 0; i < ARRAY_SIZE(after_local); i++)
 		add_labelled(r, load(&pair->outcomes[after_local[i]]), "outcome",
 			     ebb_outcome_name(after_local[i]));
@@ -362,7 +363,8 @@ static void read_breaker_transitions(struct ebb_reading *r, const struct ebb_ite
 	const struct ebb_memory *memory = &r->source->view->memories[item->gate];
 
 	for (uint32_t reason = 0; reason < EBB_REASON_MAX; reason++) {
-		struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, load_u32(&memory->moved[reason]));
+		uint64_t moved = item->items ? r->sum.moved[reason] : load_u32(&memory->moved[reason]);
+		struct ebb_sample *sample = add(r, EBB_SAMPLE_NUMBER, moved);
 
 		sample->labels[0] = (struct ebb_label){"from", ebb_state_name(ebb_reason_from(reason))};
 		sample->labels[1] = (struct ebb_label){"to", ebb_state_name(ebb_reason_to(reason))};
@@ -835,6 +837,57 @@ static void read_process_start(struct ebb_reading *r, const struct ebb_item *ite
 	(void)add(r, EBB_SAMPLE_NUMBER, load(&r->source->view->agent->started_realtime_s));
 }
 
+/* ------------------------------------------------------------------ groups -- */
+
+/* Numbers add up; of times and shares the greatest says what matters. @more has the same samples. */
+static void add_gate(const struct ebb_family *family, struct ebb_sample *io_samples,
+		     const struct ebb_reading *more)
+{
+	for (size_t i = 0; i < more->count; i++) {
+		uint64_t value = more->samples[i].value;
+
+		if (!family->unit)
+			io_samples[i].value += value;
+		else if (value > io_samples[i].value)
+			io_samples[i].value = value;
+	}
+}
+
+/* Each gate has all samples of the family, or none. */
+static void read_gates(const struct ebb_family *family, struct ebb_reading *r, const struct ebb_item *group)
+{
+	struct ebb_sample samples[EBB_SAMPLES_MAX];
+	uint32_t member = EBB_GROUPS_NOBODY;
+	struct ebb_item gate;
+	size_t count = 0;
+
+	while (ebb_items_next_gate(group, &member, &gate)) {
+		r->count = 0;
+		family->read(r, &gate);
+		if (count > 0) {
+			add_gate(family, samples, r);
+		} else {
+			count = r->count;
+			memcpy(samples, r->samples, count * sizeof(samples[0]));
+		}
+	}
+	memcpy(r->samples, samples, count * sizeof(samples[0]));
+	r->count = count;
+}
+
+void ebb_family_read(const struct ebb_family *family, struct ebb_reading *reading,
+		     const struct ebb_item *item)
+{
+	reading->count = 0;
+	if (item->items && family->walk == EBB_WALK_GATE && family->type == EBB_GAUGE) {
+		read_gates(family, reading, item);
+		return;
+	}
+	if (item->items)
+		ebb_groups_sum(item->items->groups, item->group, &reading->sum);
+	family->read(reading, item);
+}
+
 /* ---------------------------------------------------------------- the table -- */
 
 const struct ebb_family ebb_families[] = {
@@ -891,14 +944,16 @@ const struct ebb_family ebb_families[] = {
 	 read_turn_seconds},
 
 	{"ebb_breaker_state", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, "state",
-	 "State of the breaker: 1 for the one it is in, 0 for the others.", read_breaker_state},
+	 "State of the breaker: 1 for the one it is in, 0 for the others. Of several breakers that are one series (metrics.labels): how many are in it.",
+	 read_breaker_state},
 	{"ebb_breaker_transitions", EBB_COUNTER, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, "from, to, reason",
 	 "Changes of the state of the breaker.", read_breaker_transitions},
 	{"ebb_breaker_open_until_timestamp_seconds", EBB_GAUGE, "seconds", EBB_GROUP_BREAKERS, EBB_WALK_GATE,
-	 NULL, "When the open breaker will admit probes, as Unix time; 0 when it is not open.",
+	 NULL,
+	 "When the open breaker will admit probes, as Unix time; 0 when it is not open. Of several: the latest.",
 	 read_breaker_open_until},
 	{"ebb_breaker_failure_ratio", EBB_GAUGE, "ratio", EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
-	 "Share of failures in the breaker's window, weighted as it is judged; 0 when the window is empty.",
+	 "Share of failures in the breaker's window, weighted as it is judged; 0 when the window is empty. Of several: the greatest.",
 	 read_breaker_ratio},
 	{"ebb_breaker_window_calls", EBB_GAUGE, NULL, EBB_GROUP_BREAKERS, EBB_WALK_GATE, NULL,
 	 "Results in the breaker's window; below min_calls no rate is judged.", read_breaker_calls},

@@ -25,6 +25,9 @@
 
 #define CUMULATIVE 2
 
+/* To sum up so many pairs of a group costs about as much as to write a point. */
+#define MEMBERS_A_WORK 4
+
 enum stage {
 	STAGE_HEAD,
 	STAGE_POINTS,
@@ -299,6 +302,8 @@ static uint64_t start_of(const struct ebb_otlp_metrics *w, const struct ebb_item
 		return 0;
 	if (item->walk == EBB_WALK_ONCE || item->walk == EBB_WALK_HANDLER || item->walk == EBB_WALK_POD)
 		return view->agent->started_ns;
+	if (item->items)
+		return ebb_groups_since(w->items.groups, item->group);
 	/* of ~other it is 0 */
 	return item->of_pair ? view->pairs[item->pair].created_ns : view->dsts[item->dst].created_ns;
 }
@@ -307,9 +312,8 @@ static void read_item(struct ebb_otlp_metrics *w, const struct ebb_family *famil
 		      const struct ebb_item *item)
 {
 	w->sample = 0;
-	w->reading.count = 0;
 	w->reading.older = false;
-	family->read(&w->reading, item);
+	ebb_family_read(family, &w->reading, item);
 	if (w->reading.count == 0)
 		return;
 	w->attributes.used = 0;
@@ -323,6 +327,14 @@ static bool may_work(struct ebb_otlp_metrics *w)
 		return false;
 	w->allowed--;
 	return true;
+}
+
+/* A group is as much work as its members. */
+static void count_members(struct ebb_otlp_metrics *w, const struct ebb_item *item)
+{
+	uint32_t more = item->items ? ebb_groups_count(w->items.groups, item->group) / MEMBERS_A_WORK : 0;
+
+	w->allowed -= more < w->allowed ? more : w->allowed;
 }
 
 /* Goes on to the next sample. 1: there it is. 0: there is none. */
@@ -341,6 +353,7 @@ static int find_sample(struct ebb_otlp_metrics *w)
 			w->item = 0;
 		} else if (ebb_items_at(&w->items, family->walk, w->item++, &item)) {
 			read_item(w, family, &item);
+			count_members(w, &item);
 		}
 	}
 	return 0;

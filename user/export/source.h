@@ -25,6 +25,7 @@ enum ebb_reload_result {
 	EBB_RELOAD_MAX,
 };
 
+struct ebb_groups;
 struct ebb_mapping;
 struct ebb_pods;
 
@@ -60,7 +61,8 @@ struct ebb_source {
 	uint64_t applied_realtime_s;	      /* when the one in force was applied */
 	uint64_t links_restored;	      /* programs that somebody took away, attached again */
 	uint64_t pins_restored;
-	uint64_t *local_floor;		  /* by pair slot, zero at first; kept by the exporter (metrics.c) */
+	struct ebb_groups *groups; /* kept by the exporter (items.c); NULL: pairs keep all their labels */
+	uint64_t *local_floor;	   /* by pair slot, zero at first; kept by the exporter (metrics.c) */
 	struct ebb_hist *scrape_duration; /* kept by the exporter (http_metrics.c) */
 	struct ebb_http_stats *http;	  /* kept by the exporter (http.c, readers.c) */
 	/* What the programs ran, as ebb_loader_runs() says it; NULL: that is not known. */
