@@ -236,6 +236,25 @@ static void what_may_go_better_later_is_tried_again(void **state)
 	done(c);
 }
 
+/* Whoever ends it now counts them: nobody waits for their answer any more. */
+static void what_is_under_way_is_known(void **state)
+{
+	struct collector *c = a_collector(3, false);
+
+	(void)state;
+	assert_int_equal(status_of(c).waiting, 0);
+	fake_now_ns += 7 * S;
+	(void)run_on(c, S / 2);
+	assert_true(c->points > 0);
+	assert_int_equal(status_of(c).waiting, c->points);
+	answer(c, 503, "", 0);
+	assert_int_equal(status_of(c).waiting, c->points);
+	(void)run_on(c, 10 * S);
+	answer(c, 200, "{}", 0);
+	assert_int_equal(status_of(c).waiting, 0);
+	done(c);
+}
+
 static void who_never_answers_costs_the_rest_of_the_push(void **state)
 {
 	struct collector *c = a_collector(700, false);
@@ -349,6 +368,7 @@ int main(void)
 		cmocka_unit_test(a_push_comes_once_in_an_interval),
 		cmocka_unit_test(a_large_node_goes_in_slices_and_bounded_bodies),
 		cmocka_unit_test(what_may_go_better_later_is_tried_again),
+		cmocka_unit_test(what_is_under_way_is_known),
 		cmocka_unit_test(who_never_answers_costs_the_rest_of_the_push),
 		cmocka_unit_test(what_is_refused_or_rejected_is_counted_and_the_rest_goes),
 		cmocka_unit_test(at_the_end_there_is_one_more),

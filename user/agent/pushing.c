@@ -71,6 +71,8 @@ static void stop_pushing(struct ebb_pushing *p)
 		return;
 	ebb_otlp_peer_cancel(&p->peer);
 	ebb_metrics_sender_status(p->sender, &status);
+	/* nobody waits for their answer any more */
+	status.points[EBB_SPAN_EXPIRED] += status.waiting;
 	for (int i = 0; i < EBB_SPAN_RESULT_MAX; i++)
 		p->past[i] += status.points[i];
 	ebb_metrics_sender_free(p->sender);
@@ -114,6 +116,7 @@ void ebb_pushing_configure(struct ebb_pushing *p, const struct ebb_config *confi
 	const struct ebb_metrics_otlp_config *otlp = &config->metrics_otlp;
 	const struct ebb_otlp_ours ours = {
 		.endpoint = otlp->endpoint,
+		.headers_file = otlp->headers_file,
 		.on = otlp->enabled == EBB_PUSH_ON,
 		.off = otlp->enabled == EBB_PUSH_OFF,
 		.interval_ns = otlp->interval_ns,

@@ -256,6 +256,7 @@ void ebb_metrics_sender_status(const struct ebb_metrics_sender *s,
 			       struct ebb_metrics_sender_status *ret_status)
 {
 	memcpy(ret_status->points, s->box.results, sizeof(ret_status->points));
+	ret_status->waiting = s->box.items;
 	ret_status->pushing = s->writer || (s->finish && !s->finished);
 	ret_status->failing = s->box.failing;
 	(void)snprintf(ret_status->why, sizeof(ret_status->why), "%s", s->box.why);

@@ -51,8 +51,9 @@ void ebb_metrics_sender_answer(struct ebb_metrics_sender *sender, const struct e
 
 struct ebb_metrics_sender_status {
 	uint64_t points[EBB_SPAN_RESULT_MAX];
-	bool pushing; /* a look is not yet there as a whole, or the last is not begun */
-	bool failing; /* the last answer was none, or not a good one */
+	uint64_t waiting; /* points that wait to be sent, or for an answer */
+	bool pushing;	  /* a look is not yet there as a whole, or the last is not begun */
+	bool failing;	  /* the last answer was none, or not a good one */
 	char why[200];
 };
 
