@@ -102,7 +102,7 @@ MIGRATION_FILES := $(sort $(wildcard user/export/migrations/*/*.sql))
 WITH_OTLP ?= 1
 WITH_KUBERNETES ?= 1
 WITH_POSTGRES ?= 1
-OTLP_SOURCES := user/agent/otlp_peer.c user/agent/pushing.c user/agent/tracing.c user/export/otlp.c user/export/otlp_json.c user/export/otlp_settings.c \
+OTLP_SOURCES := user/agent/otlp_peer.c user/agent/pushing.c user/agent/tracing.c user/export/otlp.c user/export/otlp_headers.c user/export/otlp_json.c user/export/otlp_settings.c \
 	user/export/otlp_answer.c user/export/otlp_metrics.c user/export/otlp_outbox.c user/export/metrics_sender.c user/export/span.c user/export/span_queue.c user/export/span_sender.c
 POSTGRES_SOURCES := user/export/audit_pg.c user/export/pg_array.c user/export/postgres.c user/export/postgres_errors.c \
 	user/export/resolve.c user/export/sink_postgres.c

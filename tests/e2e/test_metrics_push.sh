@@ -46,6 +46,40 @@ check 'a second push' wait_for 10 pushes 3
 is 'counts since the same time' "$(points "len({x['start'] for x in p if x['name'] == 'ebb_connects_total' and x['attributes']['destination'] != '~other'})")" 1
 is 'health says that all is well' "$(health state)" healthy
 
+# ------------------------------------------------------------------- fewer labels, while it runs --
+
+configure "metrics: {labels: [destination], otlp: {endpoint: 'http://127.0.0.1:$collector_port', interval: 1s, timeout: 300ms}}"
+with_labels() { http_get /metrics | grep -Eq "^ebb_connects_total\\{destination=\"127.0.0.1:$port/tcp\",$1outcome=\"established\"\\} $2\$"; }
+check 'fewer labels: a series begins anew' wait_for 10 with_labels '' 0
+check 'in a push, too' wait_for 10 pushed "[x for x in p if x['name'] == 'ebb_connects_total' and x['attributes']['destination'] == '127.0.0.1:$port/tcp'][-1]['attributes'].keys() == {'destination', 'outcome'}"
+push 'timeout: 300ms'
+check 'and all of them again' wait_for 10 with_labels 'workload="[^"]+",' 2
+
+# ---------------------------------------------------------------------------- headers from a file --
+
+# as a secret is mounted: behind a link that is changed
+secrets=$scratch/secrets
+mkdir -p "$secrets/1" "$secrets/2"
+printf 'Authorization: Bearer sesame1\nX-Tenant: shop\n' >"$secrets/1/headers"
+printf 'authorization=Bearer%%20sesame2\n' >"$secrets/2/headers"
+with_header() { asked "any('$2' == {k.lower(): v for k, v in q['headers'].items()}.get('$1') for q in r)"; }
+change_secret() { ln -sfn "$1" "$secrets/data.new" && mv -T "$secrets/data.new" "$secrets/data"; }
+push "timeout: 300ms, headers_file: '$secrets/data/headers'"
+check 'no file of headers: it is told' wait_for 10 logged "warn: metrics: no headers from '$secrets/data/headers': it cannot be read: No such file or directory; nothing is sent without them"
+check 'health says why' wait_for 10 is_health degraded
+like 'which file' "$(health why)" "no headers from '$secrets/data/headers': it cannot be read: No such file"
+change_secret 1
+check 'it is there: its headers are sent' wait_for 20 with_header authorization 'Bearer sesame1'
+check 'each of them' with_header x-tenant shop
+check 'and told' wait_for 10 logged "info: metrics: the headers in '$secrets/data/headers' can be read again"
+change_secret 2
+check 'a secret that is changed is read again' wait_for 10 with_header authorization 'Bearer sesame2'
+printf 'sesame3\n' >"$secrets/2/headers"
+check 'nonsense: the line is told' wait_for 10 logged "warn: metrics: no headers from '$secrets/data/headers': line 1: no header like 'Authorization: Bearer ...'; those that it had go on"
+refute 'no secret of a file is in the log' grep -q sesame "$agent_log"
+check 'all is well on the way' wait_for 10 is_health healthy
+push 'timeout: 300ms'
+
 # ----------------------------------------------------------------------------- a collector in trouble --
 
 count() { metric "ebb_metric_points_total{result=\"$1\"}"; }

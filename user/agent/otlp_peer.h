@@ -13,6 +13,7 @@
 
 #include "export/health.h"
 #include "export/otlp_answer.h"
+#include "export/otlp_headers.h"
 #include "export/otlp_settings.h"
 
 struct ebb_fetch;
@@ -39,6 +40,11 @@ struct ebb_otlp_peer {
 	struct ebb_otlp_settings *next;	    /* being read */
 	uint64_t request;		    /* under way; 0: none */
 	bool told;			    /* that it does not take them */
+
+	char headers_file[EBB_OTLP_TEXT_MAX]; /* "": the headers are those of the settings */
+	struct ebb_otlp_headers *headers;     /* as it was read last; none: it never could be */
+	struct ebb_otlp_headers *next_headers;
+	struct ebb_why headers_why; /* it cannot be read now; "": it can */
 };
 
 /* -ENOMEM. */

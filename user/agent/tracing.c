@@ -307,6 +307,7 @@ void ebb_tracing_configure(struct ebb_tracing *t, const struct ebb_config *confi
 {
 	const struct ebb_otlp_ours ours = {
 		.endpoint = config->traces_endpoint,
+		.headers_file = config->traces_headers_file,
 		.sample = config->traces_sample,
 		.sample_given = ebb_config_is_given(config, "traces.otlp.sample"),
 	};

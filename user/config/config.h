@@ -129,6 +129,7 @@ enum ebb_push {
 struct ebb_metrics_otlp_config {
 	uint32_t enabled;    /* enum ebb_push */
 	char endpoint[2048]; /* "": not said */
+	char headers_file[EBB_PATH_TEXT_MAX];
 	uint64_t interval_ns, timeout_ns;
 	uint32_t gzip;
 };
@@ -168,6 +169,7 @@ struct ebb_config {
 	struct ebb_audit_config audit;
 
 	char traces_endpoint[2048]; /* of a collector (OTLP over HTTP); "": not said */
+	char traces_headers_file[EBB_PATH_TEXT_MAX];
 	double traces_sample;
 	uint32_t metrics_labels; /* 1 << enum ebb_kept (export/groups.h); 0: all */
 	struct ebb_metrics_otlp_config metrics_otlp;

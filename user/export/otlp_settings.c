@@ -208,11 +208,7 @@ static bool copy_decoded(const char *text, size_t length, char buffer[EBB_OTLP_T
 	return true;
 }
 
-/*
- * "key=value,key=value", as W3C baggage has it without properties. Returns the number of pairs; -1: it is
- * malformed, or there are more than @max.
- */
-static int read_list(const char *text, struct ebb_otlp_pair *ret_pairs, size_t max)
+int ebb_otlp_list_parse(const char *text, struct ebb_otlp_pair *ret_pairs, size_t max)
 {
 	size_t count = 0;
 
@@ -234,8 +230,7 @@ static int read_list(const char *text, struct ebb_otlp_pair *ret_pairs, size_t m
 	}
 }
 
-/* RFC 9110, "token" */
-static bool is_header_name(const char *name)
+bool ebb_otlp_is_header_name(const char *name)
 {
 	return name[0] && strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(name);
@@ -247,10 +242,10 @@ static void read_headers(const struct reading *r)
 	struct ebb_otlp_settings *s = r->settings;
 	struct ebb_otlp_pair pairs[EBB_OTLP_HEADERS_MAX];
 	const char *name, *text = get_either(r, r->words->headers, "OTEL_EXPORTER_OTLP_HEADERS", &name);
-	int count = text ? read_list(text, pairs, EBB_OTLP_HEADERS_MAX) : 0;
+	int count = text ? ebb_otlp_list_parse(text, pairs, EBB_OTLP_HEADERS_MAX) : 0;
 
 	for (int i = 0; i < count; i++)
-		if (!is_header_name(pairs[i].key))
+		if (!ebb_otlp_is_header_name(pairs[i].key))
 			count = -1;
 	if (count < 0)
 		note(s,
@@ -285,7 +280,7 @@ static void read_resource(const struct reading *r, const struct ebb_otlp_self *s
 	struct ebb_otlp_pair pairs[EBB_OTLP_ATTRIBUTES_MAX - 4];
 	const size_t most = sizeof(pairs) / sizeof(pairs[0]);
 	const char *text = get(r, "OTEL_RESOURCE_ATTRIBUTES");
-	int count = text ? read_list(text, pairs, most) : 0;
+	int count = text ? ebb_otlp_list_parse(text, pairs, most) : 0;
 
 	set_attribute(r->settings, "service.name", "ebb");
 	set_attribute(r->settings, "service.instance.id", self->instance);

@@ -21,7 +21,8 @@
 
 /* What our own configuration says. Borrowed. "given": not by default. */
 struct ebb_otlp_ours {
-	const char *endpoint; /* "": not given */
+	const char *endpoint;	  /* "": not given */
+	const char *headers_file; /* NULL, "": what variables say. Its headers come in their place */
 	/* of traces */
 	double sample;
 	bool sample_given;
@@ -74,5 +75,14 @@ bool ebb_otlp_settings_equal(const struct ebb_otlp_settings *a, const struct ebb
 
 /* A share of 0 to 1 as the kernel compares it: a number drawn of 32 bits is taken if it is not above. */
 uint32_t ebb_otlp_share(double sample);
+
+/*
+ * "key=value,key=value", as W3C baggage has it without properties. Returns the number of pairs; -1: it is
+ * malformed, or there are more than @max.
+ */
+int ebb_otlp_list_parse(const char *text, struct ebb_otlp_pair *ret_pairs, size_t max);
+
+/* RFC 9110, "token" */
+bool ebb_otlp_is_header_name(const char *name);
 
 #endif /* EBB_EXPORT_OTLP_SETTINGS_H */
