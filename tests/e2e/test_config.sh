@@ -163,7 +163,7 @@ check 'none of these left anything' test ! -e "$pin" -a "$(attached)" = 0
 write 'mode: enforce' "attach: {cgroup: $cgroup}" 'lease: 20s' 'metrics: {labels: [pod]}' \
 	'defaults: {breaker: {consecutive_failures: 2}}' \
 	'capacity: {destinations: 64, pairs: 256, endpoints: 256}'
-EBB_LEASE=25s EBB_DEFAULTS_SCOPE=workload start_agent --config "$file" --errno eperm
+EBB_AUDIT_FILE_PATH=$scratch/audit.jsonl EBB_LEASE=25s EBB_DEFAULTS_SCOPE=workload start_agent --config "$file" --errno eperm
 agent_says() { grep -q "$1" "$agent_log"; }
 check 'an agent with a file: its mode' agent_says 'started: mode=enforce'
 check 'an agent with a file: its warnings are in the log' agent_says "warn: configuration: $file:4:19: metrics.labels: pods of the same name"
@@ -185,4 +185,10 @@ call config show --pin "$pin"
 gives 'show, of an agent whose file is wrong by now: 1' 1
 err_says 'show: what is wrong' "$file:1:7: mode: 'perhaps' is not possible"
 err_says 'show: and that the agent goes on' "the agent \\(pid $agent\\) goes on with what it took before: generation"
+kept() { call audit --pin "$pin" && [ "$rc" = 0 ]; }
+check 'audit, of an agent whose file is wrong by now: its log is found' wait_for 10 kept
+out_says 'audit: what it holds' 'agent_start'
+err_says 'audit: what is wrong, and that the agent goes on' "ebb audit: $file:1:7: mode: 'perhaps' is not possible: observe or enforce; the agent goes on with what it had"
+call audit --config "$file"
+gives 'audit, of that file: 1' 1
 done_testing

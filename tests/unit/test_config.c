@@ -1297,6 +1297,38 @@ static const char *origin(const char *key)
 	return ebb_config_origin(config, key, text, sizeof(text));
 }
 
+/* What is wrong elsewhere is no business of who wants one section. */
+static void one_section_can_be_read_alone(void **state)
+{
+	static const char *const variables[] = {"EBB_MODE=maybe", "EBB_NONE=1", NULL};
+	static const struct ebb_config_flag flags[] = {{"lease", "--lease", "never"}};
+	struct ebb_config_sources sources = {
+		.path = path,
+		.environ = variables,
+		.flags = flags,
+		.flag_count = 1,
+		.section = "audit",
+	};
+
+	(void)state;
+	write_file("mode: always\nno_key: 1\ndestinations: [{name: 1.2.3.4}]\n"
+		   "audit: {sqlite: {path: /x/y.db}}\n");
+	assert_int_equal(load(&sources), 0);
+	assert_int_equal(problems.count, 0);
+	assert_string_equal(config->audit.sqlite.path, "/x/y.db");
+	assert_string_equal(config->audit.dir, "/var/lib/ebb");
+	assert_int_equal(config->destination_count, 0);
+	sources.section = "metrics";
+	assert_int_equal(load(&sources), 0);
+	assert_string_equal(config->audit.sqlite.path, "/var/lib/ebb/audit.db");
+	sources.section = NULL;
+	assert_int_equal(load(&sources), -EINVAL);
+	sources.section = "mode";
+	assert_int_equal(load(&sources), -EINVAL);
+	assert_int_equal(ebb_problems_errors(&problems), 2);
+	(void)unlink(path);
+}
+
 static void flags_over_environment_over_file_over_defaults(void **state)
 {
 	static const char *const variables[] = {"EBB_MODE=observe",
@@ -1548,6 +1580,7 @@ int main(void)
 		cmocka_unit_test(exempt_names_destinations_that_there_are),
 		cmocka_unit_test(metrics_are_read),
 		cmocka_unit_test(wrong_metrics_are_told),
+		cmocka_unit_test(one_section_can_be_read_alone),
 		cmocka_unit_test(warnings_do_not_refuse),
 		cmocka_unit_test(flags_over_environment_over_file_over_defaults),
 		cmocka_unit_test(what_is_wrong_outside_the_file_has_no_place),

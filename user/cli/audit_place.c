@@ -18,12 +18,33 @@
 #define DEED_WAIT_NS 5000000000ULL
 #define NS_PER_S     1000000000ULL
 
+/* A file that became wrong under an agent that goes on may still say rightly where its log is. */
+static int read_section(const struct ebb_args *args, const struct ebb_config_sources *sources,
+			const struct ebb_problems *problems, struct ebb_audit_place *place)
+{
+	struct ebb_config_sources section = *sources;
+	char first[EBB_PROBLEM_TEXT_MAX];
+	struct ebb_problems ignored;
+	int r;
+
+	section.section = "audit";
+	r = ebb_config_load(&section, &place->config, &ignored);
+	if (r == 0)
+		(void)fprintf(stderr,
+			      "ebb %s: %s; the agent goes on with what it had, and what the file says of audit is good: that is used\n",
+			      ebb_args_command(args)->name,
+			      ebb_problem_format(&problems->list[0], sources->path, first, sizeof(first)));
+	return r;
+}
+
 static enum ebb_exit read_config(const struct ebb_args *args, const struct ebb_run_sources *run,
 				 struct ebb_audit_place *place)
 {
 	struct ebb_problems problems;
 	int r = ebb_config_load(&run->sources, &place->config, &problems);
 
+	if (r == -EINVAL && place->running)
+		r = read_section(args, &run->sources, &problems, place);
 	if (r == 0)
 		return EBB_EXIT_DONE;
 	ebb_tell_problems(args, run->sources.path, &problems);

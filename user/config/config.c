@@ -259,6 +259,8 @@ static void read_environ(struct ebb_reader *r, const char *const *variables)
 			continue;
 		length = (size_t)(equals - name);
 		given.key = key_of_environ(r->keys, name, length);
+		if (given.key ? !ebb_reader_wants(r, given.key->path) : r->section != NULL)
+			continue;
 		if (given.key && equals[1] == '\0') /* "EBB_MODE=" is how a script says nothing */
 			continue;
 		if (given.key && !is_of_kubernetes(name, length, equals + 1)) {
@@ -307,6 +309,8 @@ static void read_flags(struct ebb_reader *r, const struct ebb_config_flag *flags
 	for (size_t i = 0; i < count; i++) {
 		struct ebb_given given = {.layer = EBB_LAYER_FLAG, .name = flags[i].flag};
 
+		if (!ebb_reader_wants(r, flags[i].key))
+			continue;
 		if (strcmp(flags[i].key, "defaults.breaker") == 0) {
 			read_breaker_flag(r, &flags[i]);
 			continue;
@@ -349,6 +353,7 @@ static int load(const struct ebb_config_sources *sources, const char *text, size
 		reader.config = config;
 		reader.origins = config->origins;
 		reader.keys = config->origins->keys;
+		reader.section = sources->section;
 		r = text ? read_text(&reader, text, length) : read_path(&reader, sources);
 		if (r == 0) {
 			read_environ(&reader, sources->environ);

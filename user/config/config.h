@@ -216,6 +216,7 @@ struct ebb_config_sources {
 	const char *const *environ; /* "EBB_MODE=enforce", NULL at the end; NULL: none */
 	const struct ebb_config_flag *flags;
 	size_t flag_count;
+	const char *section; /* only what stands below it, "audit", is read and can be wrong; NULL: all */
 };
 
 #define EBB_CONFIG_PATH	   "/etc/ebb/ebb.yaml"

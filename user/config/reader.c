@@ -918,6 +918,14 @@ static void read_key(struct ebb_reader *r, const struct ebb_node *node, const ch
 	}
 }
 
+bool ebb_reader_wants(const struct ebb_reader *r, const char *path)
+{
+	size_t length = r->section ? strlen(r->section) : 0;
+
+	return !r->section ||
+	       (strncmp(path, r->section, length) == 0 && (path[length] == '.' || path[length] == '\0'));
+}
+
 /* The keys of one mapping, not those of the sections below it. */
 static void read_keys(struct ebb_reader *r, const struct ebb_node *node, const char *prefix,
 		      uint32_t destination, struct pending *pending)
@@ -936,6 +944,8 @@ static void read_keys(struct ebb_reader *r, const struct ebb_node *node, const c
 	for (const struct ebb_node *key = node->first; key; key = key->next->next) {
 		uint32_t before;
 
+		if (!*prefix && !ebb_reader_wants(r, key->text))
+			continue;
 		if (++count > MAPPING_KEYS_MAX) {
 			wrong_at(r, key, "too many keys: there are not that many");
 			return;

@@ -57,6 +57,7 @@ struct ebb_reader {
 	size_t place_count;
 	size_t match_total;
 	struct ebb_exempt *exempt; /* resolved when the destinations stand */
+	const char *section;	   /* only what is of this one is read; NULL: all */
 	bool wrong;		   /* an error was told */
 	bool no_memory;
 };
@@ -89,6 +90,9 @@ void ebb_reader_note(struct ebb_reader *r, const struct ebb_given *given, const 
 
 /* A value as one text, whatever its kind; errors are told. */
 void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const char *text);
+
+/* Is what stands at @path, "audit" or "audit.dir", read at all? */
+bool ebb_reader_wants(const struct ebb_reader *r, const char *path);
 
 /* The tree of the file, all but destinations. */
 void ebb_reader_read(struct ebb_reader *r, const struct ebb_node *root);
