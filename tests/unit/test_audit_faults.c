@@ -53,7 +53,8 @@ static struct faults faults_of(size_t i)
 {
 	return (struct faults){.kinds = failures[i].kinds,
 			       .error = failures[i].error,
-			       .partly = failures[i].partly};
+			       .partly = failures[i].partly,
+			       .sparse = true};
 }
 
 static int set_up(void **state)
