@@ -536,6 +536,24 @@ static void run_that_went_on_without_an_agent_is_still_one_workloads(void **stat
 	assert_apart(w, A, EBB_REASON_CONSECUTIVE_FAILURES);
 }
 
+/* Of a run that more than one had a part in, only that is known: no single one is to blame. */
+static void run_of_several_is_nobodys_after_a_restart(void **state)
+{
+	const struct ebb_verdict verdict = {.word = ebb_word(4, EBB_STATE_CLOSED, 0)};
+	struct ebb_gate gate = {.run = ebb_run_word(4, A + 1, 3)};
+	struct ebb_users users;
+
+	(void)state;
+	ebb_users_restore(&users, &verdict, &gate, 100 * S);
+	ebb_users_note(&users.ok, B, 100 * S);
+	assert_int_equal(ebb_users_culprit(&users, EBB_REASON_CONSECUTIVE_FAILURES, 10 * S, 101 * S), A);
+	gate.run = ebb_run_word(4, EBB_RUN_MIXED, 3);
+	ebb_users_restore(&users, &verdict, &gate, 100 * S);
+	ebb_users_note(&users.ok, B, 100 * S);
+	assert_int_equal(ebb_users_culprit(&users, EBB_REASON_CONSECUTIVE_FAILURES, 10 * S, 101 * S),
+			 EBB_SLOT_OTHER);
+}
+
 static void one_killed_between_mark_and_verdict_leaves_a_closed_gate(void **state)
 {
 	struct world *w = *state;
@@ -622,6 +640,7 @@ int main(void)
 		TEST(results_of_one_that_is_apart_are_not_the_gates),
 		TEST(who_is_apart_stays_so_after_a_restart),
 		TEST(run_that_went_on_without_an_agent_is_still_one_workloads),
+		cmocka_unit_test(run_of_several_is_nobodys_after_a_restart),
 		TEST(one_killed_between_mark_and_verdict_leaves_a_closed_gate),
 		cmocka_unit_test(nobody_is_guilty_of_nothing),
 		cmocka_unit_test(who_came_before_is_remembered_through_repetitions),
