@@ -6,7 +6,7 @@
 # deadline: 90
 
 # SC2119: functions with optional arguments; SC2317: functions that are arguments
-# shellcheck disable=SC2119,SC2317
+# shellcheck disable=SC2034,SC2119,SC2317
 # shellcheck source=../lib/e2e.sh
 . "$(dirname "$0")/../lib/e2e.sh"
 

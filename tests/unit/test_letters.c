@@ -425,6 +425,28 @@ static void count_sunk(unsigned char seen[EVENTS])
 		(void)fclose(in);
 }
 
+/* The last that did so was killed between its last mark and tidying up. */
+static void what_was_delivered_before_goes_with_the_next_replay(void **state)
+{
+	struct fake fake = {.away_after = -1, .refuse = -1};
+	struct ebb_letters letters;
+	struct ebb_letter letter;
+	struct ebb_replay replay;
+
+	(void)state;
+	assert_int_equal(add(0, 3, "away", NOW), 0);
+	assert_int_equal(ebb_letters_open(dir, "jsonl", true, &letters, NULL), 0);
+	while (ebb_letters_next(&letters, &letter, NULL) > 0) {
+		assert_int_equal(ebb_letters_mark(&letters, letter.position, NULL), 0);
+		ebb_letter_done(&letter);
+	}
+	ebb_letters_close(&letters);
+	assert_int_equal(replay_into(&fake, NULL, 0, &replay), 0);
+	assert_int_equal(replay.replayed, 0);
+	assert_int_equal(fake.count, 0);
+	assert_false(exists(file));
+}
+
 /* A replay that is killed at any moment, again and again, while letters come. */
 static void whatever_ends_a_replay_each_event_is_there_once(void **state)
 {
@@ -499,6 +521,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_command_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_names_of_sinks_are_sinks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_added_meanwhile_is_not_lost, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_delivered_before_goes_with_the_next_replay, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(whatever_ends_a_replay_each_event_is_there_once, set_up,
 						tear_down),
 	};

@@ -204,8 +204,10 @@ int ebb_letters_next(struct ebb_letters *letters, struct ebb_letter *ret_letter,
 			return ebb_why(why, r, "cannot read %s: %s", letters->path, ebb_strerror(r));
 		if (r == 0)
 			return 0;
-		if (r > 0 && line.text[0] == MARK)
+		if (r > 0 && line.text[0] == MARK) {
+			letters->marked++;
 			continue;
+		}
 		if (r > 0)
 			r = ebb_letter_parse(line.text, line.length, ret_letter, NULL);
 		if (r == -ENOMEM)

@@ -49,6 +49,7 @@ struct ebb_letters {
 	int fd;
 	char path[4096];
 	uint64_t damaged; /* lines so far that are no letters */
+	uint64_t marked;  /* that were delivered */
 	struct ebb_lines lines;
 };
 

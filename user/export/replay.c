@@ -182,7 +182,7 @@ int ebb_replay(const char *dir, const struct ebb_sink *sink, const char *const *
 	n = replay_all(r, why);
 	ebb_letters_close(&r->letters);
 	/* what was delivered is marked; that it stays in the file until the next time does no harm */
-	if (n == 0 && r->result.replayed > 0)
+	if (n == 0 && (r->result.replayed > 0 || r->letters.marked > 0))
 		n = ebb_letters_tidy(dir, sink->ops->name, NULL, NULL, why);
 	if (n == 0)
 		*ret_replay = r->result;
