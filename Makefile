@@ -126,7 +126,7 @@ UNIT_PROGRAMS := $(filter-out $(UNTESTED:%=$(BUILD)/tests/unit/%),$(patsubst %.c
 BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%,$(call test_sources,bench/*)))
 BENCH_PROGRAM := $(if $(BENCH_OBJECTS),$(BUILD)/tests/bench/ebb-bench)
-HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* bench/bench_*))
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* chaos/* bench/bench_*))
 TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
 	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
 TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
@@ -140,7 +140,7 @@ RUN_AGAIN := $(if $(filter true,$(CI)),--again 3)
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --deadline 240 --logs $(BUILD)/test-logs $(RUN_AGAIN)
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lib/test_otlp.py tests/lint/test_lint.py \
-	tests/bench/test_figures.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
+	tests/bench/test_figures.py tests/chaos/test_judges.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
 MODEL_TEST := 'tests/model/test_model.py 100000'
 MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'
@@ -151,6 +151,10 @@ IMAGE_TEST := tests/image/test_image.sh
 UNIT_TESTS += tests/docs/test_documents.py tests/lib/test_coverage.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
 E2E_LIB_TESTS := tests/lib/test_e2e.sh
+# What happens to the agent under load: 'make chaos' all of it and often, 'make test' shortly, a minute of faults and one of load.
+# What test_robbed does once is in e2e/test_health and bpf/test_neighbours too.
+CHAOS_TESTS := $(sort $(wildcard tests/chaos/test_*.sh))
+CHAOS_TESTS_SHORT := $(filter-out %/test_robbed.sh %/test_clock.sh,$(CHAOS_TESTS))
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
 
 # The same tests with everything built by 'make asan'.
@@ -271,7 +275,7 @@ test: ## install what is missing, build, run every test (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
 	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
-	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
+	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) $(CHAOS_TESTS_SHORT) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
 		--beside '$(LINT) --tap' $(UNIT_TESTS) $(CHART_TEST) $(IMAGE_TEST) $(MODEL_TEST) $(FUZZ_TESTS) $(ASAN_UNIT_TESTS) $(TSAN_UNIT_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges
@@ -285,6 +289,13 @@ test-bpf: tests-bpf ## the BPF programs in this kernel, in cgroups of their own 
 
 test-e2e: all tests-e2e ## the agent with real clients, in cgroups and namespaces of their own (root)
 	@$(RUN_TESTS) $(E2E_LIB_TESTS) $(E2E_TESTS)
+
+chaos: all tests-e2e ## faults under load: kill -9 and what else can happen to an agent, minutes (root; SEED=N)
+	@CHAOS=full $(RUN_TESTS) $(filter-out %/test_soak.sh,$(CHAOS_TESTS))
+
+# Directly: it may last for longer than a test may.
+soak: all tests-e2e ## 2,000 connects/s to 500 destinations that fail and heal, nothing may grow (root; DURATION=20m)
+	@EBB_BUILD=$(BUILD) DURATION=$(or $(DURATION),20m) tests/chaos/test_soak.sh
 
 asan: ## unit and end-to-end tests with address and undefined behaviour sanitizers (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
@@ -363,7 +374,7 @@ help: ## this list
 	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere,\n'
 	@printf '  WITH_OTLP=0 builds without traces and the push of metrics, WITH_POSTGRES=0 without PostgreSQL\n'
 
-.PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e asan \
+.PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e chaos soak asan \
 	tsan fuzz test-chart test-kernels coverage bench bench-limits lint format docs mixin chart manifests vmlinux help
 
 # ---- targets between them
