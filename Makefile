@@ -126,7 +126,7 @@ UNIT_PROGRAMS := $(filter-out $(UNTESTED:%=$(BUILD)/tests/unit/%),$(patsubst %.c
 BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%,$(call test_sources,bench/*)))
 BENCH_PROGRAM := $(if $(BENCH_OBJECTS),$(BUILD)/tests/bench/ebb-bench)
-HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* chaos/* bench/bench_*))
+HELPER_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,e2e/* chaos/* kernels/* bench/bench_*))
 TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,\
 	$(filter-out $(call test_sources,unit/test_* bpf/test_*),$(call test_sources,lib/* unit/* bpf/*)))
 TEST_LIBRARY := $(if $(TEST_LIB_OBJECTS),$(BUILD)/libebbtest.a)
@@ -148,7 +148,7 @@ MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'
 CHART_TEST := tests/chart/test_chart.py
 # Needs the network, for Debian's packages.
 IMAGE_TEST := tests/image/test_image.sh
-UNIT_TESTS += tests/docs/test_documents.py tests/lib/test_coverage.py
+UNIT_TESTS += tests/docs/test_documents.py tests/lib/test_coverage.py tests/kernels/test_baseline.py
 BPF_TESTS := $(BPF_PROGRAMS) $(sort $(wildcard tests/bpf/test_*.sh))
 E2E_LIB_TESTS := tests/lib/test_e2e.sh
 # What happens to the agent under load: 'make chaos' all of it and often, 'make test' shortly, a minute of faults and one of load.
@@ -167,7 +167,7 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 # what it explores is in test_gate too. Left out are also tests whose subject is what the kernel and clients do: what
 # the agent does there, others ask of it; what the core decides there, unit tests under the sanitizers do.
 NOT_ASAN := agent_death apart fuse moves upgrade switches page prometheus full bytes clients isolation limits rate udp turns_http \
-	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package established audit_databases
+	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package established audit_databases verifier
 ASAN_UNIT_TESTS := $(patsubst $(BUILD)/%,$(ASAN_BUILD)/%,$(filter-out %/test_orders,$(UNIT_PROGRAMS)))
 # What commands say and what is kept in tables is asked once in 'make test', under the sanitizers.
 ONLY_ASAN := adopt audit_follow audit_log cli config deadletter log names notify record report top tuning turns workloads
@@ -321,6 +321,14 @@ test-kernels: ## the agent on other kernels, in emulated machines (root, for wha
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@$(RUN_TESTS) "tests/kernels/run.sh $(BUILD)/ebb $(KERNELS)"
 
+# Of other kernels: what 'make test-kernels' left in $(BUILD)/kernels.
+baseline: all tests-e2e ## write down what the programs cost now, on this kernel and those of 'make test-kernels' (root)
+	@mkdir -p $(BUILD)/kernels
+	@EBB_BUILD=$(BUILD) tests/e2e/test_verifier.sh $(BUILD)/kernels/$$(uname -r | grep -oE '^[0-9.]+').figures >/dev/null
+	@EBB_BUILD=$(BUILD) $(PYTHON) tests/kernels/baseline.py renew $$(ls $(BUILD)/kernels/*.figures $(BUILD)/kernels/*.tried)
+	@$(PYTHON) tests/kernels/baseline.py table docs/kernels.md
+	@git --no-pager diff --stat -- tests/kernels/baseline.json docs/kernels.md
+
 # Functions that are always part of their callers would be counted once for each caller: here they are functions.
 # Threads of a test count too: hence atomic.
 coverage: ## lines and branches that tests reach; fails where they are too few (root)
@@ -375,7 +383,8 @@ help: ## this list
 	@printf '  WITH_OTLP=0 builds without traces and the push of metrics, WITH_POSTGRES=0 without PostgreSQL\n'
 
 .PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e chaos soak asan \
-	tsan fuzz test-chart test-kernels coverage bench bench-limits lint format docs mixin chart manifests vmlinux help
+	tsan fuzz test-chart test-image test-kernels baseline coverage bench bench-limits lint format docs mixin chart \
+	manifests vmlinux help
 
 # ---- targets between them
 
