@@ -57,7 +57,7 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 DEPS_DEB := debhelper dpkg-dev
 DEPS_BENCH := haproxy
 DEPS_IMAGE := mmdebstrap buildah podman runc
-DEPS_KERNELS := qemu-system-x86 busybox-static cpio
+DEPS_KERNELS := qemu-system-x86 busybox-static cpio xz-utils systemd nginx curl iproute2 python3
 
 # ---- flags
 
@@ -198,8 +198,8 @@ FUZZ_OBJECTS := $(FUZZ_PROGRAMS:%=%.o)
 FUZZ_MAKE := $(MAKE) BUILD=$(FUZZ_BUILD) CC=$(CLANG) OPTIMIZE='-O1 -g' \
 	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 FUZZ_TESTS := $(FUZZ_PROGRAMS:$(BUILD)/%='tests/fuzz/run.sh $(FUZZ_BUILD)/%')
-# Kernels of Debian that 'make test-kernels' boots: the newest package that each pattern names.
-KERNELS ?= 'linux-image-6[.]1[.]0-[0-9]+-cloud-amd64' 'linux-image-6[.]12[.][0-9]+[+]deb12-cloud-amd64'
+# Of tests/kernels/kernels.txt, what 'make test-kernels' boots, as SERIES or SERIES:PARTS; empty: all, as they stand there.
+KERNELS ?=
 
 # How many inputs 'make fuzz' tries besides the corpus.
 RUNS ?= 20000
@@ -316,10 +316,10 @@ test-image: all ## the image: built from packages of Debian, run with three capa
 	@tools/deps.sh $(DEPS_IMAGE)
 	@$(RUN_TESTS) $(IMAGE_TEST)
 
-test-kernels: ## the agent on other kernels, in emulated machines (root, for what is installed)
+test-kernels: ## the agent on other kernels, in emulated machines (root, for what is installed; KERNELS='6.12:netem')
 	@tools/deps.sh $(DEPS_BUILD) $(DEPS_KERNELS)
-	@$(MAKE) --no-print-directory $(JOBS) all
-	@$(RUN_TESTS) "tests/kernels/run.sh $(BUILD)/ebb $(KERNELS)"
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/kernels/programs
+	@$(RUN_TESTS) 'tests/kernels/run.sh $(KERNELS)'
 
 # Of other kernels: what 'make test-kernels' left in $(BUILD)/kernels.
 baseline: all tests-e2e ## write down what the programs cost now, on this kernel and those of 'make test-kernels' (root)
