@@ -48,7 +48,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 DEPS_BUILD := gcc libc6-dev make pkg-config git clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libmicrohttpd-dev libjansson-dev libcap-ng-dev libyaml-dev uthash-dev libncurses-dev libldns-dev libsqlite3-dev \
-	libcurl4-openssl-dev $(if $(filter 0,$(WITH_POSTGRES)),,libpq-dev)
+	libcurl4-openssl-dev $(if $(filter 0,$(WITH_SECCOMP)),,libseccomp-dev) $(if $(filter 0,$(WITH_POSTGRES)),,libpq-dev)
 DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcovr shellcheck \
 	python3 python3-prometheus-client prometheus nodejs npm curl wget postgresql postgresql-client redis-server redis-tools \
 	nginx openssl dnsmasq-base bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux \
@@ -76,7 +76,7 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -DEBB_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) 
 	$(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(REPRODUCIBLE) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
-LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lyaml -lm -lpthread
+LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lyaml -lm -lpthread $(if $(filter 0,$(WITH_SECCOMP)),,-lseccomp)
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 LINK = $(CC) $(LDFLAGS_ALL)
 COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
@@ -98,17 +98,19 @@ MIGRATIONS := $(BUILD)/migrations.h
 MIGRATION_FILES := $(sort $(wildcard user/export/migrations/*/*.sql))
 
 # Parts that can be left out. WITH_OTLP=0: traces and the push of metrics; WITH_KUBERNETES=0: asking for pods; WITH_POSTGRES=0: the sink of
-# the audit log that needs libpq. What stands in their place says so where they are asked for.
+# the audit log that needs libpq; WITH_SECCOMP=0: the filter of the agent's own system calls, which needs libseccomp. What stands in their place says so where they are asked for.
 WITH_OTLP ?= 1
 WITH_KUBERNETES ?= 1
 WITH_POSTGRES ?= 1
+WITH_SECCOMP ?= 1
 OTLP_SOURCES := user/agent/otlp_peer.c user/agent/pushing.c user/agent/tracing.c user/export/otlp.c user/export/otlp_headers.c user/export/otlp_json.c user/export/otlp_settings.c \
 	user/export/otlp_answer.c user/export/otlp_metrics.c user/export/otlp_outbox.c user/export/metrics_sender.c user/export/span.c user/export/span_queue.c user/export/span_sender.c
 POSTGRES_SOURCES := user/export/audit_pg.c user/export/pg_array.c user/export/postgres.c user/export/postgres_errors.c \
 	user/export/resolve.c user/export/sink_postgres.c
 LEFT_OUT := $(if $(filter 0,$(WITH_OTLP)),$(OTLP_SOURCES),user/agent/otlp_absent.c) \
 	$(if $(filter 0,$(WITH_KUBERNETES)),user/agent/identities.c user/node/kube.c,user/agent/identities_absent.c) \
-	$(if $(filter 0,$(WITH_POSTGRES)),$(POSTGRES_SOURCES))
+	$(if $(filter 0,$(WITH_POSTGRES)),$(POSTGRES_SOURCES)) \
+	$(if $(filter 0,$(WITH_SECCOMP)),user/agent/seccomp.c,user/agent/seccomp_absent.c)
 
 USER_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard user/*/*.c)))
 USER_OBJECTS := $(USER_SOURCES:%.c=$(BUILD)/%.o)
@@ -121,7 +123,7 @@ DOCS_TOOL := $(if $(wildcard user/export/metrics.c),$(BUILD)/tools/docs)
 # bench/ together as ebb-bench. The other .c of unit/ and bpf/, and those of lib/, are linked into
 # the programs that need them. Every .bpf.c becomes a skeleton: #include "tests/bpf/NAME.skel.h".
 test_sources = $(filter-out %.bpf.c,$(sort $(wildcard $(1:%=tests/%.c))))
-UNTESTED := $(if $(filter 0,$(WITH_KUBERNETES)),test_kube) $(if $(filter 00,$(WITH_KUBERNETES)$(WITH_OTLP)),test_fetch)
+UNTESTED := $(if $(filter 0,$(WITH_SECCOMP)),test_seccomp) $(if $(filter 0,$(WITH_KUBERNETES)),test_kube) $(if $(filter 00,$(WITH_KUBERNETES)$(WITH_OTLP)),test_fetch)
 UNIT_PROGRAMS := $(filter-out $(UNTESTED:%=$(BUILD)/tests/unit/%),$(patsubst %.c,$(BUILD)/%,$(call test_sources,unit/test_*)))
 BPF_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call test_sources,bpf/test_*))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_%,$(call test_sources,bench/*)))
@@ -380,7 +382,8 @@ help: ## this list
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\n  V=1 shows commands, CC=clang builds with clang, BUILD=DIR builds elsewhere,\n'
-	@printf '  WITH_OTLP=0 builds without traces and the push of metrics, WITH_POSTGRES=0 without PostgreSQL\n'
+	@printf '  WITH_OTLP=0 builds without traces and the push of metrics, WITH_POSTGRES=0 without PostgreSQL,\n'
+	@printf '  WITH_KUBERNETES=0 without Kubernetes, WITH_SECCOMP=0 without a filter of system calls\n'
 
 .PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e chaos soak asan \
 	tsan fuzz test-chart test-image test-kernels baseline coverage bench bench-limits lint format docs mixin chart \

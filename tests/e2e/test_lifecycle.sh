@@ -73,6 +73,12 @@ for set in CapEff CapPrm CapBnd; do
 	is "$set is BPF, NET_ADMIN and PERFMON, of every thread" "$(caps "$set")" "$wanted"
 done
 is 'CapInh and CapAmb are empty' "$(caps CapInh) $(caps CapAmb)" '0000000000000000 0000000000000000'
+# a build with a sanitizer has no filter
+enforced=1 filter=2
+! logged 'made with a sanitizer' || enforced=0 filter=0
+is 'system calls are filtered, of every thread' "$(cat "/proc/$agent"/task/*/status | awk '/^Seccomp:/ { print $2 }' | sort -u)" "$filter"
+is 'as the metric says' "$(http_get /metrics | grep ^ebb_seccomp_ | tr '\n' ' ')" \
+	"ebb_seccomp_enforced $enforced ebb_seccomp_unlisted_calls_total 0 "
 is 'the pin directory is root-only' "$(stat -c '%a %u %g' "$pin")" '700 0 0'
 is 'every pin is root-only' "$(find "$pin" -type f ! -perm 600 -o -type f ! -uid 0)" ''
 is 'it listens on loopback only' "$(ss -Hltnp | grep "pid=$agent," | awk '{ print $4 }')" "$address"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What is left out of a build is not in it, and who asks for it is told so in one line: a build without Kubernetes,
-# PostgreSQL and traces.
+# PostgreSQL, traces and a filter of system calls.
 # deadline: 600
 
 # SC2119: functions with optional arguments; SC2317: functions that are arguments
@@ -13,13 +13,14 @@
 # Kept, so that the next time only what has changed is built.
 without=$EBB_BUILD/without
 if ! make -C "$root" --no-print-directory -j2 BUILD="$without" OPTIMIZE=-O1 \
-	WITH_KUBERNETES=0 WITH_POSTGRES=0 WITH_OTLP=0 all >"$scratch/make.log" 2>&1; then
+	WITH_KUBERNETES=0 WITH_POSTGRES=0 WITH_OTLP=0 WITH_SECCOMP=0 all >"$scratch/make.log" 2>&1; then
 	bail "it does not build: $(tail -5 "$scratch/make.log")"
 fi
-ok 'it builds without all three'
+ok 'it builds without all of them'
 ebb_program=$without/ebb
 refute 'no client of Kubernetes is in it' sh -c "nm '$ebb_program' | grep -q ebb_kube_"
 refute 'nothing of libpq' grep -q 'libpq\.so' "$ebb_program"
+refute 'nothing of libseccomp' grep -q 'libseccomp\.so' "$ebb_program"
 refute 'nothing of OTLP' grep -qE 'resource(Spans|Metrics)' "$ebb_program"
 check 'each is there otherwise' sh -c "nm '$EBB_BUILD/ebb' | grep -q ebb_kube_ && grep -q 'libpq\.so' '$EBB_BUILD/ebb' && grep -q resourceSpans '$EBB_BUILD/ebb' && grep -q resourceMetrics '$EBB_BUILD/ebb'"
 
@@ -31,6 +32,8 @@ start_agent
 refute 'nobody asks: nothing is said' logged 'traces|Kubernetes|postgres|built without'
 is 'auto is then off' "$(component kubernetes state)" healthy
 is 'traces are healthy' "$(component traces state)" healthy
+check 'no filter of system calls: one line' logged 'no system call is refused to the agent: it was made with WITH_SECCOMP=0'
+is 'that is as it was made: healthy, and the metric says so' "$(component seccomp state) $(http_get /metrics | awk '/^ebb_seccomp_enforced / { print $2 }')" 'healthy 0'
 
 # ------------------------------------------------------------------------ traces
 

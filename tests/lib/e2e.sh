@@ -48,6 +48,9 @@ bail() {
 
 done_testing() {
 	local report
+	if grep -qs 'made a system call that is not in its list' "$scratch"/agent.*.log; then
+		not_ok 'the agent makes no system call that is not in its list' "$(grep -h 'not in its list' "$scratch"/agent.*.log)"
+	fi
 	for report in "$scratch"/sanitizer.*; do
 		[ -e "$report" ] || continue
 		not_ok 'no sanitizer has anything to report' "$(head -60 "$report")"

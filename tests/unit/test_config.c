@@ -827,7 +827,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		 "f:1:20: unknown key 'password': did you mean 'password_file'?"},
 		{"<<: {mode: observe}\n",
 		 "f:1:1: unknown key '<<': expected one of mode, attach, listen, workloads, kubernetes, defaults, destinations, dns, turns, "
-		 "adopt, lease, scheduling, log_level, log_format, capacity, shutdown, health, node_fuse, metrics, audit, traces"},
+		 "adopt, lease, scheduling, seccomp, log_level, log_format, capacity, shutdown, health, node_fuse, metrics, audit, traces"},
 		{"mode: observe\nlease: 30s\nmode: enforce\n",
 		 "f:3:1: 'mode' is given twice, before in line 1"},
 		{"attach: x\n", "f:1:9: attach: a value stands here: expected keys"},

@@ -28,6 +28,7 @@
 #include "agent/pushing.h"
 #include "agent/reload.h"
 #include "agent/scheduling.h"
+#include "agent/seccomp.h"
 #include "agent/sockets.h"
 #include "agent/tick.h"
 #include "agent/tracing.h"
@@ -102,7 +103,8 @@ struct agent {
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
 	struct ebb_sockets *sockets;
-	struct ebb_fetch *fetch; /* whatever goes out by HTTP */
+	struct ebb_fetch *fetch;     /* whatever goes out by HTTP */
+	struct ebb_seccomp *seccomp; /* NULL: any system call may be made */
 	struct ebb_tracing *tracing;
 	struct ebb_pushing *pushing;
 	struct ebb_notify notify; /* the service manager */
@@ -493,6 +495,47 @@ static void follow_identities(struct agent *a)
 			       now_realtime(), "%s", status.why);
 }
 
+static void on_unlisted(void *userdata, const char *name, uint64_t count)
+{
+	struct agent *a = userdata;
+	bool on = a->source.seccomp;
+
+	if (!on)
+		ebb_warn("the agent made a system call that is not in its list: call=%s count=%llu; done, since 'seccomp: log' is set",
+			 name, (unsigned long long)count);
+	else
+		ebb_err("the agent made a system call that is not in its list: call=%s count=%llu; refused: if something of ebb does not work now, report it and set 'seccomp: log'",
+			name, (unsigned long long)count);
+	ebb_health_set(&a->health, EBB_HEALTH_SECCOMP, EBB_DEGRADED, now_realtime(),
+		       "%s system calls that are not in its list, the last of them %s",
+		       on ? "the agent was refused" : "the agent made", name);
+}
+
+static void report_calls(struct agent *a)
+{
+	a->source.calls_unlisted = ebb_seccomp_count(a->seccomp);
+	ebb_seccomp_news(a->seccomp, on_unlisted, a);
+}
+
+/* For every thread, those to come as well. The agent is as good without. */
+static void open_seccomp(struct agent *a)
+{
+	enum ebb_seccomp_mode mode = a->config->seccomp;
+	struct ebb_why why = {};
+	int r = ebb_seccomp_new(mode, !a->no_reset, &a->seccomp, &why);
+
+	a->source.seccomp = a->seccomp && mode == EBB_SECCOMP_ON;
+	if (r == -ENOSYS) {
+		ebb_info("no system call is refused to the agent: %s", why.text);
+	} else if (r < 0) {
+		ebb_warn("no system call is refused to the agent: %s", why.text);
+		ebb_health_set(&a->health, EBB_HEALTH_SECCOMP, EBB_DEGRADED, now_realtime(),
+			       "no system call is refused to the agent: %s", why.text);
+	} else if (a->seccomp && !ebb_seccomp_is_told(a->seccomp)) {
+		ebb_info("system calls that the agent does not need are told in the kernel's log alone: another filter has taken the way to us");
+	}
+}
+
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
@@ -506,6 +549,7 @@ static int tick(struct agent *a)
 	a->health.enforce_wanted = wants_enforcement(a, start);
 	follow_urgency(a);
 	report_errors(a, start);
+	report_calls(a);
 	ebb_checks_ticked(a->checks, late, result.dst_live, result.pair_live);
 	collect_idle(a, start);
 	follow_identities(a);
@@ -1703,6 +1747,7 @@ static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why 
 	r = ebb_drop_privileges(!a->no_reset);
 	if (r < 0)
 		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
+	open_seccomp(a);
 	r = open_sockets(a, why);
 	if (r == 0)
 		r = open_auditor(a, why);
@@ -1749,6 +1794,7 @@ static void close_all(struct agent *a)
 	free(a->capped);
 	ebb_loader_free(a->loader);
 	ebb_notify_done(&a->notify);
+	ebb_seccomp_free(a->seccomp);
 	if (a->timer_fd >= 0)
 		(void)close(a->timer_fd);
 	if (a->signal_fd >= 0)

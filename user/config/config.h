@@ -93,6 +93,13 @@ enum ebb_scheduling {
 	EBB_SCHEDULING_OTHER, /* ordinary */
 };
 
+/* Of the agent's own system calls, see agent/seccomp.h. */
+enum ebb_seccomp_mode {
+	EBB_SECCOMP_ON,	 /* what it does not need is refused */
+	EBB_SECCOMP_LOG, /* only told */
+	EBB_SECCOMP_OFF,
+};
+
 /* Where events are kept. A sink whose path or host is "" is not wanted. All zero where nothing is kept. */
 struct ebb_audit_config {
 	char dir[EBB_PATH_TEXT_MAX];
@@ -153,6 +160,7 @@ struct ebb_config {
 	uint32_t turns; /* 0: off */
 	uint32_t adopt; /* 0: connections that were there before are not counted */
 	uint32_t scheduling;
+	uint32_t seccomp; /* enum ebb_seccomp_mode */
 	uint64_t lease_ns;
 	uint64_t shutdown_delay_ns;
 	uint64_t shutdown_timeout_ns;

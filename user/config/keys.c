@@ -34,6 +34,7 @@ static const char *const scopes[] = {"node", "workload", NULL};	 /* enum ebb_sco
 static const char *const errnos[] = {"econnrefused", "ehostunreach", "etimedout", "eperm",
 				     NULL};			    /* ebb_errno */
 static const char *const schedulings[] = {"rr", "other", NULL};	    /* enum ebb_scheduling */
+static const char *const seccomps[] = {"on", "log", "off", NULL};   /* enum ebb_seccomp_mode */
 static const char *const fates[] = {"keep", "drop", "reset", NULL}; /* enum ebb_established */
 static const char *const exits[] = {"keep", "detach", NULL};
 static const char *const excluded[] = {"observe", "ignore",
@@ -437,6 +438,13 @@ static const struct ebb_key plain_keys[] = {
 	 AT(scheduling),
 	 .help = "rr: the lowest real-time priority while it enforces, so that verdicts are not late on a busy machine; "
 		 "other: none"},
+	{.path = "seccomp",
+	 CHOICES(seccomps),
+	 .range = "on, log or off",
+	 .fallback = "on",
+	 AT(seccomp),
+	 .flags = EBB_KEY_RESTART,
+	 .help = "on: system calls that the agent does not need are refused to it once it has started, with a line in its log; log: they are only told; off: neither (docs/security.md)"},
 	{.path = "log_level",
 	 CHOICES(levels),
 	 .range = "error, warn, info or debug",

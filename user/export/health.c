@@ -27,6 +27,7 @@ const char *const ebb_health_component_names[EBB_HEALTH_MAX + 1] = {
 	[EBB_HEALTH_LEASE] = "lease",
 	[EBB_HEALTH_KUBERNETES] = "kubernetes",
 	[EBB_HEALTH_METRICS_OTLP] = "metrics_otlp",
+	[EBB_HEALTH_SECCOMP] = "seccomp",
 };
 
 static const char *const state_names[] = {

@@ -37,6 +37,7 @@ enum ebb_health_component {
 	EBB_HEALTH_LEASE,	 /* verdicts are renewed */
 	EBB_HEALTH_KUBERNETES,	 /* pods are told of, if somebody is to be asked */
 	EBB_HEALTH_METRICS_OTLP, /* the collector takes metrics, if there is one */
+	EBB_HEALTH_SECCOMP,	 /* system calls are filtered if asked for, and none had to be refused */
 	EBB_HEALTH_MAX,
 };
 

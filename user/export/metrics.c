@@ -665,6 +665,18 @@ static void read_links_restored(struct ebb_reading *r, const struct ebb_item *it
 	(void)add(r, EBB_SAMPLE_NUMBER, r->source->links_restored);
 }
 
+static void read_seccomp(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->seccomp);
+}
+
+static void read_calls_unlisted(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->calls_unlisted);
+}
+
 static void read_pins_restored(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
@@ -1019,6 +1031,11 @@ const struct ebb_family ebb_families[] = {
 	 read_links_restored},
 	{"ebb_pins_restored", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "Pins that somebody removed or replaced and that the agent made again.", read_pins_restored},
+	{"ebb_seccomp_enforced", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "1: system calls that the agent does not need are refused to it; 0: they are not.", read_seccomp},
+	{"ebb_seccomp_unlisted_calls", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "System calls of the agent that are not in its list: refused, or with 'seccomp: log' only told; the log has their names.",
+	 read_calls_unlisted},
 	{"ebb_scrape_duration_seconds", EBB_HISTOGRAM, "seconds", EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "Time that the agent works for one scrape of these metrics, compressing included, without waiting for the client; this one is not among them.",
 	 read_scrape_duration},

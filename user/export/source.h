@@ -61,6 +61,8 @@ struct ebb_source {
 	uint64_t applied_realtime_s;	      /* when the one in force was applied */
 	uint64_t links_restored;	      /* programs that somebody took away, attached again */
 	uint64_t pins_restored;
+	bool seccomp;		   /* system calls that we do not need are refused to us */
+	uint64_t calls_unlisted;   /* such calls that were made, refused or not */
 	struct ebb_groups *groups; /* kept by the exporter (items.c); NULL: pairs keep all their labels */
 	uint64_t *local_floor;	   /* by pair slot, zero at first; kept by the exporter (metrics.c) */
 	struct ebb_hist *scrape_duration; /* kept by the exporter (http_metrics.c) */
