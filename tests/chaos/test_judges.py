@@ -77,7 +77,7 @@ class Soak(unittest.TestCase):
         self.assertEqual(self.bad(anonymous=lambda i: (14 << 20) + i * 20000), ['no growth: anonymous'])
         self.assertEqual(self.bad(descriptors=lambda i: 89 + i // 8), ['no growth: descriptors'])
         self.assertEqual(self.bad(threads=lambda i: 4 + i // 10), ['no growth: threads'])
-        self.assertEqual(self.bad(tick_seconds=lambda i: 0.001 * i ** 3), ['no growth: time of a tick'])
+        self.assertEqual(self.bad(tick_seconds=lambda i: 0.0001 * i ** 4), ['no growth: time of a tick'])
 
     def test_a_peak_is_no_growth(self):
         self.assertEqual(self.bad(anonymous=lambda i: (20 if i == 90 else 14) << 20, descriptors=lambda i: 300 if i in (88, 89) else 89), [])
