@@ -103,6 +103,8 @@ static void try_kernel_and_identity(void)
 	REFUSED(syscall(SYS_pivot_root, "/", "/"));
 	REFUSED(chroot("/"));
 	REFUSED(unshare(CLONE_NEWUSER));
+	REFUSED(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL));
+	EXPECT(syscall(SYS_clone3, NULL, 0UL) == -1 && errno == ENOSYS);
 	REFUSED(setns(-1, 0));
 	REFUSED(syscall(SYS_setuid, 0));
 	REFUSED(syscall(SYS_capset, NULL, NULL));
