@@ -30,12 +30,10 @@ typedef void (*ebb_fuse_handler)(void *userdata, const struct ebb_fuse_move *mov
 struct ebb_ticker;
 
 /*
- * @view is borrowed. @config holds for every destination until ebb_ticker_configure() says
- * more. @seed: of the node's jitter. @restore: the maps come from an
- * earlier agent, and what they remember is taken up; that the node fuse acts, if the lease was not over when
- * this one started (agent.started_ns).
- * earlier agent, and what they remember is taken up. @moves is borrowed, too, and has no
- * listener yet: its first are the ticker's own, which remember and obey.
+ * @view is borrowed. @config holds for every destination until ebb_ticker_configure() says more. @seed: of the node's
+ * jitter. @restore: the maps come from an earlier agent, and what they remember is taken up; that the node fuse acts, if
+ * the lease was not over when this one started (agent.started_ns). @moves is borrowed, too, and has no listener yet: its
+ * first are the ticker's own, which remember and obey. 0 or -ENOMEM.
  */
 int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config *config, uint64_t seed,
 		   bool restore, struct ebb_moves *moves, struct ebb_ticker **ret_ticker);
@@ -50,8 +48,8 @@ void ebb_ticker_configure(struct ebb_ticker *ticker, const struct ebb_breaker_co
 			  const uint32_t *of_dst);
 
 /*
- * From now on the node fuse follows @config, and its moves are told to @on_move (NULL: to nobody). Until then it is that of the defaults. Whether it acts does not change by it, what it does then
- * follows with the next tick.
+ * From now on the node fuse follows @config, and its moves are told to @on_move (NULL: to nobody). Until then it is that of
+ * the defaults. Whether it acts does not change by it, what it does then follows with the next tick.
  */
 void ebb_ticker_fuse(struct ebb_ticker *ticker, const struct ebb_fuse_config *config,
 		     ebb_fuse_handler on_move, void *userdata);
