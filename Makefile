@@ -345,6 +345,10 @@ bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 
+load: ## an open load up to 10,000 connections a second, with and without (root, quiet, 20 minutes; ARGS='--scale 0.1')
+	@$(MAKE) --no-print-directory $(JOBS) all tests
+	@BUILD=$(BUILD) tests/bench/load.py --write $(BUILD)/load.json $(ARGS)
+
 bench-limits: ## measure how well limits hold, against nftables, iptables, tc (root, quiet, 10 minutes)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) tests/bench/limits.py --write $(BUILD)/limits.json $(ARGS)
@@ -386,7 +390,7 @@ help: ## this list
 	@printf '  WITH_KUBERNETES=0 without Kubernetes, WITH_SECCOMP=0 without a filter of system calls\n'
 
 .PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e chaos soak asan \
-	tsan fuzz test-chart test-image test-kernels baseline coverage bench bench-limits lint format docs mixin chart \
+	tsan fuzz test-chart test-image test-kernels baseline coverage bench load bench-limits lint format docs mixin chart \
 	manifests vmlinux help
 
 # ---- targets between them

@@ -115,13 +115,16 @@ class Place:
         """The cgroup in which every destination may be sent so many bytes a second. The agent is
         started once, as an operator does it."""
         if rate not in self.agents:
-            self.agents[rate] = Agent(self, rate)
+            self.agents[rate] = Agent(self, rate, '--bytes', f'{rate}B/s')
         return self.agents[rate].cgroup
 
     def __exit__(self, *_):
         self.stop_line()
         for agent in self.agents.values():
             agent.stop()
+        self.remove()
+
+    def remove(self):
         for cgroup in self.cgroups:
             for _ in range(50):
                 try:
@@ -142,16 +145,17 @@ class Place:
 
 
 class Agent:
+    """One that enforces, on a cgroup that the place makes for it."""
     START_S = 60
 
-    def __init__(self, place, rate):
+    def __init__(self, place, name, *options):
         self.place = place
-        self.cgroup = place.make_cgroup(str(rate))
-        self.pin = f'/sys/fs/bpf/{place.name}-{rate}'
-        self.log = os.path.join(place.work, f'agent-{rate}.log')
+        self.cgroup = place.make_cgroup(str(name))
+        self.pin = f'/sys/fs/bpf/{place.name}-{name}'
+        self.log = os.path.join(place.work, f'agent-{name}.log')
         with open(self.log, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen(
-                ['env', 'EBB_AUDIT_SQLITE_PATH=off', place.ebb, 'run', '--mode', 'enforce', '--bytes', f'{rate}B/s', '--cgroup', self.cgroup, '--pin',
+                ['env', 'EBB_AUDIT_SQLITE_PATH=off', place.ebb, 'run', '--mode', 'enforce', *options, '--cgroup', self.cgroup, '--pin',
                  self.pin, '--listen', '127.0.0.1:0', '--on-exit', 'detach'],
                 stderr=log, preexec_fn=die_with_parent)
         deadline = time.monotonic() + self.START_S

@@ -39,6 +39,7 @@ static const struct {
 	{"tcp", traffic_tcp_main},
 	{"udp", traffic_udp_main},
 	{"delay", traffic_delay_main},
+	{"load", traffic_load_main},
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -59,7 +60,7 @@ static int usage(void)
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--busy] [--agent] [--moved]\n"
-		      "       ebb-bench tcp|udp|delay ...\n");
+		      "       ebb-bench tcp|udp|delay|load ...\n");
 	return 2;
 }
 

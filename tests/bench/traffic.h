@@ -106,6 +106,7 @@ int traffic_echo(const struct traffic_options *options, struct traffic_shared *s
 int traffic_tcp_main(int argc, char **argv);
 int traffic_udp_main(int argc, char **argv);
 int traffic_delay_main(int argc, char **argv);
+int traffic_load_main(int argc, char **argv);
 
 int traffic_parse(int argc, char **argv, struct traffic_options *ret_options);
 struct traffic_shared *traffic_share(void);
