@@ -323,6 +323,10 @@ test-kernels: ## the agent on other kernels, in emulated machines (root, for wha
 	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/kernels/programs
 	@$(RUN_TESTS) 'tests/kernels/run.sh $(KERNELS)'
 
+test-arm64: ## built for arm64 by a cross compiler, and run on Debian's kernel in an emulated machine (root, 2 GB, minutes)
+	@tools/deps.sh $(DEPS_BUILD) mmdebstrap qemu-system-arm qemu-user-static cpio
+	@$(RUN_TESTS) tests/kernels/arm64.sh
+
 # Of other kernels: what 'make test-kernels' left in $(BUILD)/kernels.
 baseline: all tests-e2e ## write down what the programs cost now, on this kernel and those of 'make test-kernels' (root)
 	@mkdir -p $(BUILD)/kernels
@@ -390,7 +394,7 @@ help: ## this list
 	@printf '  WITH_KUBERNETES=0 without Kubernetes, WITH_SECCOMP=0 without a filter of system calls\n'
 
 .PHONY: all deps deps-build install uninstall dist deb clean run demo test check unit test-bpf test-e2e chaos soak asan \
-	tsan fuzz test-chart test-image test-kernels baseline coverage bench load bench-limits lint format docs mixin chart \
+	tsan fuzz test-chart test-image test-kernels test-arm64 baseline coverage bench load bench-limits lint format docs mixin chart \
 	manifests vmlinux help
 
 # ---- targets between them
