@@ -14,12 +14,12 @@
 #include <string.h>
 /* after the headers that it needs */
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "core/hist.h"
 #include "export/metrics_sender.h"
 #include "export/otlp_metrics.h"
 #include "tests/lib/fake_source.h"
+#include "tests/lib/unpack.h"
 
 #define S	 1000000000ULL
 #define INTERVAL (60 * S)
@@ -34,19 +34,6 @@ struct collector {
 	char body[2 << 20]; /* of the last request, unpacked */
 };
 
-static void unpack(const char *packed, size_t size, char *text, size_t room)
-{
-	z_stream stream = {.next_in = (Bytef *)(uintptr_t)packed,
-			   .avail_in = (uInt)size,
-			   .next_out = (Bytef *)text,
-			   .avail_out = (uInt)room};
-
-	assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-	assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-	text[room - stream.avail_out] = '\0';
-	assert_int_equal(inflateEnd(&stream), Z_OK);
-}
-
 static int take_request(void *userdata, const char *body, size_t size, bool gzip)
 {
 	struct collector *c = userdata;
@@ -56,7 +43,7 @@ static int take_request(void *userdata, const char *body, size_t size, bool gzip
 	c->requests++;
 	c->largest = size > c->largest ? size : c->largest;
 	if (gzip) {
-		unpack(body, size, c->body, sizeof(c->body) - 1);
+		unpack(body, size, c->body, sizeof(c->body));
 	} else {
 		assert_in_range(size, 1, sizeof(c->body) - 1);
 		memcpy(c->body, body, size);

@@ -14,13 +14,13 @@
 #include <string.h>
 /* after the headers that it needs */
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "core/hist.h"
 #include "export/metrics_sender.h"
 #include "export/span_sender.h"
 #include "tests/lib/fake_source.h"
 #include "tests/lib/faults.h"
+#include "tests/lib/unpack.h"
 
 #define S     1000000000ULL
 #define SPANS 100
@@ -31,25 +31,12 @@ struct collector {
 	char text[1 << 20];
 };
 
-static void unpack(const char *packed, size_t size, char *text, size_t room)
-{
-	z_stream stream = {.next_in = (Bytef *)(uintptr_t)packed,
-			   .avail_in = (uInt)size,
-			   .next_out = (Bytef *)text,
-			   .avail_out = (uInt)room};
-
-	assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-	assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-	text[room - stream.avail_out] = '\0';
-	assert_int_equal(inflateEnd(&stream), Z_OK);
-}
-
 static int take_request(void *userdata, const char *body, size_t size, bool gzip)
 {
 	struct collector *c = userdata;
 
 	assert_true(gzip);
-	unpack(body, size, c->text, sizeof(c->text) - 1);
+	unpack(body, size, c->text, sizeof(c->text));
 	assert_non_null(strstr(c->text, "]}],\"schemaUrl\""));
 	for (const char *s = strstr(c->text, c->mark); s; s = strstr(s + 1, c->mark))
 		c->items++;

@@ -14,10 +14,10 @@
 #include <string.h>
 /* after the headers that it needs */
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "export/span_queue.h"
 #include "export/span_sender.h"
+#include "tests/lib/unpack.h"
 
 #define S     1000000000ULL
 #define DELAY (5 * S)
@@ -32,19 +32,6 @@ struct collector {
 	bool gzip;
 };
 
-static size_t unpack(const char *packed, size_t size, char *text, size_t room)
-{
-	z_stream stream = {.next_in = (Bytef *)(uintptr_t)packed,
-			   .avail_in = (uInt)size,
-			   .next_out = (Bytef *)text,
-			   .avail_out = (uInt)room};
-
-	assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-	assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-	assert_int_equal(inflateEnd(&stream), Z_OK);
-	return room - stream.avail_out;
-}
-
 static int take_request(void *userdata, const char *body, size_t size, bool gzip)
 {
 	struct collector *c = userdata;
@@ -54,7 +41,7 @@ static int take_request(void *userdata, const char *body, size_t size, bool gzip
 	c->requests++;
 	c->gzip = gzip;
 	if (gzip) {
-		c->body_size = unpack(body, size, c->body, sizeof(c->body) - 1);
+		c->body_size = unpack(body, size, c->body, sizeof(c->body));
 	} else {
 		assert_in_range(size, 1, sizeof(c->body) - 1);
 		memcpy(c->body, body, size);
