@@ -190,7 +190,8 @@ TSAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(TSAN_BUILD) tests/e2e/test_%.sh',ado
 COVERAGE_BUILD := $(BUILD)/coverage
 COVERAGE_MAKE := $(MAKE) BUILD=$(COVERAGE_BUILD) OPTIMIZE='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' \
 	CPPFLAGS='-D__always_inline__=__unused__ -Dalways_inline=unused'
-COVERAGE_UNIT_TESTS := $(UNIT_PROGRAMS:$(BUILD)/%=$(COVERAGE_BUILD)/%) 'EBB_BUILD=$(COVERAGE_BUILD) tests/model/test_cases.py'
+# Without optimizing, threads of test_gate_threads outlive the lease of their probe.
+COVERAGE_UNIT_TESTS := $(patsubst $(BUILD)/%,$(COVERAGE_BUILD)/%,$(filter-out %/test_gate_threads,$(UNIT_PROGRAMS))) 'EBB_BUILD=$(COVERAGE_BUILD) tests/model/test_cases.py'
 COVERAGE_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(COVERAGE_BUILD) tests/e2e/test_%.sh',cli restart top audit_log)
 
 # Fuzzers: every tests/fuzz/fuzz_NAME.c, with its corpus in tests/fuzz/corpus/NAME, built by 'make fuzz'.
@@ -340,7 +341,8 @@ baseline: all tests-e2e ## write down what the programs cost now, on this kernel
 coverage: ## lines and branches that tests reach; fails where they are too few (root)
 	@$(COVERAGE_MAKE) --no-print-directory $(JOBS) all tests-unit tests-e2e
 	@find $(COVERAGE_BUILD) -name '*.gcda' -delete
-	@status=0; GCOV_ERROR_FILE=/dev/null $(RUN_TESTS) $(COVERAGE_E2E_TESTS) --beside $(COVERAGE_UNIT_TESTS) || status=1; echo; \
+	@find $(COVERAGE_BUILD) -type d -exec chmod a+rwx {} + # commands that tests run as nobody count, too
+	@umask 0; status=0; $(RUN_TESTS) $(COVERAGE_E2E_TESTS) --beside $(COVERAGE_UNIT_TESTS) || status=1; echo; \
 	gcovr --root . --filter 'user/' --filter 'bpf/.*\.h' --exclude-unreachable-branches --csv - \
 		$(COVERAGE_BUILD) | $(PYTHON) tests/lib/coverage.py && exit $$status
 
