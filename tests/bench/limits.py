@@ -58,26 +58,53 @@ def die_with_parent():
 # ------------------------------------------------------------------ place --
 
 
-class Place:
+class Own:
+    """A directory and cgroups of this run, named ebb-bench-NAME-PID; they go with it."""
+
+    def __init__(self, build, name):
+        self.bench = os.path.join(build, 'tests/bench/ebb-bench')
+        self.ebb = os.path.join(build, 'ebb')
+        self.name = f'ebb-bench-{name}-{os.getpid()}'
+        self.cgroups = []
+        self.work = f'/tmp/{self.name}'
+
+    def __enter__(self):
+        os.mkdir(self.work)
+        run('ip', 'link', 'set', 'lo', 'up')
+        return self
+
+    def make_cgroup(self, name):
+        path = os.path.join(own_cgroup(), f'{self.name}-{name}')
+        os.mkdir(path)
+        self.cgroups.append(path)
+        return path
+
+    def __exit__(self, *_):
+        for cgroup in self.cgroups:
+            for _ in range(50):
+                try:
+                    os.rmdir(cgroup)
+                    break
+                except OSError:
+                    time.sleep(0.1)  # the kernel needs a moment to let go of members that ended
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+class Place(Own):
     """Namespaces, paths, cgroup. We are in a network and a mount namespace of our own."""
 
     def __init__(self, build):
-        self.bench = os.path.join(build, 'tests/bench/ebb-bench')
-        self.ebb = os.path.join(build, 'ebb')
-        self.name = f'ebb-bench-limits-{os.getpid()}'
-        self.cgroups = []
+        super().__init__(build, 'limits')
         self.agents = {}  # by rate
-        self.work = f'/tmp/{self.name}'
         self.port = FIRST_PORT
         self.line = None
         self.passed = None
 
     def __enter__(self):
-        os.mkdir(self.work)
+        super().__enter__()
         self.plain = self.make_cgroup('plain')
         os.makedirs('/run/netns', exist_ok=True)
         run('mount', '-t', 'tmpfs', 'tmpfs', '/run/netns')
-        run('ip', 'link', 'set', 'lo', 'up')
         run('ip', 'netns', 'add', 'far')
         run('ip', '-n', 'far', 'link', 'set', 'lo', 'up')
         # the windows of 100 MB/s over 20 ms are not what is to be limited
@@ -105,12 +132,6 @@ class Place:
             text, _ = self.line.communicate()
             self.passed = json.loads(text) if text.strip() else None
 
-    def make_cgroup(self, name):
-        path = os.path.join(own_cgroup(), f'{self.name}-{name}')
-        os.mkdir(path)
-        self.cgroups.append(path)
-        return path
-
     def agent(self, rate):
         """The cgroup in which every destination may be sent so many bytes a second. The agent is
         started once, as an operator does it."""
@@ -122,17 +143,7 @@ class Place:
         self.stop_line()
         for agent in self.agents.values():
             agent.stop()
-        self.remove()
-
-    def remove(self):
-        for cgroup in self.cgroups:
-            for _ in range(50):
-                try:
-                    os.rmdir(cgroup)
-                    break
-                except OSError:
-                    time.sleep(0.1)  # the kernel needs a moment to let go of members that ended
-        shutil.rmtree(self.work, ignore_errors=True)
+        super().__exit__()
 
     def traffic(self, kind, path, cgroup, *options):
         """One run of ebb-bench."""

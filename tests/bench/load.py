@@ -42,28 +42,6 @@ PAGES = ('/api/v1/status', '/api/v1/destinations', '/metrics')
 COUNTER = re.compile(r'^(ebb_denied_total|ebb_breaker_transitions_total)(?:\{[^}]*\})? (\d+)', re.MULTILINE)
 
 
-class Place:
-    """What limits.Agent needs of one, without the slow path."""
-
-    def __init__(self, build):
-        self.bench = os.path.join(build, 'tests/bench/ebb-bench')
-        self.ebb = os.path.join(build, 'ebb')
-        self.name = f'ebb-bench-load-{os.getpid()}'
-        self.work = f'/tmp/{self.name}'
-        self.cgroups = []
-
-    def __enter__(self):
-        os.mkdir(self.work)
-        limits.run('ip', 'link', 'set', 'lo', 'up')
-        return self
-
-    make_cgroup = limits.Place.make_cgroup
-    remove = limits.Place.remove
-
-    def __exit__(self, *_):
-        self.remove()
-
-
 class Asker(threading.Thread):
     """Asks the agent, one page after the other, until it is told to stop."""
 
@@ -223,7 +201,7 @@ def main():
     build = os.path.abspath(os.environ.pop('BUILD', os.path.join(here, '../../build')))
     os.environ.pop('EBB_BUILD', None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Place(build) as place:
+    with limits.Own(build, 'load') as place:
         result = measure(place, options.scale)
     if options.write:
         with open(options.write, 'w', encoding='utf-8') as file:

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "lib/cleanup.h"
 #include "server.h"
 
 #define WARM_UP	      16
@@ -193,13 +194,9 @@ static int write_config(struct proxy *proxy, const struct sockaddr_in *server)
 
 static bool proxy_answers(const struct proxy *proxy)
 {
-	struct place place = {.address = &proxy->address};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes =
-		fd >= 0 && connect(fd, (const struct sockaddr *)place.address, sizeof(*place.address)) == 0;
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)close(fd);
-	return yes;
+	return fd >= 0 && connect(fd, (const struct sockaddr *)&proxy->address, sizeof(proxy->address)) == 0;
 }
 
 static int start_proxy(struct proxy *proxy, const struct sockaddr_in *server)
@@ -221,7 +218,10 @@ static int start_proxy(struct proxy *proxy, const struct sockaddr_in *server)
 		_exit(127);
 	}
 	while (proxy->pid > 0 && !proxy_answers(proxy)) {
-		if (waitpid(proxy->pid, NULL, WNOHANG) != 0 || bench_now() > end) {
+		bool ended = waitpid(proxy->pid, NULL, WNOHANG) != 0;
+
+		if (ended || bench_now() > end) {
+			proxy->pid = ended ? 0 : proxy->pid;
 			errno = ENOENT;
 			return fail("haproxy does not start: apt-get install haproxy");
 		}
