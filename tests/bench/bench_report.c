@@ -231,6 +231,18 @@ static int plain_sql(const char *path)
 	return r;
 }
 
+/* And what SQLite keeps beside it. */
+static void remove_log(const char *path)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	char file[80];
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		(void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+		(void)unlink(file);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char path[64] = "/tmp/ebb-bench-report-XXXXXX";
@@ -250,6 +262,6 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = plain_sql(file);
 	if (argc == 1)
-		(void)unlink(path);
+		remove_log(path);
 	return r < 0;
 }
