@@ -467,6 +467,47 @@ static void other_sinks_take_over_without_a_loss(void **state)
 		assert_int_equal(seen[0][i], i < next);
 }
 
+static bool has_no_sink(const struct ebb_audit_status *status)
+{
+	return status->sink_count == 0;
+}
+
+static bool has_spooled_one(const struct ebb_audit_status *status)
+{
+	return status->spooled == 1;
+}
+
+/* It was in memory, for a disk without room, when the last sink went. */
+static void what_no_sink_is_left_for_waits_for_the_next_one(void **state)
+{
+	static unsigned char seen[RUNS][EVENTS];
+	const struct ebb_audit_sinks none = {.count = 0};
+	struct ebb_audit *audit = open_audit(path, 1 << 30);
+	struct ebb_audit_sinks to;
+	struct rlimit before, small;
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(put(audit, 0, 0), 0);
+	assert_true(comes_true(audit, is_stuck));
+	ebb_audit_replace(audit, &none);
+	assert_true(comes_true(audit, has_no_sink));
+	assert_int_equal(put(audit, 0, EVENTS - 1), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(comes_true(audit, has_spooled_one));
+	make_sinks(path, &to);
+	ebb_audit_replace(audit, &to);
+	assert_true(comes_true(audit, is_well));
+	ebb_audit_free(audit, 10 * SECOND);
+	count_all(seen);
+	for (int i = 0; i < EVENTS; i++)
+		assert_int_equal(seen[0][i], i == 0);
+}
+
 /* The loop goes on while sinks are flushed: what it puts then waits for the next run. */
 static void what_comes_after_the_stop_is_kept(void **state)
 {
@@ -676,6 +717,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_directory_of_somebody_else_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_directory_events_wait_in_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_sinks_take_over_without_a_loss, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_no_sink_is_left_for_waits_for_the_next_one, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(what_comes_after_the_stop_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_sink_that_hangs_hides_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_sink_that_hangs_keeps_nothing_from_the_disk, set_up,

@@ -275,15 +275,12 @@ static int open_spool(struct ebb_audit *a, struct ebb_why *why)
 	return r < 0 ? r : ebb_shared_spool_open(&a->shared, &setup, why);
 }
 
-/* What waits in it from an earlier run goes on also while there is nothing new. */
 static bool have_spool(struct ebb_audit *a, uint64_t now)
 {
 	struct ebb_why why = {0};
 
-	if (a->shared.spool || a->shared.reader_count == 0)
+	if (a->shared.spool || now < a->spool_at_ns)
 		return a->shared.spool;
-	if (now < a->spool_at_ns)
-		return false;
 	if (open_spool(a, &why) < 0)
 		set_stuck(a, &why, now);
 	else
@@ -301,27 +298,18 @@ static uint64_t count_lines(const char *text, size_t length)
 	return count;
 }
 
-static bool is_wanted(struct ebb_audit *a)
-{
-	bool wanted;
-
-	(void)pthread_mutex_lock(&a->lock);
-	wanted = a->wanted;
-	(void)pthread_mutex_unlock(&a->lock);
-	return wanted;
-}
-
-/* What is taken out of the queue stays with us until the disk has it: the queue fills up behind it. */
+/*
+ * What is taken out of the queue stays with us until the disk has it: the queue fills up behind it. What waits in the spool
+ * from an earlier run goes on also while there is nothing new. What was accepted before the last sink went is put there too,
+ * for the sinks that come.
+ */
 static void put_into_spool(struct ebb_audit *a, uint64_t now)
 {
 	struct ebb_why why = {0};
 	uint64_t count = count_lines(a->taken, a->taken_bytes);
 
-	if (a->shared.reader_count == 0 && !is_wanted(a)) {
-		/* nobody keeps them any more, and nobody is coming who does */
-		a->spooled += count;
-		a->taken_bytes = 0;
-	}
+	if (a->shared.reader_count == 0 && a->taken_bytes == 0)
+		return;
 	if (!have_spool(a, now) || a->taken_bytes == 0 || now < a->spool_at_ns)
 		return;
 	if (ebb_shared_spool_append(&a->shared, a->taken, a->taken_bytes, count, &why) < 0) {
@@ -360,7 +348,7 @@ static uint64_t spool_once(struct ebb_audit *a)
 	put_into_spool(a, now);
 	sync_spool(a, now);
 	next = a->sync_ns;
-	if (a->shared.reader_count && (a->taken_bytes || !a->shared.spool))
+	if (a->taken_bytes || (a->shared.reader_count && !a->shared.spool))
 		next = earlier(next, a->spool_at_ns);
 	(void)pthread_mutex_lock(&a->lock);
 	publish_spool(a);
@@ -414,12 +402,14 @@ static void go_over(struct ebb_audit *a)
 	if (!replaced)
 		return;
 	(void)pthread_mutex_lock(&a->shared.lock);
+	sync_spool(a, NEVER);
 	/* its cursors are those of the sinks */
 	ebb_shared_spool_close(&a->shared);
 	a->spool_at_ns = 0;
 	close_outlets(a);
 	open_outlets(a, &to);
-	(void)have_spool(a, ebb_clock_monotonic());
+	if (a->outlet_count)
+		(void)have_spool(a, ebb_clock_monotonic());
 	publish_locked(a);
 	(void)pthread_mutex_unlock(&a->shared.lock);
 	wake(a, &a->reopen, &a->queue_changed);
@@ -558,7 +548,8 @@ static int start(struct ebb_audit *a, const struct ebb_audit_setup *setup, struc
 	a->wanted = setup->to.count > 0;
 	open_outlets(a, &setup->to);
 	/* so that a status is whole from the beginning */
-	(void)have_spool(a, ebb_clock_monotonic());
+	if (a->outlet_count)
+		(void)have_spool(a, ebb_clock_monotonic());
 	publish(a);
 	r = start_threads(a, why);
 	/* the sinks stay the caller's */

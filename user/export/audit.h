@@ -67,7 +67,7 @@ struct ebb_audit_sink_status {
 
 struct ebb_audit_status {
 	uint64_t accepted, refused; /* events; refused: the queue was full, or they were too long */
-	uint64_t spooled;	    /* of those accepted; and those that nobody wanted any more */
+	uint64_t spooled;	    /* of those accepted */
 	bool stuck;		    /* the spool takes nothing now */
 	char why[200];		    /* stuck */
 	struct ebb_deadletter_count dead;
