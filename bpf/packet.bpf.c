@@ -463,10 +463,7 @@ int ebb_hear(struct __sk_buff *skb)
 	struct ebb_conn *conn;
 	struct tcp_sock *tp;
 
-	sock = sock ? bpf_sk_fullsock(sock) : NULL;
-	if (!sock || sock->protocol != IPPROTO_TCP)
-		return PASS;
-	tp = bpf_skc_to_tcp_sock(sock);
+	tp = sock ? bpf_skc_to_tcp_sock(sock) : NULL;
 	/* in the handshake nothing was sent yet */
 	if (!tp || !tp->data_segs_out || !find(sock, tp, &conn))
 		return PASS;

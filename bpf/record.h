@@ -12,16 +12,20 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
-/* 0: nobody records; else the time. */
-static __always_inline __u64 ebb_recording(void)
+/* Until when somebody records; 0: nobody has since the agent began. Without a clock. */
+static __always_inline __u64 ebb_recording_until(void)
 {
 	__u32 zero = 0;
 	struct ebb_recorder *recorder = bpf_map_lookup_elem(&ebb_recorder_v2, &zero);
-	__u64 until, now;
 
-	if (!recorder)
-		return 0;
-	until = EBB_LOAD(recorder->until_ns);
+	return recorder ? EBB_LOAD(recorder->until_ns) : 0;
+}
+
+/* 0: nobody records; else the time. */
+static __always_inline __u64 ebb_recording(void)
+{
+	__u64 until = ebb_recording_until(), now;
+
 	if (!until)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -52,13 +56,8 @@ static __noinline __attribute__((unused)) int ebb_record_write(const struct ebb_
 	return 0;
 }
 
-/*
- * What is left out moves no gate either. @slow: it counts as slow, also where something else than
- * what @took_ns says was.
- */
-static __noinline __attribute__((unused)) int ebb_record_result(const struct ebb_route *route,
-								struct ebb_conn *conn, __u32 outcome,
-								int slow, __u64 took_ns)
+static __noinline __attribute__((unused)) int
+record_result(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome, int slow, __u64 took_ns)
 {
 	__u64 now = ebb_recording();
 
@@ -71,6 +70,17 @@ static __noinline __attribute__((unused)) int ebb_record_result(const struct ebb
 	if (slow && took_ns <= route->policy->slow_ns)
 		took_ns = route->policy->slow_ns + 1;
 	return ebb_record_write(route, outcome, took_ns, now);
+}
+
+/*
+ * What is left out moves no gate either. @slow: it counts as slow, also where something else than
+ * what @took_ns says was.
+ */
+static __always_inline void ebb_record_result(const struct ebb_route *route, struct ebb_conn *conn,
+					      __u32 outcome, int slow, __u64 took_ns)
+{
+	if (ebb_recording_until())
+		record_result(route, conn, outcome, slow, took_ns);
 }
 
 static __always_inline void ebb_record_denied(const struct ebb_route *route)

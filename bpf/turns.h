@@ -97,24 +97,21 @@ static __always_inline int ebb_turn_is_judged(const struct ebb_route *route, con
 }
 
 /* The first byte of an answer; of a connection's first turn without a memory. */
-static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn *conn,
-								const struct tcp_sock *tp)
+static __always_inline void ebb_turn_answered(struct ebb_conn *conn, const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 	__u64 now, took_ns, units;
 	__u32 bucket;
 	int slow;
 
-	if (!tp)
-		return 0;
 	if (conn ? !ebb_route_conn(conn, &route)
 		 : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) || route.class == EBB_CLASS_ALONE)
-		return 0;
+		return;
 	now = bpf_ktime_get_ns();
 	took_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
 	if (conn && !ebb_turn_take(&conn->turn, tp->data_segs_out,
 				   ebb_turn_seq(tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state)))
-		return 0;
+		return;
 	units = took_ns / EBB_HIST_UNIT_NS;
 	bucket = ebb_turn_bucket(units);
 	slow = ebb_is_slow(route.policy, took_ns);
@@ -126,7 +123,7 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 	if (slow)
 		ebb_add(&route.pair->turns_slow, 1);
 	if (!ebb_turn_is_judged(&route, conn))
-		return 0;
+		return;
 	ebb_add(&route.breaker->turns_answered, 1);
 	/* the first one answers for the time to connect, too: where that was slow there is a memory */
 	if (conn && !(conn->flags & EBB_CONN_JUDGED)) {
@@ -134,7 +131,6 @@ static __noinline __attribute__((unused)) int ebb_turn_answered(struct ebb_conn 
 		ebb_conn_set(conn, EBB_CONN_JUDGED);
 	}
 	ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED, took_ns);
-	return 0;
 }
 
 /* A segment is sent again: when it went out the first time is remembered. */

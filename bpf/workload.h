@@ -16,7 +16,7 @@
  *
  * Where the table is full, who is not in it stays unknown: let through, and counted.
  */
-EBB_SUBPROG int ebb_workload_class(__u64 workload, int begins)
+EBB_SUBPROG int ebb_workload_class_by_rules(__u64 workload, int begins)
 {
 	struct ebb_agent *agent = ebb_agent_get();
 	struct ebb_workload *known, fresh = {.class = EBB_CLASS_UNKNOWN};
@@ -43,6 +43,16 @@ EBB_SUBPROG int ebb_workload_class(__u64 workload, int begins)
 	if (!bpf_map_update_elem(&ebb_wload_v2, &workload, &fresh, BPF_NOEXIST))
 		ebb_hint(EBB_EVENT_WORKLOAD_NEW, 0, (__u32)(workload >> 32), (__u32)workload, 1);
 	return EBB_CLASS_UNKNOWN;
+}
+
+/* The same; where there are no rules, as mostly, without a call. */
+static __always_inline int ebb_workload_class(__u64 workload, int begins)
+{
+	const struct ebb_agent *agent = ebb_agent_get();
+
+	if (!agent || EBB_LOAD(agent->workload_rules) == EBB_RULES_NONE)
+		return EBB_CLASS_GOVERNED;
+	return ebb_workload_class_by_rules(workload, begins);
 }
 
 /* Is what a workload of this class asks for never refused? That it is not identified yet is counted. */
