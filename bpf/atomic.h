@@ -36,4 +36,10 @@
 #define EBB_SUBPROG static inline __attribute__((unused))
 #endif
 
+/*
+ * A static function out of line, verified as a part of who calls it. Used: clang drops a return value that no caller asks
+ * for, and what is left in its place may be a pointer to the stack, with which the verifier lets no function end.
+ */
+#define EBB_NOINLINE __attribute__((noinline, used))
+
 #endif /* EBB_ATOMIC_H */

@@ -100,7 +100,7 @@ static __always_inline int refuse(struct bpf_sock_addr *ctx, __u32 errno_code, i
 }
 
 /* What an earlier connect() of this socket left: it failed before any SYN, or was disconnected. */
-static __noinline int let_go(struct ebb_conn *conn)
+static EBB_NOINLINE int let_go(struct ebb_conn *conn)
 {
 	struct ebb_route route = {};
 
@@ -120,7 +120,8 @@ static __noinline int let_go(struct ebb_conn *conn)
  * Gives back what an answer took, when the socket could not be made to remember it. Its
  * token of the connection rate stays taken: it is let through, and is one connection.
  */
-static __noinline int take_back(const struct ebb_route *route, const struct ebb_answer *answer, __u64 now_ns)
+static EBB_NOINLINE int take_back(const struct ebb_route *route, const struct ebb_answer *answer,
+				  __u64 now_ns)
 {
 	if (!route || !answer)
 		return 0;
@@ -152,8 +153,8 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 }
 
 /* Asks a gate that is not plain; out of line, since most are. 0: it could not be asked. */
-static __noinline int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_asker asker,
-			  struct ebb_answer *ret_answer)
+static EBB_NOINLINE int ask(const struct ebb_route *route, __u64 now_ns, enum ebb_asker asker,
+			    struct ebb_answer *ret_answer)
 {
 	struct ebb_agent *agent = ebb_agent_get();
 
@@ -174,7 +175,7 @@ static __always_inline int passes(const struct ebb_route *route, __u64 word)
 }
 
 /* Checked here and used here: the verifier does not follow a bound through memory. */
-static __noinline int count_denial(struct ebb_pair *pair, __u32 cause, int enforced)
+static EBB_NOINLINE int count_denial(struct ebb_pair *pair, __u32 cause, int enforced)
 {
 	if (!pair || cause >= EBB_CAUSE_MAX)
 		return 0;

@@ -84,8 +84,8 @@ static __always_inline void look_at_socket(struct bpf_sock *sock, struct ebb_dns
 }
 
 /* One message of @length bytes that begins @at in the packet. What has no addresses in it is no answer to us. */
-static __noinline int hand_over(struct __sk_buff *skb, struct bpf_sock *sock, __u32 at, __u32 length,
-				const struct ebb_endpoint *from)
+static EBB_NOINLINE int hand_over(struct __sk_buff *skb, struct bpf_sock *sock, __u32 at, __u32 length,
+				  const struct ebb_endpoint *from)
 {
 	struct ebb_dns_head head = {.length = length};
 	struct dns_header dns = {};

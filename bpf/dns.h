@@ -20,7 +20,7 @@
  * Tolerated: of two threads that ask two servers by one socket at the same moment, one
  * may be forgotten; what that server answers is then not believed.
  */
-static __noinline int ebb_dns_remember(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key)
+static EBB_NOINLINE int ebb_dns_remember(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key)
 {
 	struct ebb_agent *agent = ebb_agent_get();
 	struct ebb_asked *asked;

@@ -69,8 +69,8 @@ static __always_inline __u64 ebb_pace_wanted(const struct tcp_sock *tp, const st
  * A smaller rate of the program's own stands, and comes back when ours goes. It is
  * noticed here: what stands in the socket and is not what we set is the program's.
  */
-static __noinline int ebb_pace_apply(struct bpf_sock_ops *ctx, const struct tcp_sock *tp,
-				     struct ebb_conn *conn, const struct ebb_route *route, int early)
+static EBB_NOINLINE int ebb_pace_apply(struct bpf_sock_ops *ctx, const struct tcp_sock *tp,
+				       struct ebb_conn *conn, const struct ebb_route *route, int early)
 {
 	__u64 wanted, present, pace;
 

@@ -105,7 +105,7 @@ static __always_inline enum ebb_tls_alert read_alert(struct __sk_buff *skb, __u3
 }
 
 /* A packet that is not sent, or would not be: counts it, and says what becomes of it. */
-static __noinline int drop(struct ebb_pair *pair, __u32 why, int enforced, const struct packet *packet)
+static EBB_NOINLINE int drop(struct ebb_pair *pair, __u32 why, int enforced, const struct packet *packet)
 {
 	if (pair && packet && why < EBB_DROP_MAX) {
 		ebb_add(enforced ? &pair->dropped_bytes[why] : &pair->would_drop_bytes[why],
@@ -193,8 +193,8 @@ static __always_inline int is_cut(const struct ebb_route *route, int leased, __u
 	       ebb_gate_is_shut(route->breaker, route->verdict, route->policy, agent, leased, now_ns);
 }
 
-static __noinline int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
-				  const struct ebb_route *route)
+static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
+				    const struct ebb_route *route)
 {
 	const struct ebb_limit *bytes, *packets;
 	struct payment paid[2] = {};
@@ -330,7 +330,7 @@ static __always_inline void key_from_packet(struct ebb_endpoint *key, const stru
 	key->port = *(const __be16 *)(data + at + 2);
 }
 
-static __noinline int udp_limited(const struct ebb_route *route, const struct packet *packet)
+static EBB_NOINLINE int udp_limited(const struct ebb_route *route, const struct packet *packet)
 {
 	const struct ebb_limit *bytes, *packets;
 	struct payment paid = {};

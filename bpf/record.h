@@ -33,8 +33,8 @@ static __always_inline __u64 ebb_recording(void)
 }
 
 /* Nobody is woken: the reader comes by itself. */
-static __noinline __attribute__((unused)) int ebb_record_write(const struct ebb_route *route, __u32 outcome,
-							       __u64 took_ns, __u64 now)
+static EBB_NOINLINE int ebb_record_write(const struct ebb_route *route, __u32 outcome, __u64 took_ns,
+					 __u64 now)
 {
 	struct ebb_record *record;
 
@@ -56,8 +56,8 @@ static __noinline __attribute__((unused)) int ebb_record_write(const struct ebb_
 	return 0;
 }
 
-static __noinline __attribute__((unused)) int
-record_result(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome, int slow, __u64 took_ns)
+static EBB_NOINLINE int record_result(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome,
+				      int slow, __u64 took_ns)
 {
 	__u64 now = ebb_recording();
 

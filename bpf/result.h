@@ -67,9 +67,8 @@ static __always_inline void ebb_result(const struct ebb_route *route, struct ebb
 }
 
 /* One that is a failure; out of line, so that it does not stand in the way of a success. */
-static __noinline __attribute__((unused)) int ebb_result_failed(const struct ebb_route *route,
-								struct ebb_conn *conn, __u32 outcome,
-								int slow, __u64 took_ns)
+static EBB_NOINLINE int ebb_result_failed(const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome,
+					  int slow, __u64 took_ns)
 {
 	if (route)
 		ebb_result(route, conn, bpf_ktime_get_ns(), 0, slow, outcome, took_ns);

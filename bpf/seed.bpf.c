@@ -68,7 +68,7 @@ static __always_inline int same_facts(const struct facts *a, const struct facts 
  * All of it from one moment: with the lock free before and after, and the same twice.
  * Who changes these holds the lock, and changes at least one that both readings take.
  */
-static __noinline int snapshot(const struct tcp_sock *tp, struct facts *ret)
+static EBB_NOINLINE int snapshot(const struct tcp_sock *tp, struct facts *ret)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct facts again;
@@ -172,7 +172,7 @@ static __always_inline void settle(const struct sock *sk, struct ebb_conn *conn,
 		give_back(conn, route);
 }
 
-static __noinline int adopt(struct sock *sk, const struct facts *facts)
+static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 {
 	struct ebb_endpoint endpoint;
 	struct ebb_route route = {};
@@ -245,7 +245,7 @@ static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const stru
  * Tolerated: one that ends in this very moment may keep its slot until the program lets go
  * of it, or the next pass.
  */
-static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
+static EBB_NOINLINE int hold_slot(struct sock *sk, const struct facts *facts)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
@@ -284,7 +284,7 @@ static __noinline int hold_slot(struct sock *sk, const struct facts *facts)
  * not met here; one connect() that was between its hook and its SYN may be met too early. Each
  * of them ends at the new destination, and the next count of the open sockets puts it right.
  */
-static __noinline int remember(struct sock *sk, const struct facts *facts)
+static EBB_NOINLINE int remember(struct sock *sk, const struct facts *facts)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
@@ -312,7 +312,8 @@ static __noinline int remember(struct sock *sk, const struct facts *facts)
 }
 
 /* It has a memory. */
-static __noinline int look_again(const struct tcp_sock *tp, struct ebb_conn *conn, const struct facts *facts)
+static EBB_NOINLINE int look_again(const struct tcp_sock *tp, struct ebb_conn *conn,
+				   const struct facts *facts)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_route route = {};

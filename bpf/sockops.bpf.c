@@ -28,8 +28,8 @@
  * The memory of the socket if it has a valid one, and the route either way. One copy
  * for all callbacks: what they cost is mostly code that has left the cache meanwhile.
  */
-static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
-			   struct ebb_route *ret_route)
+static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struct ebb_conn **ret_conn,
+			     struct ebb_route *ret_route)
 {
 	struct ebb_conn *conn = NULL;
 	struct ebb_endpoint endpoint;
@@ -49,8 +49,8 @@ static __noinline int find(struct bpf_sock *sock, const struct sock *sk, struct 
 }
 
 /* Makes a socket remember its route, where looking it up by address would find another. */
-static __noinline struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, __u32 pair_epoch, __u32 dst,
-					    __u32 dst_epoch)
+static EBB_NOINLINE struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, __u32 pair_epoch, __u32 dst,
+					      __u32 dst_epoch)
 {
 	struct ebb_conn *conn;
 
@@ -69,7 +69,7 @@ static __noinline struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, _
 }
 
 /* The SYN of a socket with a memory, or without a note: on the way it moved to another processor, or fast open. */
-static __noinline int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
+static EBB_NOINLINE int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_sock *sock)
 {
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
@@ -268,8 +268,8 @@ static __always_inline __u32 never_established(const struct ebb_route *route, st
 }
 
 /* An established connection ended by an error: was it lost? Returns the outcome. Out of line, as ebb_result_failed(). */
-static __noinline int broken(const struct ebb_route *route, struct ebb_conn *conn, const struct tcp_sock *tp,
-			     __u32 old_state)
+static EBB_NOINLINE int broken(const struct ebb_route *route, struct ebb_conn *conn,
+			       const struct tcp_sock *tp, __u32 old_state)
 {
 	struct ebb_close_facts facts = {};
 	__u64 took_ns = 0;

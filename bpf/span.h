@@ -55,8 +55,8 @@ static __always_inline void span_name(struct ebb_span_end *span, const struct eb
 }
 
 /* Refused by us at connect(), or would have been; of these only what is drawn. */
-static __noinline __attribute__((unused)) int
-ebb_span_denied(const struct ebb_route *route, const struct ebb_endpoint *peer, __u32 cause, int enforced)
+static EBB_NOINLINE int ebb_span_denied(const struct ebb_route *route, const struct ebb_endpoint *peer,
+					__u32 cause, int enforced)
 {
 	struct ebb_tracer *tracer = ebb_tracer_get();
 	__u64 now = bpf_ktime_get_ns();
@@ -83,8 +83,8 @@ ebb_span_denied(const struct ebb_route *route, const struct ebb_endpoint *peer, 
 }
 
 /* Its handshake is done. Draws; one that is taken remembers when it began. */
-static __noinline __attribute__((unused)) int ebb_span_begin(struct bpf_sock *sock, const struct tcp_sock *tp,
-							     const struct ebb_conn *conn)
+static EBB_NOINLINE int ebb_span_begin(struct bpf_sock *sock, const struct tcp_sock *tp,
+				       const struct ebb_conn *conn)
 {
 	struct ebb_tracer *tracer = ebb_tracer_get();
 	__u64 now = bpf_ktime_get_ns();
@@ -110,7 +110,7 @@ static __noinline __attribute__((unused)) int ebb_span_begin(struct bpf_sock *so
 }
 
 /* A request has its answer, whose last byte went out at @out_ns; of the first that is kept. */
-static __noinline __attribute__((unused)) int ebb_span_answered(struct bpf_sock *sock, __u64 out_ns)
+static EBB_NOINLINE int ebb_span_answered(struct bpf_sock *sock, __u64 out_ns)
 {
 	struct ebb_traced *traced = bpf_sk_storage_get(&ebb_traced_v2, sock, NULL, 0);
 	__u64 now;
@@ -146,9 +146,8 @@ static __always_inline void span_measure(struct ebb_span_end *span, const struct
  * It has failed, or ended, with @outcome. The socket is in the state that it leaves: that changes after
  * the callback.
  */
-static __noinline __attribute__((unused)) int ebb_span_end(struct bpf_sock *sock, const struct tcp_sock *tp,
-							   const struct ebb_route *route,
-							   struct ebb_conn *conn, __u32 outcome)
+static EBB_NOINLINE int ebb_span_end(struct bpf_sock *sock, const struct tcp_sock *tp,
+				     const struct ebb_route *route, struct ebb_conn *conn, __u32 outcome)
 {
 	struct ebb_tracer *tracer = ebb_tracer_get();
 	struct ebb_traced *traced = NULL;

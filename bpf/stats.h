@@ -40,7 +40,7 @@ static __always_inline int ebb_is_leased(const struct ebb_policy *policy, __u64 
 	return agent && ebb_agent_alive(agent, now_ns, EBB_LOAD(agent->lease_ns));
 }
 
-static __noinline int ebb_count_error(__u32 error)
+static EBB_NOINLINE int ebb_count_error(__u32 error)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 
@@ -51,7 +51,7 @@ static __noinline int ebb_count_error(__u32 error)
 }
 
 /* @errors: 1 << enum ebb_error each. */
-static __noinline __attribute__((unused)) int ebb_count_errors(__u32 errors)
+static EBB_NOINLINE int ebb_count_errors(__u32 errors)
 {
 	for (__u32 i = 0; i < EBB_ERR_MAX; i++) {
 		if (errors & (1U << i))
@@ -82,8 +82,7 @@ static __always_inline void ebb_gauge_down(__u64 *gauge)
  * A hint to the agent. Waking an idle reader costs 16 us, so @urgent ones wake
  * it at most once for each of its looks; the rest wait for its timer.
  */
-static __noinline __attribute__((unused)) int ebb_hint(__u32 kind, __u32 outcome, __u32 pair, __u32 gate,
-						       int urgent)
+static EBB_NOINLINE int ebb_hint(__u32 kind, __u32 outcome, __u32 pair, __u32 gate, int urgent)
 {
 	struct ebb_kernel *kernel = ebb_kernel_get();
 	struct ebb_agent *agent = ebb_agent_get();

@@ -38,8 +38,8 @@ static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
 }
 
 /* @state: the socket's, or the one that it leaves. */
-static __noinline __attribute__((unused)) int ebb_traffic_count(struct ebb_conn *conn, struct ebb_pair *pair,
-								const struct tcp_sock *tp, __u32 state)
+static EBB_NOINLINE int ebb_traffic_count(struct ebb_conn *conn, struct ebb_pair *pair,
+					  const struct tcp_sock *tp, __u32 state)
 {
 	__u64 sent, received;
 	__u32 retransmits;

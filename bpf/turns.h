@@ -148,8 +148,7 @@ static __always_inline void ebb_turn_sent_again(struct bpf_sock *sock, struct eb
 }
 
 /* A later turn of a connection without a memory. NULL: it cannot have one. */
-static __noinline __attribute__((unused)) struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock,
-									 const struct tcp_sock *tp)
+static EBB_NOINLINE struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock, const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
 
@@ -160,9 +159,8 @@ static __noinline __attribute__((unused)) struct ebb_conn *ebb_turn_meet(struct 
 }
 
 /* Nobody answers the open turn any more: its connection ends, or one way of it. @state as in ebb_turn_seq(). */
-static __noinline __attribute__((unused)) int ebb_turn_over(const struct ebb_route *route,
-							    struct ebb_conn *conn, const struct tcp_sock *tp,
-							    __u32 state, int by_peer)
+static EBB_NOINLINE int ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn,
+				      const struct tcp_sock *tp, __u32 state, int by_peer)
 {
 	struct ebb_turn_end end = {};
 	__u32 seq, how;
