@@ -55,7 +55,7 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 	mandoc zsh fish systemd chromium chromium-driver python3-selenium sqlite3 jsonnet python3-yaml \
 	$(DEPS_DEB) $(DEPS_IMAGE) lintian docker-compose
 DEPS_DEB := debhelper dpkg-dev
-DEPS_BENCH := haproxy
+DEPS_BENCH := haproxy libbpf-tools
 DEPS_IMAGE := mmdebstrap buildah podman runc
 DEPS_KERNELS := qemu-system-x86 busybox-static cpio xz-utils systemd nginx curl iproute2 python3
 

@@ -31,6 +31,7 @@ struct bench_options {
 	bool busy;	  /* with a spinning process on each processor */
 	bool agent;	  /* an agent is attached already */
 	bool moved;	  /* the gate has been open before */
+	bool tracers;	  /* tools that watch connections, instead of what stands between */
 };
 
 /* ---------------------------------------------------------------- measure -- */

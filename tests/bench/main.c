@@ -45,12 +45,19 @@ static const struct {
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
 
 static const struct option long_options[] = {
-	{"cgroup", required_argument, NULL, 'g'}, {"pin", required_argument, NULL, 'p'},
-	{"rounds", required_argument, NULL, 'r'}, {"samples", required_argument, NULL, 's'},
-	{"trials", required_argument, NULL, 't'}, {"threads", required_argument, NULL, 'n'},
-	{"first", required_argument, NULL, 'f'},  {"cpu", required_argument, NULL, 'c'},
-	{"busy", no_argument, NULL, 'b'},	  {"agent", no_argument, NULL, 'a'},
-	{"moved", no_argument, NULL, 'm'},	  {NULL, 0, NULL, 0},
+	{"cgroup", required_argument, NULL, 'g'},
+	{"pin", required_argument, NULL, 'p'},
+	{"rounds", required_argument, NULL, 'r'},
+	{"samples", required_argument, NULL, 's'},
+	{"trials", required_argument, NULL, 't'},
+	{"threads", required_argument, NULL, 'n'},
+	{"first", required_argument, NULL, 'f'},
+	{"cpu", required_argument, NULL, 'c'},
+	{"busy", no_argument, NULL, 'b'},
+	{"agent", no_argument, NULL, 'a'},
+	{"moved", no_argument, NULL, 'm'},
+	{"tracers", no_argument, NULL, 'x'},
+	{NULL, 0, NULL, 0},
 };
 
 static int usage(void)
@@ -59,7 +66,7 @@ static int usage(void)
 		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns|peers\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
-		      "       [--busy] [--agent] [--moved]\n"
+		      "       [--busy] [--agent] [--moved] [--tracers]\n"
 		      "       ebb-bench tcp|udp|delay|load ...\n");
 	return 2;
 }
@@ -105,6 +112,9 @@ static int parse(int argc, char **argv, struct bench_options *options)
 			break;
 		case 'm':
 			options->moved = true;
+			break;
+		case 'x':
+			options->tracers = true;
 			break;
 		default:
 			return -EINVAL;

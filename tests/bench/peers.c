@@ -5,9 +5,13 @@
  *	none	    nothing
  *	ebb	    everything on: gates, results, turns, a limit that is not reached
  *	haproxy	    a proxy on the same node, in TCP mode, one thread: what a sidecar is
+ *	splice	    the same with 'option splice-auto': what passes is not copied to the proxy and back
  *	nftables    a rule that counts new connections for each destination and refuses those above a rate that is not reached
  *	iptables    a rule that counts open connections to each destination
  *	none_again  against the first: what the method cannot tell apart
+ *
+ * or, with --tracers, those of libbpf-tools that tell of each connection: they watch the whole machine, and do nothing about it. Each
+ * is started for its block and writes to a file; one that the kernel has no place for (no kprobes) is left out, and null.
  *
  * in three kinds of work, the server a process on another processor:
  *
@@ -27,6 +31,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,30 +44,48 @@
 #define REQUEST	      200
 #define ANSWER	      600
 #define PROXY_PORT    19478
-#define PROXY_WAIT_NS 10000000000ULL
+#define SPLICE_PORT   19480
+#define START_WAIT_NS 10000000000ULL
 
 enum {
 	CASE_NONE,
 	CASE_EBB,
 	CASE_HAPROXY,
+	CASE_SPLICE,
 	CASE_NFTABLES,
 	CASE_IPTABLES,
+	CASE_TCPCONNECT,
+	CASE_TCPCONNLAT,
+	CASE_TCPLIFE,
+	CASE_TCPSTATES,
 	CASE_NONE_AGAIN,
 	CASE_MAX
+};
+
+enum set {
+	SET_PEERS = 1,
+	SET_TRACERS = 2,
+	SET_BOTH = 3,
 };
 
 /* The network namespace is the benchmark's own, so what is added is all that there is. */
 static const struct {
 	const char *name;
+	enum set set;
 	enum bench_arm arm;
 	enum bench_packets packets;
 	const char *add, *remove; /* NULL: nothing to do */
 } cases[CASE_MAX] = {
-	[CASE_NONE] = {"none", BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
-	[CASE_EBB] = {"ebb", BENCH_ARM_EBB, BENCH_PACKETS_TURNS, NULL, NULL},
-	[CASE_HAPROXY] = {"haproxy", BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_NONE] = {"none", SET_BOTH, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_EBB] = {"ebb", SET_BOTH, BENCH_ARM_EBB, BENCH_PACKETS_TURNS, NULL, NULL},
+	[CASE_HAPROXY] = {"haproxy", SET_PEERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_SPLICE] = {"haproxy_splice", SET_PEERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_TCPCONNECT] = {"tcpconnect", SET_TRACERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_TCPCONNLAT] = {"tcpconnlat", SET_TRACERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_TCPLIFE] = {"tcplife", SET_TRACERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_TCPSTATES] = {"tcpstates", SET_TRACERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
 	[CASE_NFTABLES] =
-		{"nftables", BENCH_ARM_NONE, BENCH_PACKETS_NONE,
+		{"nftables", SET_PEERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE,
 		 "nft 'add table inet bench;"
 		 " add set inet bench seen { type ipv4_addr . inet_service; flags dynamic; timeout 1m; };"
 		 " add chain inet bench out { type filter hook output priority 0; };"
@@ -70,21 +93,31 @@ static const struct {
 		 " limit rate over 1000000/second burst 1000000 packets } drop'",
 		 "nft delete table inet bench"},
 	[CASE_IPTABLES] =
-		{"iptables", BENCH_ARM_NONE, BENCH_PACKETS_NONE,
+		{"iptables", SET_PEERS, BENCH_ARM_NONE, BENCH_PACKETS_NONE,
 		 "iptables -A OUTPUT -p tcp --syn -m connlimit --connlimit-above 100000 --connlimit-daddr -j REJECT",
 		 "iptables -F OUTPUT"},
-	[CASE_NONE_AGAIN] = {"none_again", BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
+	[CASE_NONE_AGAIN] = {"none_again", SET_BOTH, BENCH_ARM_NONE, BENCH_PACKETS_NONE, NULL, NULL},
 };
 
 struct proxy {
 	pid_t pid;
 	struct sockaddr_in address;
+	struct sockaddr_in splice;
 	char config[64];
+};
+
+/* One of CASE_TCPCONNECT and on, while its block lasts. */
+struct tracer {
+	pid_t pid; /* 0: none */
+	int output;
 };
 
 struct place {
 	struct bench_server server;
 	struct proxy proxy;
+	struct tracer tracer;
+	enum set set;
+	bool absent[CASE_MAX];		   /* it does not run here */
 	const struct sockaddr_in *address; /* where the client goes */
 	int client;			   /* what is open */
 };
@@ -187,8 +220,10 @@ static int write_config(struct proxy *proxy, const struct sockaddr_in *server)
 	(void)fprintf(file,
 		      "global\n\tnbthread 1\n"
 		      "defaults\n\tmode tcp\n\ttimeout connect 5s\n\ttimeout client 1m\n\ttimeout server 1m\n"
-		      "listen bench\n\tbind 127.0.0.1:%d\n\tserver one %s:%d\n",
-		      PROXY_PORT, server_text, ntohs(server->sin_port));
+		      "listen bench\n\tbind 127.0.0.1:%d\n\tserver one %s:%d\n"
+		      "listen splice\n\toption splice-auto\n\tbind 127.0.0.1:%d\n\tserver one %s:%d\n",
+		      PROXY_PORT, server_text, ntohs(server->sin_port), SPLICE_PORT, server_text,
+		      ntohs(server->sin_port));
 	return fclose(file) == 0 ? 0 : fail("haproxy's configuration");
 }
 
@@ -201,13 +236,15 @@ static bool proxy_answers(const struct proxy *proxy)
 
 static int start_proxy(struct proxy *proxy, const struct sockaddr_in *server)
 {
-	const uint64_t end = bench_now() + PROXY_WAIT_NS;
+	const uint64_t end = bench_now() + START_WAIT_NS;
 	const struct timespec moment = {.tv_nsec = 20000000};
 	int r = write_config(proxy, server);
 
 	proxy->address = (struct sockaddr_in){.sin_family = AF_INET,
 					      .sin_port = htons(PROXY_PORT),
 					      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	proxy->splice = proxy->address;
+	proxy->splice.sin_port = htons(SPLICE_PORT);
 	if (r < 0)
 		return r;
 	proxy->pid = fork();
@@ -240,6 +277,85 @@ static void stop_proxy(struct proxy *proxy)
 		(void)unlink(proxy->config);
 }
 
+/* ----------------------------------------------------------------- tracers -- */
+
+static bool is_tracer(int c)
+{
+	return c >= CASE_TCPCONNECT && c <= CASE_TCPSTATES;
+}
+
+static void stop_tracer(struct tracer *tracer)
+{
+	if (!tracer->pid)
+		return;
+	(void)kill(tracer->pid, SIGKILL);
+	(void)waitpid(tracer->pid, NULL, 0);
+	(void)close(tracer->output);
+	tracer->pid = 0;
+}
+
+static pid_t run_tracer(const char *name, int output)
+{
+	pid_t child = fork();
+
+	if (child != 0)
+		return child;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	bench_leave_cpu();
+	(void)dup2(output, STDOUT_FILENO);
+	(void)execlp(name, name, (char *)NULL);
+	_exit(127);
+}
+
+/* It watches when it has written about connections, which are made until then. -ENOENT: it does not run here. */
+static int start_tracer(struct place *place, int c)
+{
+	const uint64_t end = bench_now() + START_WAIT_NS;
+	struct tracer *tracer = &place->tracer;
+	char path[] = "/tmp/ebb-bench-tracer-XXXXXX";
+	struct stat stat = {0};
+	int r = 0;
+
+	tracer->output = mkstemp(path);
+	if (tracer->output < 0 || unlink(path) < 0)
+		return fail(path);
+	tracer->pid = run_tracer(cases[c].name, tracer->output);
+	if (tracer->pid < 0)
+		return fail("fork");
+	place->address = &place->server.address;
+	while (r == 0 && stat.st_size == 0) {
+		if (waitpid(tracer->pid, NULL, WNOHANG) != 0) {
+			(void)close(tracer->output);
+			tracer->pid = 0;
+			return -ENOENT;
+		}
+		r = bench_now() < end ? do_connection(place) : -ETIMEDOUT;
+		if (r == 0 && fstat(tracer->output, &stat) < 0)
+			r = fail("fstat");
+	}
+	return r;
+}
+
+/* What does not even start is left out, and said. */
+static int try_tracers(struct place *place)
+{
+	int r = 0;
+
+	for (int c = 0; c < CASE_MAX && r == 0; c++) {
+		place->absent[c] = !(cases[c].set & place->set);
+		if (!is_tracer(c) || place->absent[c])
+			continue;
+		r = start_tracer(place, c);
+		stop_tracer(&place->tracer);
+		if (r != -ENOENT)
+			continue;
+		(void)fprintf(stderr, "ebb-bench: peers: %s does not run here\n", cases[c].name);
+		place->absent[c] = true;
+		r = 0;
+	}
+	return r;
+}
+
 /* ----------------------------------------------------------------- measure -- */
 
 static uint64_t process_ns(pid_t pid)
@@ -254,7 +370,8 @@ static uint64_t process_ns(pid_t pid)
 
 static uint64_t spent_ns(const struct place *place)
 {
-	return process_ns(getpid()) + process_ns(place->server.pid) + process_ns(place->proxy.pid);
+	return process_ns(getpid()) + process_ns(place->server.pid) + process_ns(place->proxy.pid) +
+	       (place->tracer.pid ? process_ns(place->tracer.pid) : 0);
 }
 
 static int use(struct bench_hooks *hooks, struct place *place, int c)
@@ -265,7 +382,11 @@ static int use(struct bench_hooks *hooks, struct place *place, int c)
 		r = bench_hooks_use_packets(hooks, cases[c].packets);
 	if (r == 0 && cases[c].add)
 		r = bench_run_shell(cases[c].add);
-	place->address = c == CASE_HAPROXY ? &place->proxy.address : &place->server.address;
+	if (r == 0 && is_tracer(c))
+		r = start_tracer(place, c);
+	place->address = c == CASE_HAPROXY  ? &place->proxy.address
+			 : c == CASE_SPLICE ? &place->proxy.splice
+					    : &place->server.address;
 	return r;
 }
 
@@ -307,9 +428,12 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			int c = (int)((round + i) % CASE_MAX), end = 0;
 
+			if (place->absent[c])
+				continue;
 			r = use(hooks, place, c);
 			if (r == 0)
 				r = block(place, work, c, count);
+			stop_tracer(&place->tracer);
 			if (cases[c].remove)
 				end = bench_run_shell(cases[c].remove);
 			r = r < 0 ? r : end;
@@ -318,13 +442,18 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	return r;
 }
 
-static json_t *describe(const struct work *work)
+static json_t *describe(const struct place *place, const struct work *work)
 {
 	json_t *result = json_object();
 
 	for (int c = 0; c < CASE_MAX; c++) {
 		const struct bench_series *wall = &work->wall[c], *cpu = &work->cpu[c];
 
+		if (place->absent[c]) {
+			if (cases[c].set & place->set)
+				(void)json_object_set_new(result, cases[c].name, json_null());
+			continue;
+		}
 		(void)json_object_set_new(result, cases[c].name,
 					  json_pack("{s:o, s:o, s:o, s:o}", "ns",
 						    bench_summary(wall->samples, wall->sample_count),
@@ -342,23 +471,30 @@ int bench_peers(const struct bench_options *options, json_t *ret_result)
 		{.name = "exchange", .sample = do_exchange, .open = true},
 		{.name = "bulk", .sample = do_bulk, .open = true, .samples = 4},
 	};
-	struct place place = {.client = -1};
+	struct place place = {.client = -1, .set = options->tracers ? SET_TRACERS : SET_PEERS};
+	size_t work_count = sizeof(works) / sizeof(works[0]);
 	struct bench_hooks hooks;
 	int r;
 
 	/* before entering the cgroup: their sockets are not governed */
 	r = bench_server_start(&place.server, false, REQUEST, ANSWER);
-	if (r == 0)
+	if (r == 0 && !options->tracers)
 		r = start_proxy(&place.proxy, &place.server.address);
 	if (r == 0)
 		r = bench_enter_cgroup(options->cgroup);
 	if (r == 0)
+		r = try_tracers(&place);
+	/* they tell of connections: of 16 MB they see no more than of 16 bytes */
+	if (options->tracers)
+		work_count--;
+	if (r == 0)
 		r = bench_hooks_open(&hooks, options, 5);
 	if (r == 0) {
-		for (size_t w = 0; w < sizeof(works) / sizeof(works[0]) && r == 0; w++) {
+		for (size_t w = 0; w < work_count && r == 0; w++) {
 			r = measure(options, &hooks, &place, &works[w]);
 			if (r == 0)
-				(void)json_object_set_new(ret_result, works[w].name, describe(&works[w]));
+				(void)json_object_set_new(ret_result, works[w].name,
+							  describe(&place, &works[w]));
 			for (int c = 0; c < CASE_MAX; c++) {
 				bench_series_done(&works[w].wall[c]);
 				bench_series_done(&works[w].cpu[c]);

@@ -3,6 +3,9 @@
  * A connect() that our open gate refuses, against one to a closed local port of
  * a machine without an agent, and for information one to a closed port that our
  * programs see (what the destination that fails costs before its breaker opens).
+ *
+ * And what refuses with a packet filter: a rule of nftables and one of iptables that answer a SYN with a reset, and so as fast as
+ * they can (an ICMP error does not reach a socket in its own connect()). Somebody listens there, so that the rule must have done it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "server.h"
 
 #define WARM_UP 32
 
@@ -18,6 +22,8 @@ enum {
 	CASE_CLOSED,
 	CASE_GATE,
 	CASE_CLOSED_SEEN,
+	CASE_NFTABLES,
+	CASE_IPTABLES,
 	CASE_MAX
 };
 
@@ -25,10 +31,20 @@ static const struct {
 	const char *name;
 	enum bench_arm arm;
 	int expected;
+	const char *add,
+		*remove; /* NULL: nothing to do; the address is that of bench_address() for the case */
 } cases[CASE_MAX] = {
-	[CASE_CLOSED] = {"closed_port", BENCH_ARM_NONE, ECONNREFUSED},
-	[CASE_GATE] = {"open_gate", BENCH_ARM_EBB, EHOSTUNREACH},
-	[CASE_CLOSED_SEEN] = {"closed_port_seen", BENCH_ARM_EBB, ECONNREFUSED},
+	[CASE_CLOSED] = {"closed_port", BENCH_ARM_NONE, ECONNREFUSED, NULL, NULL},
+	[CASE_GATE] = {"open_gate", BENCH_ARM_EBB, EHOSTUNREACH, NULL, NULL},
+	[CASE_CLOSED_SEEN] = {"closed_port_seen", BENCH_ARM_EBB, ECONNREFUSED, NULL, NULL},
+	[CASE_NFTABLES] =
+		{"nftables", BENCH_ARM_NONE, ECONNREFUSED,
+		 "nft 'add table inet bench; add chain inet bench out { type filter hook output priority 0; };"
+		 " add rule inet bench out ip daddr 127.1.0.4 tcp flags syn reject with tcp reset'",
+		 "nft delete table inet bench"},
+	[CASE_IPTABLES] = {"iptables", BENCH_ARM_NONE, ECONNREFUSED,
+			   "iptables -A OUTPUT -d 127.1.0.5 -p tcp --syn -j REJECT --reject-with tcp-reset",
+			   "iptables -F OUTPUT"},
 };
 
 /* A new socket for each try, as a program would; only connect() is timed. */
@@ -81,12 +97,14 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 		   struct bench_series series[CASE_MAX], uint64_t clock_ns)
 {
 	struct sockaddr_in addresses[CASE_MAX];
-	int port_fd, r;
-	uint16_t port;
+	int port_fd, listener = -1, r;
+	uint16_t port, open_port = 0;
 
 	r = bench_closed_port(&port_fd, &port);
+	if (r == 0)
+		r = bench_listen(&listener, &open_port);
 	for (int c = 0; c < CASE_MAX; c++)
-		addresses[c] = bench_address((uint32_t)c, port);
+		addresses[c] = bench_address((uint32_t)c, cases[c].add ? open_port : port);
 	if (r == 0)
 		r = bench_hooks_use(hooks, BENCH_ARM_EBB);
 	if (r == 0)
@@ -94,18 +112,25 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			uint32_t c = (round + i) % CASE_MAX;
+			int end;
 
 			r = bench_hooks_use(hooks, cases[c].arm);
+			if (r == 0 && cases[c].add)
+				r = bench_run_shell(cases[c].add);
 			if (r == 0)
 				r = block(&addresses[c], cases[c].expected, WARM_UP, 0, NULL);
 			if (r == 0)
 				r = block(&addresses[c], cases[c].expected, options->samples, clock_ns,
 					  &series[c]);
 			bench_series_end_round(&series[c], options->samples);
+			end = cases[c].remove ? bench_run_shell(cases[c].remove) : 0;
+			r = r < 0 ? r : end;
 		}
 	}
 	if (port_fd >= 0)
 		(void)close(port_fd);
+	if (listener >= 0)
+		(void)close(listener);
 	return r;
 }
 
@@ -129,6 +154,12 @@ int bench_refused(const struct bench_options *options, json_t *ret_result)
 	for (int c = 0; c < CASE_MAX && r == 0; c++)
 		(void)json_object_set_new(ret_result, cases[c].name,
 					  bench_summary(series[c].samples, series[c].sample_count));
+	for (int c = CASE_NFTABLES; c <= CASE_IPTABLES && r == 0; c++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "%s_to_gate", cases[c].name);
+		(void)json_object_set_new(ret_result, name, bench_ratio(&series[c], &series[CASE_GATE]));
+	}
 	if (r == 0) {
 		(void)json_object_set_new(ret_result, "clock_ns", json_integer((json_int_t)clock_ns));
 		(void)json_object_set_new(ret_result, "speedup",

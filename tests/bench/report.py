@@ -43,6 +43,10 @@ def refused(r):
               None)
     yield row("the one to the other", f"{speedup['p50']:.1f} x faster",
               f"{speedup['p25']:.1f} to {speedup['p75']:.1f}", ">= 10 x", speedup["p50"] >= 10)
+    for key, what in (("nftables", "nftables, reject with tcp reset"), ("iptables", "iptables, REJECT with tcp-reset")):
+        other, times = r[key], r[key + "_to_gate"]
+        yield row(f"connect() that a packet filter refuses: {what}", us(other["p50"]),
+                  f"p99 {us(other['p99'])}; {times['p50']:.1f} x as long as our open gate", "", None)
     yield row("connect() to a closed port that we see (a failing destination, breaker closed)",
               f"x {seen['p50']:.3f}", f"{seen['p25']:.3f} to {seen['p75']:.3f}", "", None)
 
@@ -81,6 +85,8 @@ def send(r):
         "none_again": "sendto() of UDP, nothing attached, against itself",
         "empty": "sendto() of UDP, programs that return at once",
         "ebb": "sendto() of UDP, ebb",
+        "nftables": "sendto() of UDP, nftables, a rate for each destination",
+        "iptables": "sendto() of UDP, iptables hashlimit, the same",
     }
     yield row("sendto() of UDP, nothing attached", us(r["none"]["ns"]["p50"]), f"p99 {us(r['none']['ns']['p99'])}", "",
               None)
@@ -211,13 +217,28 @@ def peers(r):
     works = {"connection": "connect(), request, answer, close()", "exchange": "a request and its answer on an open connection",
              "bulk": "16 MB of an answer"}
     cases = {"none_again": "nothing, against itself", "ebb": "ebb, everything on", "nftables": "nftables, a rate for each destination",
-             "iptables": "iptables, connlimit", "haproxy": "HAProxy on the node, TCP mode"}
+             "iptables": "iptables, connlimit", "haproxy": "HAProxy on the node, TCP mode",
+             "haproxy_splice": "HAProxy, the same with option splice-auto"}
+    yield from compared(r, works, cases)
+
+
+def tracers(r):
+    works = {"connection": "connect(), request, answer, close(), watched", "exchange": "a request and its answer on an open connection, watched"}
+    cases = {"none_again": "nothing, against itself", "ebb": "ebb, everything on", "tcpconnect": "tcpconnect", "tcpconnlat": "tcpconnlat",
+             "tcplife": "tcplife", "tcpstates": "tcpstates"}
+    yield from compared(r, works, cases)
+
+
+def compared(r, works, cases):
     for key, work in works.items():
         none = r[key]["none"]
-        yield row(f"{work}, nothing between", us(none["ns"]["p50"]),
+        yield row(f"{work}: nothing else", us(none["ns"]["p50"]),
                   f"p99 {us(none['ns']['p99'])}; processor time {us(none['cpu_ns']['p50'])}", "", None)
         for case, what in cases.items():
             f = r[key][case]
+            if not f:
+                yield row(f"... {what}", "does not run on this kernel", "", "", None)
+                continue
             time, spread = ratio_cells(f["to_none"])
             cpu, cpu_spread = ratio_cells(f["cpu_to_none"])
             yield row(f"... {what}", f"time {time}, processor time {cpu}", f"{spread}; {cpu_spread}", "", None)
@@ -249,7 +270,7 @@ def idle(r, discovered):
 
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
-                "programs": programs, "routes": routes, "ingress": ingress, "turns": turns, "peers": peers,
+                "programs": programs, "routes": routes, "ingress": ingress, "turns": turns, "peers": peers, "tracers": tracers,
                 "bulkhead": bulkhead}
     for name, rows in sections.items():
         if name in results:

@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress turns peers names idle limits)
+steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress turns peers tracers names idle limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -127,6 +127,12 @@ step_trip_agent() {
 step_ingress() { measure ingress ingress; }
 step_turns() { measure turns turns; }
 step_peers() { measure peers peers; }
+
+# They look for their tracepoints below a mount that not every machine has.
+step_tracers() {
+	local mount='[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"'
+	unshare --mount sh -c "$mount" sh "$bench" peers --tracers --rounds 20 --samples 200 --cgroup "$cgroup" --pin "$pin" | keep tracers
+}
 
 # From DNS answers to the maps; enforcing (at real-time priority) and observing.
 step_names() {

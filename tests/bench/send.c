@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 
 #include "bench.h"
+#include "server.h"
 
 #define WARM_UP	      64
 #define PAYLOAD	      64
@@ -25,6 +26,8 @@ enum {
 	CASE_NONE,
 	CASE_EMPTY,
 	CASE_EBB,
+	CASE_NFTABLES,
+	CASE_IPTABLES,
 	CASE_NONE_AGAIN,
 	CASE_MAX
 };
@@ -32,11 +35,25 @@ enum {
 static const struct {
 	const char *name;
 	enum bench_arm arm;
+	const char *add, *remove; /* NULL: nothing to do */
 } cases[CASE_MAX] = {
-	[CASE_NONE] = {"none", BENCH_ARM_NONE},
-	[CASE_EMPTY] = {"empty", BENCH_ARM_EMPTY},
-	[CASE_EBB] = {"ebb", BENCH_ARM_EBB},
-	[CASE_NONE_AGAIN] = {"none_again", BENCH_ARM_NONE},
+	[CASE_NONE] = {"none", BENCH_ARM_NONE, NULL, NULL},
+	[CASE_EMPTY] = {"empty", BENCH_ARM_EMPTY, NULL, NULL},
+	[CASE_EBB] = {"ebb", BENCH_ARM_EBB, NULL, NULL},
+	[CASE_NFTABLES] =
+		{"nftables", BENCH_ARM_NONE,
+		 "nft 'add table inet bench;"
+		 " add set inet bench seen { type ipv4_addr . inet_service; flags dynamic; timeout 1m; };"
+		 " add chain inet bench out { type filter hook output priority 0; };"
+		 " add rule inet bench out update @seen { ip daddr . udp dport"
+		 " limit rate over 100000000/second burst 1000000 packets } drop'",
+		 "nft delete table inet bench"},
+	[CASE_IPTABLES] =
+		{"iptables", BENCH_ARM_NONE,
+		 "iptables -A OUTPUT -p udp -m hashlimit --hashlimit-name bench --hashlimit-mode dstip,dstport"
+		 " --hashlimit-above 1000000/s --hashlimit-burst 1000000 -j DROP",
+		 "iptables -F OUTPUT"},
+	[CASE_NONE_AGAIN] = {"none_again", BENCH_ARM_NONE, NULL, NULL},
 };
 
 struct path {
@@ -102,10 +119,15 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			uint32_t c = (round + i) % CASE_MAX;
+			int end;
 
 			r = bench_hooks_use(hooks, cases[c].arm);
+			if (r == 0 && cases[c].add)
+				r = bench_run_shell(cases[c].add);
 			if (r == 0)
 				r = block(path, options->samples, clock_ns, &series[c]);
+			end = cases[c].remove ? bench_run_shell(cases[c].remove) : 0;
+			r = r < 0 ? r : end;
 		}
 	}
 	return r;
