@@ -25,13 +25,16 @@ struct bench_options {
 	uint32_t rounds;
 	uint32_t samples; /* of each block */
 	uint32_t trials;
-	uint32_t first;	  /* number of the first destination */
-	uint32_t threads; /* that connect at once */
-	int cpu;	  /* on which to measure; -1: the last one */
-	bool busy;	  /* with a spinning process on each processor */
-	bool agent;	  /* an agent is attached already */
-	bool moved;	  /* the gate has been open before */
-	bool tracers;	  /* tools that watch connections, instead of what stands between */
+	uint32_t first;	       /* number of the first destination */
+	uint32_t threads;      /* that connect at once */
+	uint32_t destinations; /* room for them; 0: the default */
+	uint32_t workloads;    /* cgroups below ours that connect */
+	uint32_t rate;	       /* connections each second */
+	int cpu;	       /* on which to measure; -1: the last one */
+	bool busy;	       /* with a spinning process on each processor */
+	bool agent;	       /* an agent is attached already */
+	bool moved;	       /* the gate has been open before */
+	bool tracers;	       /* tools that watch connections, instead of what stands between */
 };
 
 /* ---------------------------------------------------------------- measure -- */
@@ -75,6 +78,12 @@ json_t *bench_ratio(const struct bench_series *a, const struct bench_series *b);
 /* Each prints what went wrong and returns a negative errno. */
 int bench_pin_cpu(int cpu);
 int bench_enter_cgroup(const char *path);
+
+/*
+ * In a child that is in cgroup number @workload below @cgroup, which is made where it is not there, and that has our
+ * descriptors: the sockets that it opens are ours, and count for that workload. What @run writes has to be shared memory.
+ */
+int bench_in_workload(const char *cgroup, uint32_t workload, int (*run)(void *data), void *data);
 
 /* 127.x.y.z number @n, never 127.0.0.x. */
 struct sockaddr_in bench_address(uint32_t n, uint16_t port);
@@ -162,6 +171,9 @@ int bench_trip(const struct bench_options *options, json_t *ret_result);
 int bench_programs(const struct bench_options *options, json_t *ret_result);
 int bench_packets(const struct bench_options *options, json_t *ret_result);
 int bench_discover(const struct bench_options *options, json_t *ret_result);
+int bench_growth(const struct bench_options *options, json_t *ret_result);
+int bench_visit(const struct bench_options *options, json_t *ret_result);
+int bench_knock(const struct bench_options *options, json_t *ret_result);
 int bench_routes(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 int bench_names(const struct bench_options *options, json_t *ret_result);

@@ -137,6 +137,13 @@ def step(result, number, rate, headers, nominal=0.05):
     return figures
 
 
+def exponent(before, after):
+    """How a cost grows between two points (size, cost): 0 not at all, 1 linearly, 2 with the square. None: it cannot be told."""
+    if min(*before, *after) <= 0 or before[0] == after[0]:
+        return None
+    return math.log(after[1] / before[1]) / math.log(after[0] / before[0])
+
+
 def spread(values):
     """{"p50", "min", "max", "n"}, of those that are there."""
     values = [v for v in values if v is not None]

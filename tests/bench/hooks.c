@@ -175,7 +175,7 @@ int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *opti
 {
 	struct ebb_loader_options loader_options = {
 		.pin_dir = options->pin_dir,
-		.destinations = 4096,
+		.destinations = options->destinations ? options->destinations : 4096,
 		.pairs = 16384,
 		.endpoints = 65536,
 	};

@@ -24,6 +24,9 @@ static const struct {
 	{"routes", bench_routes, {.rounds = 60, .samples = 60}, true},
 	{"packets", bench_packets, {.rounds = 60, .samples = 20}, true},
 	{"discover", bench_discover, {.trials = 1000}, false},
+	{"growth", bench_growth, {.rounds = 40, .samples = 100, .trials = 1000, .workloads = 1}, true},
+	{"visit", bench_visit, {.samples = 2000, .trials = 1000, .workloads = 1}, false},
+	{"knock", bench_knock, {.rate = 2000, .trials = 1}, false},
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
 	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
 	{"names", bench_names, {.trials = 500}, false},
@@ -57,15 +60,20 @@ static const struct option long_options[] = {
 	{"agent", no_argument, NULL, 'a'},
 	{"moved", no_argument, NULL, 'm'},
 	{"tracers", no_argument, NULL, 'x'},
+	{"destinations", required_argument, NULL, 'd'},
+	{"workloads", required_argument, NULL, 'w'},
+	{"rate", required_argument, NULL, 'q'},
 	{NULL, 0, NULL, 0},
 };
 
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns|peers\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns|peers|\n"
+		      "                 growth|visit|knock\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
+		      "       [--destinations N] [--workloads N] [--rate N]\n"
 		      "       [--busy] [--agent] [--moved] [--tracers]\n"
 		      "       ebb-bench tcp|udp|delay|load ...\n");
 	return 2;
@@ -77,7 +85,7 @@ static int parse(int argc, char **argv, struct bench_options *options)
 	int letter;
 
 	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (strchr("rstnfc", letter) && ebb_parse_u32(optarg, &number) < 0)
+		if (strchr("rstnfcdwq", letter) && ebb_parse_u32(optarg, &number) < 0)
 			return -EINVAL;
 		switch (letter) {
 		case 'g':
@@ -103,6 +111,15 @@ static int parse(int argc, char **argv, struct bench_options *options)
 			break;
 		case 'c':
 			options->cpu = (int)number;
+			break;
+		case 'd':
+			options->destinations = number;
+			break;
+		case 'w':
+			options->workloads = number;
+			break;
+		case 'q':
+			options->rate = number;
 			break;
 		case 'b':
 			options->busy = true;

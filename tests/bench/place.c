@@ -3,12 +3,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +47,29 @@ int bench_enter_cgroup(const char *path)
 	if (fd < 0 || write(fd, "0", 1) != 1)
 		return fail(procs);
 	return 0;
+}
+
+int bench_in_workload(const char *cgroup, uint32_t workload, int (*run)(void *data), void *data)
+{
+	struct clone_args args = {.flags = CLONE_INTO_CGROUP | CLONE_FILES, .exit_signal = SIGCHLD};
+	_cleanup_close_ int fd = -1;
+	char path[512];
+	int status = 0;
+	pid_t child;
+
+	(void)snprintf(path, sizeof(path), "%s/w%u", cgroup, workload);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return fail(path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(path);
+	args.cgroup = (__u64)fd;
+	child = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (child == 0)
+		_exit(run(data) == 0 ? 0 : 1);
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return fail("clone3");
+	return status == 0 ? 0 : -EIO;
 }
 
 struct sockaddr_in bench_address(uint32_t n, uint16_t port)

@@ -13,6 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
+import growth_report  # noqa: E402
 import limits_report  # noqa: E402
 
 
@@ -313,6 +314,9 @@ def main():
           f"load {machine['load_before']} before and {machine['load_after']} after\n")
     print("| what | median | spread (quartiles where not said) | target | |\n|---|---|---|---|---|")
     print("\n".join(table(results)))
+    if "growth" in results:
+        print()
+        print("\n".join(growth_report.table(results["growth"])))
     if "limits" in results:
         print()
         print("\n".join(limits_report.table(results["limits"])))

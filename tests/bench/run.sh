@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress turns peers tracers names idle limits)
+steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress turns peers tracers names idle growth limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -184,6 +184,9 @@ step_idle() {
 	stop_agent
 	return $rc
 }
+
+# How all of it grows with destinations, workloads and scrapes.
+step_growth() { BUILD=$build "$root/tests/bench/growth.py" --write "$work/growth.json" --svg "${out%.json}-growth.svg" >/dev/null; }
 
 # How well limits hold, against packet filters and tc: the short form. 'make bench-limits' is the long one.
 step_limits() { BUILD=$build "$root/tests/bench/limits.py" --quick --write "$work/limits.json" >/dev/null; }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic of the limiter benchmark, on counters whose figures are known; the picture of the comparison."""
+"""The arithmetic of the limiter benchmark, on counters whose figures are known; the picture of the comparison, and that of growth."""
 
 import os
 import subprocess
@@ -14,6 +14,7 @@ sys.path[:0] = [here, os.path.join(here, '..', 'lib')]
 sys.dont_write_bytecode = True
 
 import figures  # noqa: E402
+import growth_report  # noqa: E402
 import picture  # noqa: E402
 import tap  # noqa: E402
 
@@ -173,6 +174,55 @@ class Picture(unittest.TestCase):
             result = subprocess.run([sys.executable, picture.__file__, file.name], capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn('make bench ARGS=peers', result.stderr)
+
+
+class Growth(unittest.TestCase):
+    POINTS = [(10, 1), (100, 1), (1000, 1), (10000, 1), (10, 10), (10, 100), (10, 1000)]
+
+    def report(self, tick_us=lambda pairs: 50 + pairs / 100, failed=()):
+        def point(destinations, workloads):
+            pairs = destinations * workloads
+            ratios = {name: {'ratio': {'p50': 1.04}} for name in ('warm', 'random', 'random_again')}
+            return {'destinations': destinations, 'workloads': workloads, 'connect': ratios, 'idle_tick_us': 40, 'busy_tick_us': tick_us(pairs),
+                    'idle_share': 0.0002, 'busy_share': 0.002, 'anonymous_bytes': 6e6 + pairs, 'map_bytes': 48e6, 'scrape_ms': 1 + pairs / 100,
+                    'scrape_bytes': 8000 * pairs, 'gzip_ms': 1, 'gzip_bytes': 100 * pairs,
+                    'new': {'started_ms': 300, 'first_refused_ms': 290, 'through': 0, 'refused': 9},
+                    'pinned': {'started_ms': 200, 'first_refused_ms': None, 'through': 0, 'refused': 99}}
+        return {'points': [point(*sizes) for sizes in self.POINTS], 'failed': list(failed), 'took_s': 280, 'peers': [{'destinations': 10, 'nftables_ms': 9, 'haproxy_ms': None}],
+                'scrapes': [{'scrapes': 60, 'asked': 10, 'seconds': 10, 'share': 0.01}]}
+
+    def test_exponent_says_how_a_cost_grows(self):
+        self.assertAlmostEqual(figures.exponent((10, 5), (100, 5)), 0)
+        self.assertAlmostEqual(figures.exponent((10, 5), (100, 50)), 1)
+        self.assertAlmostEqual(figures.exponent((10, 5), (100, 500)), 2)
+        self.assertIsNone(figures.exponent((10, 0), (100, 5)))
+        self.assertIsNone(figures.exponent((10, 4), (10, 5)))
+
+    def test_what_grows_with_the_square_is_said_first(self):
+        lines = list(growth_report.table(self.report(lambda pairs: pairs * pairs / 100)))
+        self.assertEqual(lines[0], 'Worse than linearly:')
+        self.assertEqual(sum('a tick, 500' in line and 'power of 2.0' in line for line in lines), 6)
+
+    def test_what_grows_linearly_is_not(self):
+        lines = list(growth_report.table(self.report(failed=['10 destinations'])))
+        self.assertEqual(lines[0], 'Nothing grows worse than linearly.')
+        self.assertEqual(sum(line.startswith('| 10 x') for line in lines), 4)
+        self.assertEqual(lines[-1], 'failed: 10 destinations')
+
+    def test_every_measure_has_its_panel_and_both_lines(self):
+        root = xml.etree.ElementTree.fromstring('\n'.join(growth_report.svg(self.report())))
+        self.assertEqual(len(root.findall('.//{*}polyline')), 2 * len(growth_report.MEASURES))
+        height, width = float(root.get('height')), float(root.get('width'))
+        for line in root.findall('.//{*}polyline'):
+            points = [tuple(map(float, pair.split(','))) for pair in line.get('points').split()]
+            self.assertEqual(len(points), 4)
+            self.assertTrue(all(0 <= x <= width and 0 <= y <= height for x, y in points))
+
+    def test_few_points_are_a_report_too(self):
+        report = self.report()
+        report['points'] = report['points'][:1]
+        self.assertEqual(list(growth_report.table(report))[0], 'Nothing grows worse than linearly.')
+        xml.etree.ElementTree.fromstring('\n'.join(growth_report.svg(report)))
 
 
 if __name__ == '__main__':
