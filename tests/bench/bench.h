@@ -92,6 +92,9 @@ struct sockaddr_in bench_address(uint32_t n, uint16_t port);
 int bench_listen(int *ret_fd, uint16_t *ret_port);
 int bench_closed_port(int *ret_fd, uint16_t *ret_port);
 
+/* A thread: takes what comes to the listener and closes it, until that is shut down. */
+void *bench_accept_all(void *listener);
+
 /* A spinning process on each processor; they end with us. */
 #define BENCH_BURNERS_MAX 64
 struct bench_burners {
@@ -175,6 +178,7 @@ int bench_growth(const struct bench_options *options, json_t *ret_result);
 int bench_visit(const struct bench_options *options, json_t *ret_result);
 int bench_knock(const struct bench_options *options, json_t *ret_result);
 int bench_routes(const struct bench_options *options, json_t *ret_result);
+int bench_gate(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 int bench_names(const struct bench_options *options, json_t *ret_result);
 int bench_ingress(const struct bench_options *options, json_t *ret_result);

@@ -95,16 +95,6 @@ static void *call_again_and_again(void *argument)
 	return NULL;
 }
 
-static void *accept_all(void *argument)
-{
-	const int *listener = argument;
-	int fd;
-
-	while ((fd = accept4(*listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		(void)close(fd);
-	return NULL;
-}
-
 /* Runs all callers to their end. */
 static int run_callers(struct caller *callers, uint32_t threads, int listener)
 {
@@ -112,7 +102,7 @@ static int run_callers(struct caller *callers, uint32_t threads, int listener)
 	uint32_t started = 0;
 	int r;
 
-	r = -pthread_create(&acceptor, NULL, accept_all, &listener);
+	r = -pthread_create(&acceptor, NULL, bench_accept_all, &listener);
 	if (r < 0)
 		return r;
 	while (started < threads && r == 0) {

@@ -28,6 +28,7 @@ static const struct {
 	{"visit", bench_visit, {.samples = 2000, .trials = 1000, .workloads = 1}, false},
 	{"knock", bench_knock, {.rate = 2000, .trials = 1}, false},
 	{"bulkhead", bench_bulkhead, {.trials = 100000, .threads = 32}, false},
+	{"gate", bench_gate, {.rounds = 10, .samples = 10240}, false},
 	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
 	{"names", bench_names, {.trials = 500}, false},
 	{"turns", bench_turns, {.rounds = 100, .samples = 60}, true},
@@ -69,8 +70,8 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|ingress|names|turns|peers|\n"
-		      "                 growth|visit|knock\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|gate|ingress|names|turns|\n"
+		      "                 peers|growth|visit|knock\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--destinations N] [--workloads N] [--rate N]\n"

@@ -117,6 +117,15 @@ int bench_closed_port(int *ret_fd, uint16_t *ret_port)
 	return bind_any(ret_fd, ret_port);
 }
 
+void *bench_accept_all(void *listener)
+{
+	int fd;
+
+	while ((fd = accept4(*(const int *)listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		(void)close(fd);
+	return NULL;
+}
+
 static _Noreturn void burn(int cpu)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

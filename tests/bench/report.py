@@ -181,6 +181,27 @@ def bulkhead(r):
               f"{r['false_likely'] / refused:.2%} likely", "stated", None)
 
 
+def above(figures, key, empty):
+    """Quantiles of a case of the gate, less what measuring takes: the median of programs that return at once."""
+    q = {name: (value - empty[key]["p50"]) for name, value in figures[key].items() if name != "n"}
+    return us(q["p50"]), f"p90 {us(q['p90'])}, p99 {us(q['p99'])}, p99.9 {us(q['p999'])}", q["p99"]
+
+
+def gate(r):
+    names = {"empty": "programs that return at once", "plain": "ebb", "limited": "ebb, a limit on open connections"}
+    for crowd in sorted(r, key=int):
+        f, empty = r[crowd], r[crowd]["empty"]
+        connectors = f"{crowd} connector{'s' if crowd != '1' else ''}"
+        for case, what in names.items():
+            middle, spread, p99 = above(f[case], "together", empty)
+            ours = case != "empty"
+            yield row(f"gate and release together, {connectors}: {what}", middle, spread, "p99 <= 1 us" if ours else "",
+                      p99 <= 1000 if ours else None)
+        for case in ("plain", "limited"):
+            middle, spread, _ = above(f[case], "all", empty)
+            yield row(f"... all programs of a connection, {f[case]['runs']:.1f} runs: {names[case]}", middle, spread, "", None)
+
+
 def ingress(r):
     what = {"tcp": "a TCP stream", "udp_connected": "datagrams to a connected socket",
             "udp": "datagrams to a socket without a peer", "answer": "a DNS answer, handed over"}
@@ -272,7 +293,7 @@ def idle(r, discovered):
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
                 "programs": programs, "routes": routes, "ingress": ingress, "turns": turns, "peers": peers, "tracers": tracers,
-                "bulkhead": bulkhead}
+                "bulkhead": bulkhead, "gate": gate}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])

@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs routes bulkhead trip-kernel trip-agent ingress turns peers tracers names idle growth limits)
+steps=(refused allowed moved send packets programs routes bulkhead gate trip-kernel trip-agent ingress turns peers tracers names idle growth limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -148,6 +148,7 @@ step_names() {
 }
 
 step_bulkhead() { measure bulkhead bulkhead; }
+step_gate() { measure gate gate; }
 
 run_time_ns() { cut -d' ' -f1 "/proc/$agent_pid/schedstat"; }
 anonymous_kb() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$agent_pid/status"; }
