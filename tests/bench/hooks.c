@@ -159,6 +159,7 @@ static void write_policy(const struct bench_hooks *hooks, uint32_t failures)
 		.mode = EBB_MODE_ENFORCE,
 		.scope = EBB_SCOPE_NODE,
 		.errno_code = EBB_ERRNO_HOSTUNREACH,
+		.limits_errno = EBB_ERRNO_HOSTUNREACH,
 		.on_agent_loss = EBB_LOSS_HOLD,
 	};
 
