@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -834,12 +835,83 @@ static void idle_clients_do_not_keep_others_out(void **state)
 	client_receive(&late);
 	assert_int_equal(late.length, 0); /* there is no room */
 
-	let_pass(&server, 5 * NS_PER_S);
+	let_pass(&server, NS_PER_S / 10);
 	serve(&server, &late, NULL);
 	assert_int_equal(status_of(late.text), 200);
+	assert_in_range(server.fake->source.http->crowded_out, 16, 17);
+	let_pass(&server, 5 * NS_PER_S);
+	serve_until_quiet(&server);
+	assert_int_equal(server.fake->source.http->connections, 0);
 	for (size_t i = 0; i < LIMIT; i++)
 		client_free(&idle[i]);
 	client_free(&late);
+	server_free(&server);
+}
+
+/* Asks from @host of this machine: each is an address of its own. */
+static struct client client_from(const struct server *server, const char *host)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET},
+			   address = {.sin_family = AF_INET,
+				      .sin_port = htons(port_of(server->http)),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct client client = {.text = fake_zeroed(1, 1)};
+
+	assert_int_equal(inet_pton(AF_INET, host, &own.sin_addr), 1);
+	client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(client.fd >= 0);
+	assert_int_equal(bind(client.fd, (const struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(connect(client.fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+	return client;
+}
+
+/* It holds all streams of events and comes again for whatever it loses; others are answered, and are not ended for it. */
+static void one_that_takes_all_keeps_nobody_out(void **state)
+{
+	enum {
+		LIMIT = EBB_HTTP_CLIENTS_MAX
+	};
+	struct server server = server_with_more_than_a_socket_takes();
+	const struct ebb_http_stats *stats = server.fake->source.http;
+	struct client streams[EBB_READERS_MAX], greedy[LIMIT];
+
+	(void)state;
+	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
+		streams[i] = client_from(&server, "127.0.0.2");
+		client_ask(&streams[i], "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+	}
+	serve_until_quiet(&server);
+	assert_int_equal(stats->streams, EBB_READERS_MAX);
+	for (int round = 0; round < 3; round++) {
+		struct client quiet = client_from(&server, "127.0.0.3"), other;
+
+		run(&server);
+		let_pass(&server, NS_PER_S); /* it has been quiet for longer than all others */
+		for (size_t i = 0; i < LIMIT; i++) {
+			greedy[i] = client_from(&server, "127.0.0.2");
+			if (i % 8 == 0) /* what it does not take */
+				client_ask(&greedy[i], "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+		}
+		other = client_from(&server, "127.0.0.1");
+		client_ask(&other, "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+		for (int i = 0; i < 6 && !other.ended; i++) {
+			let_pass(&server, NS_PER_S / 10);
+			serve_until_quiet(&server);
+			client_receive(&other);
+		}
+		assert_int_equal(status_of(other.text), 200);
+		client_receive(&quiet);
+		assert_false(quiet.ended);
+		client_free(&quiet);
+		client_free(&other);
+		for (size_t i = 0; i < LIMIT; i++)
+			client_free(&greedy[i]);
+	}
+	assert_int_equal(stats->streams, EBB_READERS_MAX);
+	assert_true(stats->crowded_out >= LIMIT);
+	for (size_t i = 0; i < EBB_READERS_MAX; i++)
+		client_free(&streams[i]);
 	server_free(&server);
 }
 
@@ -1045,6 +1117,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_does_not_read_is_ended_at_its_deadline),
 		cmocka_unit_test(two_hundred_clients_at_once_are_all_served),
 		cmocka_unit_test(idle_clients_do_not_keep_others_out),
+		cmocka_unit_test(one_that_takes_all_keeps_nobody_out),
 		cmocka_unit_test(room_is_noticed_when_all_leave_at_once),
 		cmocka_unit_test(clients_may_be_there_when_the_server_goes),
 		cmocka_unit_test(an_idle_server_wants_nothing),

@@ -10,6 +10,8 @@
  * shut down, whereupon the library sees its end and closes it:
  *
  *	connected --5 s--> request read --5 s--> answer taken --5 s--> next request read ...
+ *
+ * When few places are left, who has kept us waiting for 100 ms makes room: export/peers.h says who first.
  */
 #include "export/http.h"
 
@@ -25,21 +27,28 @@
 #include "export/readers.h"
 #include "export/feed.h"
 #include "export/listen.h"
+#include "export/peers.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
 #define DEADLINE_S  5
 #define ADDRESS_MAX 80
+#define ROOM	    16 /* places that are kept free; the library takes up to ten clients at once */
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
 #define NEVER	  UINT64_MAX
 
+#define GRACE_NS (100 * NS_PER_MS) /* no client that reads and writes needs more */
+
 _Static_assert(EBB_HTTP_CLIENTS_MAX >= EBB_READERS_MAX + 32, "readers of events leave room for others");
+_Static_assert(EBB_HTTP_CLIENTS_MAX - ROOM > EBB_READERS_MAX,
+	       "not all places that are taken are those of readers");
 
 struct client {
-	bool used;
+	bool used, ended;
 	int fd; /* the library's */
+	struct ebb_peer peer;
 	uint64_t deadline_ns;
 	struct ebb_exchange exchange;
 	struct ebb_http *http;
@@ -51,10 +60,15 @@ struct ebb_http {
 	struct ebb_feed *feed;
 	struct ebb_readers *events;
 	char address[ADDRESS_MAX];
-	int epoll_fd; /* the library's */
-	unsigned int clients_used;
+	int epoll_fd;				  /* the library's */
+	unsigned int clients_used, clients_ended; /* ended: by us, and the library does not know yet */
 	struct client clients[EBB_HTTP_CLIENTS_MAX];
 };
+
+static bool reads_events(const struct client *client)
+{
+	return client->exchange.status && client->exchange.handler == EBB_HTTP_EVENTS;
+}
 
 /* ---------------------------------------------------------------- requests -- */
 
@@ -156,8 +170,10 @@ static void client_connected(struct ebb_http *http, struct MHD_Connection *conne
 		if (client->used)
 			continue;
 		*client = (struct client){.used = true, .fd = info->connect_fd, .http = http};
+		ebb_peer_of_socket(client->fd, &client->peer);
 		extend_deadline(client);
 		http->clients_used++;
+		http->source->http->connections++;
 		*socket_context = client;
 		return;
 	}
@@ -174,8 +190,57 @@ static void client_changed(void *userdata, struct MHD_Connection *connection, vo
 	} else if (client) {
 		client->used = false;
 		http->clients_used--;
+		http->clients_ended -= client->ended;
+		http->source->http->connections--;
 		*socket_context = NULL;
 	}
+}
+
+/* Without what it did not take: that would stay in the kernel's memory. Gone already is as good. */
+static void end_client(struct client *client)
+{
+	const struct linger drop = {.l_onoff = 1};
+
+	(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
+	(void)shutdown(client->fd, SHUT_RDWR);
+	client->deadline_ns = NEVER;
+	client->http->clients_ended += !client->ended;
+	client->ended = true;
+}
+
+/* False: the one whose turn it is may be working yet. */
+static bool end_one(struct ebb_http *http, uint64_t now_ns)
+{
+	uint64_t young_ns = now_ns + DEADLINE_S * NS_PER_S - GRACE_NS;
+	struct ebb_guest guests[EBB_HTTP_CLIENTS_MAX];
+	size_t chosen;
+
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
+		const struct client *client = &http->clients[i];
+
+		guests[i] = (struct ebb_guest){
+			.peer = client->peer,
+			.here = client->used && !client->ended,
+			.stays = reads_events(client),
+			.deadline_ns = client->deadline_ns,
+		};
+	}
+	chosen = ebb_peers_choose(guests, EBB_HTTP_CLIENTS_MAX);
+	if (chosen == EBB_HTTP_CLIENTS_MAX || http->clients[chosen].deadline_ns > young_ns)
+		return false;
+	end_client(&http->clients[chosen]);
+	http->source->http->crowded_out++;
+	return true;
+}
+
+/* Before there is none: the library hears of nobody then. Returns when to look again. */
+static uint64_t make_room(struct ebb_http *http, uint64_t now_ns)
+{
+	while (http->clients_used - http->clients_ended > EBB_HTTP_CLIENTS_MAX - ROOM) {
+		if (!end_one(http, now_ns))
+			return now_ns + GRACE_NS;
+	}
+	return NEVER;
 }
 
 /* Ends the connections that are over their time. Returns when the next one will be. */
@@ -189,14 +254,9 @@ static uint64_t end_overdue(struct ebb_http *http, uint64_t now_ns)
 		if (!client->used || client->deadline_ns == NEVER)
 			continue;
 		if (client->deadline_ns <= now_ns) {
-			const struct linger drop = {.l_onoff = 1};
-
-			/* without what it did not take: that would stay in the kernel's memory; gone already is as good */
-			(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
-			(void)shutdown(client->fd, SHUT_RDWR);
-			if (client->exchange.status && client->exchange.handler == EBB_HTTP_EVENTS)
+			end_client(client);
+			if (reads_events(client))
 				http->source->http->dropped[EBB_HTTP_STALLED]++;
-			client->deadline_ns = NEVER;
 		} else if (client->deadline_ns < next) {
 			next = client->deadline_ns;
 		}
@@ -305,6 +365,11 @@ int ebb_http_fd(const struct ebb_http *http)
 	return http->epoll_fd;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Milliseconds from now to @at_ns, rounded up, so that it is not asked again too early; -1 for never. */
 static int ms_until(uint64_t at_ns, uint64_t now_ns)
 {
@@ -318,10 +383,11 @@ int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms)
 	uint64_t now_ns = http->source->now_ns();
 	MHD_UNSIGNED_LONG_LONG library_ms;
 	bool was_full = http->clients_used == EBB_HTTP_CLIENTS_MAX;
-	uint64_t next_ns, overdue_ns;
+	uint64_t next_ns;
 	int timeout_ms;
 
 	(void)end_overdue(http, now_ns);
+	(void)make_room(http, now_ns);
 	(void)ebb_readers_run(http->events, now_ns);
 	if (MHD_run(http->daemon) != MHD_YES)
 		return -EIO;
@@ -331,8 +397,9 @@ int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms)
 
 	/* also for those who came just now */
 	next_ns = ebb_readers_run(http->events, now_ns);
-	overdue_ns = end_overdue(http, now_ns);
-	timeout_ms = ms_until(overdue_ns < next_ns ? overdue_ns : next_ns, now_ns);
+	next_ns = earlier(next_ns, end_overdue(http, now_ns));
+	next_ns = earlier(next_ns, make_room(http, now_ns));
+	timeout_ms = ms_until(next_ns, now_ns);
 	if (MHD_get_timeout(http->daemon, &library_ms) == MHD_YES &&
 	    (timeout_ms < 0 || library_ms < (MHD_UNSIGNED_LONG_LONG)timeout_ms))
 		timeout_ms = (int)library_ms;

@@ -9,6 +9,7 @@
 #include "export/answer.h"
 #include "export/api.h"
 #include "export/http_host.h"
+#include "export/peers.h"
 #include "export/readers.h"
 
 #define DESTINATIONS "/api/v1/destinations"
@@ -102,19 +103,6 @@ static enum MHD_Result refuse_method(const struct ebb_request *request)
 	return ebb_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, response, "text/plain; charset=utf-8");
 }
 
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-
-	if (address->ss_family == AF_INET)
-		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	if (address->ss_family != AF_INET6)
-		return false;
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
-}
-
 /* Browsers that a stranger can lead to us are on this machine, or at the other end of a port that is forwarded to it. */
 static bool is_misled(struct MHD_Connection *connection)
 {
@@ -126,7 +114,7 @@ static bool is_misled(struct MHD_Connection *connection)
 	struct utsname self = {};
 
 	if (!host || !info || getsockname(info->connect_fd, (struct sockaddr *)&address, &length) < 0 ||
-	    !is_loopback(&address))
+	    !ebb_is_loopback(&address))
 		return false;
 	(void)uname(&self);
 	return !ebb_http_host_is_ours(host, self.nodename);

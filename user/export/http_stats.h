@@ -34,6 +34,8 @@ enum ebb_http_dropped {
 struct ebb_http_stats {
 	uint64_t requests[EBB_HTTP_HANDLER_MAX][EBB_HTTP_CODES];
 	struct ebb_hist duration[EBB_HTTP_HANDLER_MAX]; /* that of events stays empty */
+	uint64_t connections;				/* that are open */
+	uint64_t crowded_out;				/* of them, ended to make room for others */
 	uint64_t streams;				/* readers of events that are here */
 	uint64_t dropped[EBB_HTTP_DROPPED_MAX];
 };

@@ -712,6 +712,18 @@ static void read_http_duration(struct ebb_reading *r, const struct ebb_item *ite
 		add_histogram(r, &r->source->http->duration[item->handler], NULL);
 }
 
+static void read_http_connections(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->http->connections);
+}
+
+static void read_http_crowded_out(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->http->crowded_out);
+}
+
 static void read_http_streams(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
@@ -1073,6 +1085,11 @@ const struct ebb_family ebb_families[] = {
 	 NULL,
 	 "Time from the end of the request's headers until the client had taken the answer or was ended; not of streams of events.",
 	 read_http_duration},
+	{"ebb_http_connections", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
+	 "Connections to the HTTP server that are open now.", read_http_connections},
+	{"ebb_http_connections_crowded_out", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
+	 "Connections to the HTTP server that were ended because few places were left: of the address that held the most the one that had kept the agent waiting longest.",
+	 read_http_crowded_out},
 	{"ebb_http_event_streams", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
 	 "Streams of events that are open now.", read_http_streams},
 	{"ebb_http_event_streams_dropped", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, "reason",
