@@ -14,7 +14,15 @@ corpus=$(dirname "$0")/corpus/${name#fuzz_}
 runs=${RUNS:-20000}
 # Each input is a whole agent that starts, ticks and shows everything.
 [ "$name" != fuzz_maps ] || runs=$((runs / 50))
+# Files are written and read for each, in memory where that can be.
+case $name in
+fuzz_spool | fuzz_letters)
+	runs=$((runs / 10))
+	[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+	;;
+esac
 scratch=$(mktemp -d)
+export TMPDIR=$scratch # libFuzzer ends without what is to be done at the end
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 

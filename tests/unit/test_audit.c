@@ -321,6 +321,32 @@ static void a_torn_line_is_left_out(void **state)
 	assert_int_equal(seen[0][0], 1);
 }
 
+/* Of a damaged disk: more than a batch without a line keeps nothing back that follows it. */
+static void a_damaged_stretch_is_left_out(void **state)
+{
+	static unsigned char seen[RUNS][EVENTS];
+	static const char nothing_there[8192];
+	struct ebb_audit *audit;
+	char spool[160];
+	int fd;
+
+	(void)state;
+	ebb_audit_free(open_audit(path, 1 << 30), SECOND);
+	(void)snprintf(spool, sizeof(spool), "%s/spool/spool-0000000000000000", dir);
+	fd = open(spool, O_WRONLY | O_APPEND);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(write(fd, nothing_there, sizeof(nothing_there)), sizeof(nothing_there));
+	assert_int_equal(write(fd, "\n", 1), 1);
+	(void)close(fd);
+	audit = open_audit(path, 1 << 30);
+	assert_int_equal(put(audit, 0, 0), 0);
+	assert_true(comes_true(audit, is_well));
+	ebb_audit_free(audit, 10 * SECOND);
+	count_all(seen);
+	assert_int_equal(seen[0][0], 1);
+}
+
 /* We died between a batch and its cursor: the file is asked what it has. */
 static void what_is_offered_again_is_not_written_again(void **state)
 {
@@ -711,6 +737,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_a_sink_cannot_write_waits_for_the_next_start, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_torn_line_is_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_stretch_is_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_offered_again_is_not_written_again, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(one_process_has_the_spool, set_up, tear_down),

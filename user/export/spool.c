@@ -14,11 +14,13 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "lib/own_dir.h"
 
 #define SEGMENT_PREFIX "spool-"
 #define NAME_MAX_BYTES 64
 #define SEGMENTS_MAX   4096
+#define POSITION_MAX   (UINT64_MAX / 4) /* that nobody reaches */
 
 struct segment {
 	uint64_t from, length;
@@ -72,6 +74,23 @@ static int by_position(const void *a, const void *b)
 	return left->from < right->from ? -1 : left->from > right->from;
 }
 
+/* None lies over another one, and positions have an end: else lines would be passed over. */
+static int check_segments(const struct ebb_spool *s, struct ebb_why *why)
+{
+	uint64_t end = 0;
+	char name[NAME_MAX_BYTES];
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct segment *segment = &s->segments[i];
+
+		segment_name(segment->from, name);
+		if (segment->from < end || segment->from > POSITION_MAX)
+			return ebb_why(why, -EUCLEAN, "cannot use %s of the spool: move it away", name);
+		end = segment->from + segment->length;
+	}
+	return 0;
+}
+
 static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 {
 	_cleanup_close_ int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,7 +116,7 @@ static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 	if (errno)
 		return ebb_why(why, -errno, "cannot list the spool: %s", strerror(errno));
 	qsort(s->segments, s->count, sizeof(s->segments[0]), by_position);
-	return 0;
+	return check_segments(s, why);
 }
 
 static int open_last(struct ebb_spool *s, int flags, struct ebb_why *why)
@@ -315,38 +334,63 @@ static const struct segment *segment_at(const struct ebb_spool *s, uint64_t posi
 	return found;
 }
 
+/* All that fits of @segment from @position on. */
+static ssize_t read_segment(const struct ebb_spool *s, const struct segment *segment, uint64_t position,
+			    char *buffer, size_t size, struct ebb_why *why)
+{
+	uint64_t left = segment->from + segment->length - position;
+	size_t wanted = left < size ? (size_t)left : size;
+	_cleanup_close_ int fd = -1;
+	char name[NAME_MAX_BYTES];
+	ssize_t n = -1;
+
+	segment_name(segment->from, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		n = pread(fd, buffer, wanted, (off_t)(position - segment->from));
+	if (n < 0)
+		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
+	return (size_t)n == wanted ? n : ebb_why(why, -EIO, "cannot read all of %s of the spool", name);
+}
+
+/* Of a damaged disk: the file ends without the end of a line, or no line is as long. */
+static void tell_left_out(const struct segment *segment, uint64_t position, ssize_t bytes)
+{
+	char name[NAME_MAX_BYTES];
+
+	segment_name(segment->from, name);
+	ebb_warn("%s of the spool is damaged: %zd bytes from byte %" PRIu64 " hold no line and are left out",
+		 name, bytes, position - segment->from);
+}
+
 ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
 		       struct ebb_why *why)
 {
-	uint64_t position = s->cursors[reader];
-	const struct segment *segment;
-	_cleanup_close_ int fd = -1;
-	char name[NAME_MAX_BYTES];
-	const char *newline;
-	uint64_t left;
-	ssize_t n;
+	uint64_t *position = &s->cursors[reader];
 
-	if (position >= end_of(s))
-		return 0;
-	segment = segment_at(s, position);
-	/* somebody took a file away: on with the next one */
-	if (position >= segment->from + segment->length)
-		position = (++segment)->from;
-	left = segment->from + segment->length - position;
-	segment_name(segment->from, name);
-	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
-	n = pread(fd, buffer, left < size ? (size_t)left : size, (off_t)(position - segment->from));
-	if (n < 0)
-		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
-	newline = n > 0 ? memrchr(buffer, '\n', (size_t)n) : NULL;
-	if (!newline)
-		return ebb_why(why, -EUCLEAN, "%s of the spool holds no line at byte %" PRIu64, name,
-			       position - segment->from);
-	n = newline - buffer + 1;
-	*ret_next = position + (uint64_t)n;
-	return n;
+	while (*position < end_of(s)) {
+		const struct segment *segment = segment_at(s, *position);
+		const char *newline;
+		ssize_t n;
+
+		/* somebody took a file away, or this one is empty: on with the next one */
+		if (*position >= segment->from + segment->length) {
+			*position = segment[1].from;
+			continue;
+		}
+		n = read_segment(s, segment, *position, buffer, size, why);
+		if (n < 0)
+			return n;
+		newline = memrchr(buffer, '\n', (size_t)n);
+		if (newline) {
+			n = newline - buffer + 1;
+			*ret_next = *position + (uint64_t)n;
+			return n;
+		}
+		tell_left_out(segment, *position, n);
+		*position += (uint64_t)n;
+	}
+	return 0;
 }
 
 static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
