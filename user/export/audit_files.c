@@ -12,14 +12,15 @@
 #include "export/audit_files.h"
 #include "lib/cleanup.h"
 
-static int remember(struct ebb_audit_last *l, const char *line, size_t length)
+static int remember(struct ebb_audit_last *l, const char *line, size_t length, struct ebb_why *why)
 {
-	size_t at = (size_t)(l->next++ % l->room);
+	size_t at = (size_t)(l->next % l->room);
 	char *copy = malloc(length);
 
 	if (!copy)
-		return -ENOMEM;
+		return ebb_why(why, -ENOMEM, "out of memory");
 	memcpy(copy, line, length);
+	l->next++;
 	free(l->lines[at]);
 	l->lines[at] = copy;
 	l->lengths[at] = length;
@@ -29,14 +30,16 @@ static int remember(struct ebb_audit_last *l, const char *line, size_t length)
 static int take_line(struct ebb_audit_reading *r, const struct ebb_lines_line *line, struct ebb_why *why)
 {
 	struct ebb_audit_record record;
-	int n = 0;
+	int n = ebb_audit_parse(line->text, line->length, &record, NULL);
 
-	if (ebb_audit_parse(line->text, line->length, &record, NULL) < 0) {
+	if (n == -ENOMEM)
+		return ebb_why(why, n, "out of memory");
+	if (n < 0) {
 		r->unknown++;
 		return 0;
 	}
 	if (ebb_audit_query_matches(r->query, &record))
-		n = r->last.room ? remember(&r->last, line->text, line->length)
+		n = r->last.room ? remember(&r->last, line->text, line->length, why)
 				 : r->visit(r->userdata, &record, why);
 	ebb_audit_record_done(&record);
 	return n;
@@ -81,8 +84,10 @@ int ebb_audit_tell_last(struct ebb_audit_reading *r, struct ebb_why *why)
 	for (uint64_t i = first; n == 0 && i < l->next; i++) {
 		struct ebb_audit_record record;
 
-		if (ebb_audit_parse(l->lines[i % l->room], l->lengths[i % l->room], &record, NULL) < 0)
-			continue;
+		/* it was parsed before */
+		n = ebb_audit_parse(l->lines[i % l->room], l->lengths[i % l->room], &record, why);
+		if (n < 0)
+			break;
 		n = r->visit(r->userdata, &record, why);
 		ebb_audit_record_done(&record);
 	}

@@ -2,6 +2,7 @@
 #include "export/deadletter_count.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -48,23 +49,25 @@ static uint64_t look(DIR *dir)
 	return seen;
 }
 
-/* When a line became a dead letter; 0: it is none. */
-static int64_t time_of(const char *line, size_t length)
+/* When a line became a dead letter; 0: it is none. -ENOMEM. */
+static int time_of(const char *line, size_t length, int64_t *ret_realtime_ns)
 {
 	int64_t realtime_ns = 0;
 	json_t *letter = NULL;
 	const char *text;
 
-	(void)ebb_json_load(line, length, 0, &letter, NULL);
+	if (ebb_json_load(line, length, 0, &letter, NULL) == -ENOMEM)
+		return -ENOMEM;
 	text = json_string_value(json_object_get(letter, "time"));
 	if (text)
 		(void)ebb_audit_time_of(text, &realtime_ns);
 	json_decref(letter);
-	return realtime_ns;
+	*ret_realtime_ns = realtime_ns;
+	return 0;
 }
 
 /* The first of a file is its oldest. */
-static void count_file(FILE *file, struct ebb_deadletter_count *count)
+static int count_file(FILE *file, struct ebb_deadletter_count *count)
 {
 	_cleanup_free_ char *line = NULL;
 	int64_t first = 0;
@@ -72,27 +75,29 @@ static void count_file(FILE *file, struct ebb_deadletter_count *count)
 	ssize_t n;
 
 	while ((n = getline(&line, &room, file)) > 0) {
-		if (first == 0)
-			first = time_of(line, (size_t)n);
+		int r = first == 0 ? time_of(line, (size_t)n, &first) : 0;
+
+		if (r < 0)
+			return r;
 		count->letters += first != 0;
 	}
 	if (first && (count->oldest_realtime_ns == 0 || first < count->oldest_realtime_ns))
 		count->oldest_realtime_ns = first;
+	return feof(file) ? 0 : -EIO;
 }
 
 void ebb_deadletter_count(const char *path, struct ebb_deadletter_count *count)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
 	uint64_t seen = dir ? look(dir) : 0;
+	struct ebb_deadletter_count fresh = {.seen = seen};
 	const struct dirent *entry;
 
 	if (seen == count->seen)
 		return;
-	*count = (struct ebb_deadletter_count){.seen = seen};
-	if (!dir)
-		return;
-	rewinddir(dir);
-	while ((entry = readdir(dir))) {
+	if (dir)
+		rewinddir(dir);
+	while (dir && (entry = readdir(dir))) {
 		_cleanup_fclose_ FILE *file = NULL;
 		int fd;
 
@@ -100,7 +105,9 @@ void ebb_deadletter_count(const char *path, struct ebb_deadletter_count *count)
 			continue;
 		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
 		file = fd < 0 ? NULL : fdopen(fd, "r");
-		if (file)
-			count_file(file, count);
+		/* without memory it stays as it was, and is looked at again */
+		if (file && count_file(file, &fresh) < 0)
+			return;
 	}
+	*count = fresh;
 }
