@@ -145,6 +145,35 @@ static void a_pod_that_there_is_no_memory_for_is_counted(void **state)
 	assert_true(faults.places >= 1);
 }
 
+/* Alone, too, and when the whole list comes again. */
+static void what_is_told_again_stays_known(void **state)
+{
+	struct faults faults = {.kinds = FAULT_MEMORY, .error = ENOMEM};
+
+	(void)state;
+	while (faults_next(&faults)) {
+		struct ebb_pod *fresh = pod_of(event_text);
+		struct ebb_pod_list *list = NULL;
+		struct ebb_pods *pods = NULL, *three = three_pods();
+
+		assert_int_equal(ebb_pods_new(&pods), 0);
+		ebb_pods_put(pods, pod_of(event_text), 1);
+		assert_int_equal(ebb_pod_list_parse(list_text, strlen(list_text), &list, NULL), 0);
+		faults_on(&faults);
+		ebb_pods_put(pods, fresh, 2);
+		ebb_pods_replace(three, list, 2);
+		faults_off(&faults);
+		assert_int_equal(ebb_pods_count(pods), 1);
+		assert_whole(ebb_pods_find(pods, UID_OF("4")), '4');
+		assert_int_equal(ebb_pods_count(three), 3);
+		assert_int_equal(ebb_pods_left_out(pods) + ebb_pods_left_out(three) > 0, faults.hit > 0);
+		ebb_pod_list_free(list);
+		ebb_pods_free(three);
+		ebb_pods_free(pods);
+	}
+	assert_true(faults.places >= 4);
+}
+
 /* The same pod again, as each change of its status is told. */
 static void a_pod_that_is_known_stays_known(void **state)
 {
@@ -196,6 +225,7 @@ int main(void)
 		cmocka_unit_test(a_list_is_read_in_whole_or_not_at_all),
 		cmocka_unit_test(an_event_is_read_in_whole_or_not_at_all),
 		cmocka_unit_test(a_pod_that_there_is_no_memory_for_is_counted),
+		cmocka_unit_test(what_is_told_again_stays_known),
 		cmocka_unit_test(a_pod_that_is_known_stays_known),
 		cmocka_unit_test(the_text_of_pods_is_whole_or_none),
 	};

@@ -114,9 +114,9 @@ static bool make_room(struct ebb_pods *pods)
 	return true;
 }
 
-static struct entry *add(struct ebb_pods *pods, struct ebb_pod *pod)
+static struct entry *insert(struct ebb_pods *pods, struct ebb_pod *pod)
 {
-	struct entry *entry = make_room(pods) ? calloc(1, sizeof(*entry)) : NULL;
+	struct entry *entry = calloc(1, sizeof(*entry));
 
 	if (!entry)
 		return NULL;
@@ -148,37 +148,34 @@ static void carry_over(struct ebb_pod *pod, const struct ebb_pod *old)
 	}
 }
 
-/* The key lies in the pod: so the entry is taken out and put in again. */
-static struct entry *exchange(struct ebb_pods *pods, struct entry *entry, struct ebb_pod *pod)
+/* The new one goes in before the old one goes: without memory the old one stays. */
+static struct entry *exchange(struct ebb_pods *pods, struct entry *old, struct ebb_pod *pod)
 {
-	struct ebb_pod *old = entry->pod;
+	struct entry *entry;
 
-	carry_over(pod, old);
-	HASH_DEL(pods->table, entry);
-	if (old->gone_ns)
-		pods->gone--;
-	entry->pod = pod;
-	HASH_ADD_KEYPTR(hh, pods->table, pod->uid, strlen(pod->uid), entry);
-	ebb_pod_free(old);
-	if (!entry->hh.tbl) {
-		free(entry);
-		return NULL;
-	}
+	carry_over(pod, old->pod);
+	entry = insert(pods, pod);
+	if (entry)
+		drop(pods, old);
 	return entry;
 }
 
+/* The entry of that pod, also where there was no memory for what is new of it. */
 static struct entry *put(struct ebb_pods *pods, struct ebb_pod *pod)
 {
-	struct entry *entry = find(pods, pod->uid);
+	struct entry *old = find(pods, pod->uid), *entry = NULL;
 
-	entry = entry ? exchange(pods, entry, pod) : add(pods, pod);
+	if (old)
+		entry = exchange(pods, old, pod);
+	else if (make_room(pods))
+		entry = insert(pods, pod);
 	if (entry) {
 		pods->generation++;
 		return entry;
 	}
 	pods->left_out++;
 	ebb_pod_free(pod);
-	return NULL;
+	return old;
 }
 
 void ebb_pods_put(struct ebb_pods *pods, struct ebb_pod *pod, uint64_t now_ns)
