@@ -153,12 +153,12 @@ cleanup() {
 
 # Of tests that were killed: those whose process is gone.
 remove_leftovers() {
-	local file id pid
+	local file id name pid
 	for file in "$cgroup2"/ebb-test-*-* /sys/fs/bpf/ebb-test-*-* "${TMPDIR:-/tmp}"/ebb-test-*-* /run/netns/ebb-test-*-*; do
-		[[ $(basename "$file") =~ ^(ebb-test-[a-z_]+-([0-9]+))(-.*)?$ ]] || continue
-		id=${BASH_REMATCH[1]} pid=${BASH_REMATCH[2]}
+		[[ $(basename "$file") =~ ^(ebb-test-([a-z_]+)-([0-9]+))(-.*)?$ ]] || continue
+		id=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]} pid=${BASH_REMATCH[3]}
 		# its own command line, so that another process of the same number does not count
-		grep -qs "test_" "/proc/$pid/cmdline" || remove_traces "$id"
+		grep -qs -e test_ -e "$name" "/proc/$pid/cmdline" || remove_traces "$id"
 	done
 }
 

@@ -40,7 +40,7 @@ for (const panel of dashboard.panels) {
 }
 
 const page = path.join(here, 'page.html');
-const data = JSON.stringify({ dashboard, from: from * 1000, to: to * 1000, width: WIDTH, theme: variables.theme || 'dark' });
+const data = JSON.stringify({ dashboard, from: from * 1000, to: to * 1000, step, width: WIDTH, theme: variables.theme || 'dark' });
 fs.writeFileSync(page, `<html><link rel=stylesheet href=bundle.css><body style="margin:0"><div id=root></div>
 <script>window.process = { env: { NODE_ENV: 'production' } }; window.DRAW = ${data.replace(/</g, '\\u003c')}</script><script src="bundle.js"></script></body></html>`);
 const browser = await puppeteer.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });

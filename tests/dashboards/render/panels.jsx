@@ -9,12 +9,12 @@ import {
 } from '@grafana/data';
 import { BigValue, GlobalStyles, PanelChrome, Table, TimeSeries } from '@grafana/ui';
 
-const { dashboard, from, to, width: WIDTH, theme: mode } = window.DRAW;
+const { dashboard, from, to, step, width: WIDTH, theme: mode } = window.DRAW;
 const COLUMN = WIDTH / 24;
 const ROW = 34;
 const STANDARD = ['unit', 'min', 'max', 'decimals', 'displayName', 'color', 'noValue', 'links', 'mappings', 'thresholds'];
 const CUSTOM = ['drawStyle', 'lineInterpolation', 'lineWidth', 'fillOpacity', 'gradientMode', 'spanNulls', 'showPoints', 'pointSize',
-	'stacking', 'axisPlacement', 'axisLabel', 'scaleDistribution', 'hideFrom', 'lineStyle', 'width', 'align', 'cellOptions', 'minWidth'];
+	'stacking', 'axisPlacement', 'axisSoftMax', 'axisLabel', 'scaleDistribution', 'hideFrom', 'lineStyle', 'width', 'align', 'cellOptions', 'minWidth'];
 
 const option = (name, custom) => ({
 	id: custom ? `custom.${name}` : name, path: name, name, isCustom: custom, process: identityOverrideProcessor,
@@ -31,7 +31,9 @@ function seriesFrames(panel) {
 		const values = series.values || [series.value];
 		const name = legend(target, series.metric);
 		return toDataFrame({ refId: target.refId, name, fields: [
-			{ name: 'Time', type: FieldType.time, values: values.map((v) => v[0] * 1000), config: {} },
+			{ name: 'Time', type: FieldType.time, values: values.map((v) => v[0] * 1000),
+				// what is further apart is not joined by a line
+				config: { interval: step * 1000 } },
 			{ name: 'Value', type: FieldType.number, labels: series.metric, values: values.map((v) => Number(v[1])), config: { displayNameFromDS: name } },
 		] });
 	}));
@@ -40,14 +42,16 @@ function seriesFrames(panel) {
 // As 'merge' and 'organize' do: a line for each set of labels, a column for each query.
 function tableFrame(panel) {
 	const order = panel.transformations.find((t) => t.id === 'organize').options;
-	const labels = Object.keys(order.indexByName).filter((name) => !name.startsWith('Value #'));
+	const place = (name) => order.indexByName[name];
+	const labels = Object.keys(order.indexByName).filter((name) => !name.startsWith('Value #')).sort((a, b) => place(a) - place(b));
 	const lines = new Map();
 	panel.targets.forEach((target) => target.result.forEach(({ metric, value }) => {
 		const key = JSON.stringify(labels.map((label) => metric[label] ?? ''));
 		lines.set(key, { ...(lines.get(key) || {}), ...metric, [target.refId]: Number(value[1]) });
 	}));
-	const first = panel.targets[0].refId;
-	const sorted = [...lines.values()].sort((a, b) => (b[first] ?? -1) - (a[first] ?? -1));
+	const { displayName, desc } = panel.options.sortBy[0];
+	const by = panel.targets.find(({ refId }) => order.renameByName[`Value #${refId}`] === displayName).refId;
+	const sorted = [...lines.values()].sort((a, b) => ((b[by] ?? -Infinity) - (a[by] ?? -Infinity)) * (desc ? 1 : -1));
 	return [toDataFrame({ fields: [
 		...labels.map((label) => ({ name: label, type: FieldType.string, values: sorted.map((line) => line[label] ?? ''), config: {} })),
 		...panel.targets.map((target) => ({ name: order.renameByName[`Value #${target.refId}`], type: FieldType.number,
@@ -71,7 +75,7 @@ function drawn(panel, width, height) {
 		replaceVariables: (s) => s, theme, timeZone: 'utc', fieldConfigRegistry: registry,
 	});
 	if (data.length === 0 || data[0].length === 0) {
-		return <div style={{ color: '#888', textAlign: 'center', paddingTop: height / 3 }}>No data</div>;
+		return <div style={{ color: '#888', textAlign: 'center', paddingTop: height / 3 }}>{defaults.noValue || 'No data'}</div>;
 	}
 	if (panel.type === 'table') {
 		return <Table data={data[0]} width={width} height={height} />;
