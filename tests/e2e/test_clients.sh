@@ -58,6 +58,45 @@ psql_says() {
 
 redis_says() { in_cgroup redis-cli -h 127.0.0.1 -p "$1" ping 2>&1 | head -1; }
 
+# What Python's libraries raise, of those that are there: 'aiohttp=ClientConnectorError ...'
+libraries_say() {
+	in_cgroup "$python" -W ignore - "$1" <<'PY'
+import asyncio, importlib, sys
+
+host, port = '127.0.0.1', int(sys.argv[1])
+url = f'http://{host}:{port}/'
+
+
+async def get(aiohttp):
+    async with aiohttp.ClientSession() as session:
+        await session.get(url)
+
+
+ways = {'aiohttp': lambda module: asyncio.run(get(module)),
+        'httpx': lambda module: module.get(url, trust_env=False),
+        'redis': lambda module: module.Redis(host, port).ping(),
+        'requests': lambda module: module.get(url, proxies={'http': ''})}
+said = []
+for name, ask in ways.items():
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        continue
+    try:
+        ask(module)
+        said.append(f'{name}=OK')
+    except Exception as error:
+        said.append(f'{name}={type(error).__name__}')
+print(*said)
+PY
+}
+
+# libraries_raise SAID WANTED: of each that said something
+libraries_raise() {
+	local one
+	for one in $1; do [[ " $2 " = *" $one "* ]] || return 1; done
+}
+
 # name, program
 clients='curl curl
 wget wget
@@ -89,8 +128,16 @@ while read -r flag name words; do
 		fi
 		like "$flag: $client says so" "$("${client}_says" "$port")" "($name|: $words)"
 	done <<<"$clients"
+	wanted='aiohttp=ClientConnectorError httpx=ConnectError redis=ConnectionError requests=ConnectionError'
+	[ "$flag" != etimedout ] || wanted='aiohttp=ClientConnectorError httpx=ConnectTimeout redis=TimeoutError requests=ConnectTimeout'
+	said=$(libraries_say "$port")
+	if [ -n "$said" ]; then
+		check "$flag: Python's libraries raise what docs/programs.md says ($said)" libraries_raise "$said" "$wanted"
+	else
+		skip "$flag: Python's libraries raise what docs/programs.md says" 'no python3-aiohttp, -httpx, -redis or -requests'
+	fi
 	# every client tries once, some in two ways
-	between "$flag: refusals are counted" "$(gate "$port" 'd["denied"]')" 5 12
+	between "$flag: refusals are counted" "$(gate "$port" 'd["denied"]')" 5 16
 	is "$flag: what is refused is no attempt and no failure" "$(gate "$port" '(d["attempts"], d["failures"])')" '(4, 3)'
 	stop_agent
 	ebb detach >/dev/null
