@@ -118,7 +118,13 @@ class Dashboards(unittest.TestCase):
 
     def test_transitions_of_breakers_are_marked(self):
         for board in self.for_each():
-            self.assertTrue(any('ebb_breaker_transitions_total' in a['expr'] and a['enable'] for a in board['annotations']['list']))
+            self.assertTrue(any('ebb_breaker_transitions' in a['expr'] and a['enable'] for a in board['annotations']['list']))
+
+    def test_what_is_of_all_nodes_at_once_marks_what_is_recorded(self):
+        # counters of all nodes and destinations are too many for a graph of a day: tests/bench/dashboards.py
+        for uid in ('ebb-fleet', 'ebb-self'):
+            board = next(board for board in self.for_each() if board['uid'] == uid)
+            self.assertIn('cluster_destination:ebb_breaker_transitions:rate5m{', board['annotations']['list'][0]['expr'])
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@
 start_server
 api=$port
 start_server
+answers=$port
+start_server
 broken=$port
 stop_server
 start_server
@@ -28,6 +30,8 @@ destinations:
   - name: api
     match: [{cidr: 127.0.0.1/32, port: $api}]
     limits: {concurrent: 3, connects: {rate: 10/s, burst: 5}, bytes: 1MB/s, packets: 1000/s}
+  - name: answers
+    match: [{cidr: 127.0.0.1/32, port: $answers}]
   - name: broken
     match: [{cidr: 127.0.0.1/32, port: $broken}]
     breaker: {consecutive_failures: 3, open_for: 1s, open_max: 1s}
@@ -55,7 +59,8 @@ in_load() { in_cgroup "$@" >/dev/null 2>&1 & }
 for _ in 1 2 3 4; do in_load "$python" -S "$root/tests/lib/connect.py" --count 0 --seconds 60 --hold 5 127.0.0.1 "$api"; done
 in_load "$python" -S "$root/tests/lib/connect.py" --count 0 --seconds 60 --every 0.02 127.0.0.1 "$api"
 in_load "$python" -S "$root/tests/lib/connect.py" --count 0 --seconds 60 --every 0.1 127.0.0.1 "$broken"
-ask_for_answers() { while :; do curl -s -o /dev/null "http://127.0.0.1:$api/"; done; }
+# where no limit is in the way
+ask_for_answers() { while :; do curl -s -o /dev/null "http://127.0.0.1:$answers/"; done; }
 (echo "$BASHPID" >"$cgroup/cgroup.procs" && ask_for_answers) &
 started+=("$!")
 

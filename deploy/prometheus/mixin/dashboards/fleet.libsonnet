@@ -38,7 +38,7 @@ function(config) lib.dashboard(
             { name: 'Failed/s', unit: 'cps', expr: 'cluster_destination:ebb_connection_failures:rate5m{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
             { name: 'Refused/s', unit: 'cps', expr: 'sum by (cluster, destination) (cluster_destination:ebb_denied:rate5m{%s,enforced="true"}) and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
           ],
-          w=17
+          w=15
         ),
         lib.table(
           'Nodes where breakers are not closed',
@@ -48,7 +48,7 @@ function(config) lib.dashboard(
             { name: 'Not closed', unit: 'short', expr: 'topk(20, cluster_node:ebb_breaker_state:not_closed{%s} > 0)' % cn, thresholds: ['transparent', 'orange', 1] },
             { name: 'Failed/s', unit: 'cps', expr: 'cluster_node:ebb_connection_failures:rate5m{%s} and topk(20, cluster_node:ebb_breaker_state:not_closed{%s} > 0)' % [cn, cn] },
           ],
-          w=7
+          w=9
         ),
       ],
     },
@@ -56,11 +56,11 @@ function(config) lib.dashboard(
       title: 'Destinations',
       panels: [
         lib.graph('Share of failures', 'Of what was really tried, the ten worst. What ebb refused is not in it.', 'percentunit', [lib.target('topk(10, cluster_destination:ebb_connection_failures:ratio_rate5m{%s})' % cd, '{{destination}}')]),
-        lib.graph('Refused by cause', 'What ebb refuses each second and why; in observe mode what it would refuse.', 'cps', [lib.target('sum by (cause, enforced) (cluster_destination:ebb_denied:rate5m{%s}) > 0' % cd, '{{cause}}, enforced {{enforced}}')], stack=true),
-        lib.graph('Breakers not closed', 'Breakers that are open or half-open, by destination, the ten worst. A saw tooth is a breaker that flaps.', 'short', [lib.target('topk(10, cluster_destination:ebb_breaker_state:not_closed{%s} > 0)' % cd, '{{destination}}')]),
+        lib.graph('Refused by cause', 'What ebb refuses each second and why; in observe mode what it would refuse (enforced false).', 'cps', [lib.target('sum by (cause, enforced) (cluster_destination:ebb_denied:rate5m{%s}) > 0' % cd, '{{cause}}, enforced {{enforced}}')], stack=true, more=lib.none('nothing is refused') + lib.overrides(lib.causes)),
+        lib.graph('Breakers not closed', 'Breakers that are open or half-open, by destination, the ten worst. A saw tooth is a breaker that flaps.', 'short', [lib.target('topk(10, cluster_destination:ebb_breaker_state:not_closed{%s} > 0)' % cd, '{{destination}}')], more=lib.none('all are closed')),
         lib.graph('Time to connect, 95th percentile', 'The ten slowest destinations.', 's', [lib.target('topk(10, cluster_destination:ebb_connect_duration_seconds:p95_rate5m{%s})' % cd, '{{destination}}')]),
         lib.graph('Attempts', 'Connections that were really tried each second, the ten busiest destinations.', 'cps', [lib.target('topk(10, cluster_destination:ebb_connects:rate5m{%s})' % cd, '{{destination}}')]),
-        lib.graph('Transitions of breakers', 'Changes each second, by where to and why.', 'cps', [lib.target('sum by (from, to, reason) (cluster_destination:ebb_breaker_transitions:rate5m{%s})' % cd, '{{from}} to {{to}}, {{reason}}')]),
+        lib.graph('Transitions a minute', 'How often breakers change, by where to and why.', 'short', [lib.target('60 * sum by (from, to, reason) (%s) > 0' % lib.recordedTransitions, '{{to}}, {{reason}}')], more=lib.none('none')),
       ],
     },
     {
@@ -81,10 +81,11 @@ function(config) lib.dashboard(
     {
       title: 'Agents',
       panels: [
-        lib.graph('Unhealthy or degraded components', 'Agents with a component that is not healthy. Open breakers and the node fuse say that something else is broken.', 'short', [lib.target('count by (component) (ebb_health_state{%s} > 0) or 0 * count by (component) (ebb_health_state{%s})' % [lib.node, lib.node], '{{component}}')], w=8),
+        lib.graph('Components that are not healthy', 'Agents with a component that is degraded or unhealthy. "breakers" and "node_fuse" say that something else is broken.', 'short', [lib.target('count by (component) (ebb_health_state{%s} > 0)' % lib.node, '{{component}}')], w=8, more=lib.none('all are healthy')),
         lib.graph('Versions', 'Agents by version: an upgrade that stands still is seen here.', 'short', [lib.target('count by (version) (ebb_build_info{%s})' % lib.node, '{{version}}')], w=8, stack=true),
         lib.graph('Memory of agents', 'The largest, and the mean.', 'bytes', [lib.target('max(process_resident_memory_bytes{%s})' % lib.node, 'largest'), lib.target('avg(process_resident_memory_bytes{%s})' % lib.node, 'mean')], w=8),
       ],
     },
-  ]
+  ],
+  transitions=lib.recordedTransitions
 )

@@ -40,7 +40,8 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
     variable('destination', 'Destination', 'label_values(ebb_breaker_state{%s,node=~"$node"}, destination)' % agents, if one == 'destination' then single else {}),
   ],
 
-  dashboard(config, uid, title, description, sections, one=''): {
+  // transitions: of breakers, each second, as narrow as the dashboard is; of all nodes what is recorded, the counters are too many
+  dashboard(config, uid, title, description, sections, one='', transitions='rate(ebb_breaker_transitions_total{%s}[$__rate_interval])' % $.destination): {
     uid: uid,
     title: 'ebb / ' + title,
     description: description,
@@ -62,8 +63,7 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
         datasource: datasource,
         enable: true,
         iconColor: 'orange',
-        // a series that is new was born with its first transition
-        expr: 'sum by (destination, from, to, reason) (increase(ebb_breaker_transitions_total{%s}[$__rate_interval])) > 0' % $.destination,
+        expr: 'sum by (destination, from, to, reason) (%s) > 0' % transitions,
         step: '60s',
         titleFormat: '{{destination}}: {{from}} to {{to}}',
         textFormat: '{{reason}}',
@@ -92,6 +92,45 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
       local begin = placed { x: 0, y: placed.bottom + 1, bottom: placed.bottom + 1, id: placed.id + 1, panels: placed.panels + [title] };
       std.foldl(place, section.panels, begin);
     std.foldl(section, sections, { x: 0, y: 0, bottom: 0, id: 0, panels: [] }).panels,
+
+  // Of all nodes at once.
+  recordedTransitions: 'cluster_destination:ebb_breaker_transitions:rate5m{cluster=~"$cluster",destination=~"$destination"}',
+
+  // What is the same has the same color in all graphs, and what is worse is redder. Of causes: 'breaker, enforced true' and 'breaker, enforced false'.
+  outcomes: [$.color(of[0], of[1]) for of in [
+    ['established', 'green'],
+    ['answered', 'green'],
+    ['denied', 'purple'],
+    ['refused', 'red'],
+    ['timeout', 'orange'],
+    ['unreachable', 'dark-red'],
+    ['abandoned', 'yellow'],
+    ['reset', 'light-red'],
+    ['unanswered', 'light-orange'],
+    ['cancelled', 'blue'],
+    ['local', 'light-blue'],
+  ]],
+  causes: [$.color('/^%s, enforced true/' % of[0], of[1]) { matcher+: { id: 'byRegexp' } } for of in [
+    ['breaker', 'red'],
+    ['half_open', 'yellow'],
+    ['rate', 'blue'],
+    ['concurrency', 'purple'],
+    ['fuse', 'dark-red'],
+    ['override', 'orange'],
+  ]],
+  overrides(list): { fieldConfig+: { overrides: list } },
+
+  // A series of another unit than its graph has: its axis is on the right.
+  right(name, unit): { matcher: { id: 'byName', options: name }, properties: [{ id: 'unit', value: unit }, { id: 'custom.axisPlacement', value: 'right' }] },
+
+  // words: {'0': ['no', color]...}: what a number means
+  words(words): { fieldConfig+: { defaults+: { mappings: [{ type: 'value', options: { [word]: { text: words[word][0], color: words[word][1], index: std.parseInt(word) } for word in std.objectFields(words) } }] } } },
+
+  // A share of a whole, which is seen.
+  whole: { fieldConfig+: { defaults+: { max: 1, custom+: { axisSoftMax: 1 } } } },
+
+  // What stands there instead of 'No data'.
+  none(text): { fieldConfig+: { defaults+: { noValue: text } } },
 
   color(name, color): { matcher: { id: 'byName', options: name }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }] },
 
@@ -122,6 +161,10 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
       },
     } + more,
 
+  // What is 0 all the time has an axis up to this, and not to 100.
+  local softMax = { short: 1, cps: 0.1, eps: 0.1, reqps: 0.1, percentunit: 0.01 },
+
+  // A stack asks for what is > 0 alone: a series of 0 on top of it would be a line in its color.
   graph(title, description, unit, targets, w=12, h=8, stack=false, more={}):
     panel('timeseries', title, description, unit, targets, w, h) {
       fieldConfig+: {
@@ -132,8 +175,11 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
             drawStyle: 'line',
             lineWidth: 1,
             fillOpacity: if stack then 30 else 8,
-            showPoints: 'never',
+            // one alone, with nothing before and after it, is seen
+            showPoints: 'auto',
+            pointSize: 3,
             spanNulls: false,
+            [if std.objectHas(softMax, unit) then 'axisSoftMax']: softMax[unit],
             stacking: { mode: if stack then 'normal' else 'none', group: 'A' },
           },
         },
@@ -141,7 +187,7 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
       options: { legend: { displayMode: 'list', placement: 'bottom', calcs: [], showLegend: true }, tooltip: { mode: 'multi', sort: 'desc' } },
     } + more,
 
-  // columns: [{name, expr, unit, thresholds, by}]: one query a column, joined by the labels that all have.
+  // columns: [{name, expr, unit, thresholds, mappings}]: one query a column, joined by the labels that all have.
   table(title, description, labels, columns, w=24, h=9, more={}):
     panel('table', title, description, 'short', [$.target(column.expr, column.name, { instant: true, format: 'table' }) for column in columns], w, h) {
       transformations: [
@@ -161,7 +207,8 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
         overrides: [
           {
             matcher: { id: 'byName', options: column.name },
-            properties: [{ id: 'unit', value: column.unit }, { id: 'custom.width', value: 105 }] +
+            properties: [{ id: 'unit', value: column.unit }, { id: 'custom.width', value: if std.length(column.name) > 10 then 120 else 95 }] +
+                        (if std.objectHas(column, 'mappings') then [{ id: 'mappings', value: column.mappings }] else []) +
                         (if std.objectHas(column, 'thresholds') then [
                            { id: 'thresholds', value: steps(column.thresholds) },
                            { id: 'custom.cellOptions', value: { type: 'color-background', mode: 'basic' } },
