@@ -53,7 +53,7 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 	python3 python3-prometheus-client prometheus nodejs npm curl wget postgresql postgresql-client redis-server redis-tools \
 	nginx openssl dnsmasq-base bind9-dnsutils unbound bsdutils iproute2 nftables iptables procps util-linux mount tmux \
 	mandoc zsh fish systemd chromium chromium-driver python3-selenium sqlite3 jsonnet python3-yaml \
-	python3-aiohttp python3-httpx python3-redis python3-requests \
+	python3-aiohttp python3-httpx python3-redis python3-requests openssh-client openssh-server \
 	$(DEPS_DEB) $(DEPS_IMAGE) lintian docker-compose
 DEPS_DEB := debhelper dpkg-dev
 DEPS_BENCH := haproxy libbpf-tools

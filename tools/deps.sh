@@ -63,11 +63,9 @@ quietly apt-get -q update
 # shellcheck disable=SC2086  # a list of words
 quietly apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing
 
-case " $missing " in
-*' prometheus '*)
-	# Only promtool is wanted; do not let the next boot start a server.
-	if command -v deb-systemd-helper >/dev/null; then
-		deb-systemd-helper disable prometheus.service >/dev/null || true
-	fi
-	;;
-esac
+# Only the programs are wanted: no server that listens from the next boot on.
+for server in prometheus:prometheus openssh-server:ssh; do
+	case " $missing " in *" ${server%:*} "*) ;; *) continue ;; esac
+	command -v systemctl >/dev/null || continue
+	systemctl --quiet disable "${server#*:}.service" >"$log" 2>&1 || echo "deps: ${server#*:}.service is still enabled: $(cat "$log")" >&2
+done
