@@ -170,7 +170,7 @@ ASAN_MAKE := $(MAKE) BUILD=$(ASAN_BUILD) OPTIMIZE='-O1 -g' \
 # what it explores is in test_gate too. Left out are also tests whose subject is what the kernel and clients do: what
 # the agent does there, others ask of it; what the core decides there, unit tests under the sanitizers do.
 NOT_ASAN := agent_death apart fuse moves upgrade switches page prometheus full bytes clients isolation limits rate udp turns_http \
-	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards package established audit_databases verifier
+	turns_postgres turns_redis turns_tls black_hole scanner demo completion docs dashboards fleet_ssh package established audit_databases verifier
 ASAN_UNIT_TESTS := $(patsubst $(BUILD)/%,$(ASAN_BUILD)/%,$(filter-out %/test_orders,$(UNIT_PROGRAMS)))
 # What commands say and what is kept in tables is asked once in 'make test', under the sanitizers.
 ONLY_ASAN := adopt audit_follow audit_log cli config deadletter log names notify record report top tuning turns workloads

@@ -15,6 +15,7 @@ namespace=ebb
 daemonset=ebb
 port=9478
 context=''
+ssh_config=''
 hosts=()
 dry_run=''
 timeout=300
@@ -32,10 +33,12 @@ wrong_use() {
 fleet_help='Where:
   --hosts "A B..."   systemd on these hosts, over ssh (as root, or a user that ssh knows)
   --hosts-file FILE  the same, one a line, # begins a comment
+  --ssh-config FILE  what ssh reads in the place of ~/.ssh/config
                      without either: the DaemonSet of a cluster, over kubectl
   --namespace NAME   of the DaemonSet (default ebb)
   --daemonset NAME   its name (default ebb)
   --context NAME     of kubectl
+  --port PORT        at which the agents listen (default 9478)
   --timeout SECONDS  for each step (default 300)
   --dry-run          print what would be run and change nothing
   -h, --help         this text'
@@ -46,7 +49,7 @@ fleet_option() {
 	taken=2
 	case $1 in
 	--dry-run) dry_run=yes taken=1 && return ;;
-	--hosts | --hosts-file | --namespace | --daemonset | --context | --timeout)
+	--hosts | --hosts-file | --ssh-config | --namespace | --daemonset | --context | --port | --timeout)
 		[ -n "$value" ] || wrong_use "$1 needs a value"
 		;;
 	*) taken=0 && return ;;
@@ -58,9 +61,17 @@ fleet_option() {
 		read -ra hosts <<<"$(sed 's/#.*//' "$value" | tr '\n' ' ')"
 		[ "${#hosts[@]}" -gt 0 ] || fail "there is no host in '$value'"
 		;;
+	--ssh-config)
+		[ -r "$value" ] || fail "cannot read '$value'"
+		ssh_config=$value
+		;;
 	--namespace) namespace=$value ;;
 	--daemonset) daemonset=$value ;;
 	--context) context=$value ;;
+	--port)
+		[[ $value =~ ^[0-9]+$ ]] || wrong_use "--port: '$value' is no number"
+		port=$value
+		;;
 	--timeout)
 		[[ $value =~ ^[0-9]+$ ]] || wrong_use "--timeout: '$value' is no number of seconds"
 		timeout=$value
@@ -89,9 +100,25 @@ change() {
 kube() { timeout "$timeout" kubectl ${context:+--context="$context"} --namespace="$namespace" "$@"; }
 change_kube() { change timeout "$timeout" kubectl ${context:+--context="$context"} --namespace="$namespace" "$@"; }
 
-# remote HOST COMMAND: one word, for the shell there
-remote() { timeout "$timeout" ssh -o BatchMode=yes -o ConnectTimeout=10 "$1" -- "$2" </dev/null; }
-change_remote() { change timeout "$timeout" ssh -o BatchMode=yes -o ConnectTimeout=10 "$1" -- "$2" </dev/null; }
+# to_ssh HOST COMMAND: sets ssh. COMMAND is one word, for the shell there; a host that is gone is given up after 15 s.
+to_ssh() {
+	ssh=(timeout "$timeout" ssh ${ssh_config:+-F "$ssh_config"} -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 "$1" -- "$2")
+}
+remote() {
+	local ssh
+	to_ssh "$@"
+	"${ssh[@]}" </dev/null
+}
+# change_remote HOST COMMAND [FILE]: which is its input
+change_remote() {
+	local ssh
+	to_ssh "$@"
+	change "${ssh[@]}" <"${3:-/dev/null}"
+}
+
+# for apt-get there: another that runs is waited for; nothing is asked; what was changed in a conffile stays
+apt='DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120'
+apt+=' -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'
 
 # "NODE POD" of each pod of the DaemonSet
 pods() {
@@ -118,12 +145,15 @@ fetch() {
 
 is_ready() { fetch "$1" /health/ready >/dev/null 2>&1; }
 
-# becomes_ready NODE: within the timeout
+# becomes_ready NODE: within the timeout; says why not
 becomes_ready() {
-	local end=$((SECONDS + timeout))
+	local end=$((SECONDS + timeout)) said
 	[ -z "$dry_run" ] || return 0
-	until is_ready "$1"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
+	until said=$(fetch "$1" /health/ready 2>&1); do
+		if [ "$SECONDS" -ge "$end" ]; then
+			say "$1 does not become ready: ${said##*$'\n'}"
+			return 1
+		fi
 		sleep 1
 	done
 }

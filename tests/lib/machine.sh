@@ -11,6 +11,8 @@
 #
 #	start_machine
 #	in_machine systemctl start ebb
+#
+# Several have names, and cgroups below ours; $machine says which one is spoken to.
 
 machine=''            # pid of its process 1, as seen from here
 
@@ -68,17 +70,28 @@ in_machine() {
 		DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# start_machine: and waits until it is up.
+# start_machine [NAME]: and waits until it is up.
 start_machine() {
-	mkdir "$scratch/machine"
+	launch_machine "$@"
+	machine_comes_up
+}
+
+# launch_machine [NAME]: waits for nothing but its first process.
+launch_machine() {
+	machine_place=$scratch/machine${1:+-$1}
+	mkdir -p "$machine_place" "$cgroup${1:+/$1}"
 	# shellcheck disable=SC2016
 	background bash -c 'echo $$ >"$0/cgroup.procs"
 		exec unshare --cgroup --mount --pid --net --ipc --uts --fork --kill-child --propagation=private \
-			bash -c "$1" machine "$2"' "$cgroup" "$machine_boot" "$scratch/machine" >"$scratch/machine.log" 2>&1
+			bash -c "$1" machine "$2"' "$cgroup${1:+/$1}" "$machine_boot" "$machine_place" >"$machine_place.log" 2>&1
 	machine_keeper=$!
-	wait_for 20 find_machine || bail "no machine: $(cat "$scratch/machine.log")"
+	wait_for 20 find_machine || bail "no machine: $(cat "$machine_place.log")"
+}
+
+# The one that $machine says.
+machine_comes_up() {
 	if ! wait_for 30 machine_is_up; then
-		note <"$scratch/machine.log"
+		cat "$scratch"/machine*.log | note
 		in_machine systemctl list-jobs | note
 		bail 'systemd does not come up'
 	fi

@@ -43,7 +43,7 @@ case $line in
 esac
 SH
 chmod +x "$fake/bin/kubectl"
-for name in ssh scp helm; do ln -s kubectl "$fake/bin/$name"; done
+for name in ssh helm; do ln -s kubectl "$fake/bin/$name"; done
 
 # run COMMAND...: sets status, calls, said
 run() {
@@ -71,15 +71,18 @@ done
 touch "$fake/ebb.deb" "$fake/ebb.yaml"
 mkdir "$fake/chart"
 run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b'
-is 'hosts, one after the other' "$status $(cut -d' ' -f1,7-8 <<<"$calls" | tr '\n' '|')" \
-	"0 scp $fake/ebb.deb a:/tmp/ebb-new.deb|ssh -- set|scp $fake/ebb.deb b:/tmp/ebb-new.deb|ssh -- set|"
+is 'hosts, one after the other' "$status $(grep -oE ' [ab] -- .*apt-get' <<<"$calls" | cut -c2 | tr '\n' '|')" '0 a|b|'
+like 'it is root only who may write where the package lies before it is installed' "$calls" 'mkdir -p /var/cache/ebb; cd /var/cache/ebb.*cat >new\.deb; .*apt-get .* \./new\.deb'
+like 'and one that came whole' "$calls" "echo '$(sha256sum <"$fake/ebb.deb" | cut -d' ' -f1)  new\.deb' \| sha256sum"
+run ebb-deploy --deb "$fake/ebb.deb" --hosts a --ssh-config "$fake/ebb.yaml" --port 9999
+like "ssh's own configuration" "$status $calls" "^0 ssh -F $fake/ebb.yaml "
 fails_at '^ssh .* b -- .*apt-get'
 run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b c'
 like 'one that fails ends it, and the way back is told' "$status $said" "^1 .*b failed; done before: a; .*ebb-rollback --hosts 'a b'"
 is 'those after it are not touched' "$(grep -c ' c ' <<<"$calls")" 0
 fails_at 'health/ready'
 run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b' --timeout 1
-like 'so does one that does not become ready' "$status $said" '^1 .*a failed; done before: none'
+like 'so does one that does not become ready' "$status $said" '^1 .*a does not become ready: .*a failed; done before: none'
 fails_at ''
 run ebb-deploy --manifests "$fake/ebb.yaml" --context prod --namespace x
 is 'manifests' "$status $(tr '\n' '|' <<<"$calls")" \
