@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # deploy/bin with real ones: two machines with systemd, an sshd and an agent each, reached by ssh over networks of their
-# own. Packages are put there, one fails half-way, one cannot be reached, what was done is taken back.
+# own. Packages are put there, one fails half-way, one cannot be reached, what was done is taken back; the canary
+# goes through, and is stopped by a limit that is too low and not by a destination that fails by itself.
 # What is asked of whom, in every case, and Kubernetes: tests/unit/test_deploy.sh.
 # deadline: 300
 
@@ -22,7 +23,7 @@ sshd=/usr/sbin/sshd
 # The one that was built last, if what it was made of has not changed.
 package=$(find "$EBB_BUILD/deb" -maxdepth 1 -name 'ebb_*.deb' -newer "$ebb_program" 2>/dev/null)
 if [ -z "$package" ]; then
-	(cd "$root" && make -s deb BUILD="${EBB_BUILD#"$root"/}") >"$scratch/build" 2>&1 || bail "make deb: $(tail -20 "$scratch/build")"
+	(cd "$root" && DEB_BUILD_OPTIONS=noautodbgsym make -s deb BUILD="${EBB_BUILD#"$root"/}") >"$scratch/build" 2>&1 || bail "make deb: $(tail -20 "$scratch/build")"
 	package=$(find "$EBB_BUILD/deb" -maxdepth 1 -name 'ebb_*.deb')
 fi
 old=$(dpkg-deb --field "$package" Version)
@@ -116,7 +117,12 @@ plug() {
 }
 version() { on "$1" dpkg-query --show --showformat '${db:Status-Status} ${Version}' ebb; }
 versions() { for name in "${names[@]}"; do version "$name" | tr '\n' ' '; echo -n '|'; done; }
-kept() { on "$1" dpkg-deb --field /var/cache/ebb/previous.deb Version; }
+pid() { on "$1" systemctl show --property MainPID --value ebb; }
+mode() { on "$1" curl -s --max-time 5 http://127.0.0.1:9478/metrics | awk '/^ebb_enforcement_active/ { print $2 ? "enforces" : "observes" }'; }
+modes() { for name in "${names[@]}"; do mode "$name"; done | tr '\n' ' '; }
+# the agent takes an order by hand up at its next tick
+modes_are() { [ "$(modes)" = "$1" ]; }
+variables() { for name in "${names[@]}"; do on "$name" sh -c 'ls /run/systemd/system/ebb.service.d 2>/dev/null'; done; }
 
 # ------------------------------------------------------------ deploy, roll back
 
@@ -131,21 +137,47 @@ fleet ebb-deploy --deb "$scratch/next.deb"
 like 'one that fails half-way ends it' "$status $said" "^1 .*this one breaks.*two failed; done before: one; .*back: ebb-rollback --hosts 'one two'"
 is 'one has it, one is between the two' "$(versions)" "installed $new|half-configured $new|"
 is 'what somebody changed in the configuration stays' "$(on one tail -1 /etc/ebb/ebb.yaml)" '# mine'
+unplug two
+fleet ebb-fleet-status
+like 'status: one does not answer' "$status $said" '^1 .*one +ready .*two +no answer'
 fleet ebb-rollback
-is 'the way back that it told' "$status $(versions)" "0 installed $old|installed $old|"
+like 'back, as it told: one that cannot be reached does not hold up the others' "$status $said" '^1 .*not back, or not ready: two$'
+plug two
+fleet ebb-rollback --hosts two
+is 'one is back, and one that was broken' "$status $(versions)" "0 installed $old|installed $old|"
 
 unplug two
 fleet ebb-deploy --deb "$scratch/next.deb"
 like 'one that cannot be reached ends it' "$status $said" '^1 .*two failed; done before: one;'
-fleet ebb-fleet-status
-like 'status: it does not answer' "$status $said" '^1 .*one +ready .*two +no answer'
-fleet ebb-rollback
-like 'back: the same on one that never had it, and it is told' "$status $(versions) $said" "^1 installed $old\|installed $old\| .*not back, or not ready: two$"
 plug two
-rm "/proc/${machine_of[two]}/root/etc/breaks"
-fleet ebb-deploy --deb "$scratch/next.deb"
-fleet ebb-deploy --deb "$scratch/next.deb"
-is 'the same twice' "$status $(versions)" "0 installed $new|installed $new|"
-is 'and the way back is the version before' "$(kept one) $(kept two)" "$old $old"
+fleet ebb-deploy --deb "$scratch/next.deb" --hosts one
+is 'the same once more does not lose the way back' "$status $(version one) $(on one dpkg-deb --field /var/cache/ebb/previous.deb Version)" "0 installed $new $old"
+
+# --------------------------------------------------------------------- canary
+
+start_server --netns "$fleet" --address 0.0.0.0
+for i in "${!names[@]}"; do
+	# one that answers, one that does not
+	for to in "$port" 81; do
+		on "${names[i]}" systemd-run --quiet --unit="to-$to" "$python" -S /run/connect.py --count 0 --every 0.04 --sum "10.9.$i.1" "$to"
+	done
+done
+canary=(ebb-canary --node one --interval 1 --checks 1 --patience 2 --min-attempts 10)
+
+before=$(pid two)
+on one ebb limit set "10.9.0.1:$port" --connects 1/s >"$scratch/limit" 2>&1 || note <"$scratch/limit"
+fleet "${canary[@]}"
+like 'a limit that is too low stops it' "$status $said" "^1 .*one: 10\.9\.0\.1:$port/tcp is refused although it answers: .*going back"
+check 'the one node observes again' wait_for 10 modes_are 'observes observes '
+is 'the other was left alone' "$(pid two)" "$before"
+on one ebb limit clear "10.9.0.1:$port" >"$scratch/limit" 2>&1 || note <"$scratch/limit"
+
+fleet "${canary[@]}" --shares 100
+like 'a destination that fails by itself stops nothing, and is told of' "$status $said" '^0 .*one: 10\.9\.0\.1:81/tcp fails by itself: .*done: everything enforces'
+check 'all enforce' modes_are 'enforces enforces '
+fleet ebb-fleet-status
+like 'status says so' "$status $said" '^0 .*one +ready +[0-9.]+ +enforces +[01] +[1-9].*two +ready +[0-9.]+ +enforces '
+fleet ebb-canary --end
+is 'the end takes the variables away' "$status $(modes)$(variables)" '0 observes observes '
 
 done_testing

@@ -25,7 +25,9 @@ case $line in
 *) printf '%s\n' "${line//$'\n'/ }" >>"$FAKE/calls" ;;
 esac
 if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
-	exit 1
+	times=$(cat "$FAKE/times" 2>/dev/null || echo 1000)
+	echo $((times - 1)) >"$FAKE/times"
+	[ "$times" -le 0 ] || exit "$(cat "$FAKE/code" 2>/dev/null || echo 1)"
 fi
 case $line in
 *'get pods'*) printf 'n1 ebb-a\nn2 ebb-b\n' ;;
@@ -33,6 +35,10 @@ case $line in
 	# each look finds 100 attempts more, and what the test wants of them
 	looks=$(($(cat "$FAKE/looks" 2>/dev/null || echo 0) + 1))
 	echo "$looks" >"$FAKE/looks"
+	if [ -s "$FAKE/play" ]; then
+		. "$FAKE/play"
+		exit
+	fi
 	echo 'ebb_build_info{version="0.1.0",revision="x"} 1'
 	echo "ebb_enforcement_active 1"
 	echo 'ebb_breaker_state{destination="a b",state="open"} 1'
@@ -47,7 +53,7 @@ for name in ssh helm; do ln -s kubectl "$fake/bin/$name"; done
 
 # run COMMAND...: sets status, calls, said
 run() {
-	rm -f "$fake/calls" "$fake/looks"
+	rm -f "$fake/calls" "$fake/looks" "$fake/times"
 	status=0
 	said=$("$@" 2>&1) || status=$?
 	calls=$(cat "$fake/calls" 2>/dev/null)
@@ -113,12 +119,12 @@ like 'rollback of a release' "$status $calls" '^0 helm rollback ebb --namespace 
 orders() { grep -oE 'exec .*|set env .*|EBB_DEFAULTS_ENFORCE_PERCENT=%s.* [0-9]+ >|rm -f|ebb mode [a-z]+' <<<"$calls" | tr '\n' '|'; }
 run ebb-canary --node n1 --shares '10 100' "${quick[@]}"
 is 'canary: one node, then shares of all, then no order by hand' "$status $(orders)" \
-	'0 exec ebb-a -- ebb mode enforce --for 9s|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=10|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=100|exec ebb-a -- ebb mode auto|'
+	'0 exec ebb-a -- ebb mode enforce --for 15s|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=10|set env daemonset/ebb EBB_MODE=enforce EBB_DEFAULTS_ENFORCE_PERCENT=100|exec ebb-a -- ebb mode auto|'
 echo 9 >"$fake/refused"
 run ebb-canary --node n1 "${quick[@]}"
 is 'too many are refused: back, before any other node is touched' "$status $(orders)" \
-	'1 exec ebb-a -- ebb mode enforce --for 9s|exec ebb-a -- ebb mode auto|'
-like 'and it says why' "$said" 'n1: [0-9]+ of [0-9]+ attempts were refused, more than 5%'
+	'1 exec ebb-a -- ebb mode enforce --for 15s|exec ebb-a -- ebb mode auto|'
+like 'and it says why' "$said" 'n1: a b is refused although it answers: 9 of 100 attempts, more than 5%; of 100 that got through 0 failed'
 run ebb-canary --node n1 --max-refused 9 --shares 10 "${quick[@]}"
 is 'as many as are allowed' "$status" 0
 echo 1 >"$fake/refused"
@@ -148,6 +154,84 @@ until grep -qs 'mode enforce' "$fake/calls" || [ "$SECONDS" -ge "$end" ]; do rea
 kill -TERM "$canary"
 wait "$canary"
 is 'interrupted: back' "$? $(grep -c 'ebb mode auto' "$fake/calls")" '1 1'
+
+# ------------------------------------------------------- how the canary judges
+
+# judged NAME STATUS SAYS TEXT [OPTION...]: TEXT, a line 'DESTINATION KIND=N...' each, is what every look finds more of. A
+# line that begins with '@A-B ' holds only from look A to look B: the first is what was before.
+cat >"$fake/play" <<'SH'
+metric() { printf '%s{destination="%s",workload="w"%s} %d\n' "$1" "$destination" "$2" "$3"; }
+while read -r line; do
+	from=1 to=$looks
+	case $line in @*)
+		span=${line%% *} line=${line#* }
+		span=${span#@} from=${span%-*} to=${span#*-}
+		[ "$to" -le "$looks" ] || to=$looks
+		;;
+	esac
+	times=$((to - from + 1))
+	[ "$times" -gt 0 ] || times=0
+	destination=${line%% *}
+	for word in ${line#* }; do
+		n=$((${word#*=} * times))
+		case ${word%=*} in
+		ok) metric ebb_connects_total ,outcome=\"established\" $n ;;
+		refused | timeout) metric ebb_connects_total ",outcome=\"${word%=*}\"" $n && metric ebb_connection_failures_total ",reason=\"${word%=*}\"" $n ;;
+		reset) metric ebb_connection_failures_total ,reason=\"reset\" $n ;;
+		would) metric ebb_denied_total ,cause=\"rate\",enforced=\"false\" $n ;;
+		drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"true\" $n ;;
+		would_drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"false\" $n ;;
+		hands) metric ebb_reset_connections_total '' $n ;;
+		*) metric ebb_connects_total ,outcome=\"denied\" $n && metric ebb_denied_total ",cause=\"${word%=*}\",enforced=\"true\"" $n ;;
+		esac
+	done
+done <"$FAKE/text"
+SH
+judged() {
+	local name=$1 wanted=$2 says=$3
+	printf '%s\n' "$4" >"$fake/text"
+	shift 4
+	run ebb-canary --node n1 --shares 100 --checks 2 --patience 2 --interval 0 --timeout 5 "$@"
+	like "judged: $name" "$status $said" "^$wanted .*$says"
+}
+judged 'one that cannot be connected to stops nothing, however much of it is refused' 0 'n1: x:81 fails by itself: 5 of 5 that got through failed; that it is refused \(95\)' \
+	$'good ok=1000\nx:81 refused=5 breaker=95'
+judged 'it is told of once in each step and node' 0 '' $'x:81 refused=5 breaker=95'
+is 'judged: so, three times' "$(grep -c 'fails by itself' <<<"$said")" 3
+judged 'one with little traffic is not hidden by the others' 1 'n1: little is refused although it answers: 50 of 100 attempts' $'busy ok=100000\nlittle ok=50 rate=50'
+judged 'a breaker that refuses what answers stops it' 1 'n1: y is refused although it answers: 40 of 100 .* of 60 that got through 3 failed' $'y ok=57 timeout=3 breaker=40'
+judged 'its probes, too, are refusals' 1 'n1: y is refused' $'y ok=60 half_open=40'
+judged 'a limit on what fails by itself is not to blame' 0 'n1: y fails by itself' $'y timeout=40 ok=10 concurrency=50'
+judged 'a limit that lets nothing through is' 1 'n1: y is refused' $'y rate=50'
+judged 'an order by hand is what somebody wants' 0 'done' $'y override=50 ok=50'
+judged 'what would be refused is not' 0 'done' $'y would=50 ok=50'
+judged 'failures after connecting, where ebb touches nothing' 0 'n1: y fails by itself' $'y ok=100 reset=60'
+judged 'failures after connecting, while a limit drops' 1 'n1: y fails while ebb drops, resets or slows what is sent to it: 60 of 100' $'y ok=100 reset=60 drop=9'
+judged 'failures after connecting, while it would drop' 0 'n1: y fails by itself' $'y ok=100 reset=60 would_drop=9'
+judged 'no connection, while a limit drops' 1 'n1: y fails while' $'y ok=20 timeout=80 drop=9'
+judged 'no connection, while a breaker resets what lives' 0 'n1: y fails by itself' $'y ok=1 timeout=4 reset=1 breaker=95 hands=9'
+judged 'connections that ebb resets, of what answers' 1 'n1: y is refused although' $'y ok=50 reset=40 breaker=50 hands=40'
+judged 'one bad look is none' 0 'done' $'y ok=100\n@3-3 y rate=50'
+judged 'the last look is not left open' 1 'n1: y is refused' $'y ok=100\n@3-99 y rate=50'
+judged 'nor when nothing more comes' 1 'one of them is refused or failing still' $'@3-3 y rate=50'
+judged 'nothing gets through: its probes will tell' 0 'n1: y fails by itself' $'@1-3 y breaker=50\n@4-99 y breaker=50 refused=1'
+judged 'the others are waited for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --checks 8
+judged 'fewer than are asked for' 0 'done' $'busy ok=100\nfew rate=5' --min-attempts 100
+judged 'fewer may be asked for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --min-attempts 5
+judged 'a name with quotes' 1 'is refused although it answers: 50 of 100' $'a\\",outcome=\\"local ok=50 rate=50'
+rm "$fake/play"
+
+# ssh: 255 when there is no connection
+echo 255 >"$fake/code"
+echo 1 >"$fake/refused"
+fails_at 'ssh .* a -- .*/health$'
+run ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
+like 'a host that does not answer: back' "$status $said" '^1 .*: a does not answer'
+run_once() { echo 2 >"$fake/times" && "$@"; }
+run run_once ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
+is 'twice in a row is not yet so' "$status" 0
+rm "$fake/code"
+fails_at ''
 
 # ---------------------------------------------------------- dry run, status
 
