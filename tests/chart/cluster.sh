@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The chart on a real Kubernetes of one node: installed, asked, configured live, upgraded, rolled back, lied to, removed.
+# The chart on a real Kubernetes of one node: installed, asked, configured live, upgraded, rolled back, lied to, removed; and the
+# scripts of deploy/bin with its kubectl.
 #
 # usage: tests/chart/cluster.sh KUBERNETES
 #
 # KUBERNETES is a directory with kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl (1.20 was tried: Debian's
 # source package 'kubernetes' of bookworm, built with Go 1.15). Besides: root, etcd, containerd, runc, containernetworking-plugins, buildah,
-# busybox-static, openssl, jq, npm, a built build/ebb. By hand, three minutes or so; no part of CI.
+# busybox-static, openssl, jq, npm, a built build/ebb. By hand, five minutes or so; no part of CI.
 #
 # Everything runs in network, mount and process namespaces of its own, with bpffs, /run, /var/log and the like of its own; it ends
 # with them. What is left outside is cgroups called kubepods, which are removed, and settings of the kernel, which are put back.
@@ -224,7 +225,7 @@ libraries() {
 	{
 		ldd "$program" $loaded 2>/dev/null | grep -oE '/[^ ):]+'
 		echo "$loaded"
-	} | sort -u
+	} | grep . | sort -u
 }
 
 images() {
@@ -259,6 +260,7 @@ ebb() { kubectl -n ebb exec "$(pod | jq -r .metadata.name)" -- ebb "$@"; }
 http() { curl -s --max-time 5 "http://$(pod_ip):9478$1"; }
 health() { http /health | jq -r ".components.$1.state"; }
 why() { http /health | jq -r ".components.$1.why"; }
+why_is() { why kubernetes | grep -qF "$1"; }
 is_health() { [ "$(health "$1")" = "$2" ]; }
 mode_is() { ebb status -o json | jq -e ".mode == \"$1\""; }
 state_is() { [ "$(ebb show -o json "$1" | jq -r '.gates[0].state')" = "$2" ]; }
@@ -343,6 +345,39 @@ install_and_look() {
 	check 'helm test passes' helm test ebb --timeout 60s
 }
 
+# deploy/bin asks kubectl of its PATH
+fleet() { # PROGRAM ARGS...
+	local program=$1
+	shift
+	PATH=$kube:$PATH KUBECONFIG=$work/admin.kubeconfig timeout 200 "$root/deploy/bin/$program" "$@" >"$work/fleet.log" 2>&1
+	local status=$?
+	sed 's/^/# /' "$work/fleet.log"
+	return "$status"
+}
+
+scripts() {
+	local uid
+	uid=$(pod_uid)
+	check 'ebb-fleet-status asks every node' fleet ebb-fleet-status
+	check 'it is ready and observes' grep -Eq "^$node +ready .* observes " "$work/fleet.log"
+	check 'ebb-canary ends well: what fails is not its fault' fleet ebb-canary --node "$node" --shares 100 --checks 3 --interval 2 --patience 2
+	check 'it says what fails' grep -q "$node: $bad fails by itself" "$work/fleet.log"
+	check 'its variables are there, in another pod' test "$(kubectl -n ebb get daemonset ebb -o json | jq -r '[.spec.template.spec.containers[0].env[] | select(.name == "EBB_MODE" or .name == "EBB_DEFAULTS_ENFORCE_PERCENT").value] | join(" ")') $([ "$(pod_uid)" != "$uid" ] && echo another)" = 'enforce 100 another'
+	check 'it enforces' mode_is enforce
+	check 'the variables are taken away' fleet ebb-canary --end
+	check 'it observes' wait_for 30 mode_is observe
+	ebb limit set "$good" --connects 1/s >/dev/null
+	check 'ebb-canary goes back when a limit is too low' refused fleet ebb-canary --node "$node" --shares 100 --checks 3 --interval 2 --patience 2
+	check 'it says which' grep -q "$node: $good is refused although it answers" "$work/fleet.log"
+	# at its next tick
+	check 'it observes as before' wait_for 10 mode_is observe
+	ebb limit clear "$good" >/dev/null
+	check 'ebb-rollback goes back to the revision before' fleet ebb-rollback
+	check 'that of the canary' mode_is enforce
+	check 'ebb-canary --end, once more' fleet ebb-canary --end
+}
+refused() { ! "$@"; }
+
 live_reload() {
 	local uid start=$SECONDS
 	uid=$(pod_uid)
@@ -405,7 +440,7 @@ lies() {
 	kubectl -n ebb create secret generic reader --from-literal=token="$token" --from-file=ca.crt="$work/wrong.crt" >/dev/null
 
 	upgrade --set kubernetes.existingSecret=reader,kubernetes.caKey=ca.crt
-	check 'a wrong CA is told' wait_for 60 is_health kubernetes degraded
+	check 'a wrong CA is told' wait_for 60 why_is 'cannot be trusted'
 	echo "# $(why kubernetes)"
 	check 'the pod is ready all the same' pod_is_ready
 	kubectl -n ebb create secret generic reader --from-literal=token="$token" --from-file=ca.crt="$work/ca.crt" --dry-run=client -o yaml |
@@ -416,7 +451,7 @@ lies() {
 	# a watch that stands goes on until it ends; a new one is refused
 	kubectl -n ebb delete pod "$(pod | jq -r .metadata.name)" >/dev/null
 	check 'a pod with a revoked token gets ready' wait_for 120 pod_is_ready
-	check 'a revoked token is told' wait_for 120 is_health kubernetes degraded
+	check 'a revoked token is told' wait_for 120 why_is '(401)'
 	echo "# $(why kubernetes)"
 	upgrade --set kubernetes.existingSecret=
 	check 'with the token of the pod it is healthy again' wait_for 120 is_health kubernetes healthy
@@ -430,8 +465,9 @@ kubelet() {
 
 powerless() {
 	kubectl -n ebb create secret generic powerless --from-literal=token=nonsense >/dev/null
-	upgrade --set kubernetes.existingSecret=powerless
-	check 'the kubelet refuses a wrong token, and that is told' wait_for 60 is_health kubernetes degraded
+	# with the CA that its certificate is of: the one of lies() is not in this secret
+	upgrade --set kubernetes.existingSecret=powerless,kubernetes.caKey=
+	check 'the kubelet refuses a wrong token, and that is told' wait_for 60 why_is '(401)'
 	echo "# $(why kubernetes)"
 }
 
@@ -455,6 +491,8 @@ inside() {
 	start_node
 	images
 	wait_for 60 kubectl get serviceaccount default || die 'no service accounts'
+	# it is not there until the kubelet has said so, and is not waited for then
+	wait_for 60 kubectl get node "$node" || die "no node: $(tail -3 "$work/kubelet.log")"
 	kubectl wait --for=condition=Ready "node/$node" --timeout=120s >/dev/null || die "no node: $(tail -3 "$work/kubelet.log")"
 	echo "# Kubernetes $(kubectl version -o json 2>/dev/null | jq -r .serverVersion.gitVersion), a node is ready after $SECONDS s"
 	"$(command -v python3)" -S -c '
@@ -464,6 +502,7 @@ while True:
     server.accept()[0].close()
 ' &
 	install_and_look
+	scripts
 	live_reload
 	upgrades
 	lies
