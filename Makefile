@@ -56,7 +56,7 @@ DEPS_TEST := libcmocka-dev libclang-rt-16-dev clang-format-16 clang-tidy-16 gcov
 	python3-aiohttp python3-httpx python3-redis python3-requests openssh-client openssh-server \
 	$(DEPS_DEB) $(DEPS_IMAGE) lintian docker-compose
 DEPS_DEB := debhelper dpkg-dev
-DEPS_BENCH := haproxy libbpf-tools
+DEPS_BENCH := haproxy libbpf-tools linux-perf
 DEPS_IMAGE := mmdebstrap buildah podman runc
 DEPS_KERNELS := qemu-system-x86 busybox-static cpio xz-utils systemd nginx curl iproute2 python3
 
@@ -143,7 +143,7 @@ RUN_AGAIN := $(if $(filter true,$(CI)),--again 3)
 RUN_TESTS := EBB_BUILD=$(BUILD) ASAN_OPTIONS=exitcode=99:strict_string_checks=1:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=exitcode=66 $(PYTHON) tests/lib/run.py --deadline 240 --logs $(BUILD)/test-logs $(RUN_AGAIN)
 UNIT_TESTS := $(UNIT_PROGRAMS) $(sort $(wildcard tests/unit/test_*.sh)) tests/lib/test_run.py tests/lib/test_otlp.py tests/lint/test_lint.py \
-	tests/bench/test_figures.py tests/chaos/test_judges.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
+	tests/bench/test_figures.py tests/bench/test_flame.py tests/chaos/test_judges.py tests/unit/test_stack.py tests/model/test_cases.py tests/rules/test_rules.py tests/dashboards/test_dashboards.py
 # 'ebb simulate' against a model of the breaker: so many random traces, in half a minute, or a few seconds.
 MODEL_TEST := 'tests/model/test_model.py 100000'
 MODEL_TEST_SHORT := 'tests/model/test_model.py 10000'

@@ -182,6 +182,7 @@ int bench_gate(const struct bench_options *options, json_t *ret_result);
 int bench_bulkhead(const struct bench_options *options, json_t *ret_result);
 int bench_names(const struct bench_options *options, json_t *ret_result);
 int bench_ingress(const struct bench_options *options, json_t *ret_result);
+int bench_request(const struct bench_options *options, json_t *ret_result);
 int bench_turns(const struct bench_options *options, json_t *ret_result);
 int bench_peers(const struct bench_options *options, json_t *ret_result);
 

@@ -31,6 +31,7 @@ static const struct {
 	{"gate", bench_gate, {.rounds = 10, .samples = 10240}, false},
 	{"ingress", bench_ingress, {.rounds = 60, .samples = 500}, true},
 	{"names", bench_names, {.trials = 500}, false},
+	{"request", bench_request, {.trials = 300000}, true},
 	{"turns", bench_turns, {.rounds = 100, .samples = 60}, true},
 	{"peers", bench_peers, {.rounds = 60, .samples = 60}, true},
 };
@@ -70,8 +71,8 @@ static const struct option long_options[] = {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|gate|ingress|names|turns|\n"
-		      "                 peers|growth|visit|knock\n"
+		      "usage: ebb-bench refused|allowed|send|trip|programs|routes|packets|discover|bulkhead|gate|ingress|names|request|\n"
+		      "                 turns|peers|growth|visit|knock\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
 		      "       [--destinations N] [--workloads N] [--rate N]\n"

@@ -202,6 +202,15 @@ def gate(r):
             yield row(f"... all programs of a connection, {f[case]['runs']:.1f} runs: {names[case]}", middle, spread, "", None)
 
 
+def flame(r):
+    yield row(f"where a connection with one request spends {us(r['cpu_ns'])} (with who watches): in our programs",
+              f"{sum(r['programs'].values()):.1%}", f"{r['samples']} samples", "", None)
+    for name, share in r["programs"].items():
+        if share >= 0.0005:
+            yield row(f"... {name} and what it calls", f"{share:.2%}", f"{share * r['cpu_ns']:.0f} ns", "", None)
+    yield row("... in the kernel, for the sake of programs", f"{r['around']:.1%}", f"{r['around'] * r['cpu_ns']:.0f} ns", "", None)
+
+
 def ingress(r):
     what = {"tcp": "a TCP stream", "udp_connected": "datagrams to a connected socket",
             "udp": "datagrams to a socket without a peer", "answer": "a DNS answer, handed over"}
@@ -293,7 +302,7 @@ def idle(r, discovered):
 def table(results):
     sections = {"refused": refused, "allowed": allowed, "moved": moved, "send": send, "packets": packets,
                 "programs": programs, "routes": routes, "ingress": ingress, "turns": turns, "peers": peers, "tracers": tracers,
-                "bulkhead": bulkhead, "gate": gate}
+                "bulkhead": bulkhead, "gate": gate, "flame": flame}
     for name, rows in sections.items():
         if name in results:
             yield from rows(results[name])

@@ -150,6 +150,16 @@ step_names() {
 step_bulkhead() { measure bulkhead bulkhead; }
 step_gate() { measure gate gate; }
 
+# Not among the others: where the time of a connection with one request goes, as a picture, $build/flame.svg.
+step_flame() {
+	local perf=$work/perf.data
+	command -v perf >/dev/null || { echo "run.sh: no perf (linux-perf)" >&2; return 1; }
+	perf record --quiet --event cpu-clock --freq 4999 --call-graph fp --output "$perf" -- \
+		"$bench" request --cgroup "$cgroup" --pin "$pin" >"$work/request" &&
+		perf script --input "$perf" --fields ip,sym 2>/dev/null |
+		"$root/tests/bench/flame.py" "$work/request" "$build/flame.svg" | keep flame
+}
+
 run_time_ns() { cut -d' ' -f1 "/proc/$agent_pid/schedstat"; }
 anonymous_kb() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$agent_pid/status"; }
 

@@ -34,6 +34,7 @@
 #include <bpf/bpf.h>
 
 #include "bench.h"
+#include "lib/cleanup.h"
 #include "server.h"
 
 #define WARM_UP	 32
@@ -417,5 +418,51 @@ int bench_turns(const struct bench_options *options, json_t *ret_result)
 		bench_hooks_close(&hooks);
 	}
 	close_place(&place);
+	return r;
+}
+
+/* [[address, name], ...] of programs that are there now; they have names where net.core.bpf_jit_kallsyms is 1. */
+static json_t *program_symbols(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/kallsyms", "re");
+	json_t *symbols = json_array();
+	unsigned long long address;
+	char line[512], name[256];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "[bpf]") && sscanf(line, "%llx %*c %255s", &address, name) == 2)
+			(void)json_array_append_new(symbols, json_pack("[I, s]", (json_int_t)address, name));
+	}
+	return symbols;
+}
+
+/* Connections with one request and nothing else, everything on: for who watches (tests/bench/flame.py). */
+int bench_request(const struct bench_options *options, json_t *ret_result)
+{
+	struct bench_hooks hooks;
+	struct place place = {.listener = -1, .client = -1, .server = -1};
+	uint64_t began = 0, took = 0;
+	uint16_t port;
+	int r;
+
+	r = bench_listen(&place.listener, &port);
+	if (r < 0)
+		return r;
+	place.address = bench_address(0, port);
+	r = bench_enter_cgroup(options->cgroup);
+	if (r == 0)
+		r = bench_hooks_open(&hooks, options, 5);
+	if (r == 0) {
+		r = use(&hooks, CASE_TURNS);
+		(void)json_object_set_new(ret_result, "symbols", program_symbols());
+		began = thread_ns();
+		for (uint32_t i = 0; i < options->trials && r == 0; i++)
+			r = do_request(&place);
+		took = thread_ns() - began;
+		bench_hooks_close(&hooks);
+	}
+	close_place(&place);
+	(void)json_object_set_new(ret_result, "connections", json_integer(options->trials));
+	(void)json_object_set_new(ret_result, "cpu_ns", json_real((double)took / options->trials));
 	return r;
 }
