@@ -80,16 +80,17 @@ judge() {
 	# a kernel that ends says so on the console
 	! grep -E 'BUG:|WARNING:|Oops|Kernel panic' "$dir/console" >/dev/null
 	result $? "$release: the kernel has no complaints"
+	# before what programs cost is held against the baseline, which may be about to be renewed by both files
+	{
+		echo "$suite $parts $((number - before)) $((failures - failed_before))"
+		sed -n 's/^.*guest: note //p' "$dir/console"
+	} >"$images/$release.tried"
 	if grep -q 'guest: figure ' "$dir/console"; then
 		sed -n 's/^.*guest: figure //p' "$dir/console" | sort >"$images/$release.figures"
 		said=$(EBB_BUILD=$build "$python" "$here/baseline.py" check --kernel "$release" "$images/$release.figures" 2>&1)
 		result $? "$release: no program costs the verifier more than it did"
 		[ -z "$said" ] || echo "# ${said//$'\n'/$'\n# '}"
 	fi
-	{
-		echo "$suite $parts $((number - before)) $((failures - failed_before))"
-		sed -n 's/^.*guest: note //p' "$dir/console"
-	} >"$images/$release.tried"
 	[ "$failures" = "$failed_before" ] || tail -80 "$dir/console" | sed 's/^/# /'
 }
 
