@@ -12,7 +12,7 @@
 #include "bpf/route.h"
 #include "bpf/stats.h"
 
-/* Until when somebody records; 0: nobody has since the agent began. Without a clock. */
+/* Until when somebody records, or would have; 0: nobody does. Without a clock. */
 static __always_inline __u64 ebb_recording_until(void)
 {
 	__u32 zero = 0;

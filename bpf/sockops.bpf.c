@@ -431,10 +431,11 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 	/*
 	 * Of the histogram: the handshake's is taken when it ends, then that of the first segment
 	 * and of about each 16th. Mixed, since one who sends two segments in a round trip would
-	 * with every 16th never be met. Not that of the farewell, which would be the last segment's again.
+	 * with every 16th never be met. Not where all is acknowledged after a farewell: that is the FIN's.
 	 */
-	int sampled = (ctx->state == BPF_TCP_ESTABLISHED || ctx->state == BPF_TCP_CLOSE_WAIT) &&
-		      (ctx->data_segs_out * 0x9e3779b1U) >> 28 == 0x9e3779b1U >> 28;
+	int open = ctx->state == BPF_TCP_ESTABLISHED || ctx->state == BPF_TCP_CLOSE_WAIT;
+	int sampled = (ctx->data_segs_out * 0x9e3779b1U) >> 28 == 0x9e3779b1U >> 28 &&
+		      (open || tp->snd_una != tp->write_seq);
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
 

@@ -86,6 +86,35 @@ static void reset_of_an_idle_answered_connection_is_no_failure(void **state)
 	assert_int_equal(gate_of(fx, &l.at)->failed, 0);
 }
 
+static uint64_t round_trips_of(const struct fixture *fx, const struct line *l)
+{
+	const struct ebb_dst *dst = dst_of(fx, &l->at);
+	uint64_t count = 0;
+
+	for (uint32_t b = 0; b < EBB_HIST_BUCKETS; b++)
+		count += dst->rtt.buckets[b];
+	return count;
+}
+
+/* Whoever is the first to say it. */
+static void the_farewell_is_no_round_trip_of_its_own(void **state)
+{
+	struct fixture *fx = *state;
+	struct line l;
+
+	for (int first = 0; first < 2; first++) {
+		l = connect_line();
+		assert_int_equal(round_trips_of(fx, &l), 1);
+		exchange(&l);
+		assert_int_equal(round_trips_of(fx, &l), 2);
+		hang_up(first ? &l.client : &l.server);
+		hang_up(first ? &l.server : &l.client);
+		wait_for(pair_of(fx, &l.at)->active == 0);
+		assert_int_equal(round_trips_of(fx, &l), 2);
+		hang_up(&l.listener);
+	}
+}
+
 static void silence_with_a_request_open_is_a_failure(void **state)
 {
 	struct fixture *fx = *state;
@@ -265,6 +294,7 @@ int main(void)
 		bpf_test(reset_before_any_answer_is_a_failure),
 		bpf_test(reset_before_any_byte_is_a_failure),
 		bpf_test(reset_of_an_idle_answered_connection_is_no_failure),
+		bpf_test(the_farewell_is_no_round_trip_of_its_own),
 		bpf_test(silence_with_a_request_open_is_a_failure),
 		bpf_test(reset_after_the_servers_fin_is_a_failure),
 		bpf_test(reset_after_our_own_fin_is_no_failure),
