@@ -62,19 +62,23 @@ static void who_is_on_this_machine_is_known(void **state)
 	}
 }
 
-static void one_machine_is_one_peer(void **state)
+static void one_machine_is_one_network(void **state)
 {
 	static const struct {
 		const char *one, *other;
-		bool same;
+		bool address, network; /* is the same */
 	} cases[] = {
-		{"10.0.0.5", "10.0.0.5", true},
-		{"10.0.0.5", "::ffff:10.0.0.5", true},
-		{"10.0.0.5", "10.0.0.6", false},
-		{"::ffff:10.0.0.5", "::ffff:10.0.0.6", false},
-		{"2001:db8::1", "2001:db8::ffff:1", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
-		{"127.0.0.1", "127.0.0.2", false},
+		{"10.0.0.5", "10.0.0.5", true, true},
+		{"10.0.0.5", "::ffff:10.0.0.5", true, true},
+		{"10.0.0.5", "10.0.0.6", false, false},
+		{"::ffff:10.0.0.5", "::ffff:10.0.0.6", false, false},
+		{"2001:db8::1", "2001:db8::1", true, true},
+		{"2001:db8::1", "2001:db8::ffff:1", false, true},
+		{"2001:db8::1", "2001:db8:0:1::1", false, false},
+		{"127.0.0.1", "127.0.0.2", false, true},
+		{"127.0.0.1", "::1", false, true},
+		{"127.0.0.1", "192.0.2.1", false, true}, /* the machine's own */
+		{"127.0.0.1", "192.0.2.2", false, false},
 	};
 
 	(void)state;
@@ -82,15 +86,27 @@ static void one_machine_is_one_peer(void **state)
 		const struct ebb_peer one = peer_of(cases[i].one, "192.0.2.1"),
 				      other = peer_of(cases[i].other, "192.0.2.1");
 
-		if ((memcmp(&one, &other, sizeof(one)) == 0) != cases[i].same)
+		if ((memcmp(one.address, other.address, sizeof(one.address)) == 0) != cases[i].address ||
+		    (memcmp(one.network, other.network, sizeof(one.network)) == 0) != cases[i].network)
 			fail_msg("%s and %s", cases[i].one, cases[i].other);
 	}
 }
 
-/*
- * One letter for each place: a, b, c are addresses, l and m of this machine, a point nobody; a capital cannot be asked to go.
- * They came one after the other.
- */
+/* a, b, c are addresses, x, y, z of one network, l, m, n of this machine. */
+static struct ebb_peer peer_named(char letter)
+{
+	static const char *const networks[] = {"xyz", "lmn"};
+	struct ebb_peer peer = {.network = {(uint8_t)letter}, .address = {(uint8_t)letter}};
+
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+		if (strchr(networks[i], letter))
+			peer.network[0] = (uint8_t)networks[i][0];
+	}
+	peer.local = peer.network[0] == 'l';
+	return peer;
+}
+
+/* One letter for each place, a point for nobody; a capital cannot be asked to go. They came one after the other. */
 static size_t chosen_of(const char *places)
 {
 	struct ebb_guest guests[PLACES] = {};
@@ -99,12 +115,11 @@ static size_t chosen_of(const char *places)
 		bool stays = places[i] >= 'A' && places[i] <= 'Z';
 
 		guests[i] = (struct ebb_guest){
-			.peer = {.address = {(uint8_t)(places[i] | 0x20)}},
+			.peer = peer_named((char)(places[i] | 0x20)),
 			.here = places[i] != '.',
 			.stays = stays,
 			.deadline_ns = i + 1,
 		};
-		guests[i].peer.local = strchr("lm", guests[i].peer.address[0]) != NULL;
 	}
 	return ebb_peers_choose(guests, PLACES);
 }
@@ -121,7 +136,10 @@ static void the_oldest_of_who_holds_most_goes(void **state)
 		{"AABB....", PLACES}, {"lllla...", 4}, /* up to half is left to this machine */
 		{"lllla..l", 0},		       /* not more */
 		{"ll..mm..", 0},		       /* there is nobody else */
-		{"LLLL.abb", 6},      {"lmlmlmla", 7}, /* each address for itself */
+		{"LLLL.abb", 6},      {"mlmlnla.", 1}, /* all of this machine together: the one that holds most */
+		{"lmnlmna.", 0},      {"lm..nab.", 5}, /* not all have half */
+		{"xyzaa...", 0},      {"xyyzaa..", 1}, /* in a network, the address that holds most */
+		{"xYYYaa..", 0},
 	};
 
 	(void)state;
@@ -135,7 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_on_this_machine_is_known),
-		cmocka_unit_test(one_machine_is_one_peer),
+		cmocka_unit_test(one_machine_is_one_network),
 		cmocka_unit_test(the_oldest_of_who_holds_most_goes),
 	};
 

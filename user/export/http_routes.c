@@ -114,7 +114,7 @@ static bool is_misled(struct MHD_Connection *connection)
 	struct utsname self = {};
 
 	if (!host || !info || getsockname(info->connect_fd, (struct sockaddr *)&address, &length) < 0 ||
-	    !ebb_is_loopback(&address))
+	    !ebb_peer_is_loopback(&address))
 		return false;
 	(void)uname(&self);
 	return !ebb_http_host_is_ours(host, self.nodename);

@@ -6,7 +6,7 @@
 
 #define NETWORK_BYTES 8
 
-bool ebb_is_loopback(const struct sockaddr_storage *address)
+bool ebb_peer_is_loopback(const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
@@ -19,7 +19,7 @@ bool ebb_is_loopback(const struct sockaddr_storage *address)
 	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
-/* IPv4 as IPv4-mapped IPv6; zeros for what is neither. */
+/* IPv4 as IPv4-mapped IPv6; zeros for what is neither, which ebb_listen() never has. */
 static void address_of(const struct sockaddr_storage *from, struct in6_addr *ret_address)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
@@ -42,10 +42,14 @@ void ebb_peer_of_address(const struct sockaddr_storage *peer, const struct socka
 	address_of(own, &ours);
 	*ret_peer = (struct ebb_peer){
 		/* who asks a node's own address from that node, has it */
-		.local = ebb_is_loopback(peer) || memcmp(&theirs, &ours, sizeof(theirs)) == 0,
+		.local = ebb_peer_is_loopback(peer) || memcmp(&theirs, &ours, sizeof(theirs)) == 0,
 	};
-	memcpy(ret_peer->address, &theirs,
-	       ret_peer->local || IN6_IS_ADDR_V4MAPPED(&theirs) ? sizeof(theirs) : NETWORK_BYTES);
+	memcpy(ret_peer->address, &theirs, sizeof(theirs));
+	if (ret_peer->local)
+		memcpy(ret_peer->network, &in6addr_loopback, sizeof(in6addr_loopback));
+	else
+		memcpy(ret_peer->network, &theirs,
+		       IN6_IS_ADDR_V4MAPPED(&theirs) ? sizeof(theirs) : NETWORK_BYTES);
 }
 
 void ebb_peer_of_socket(int fd, struct ebb_peer *ret_peer)
@@ -60,15 +64,22 @@ void ebb_peer_of_socket(int fd, struct ebb_peer *ret_peer)
 		ebb_peer_of_address(&peer, &own, ret_peer);
 }
 
-/* How many places it takes away from others. */
+/* How many places it takes away from others: its network first, and where that is the same, its address. */
 static size_t weight_of(const struct ebb_guest *guests, size_t count, const struct ebb_peer *peer)
 {
-	size_t held = 0;
+	size_t network = 0, address = 0;
 
-	for (size_t i = 0; i < count; i++)
-		held += guests[i].here &&
-			memcmp(guests[i].peer.address, peer->address, sizeof(peer->address)) == 0;
-	return peer->local && held <= count / 2 ? 0 : held;
+	for (size_t i = 0; i < count; i++) {
+		const struct ebb_peer *other = &guests[i].peer;
+
+		if (!guests[i].here || memcmp(other->network, peer->network, sizeof(peer->network)) != 0)
+			continue;
+		network++;
+		address += memcmp(other->address, peer->address, sizeof(peer->address)) == 0;
+	}
+	if (peer->local && network <= count / 2)
+		network = 0;
+	return network * (count + 1) + address;
 }
 
 size_t ebb_peers_choose(const struct ebb_guest *guests, size_t count)
