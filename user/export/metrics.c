@@ -1088,7 +1088,7 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_http_connections", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
 	 "Connections to the HTTP server that are open now.", read_http_connections},
 	{"ebb_http_connections_crowded_out", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
-	 "Connections to the HTTP server that were ended because few places were left: of the address that held the most the one that had kept the agent waiting longest.",
+	 "Connections to the HTTP server that were ended to make room for others when few places were left: docs/security.md says whose.",
 	 read_http_crowded_out},
 	{"ebb_http_event_streams", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
 	 "Streams of events that are open now.", read_http_streams},
