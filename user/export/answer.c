@@ -42,6 +42,8 @@ enum MHD_Result ebb_answer(const struct ebb_request *request, unsigned int statu
 	ebb_answer_header(response, "X-Content-Type-Options", "nosniff");
 	if (id && is_request_id(id))
 		ebb_answer_header(response, "X-Request-ID", id);
+	if (request->crowded)
+		ebb_answer_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	result = MHD_queue_response(request->connection, status, response);
 	if (result == MHD_YES)
 		request->exchange->status = status;

@@ -26,6 +26,7 @@ struct ebb_request {
 	const char *method;
 	const char *path; /* as it came */
 	bool head;	  /* without the body */
+	bool crowded;	  /* few places are left: no connection outlives its answer */
 };
 
 void ebb_answer_header(struct MHD_Response *response, const char *name, const char *value);

@@ -11,7 +11,10 @@
  *
  *	connected --5 s--> request read --5 s--> answer taken --5 s--> next request read ...
  *
- * When few places are left, who has kept us waiting for 100 ms makes room: export/peers.h says who first.
+ * When few places are left, no connection outlives its answer, and who has kept us waiting for 100 ms makes room;
+ * when none is left, somebody does at once: export/peers.h says who.
+ *
+ *	0 ... places that are taken ... 80 -- close after an answer, end who is idle -- 96 -- end one at once
  */
 #include "export/http.h"
 
@@ -65,9 +68,15 @@ struct ebb_http {
 	struct client clients[EBB_HTTP_CLIENTS_MAX];
 };
 
-static bool reads_events(const struct client *client)
+/* What is ended already will be a place as soon as the library is run. */
+static unsigned int places_taken(const struct ebb_http *http)
 {
-	return client->exchange.status && client->exchange.handler == EBB_HTTP_EVENTS;
+	return http->clients_used - http->clients_ended;
+}
+
+static bool is_crowded(const struct ebb_http *http)
+{
+	return places_taken(http) > EBB_HTTP_CLIENTS_MAX - ROOM;
 }
 
 /* ---------------------------------------------------------------- requests -- */
@@ -114,6 +123,7 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
 		.connection = connection,
 		.path = url,
 		.head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0,
+		.crowded = is_crowded(http),
 	};
 	bool reads = request.head || strcmp(method, MHD_HTTP_METHOD_GET) == 0;
 	enum MHD_Result result;
@@ -211,6 +221,7 @@ static void end_client(struct client *client)
 /* False: the one whose turn it is may be working yet. */
 static bool end_one(struct ebb_http *http, uint64_t now_ns)
 {
+	bool full = places_taken(http) == EBB_HTTP_CLIENTS_MAX;
 	uint64_t young_ns = now_ns + DEADLINE_S * NS_PER_S - GRACE_NS;
 	struct ebb_guest guests[EBB_HTTP_CLIENTS_MAX];
 	size_t chosen;
@@ -221,22 +232,22 @@ static bool end_one(struct ebb_http *http, uint64_t now_ns)
 		guests[i] = (struct ebb_guest){
 			.peer = client->peer,
 			.here = client->used && !client->ended,
-			.stays = reads_events(client),
+			.stays = client->exchange.stream,
 			.deadline_ns = client->deadline_ns,
 		};
 	}
 	chosen = ebb_peers_choose(guests, EBB_HTTP_CLIENTS_MAX);
-	if (chosen == EBB_HTTP_CLIENTS_MAX || http->clients[chosen].deadline_ns > young_ns)
+	if (chosen == EBB_HTTP_CLIENTS_MAX || (!full && http->clients[chosen].deadline_ns > young_ns))
 		return false;
 	end_client(&http->clients[chosen]);
 	http->source->http->crowded_out++;
 	return true;
 }
 
-/* Before there is none: the library hears of nobody then. Returns when to look again. */
+/* So that there is always one: the library hears of nobody else. Returns when to look again. */
 static uint64_t make_room(struct ebb_http *http, uint64_t now_ns)
 {
-	while (http->clients_used - http->clients_ended > EBB_HTTP_CLIENTS_MAX - ROOM) {
+	while (is_crowded(http)) {
 		if (!end_one(http, now_ns))
 			return now_ns + GRACE_NS;
 	}
@@ -255,7 +266,7 @@ static uint64_t end_overdue(struct ebb_http *http, uint64_t now_ns)
 			continue;
 		if (client->deadline_ns <= now_ns) {
 			end_client(client);
-			if (reads_events(client))
+			if (client->exchange.stream)
 				http->source->http->dropped[EBB_HTTP_STALLED]++;
 		} else if (client->deadline_ns < next) {
 			next = client->deadline_ns;
@@ -382,21 +393,21 @@ int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms)
 {
 	uint64_t now_ns = http->source->now_ns();
 	MHD_UNSIGNED_LONG_LONG library_ms;
-	bool was_full = http->clients_used == EBB_HTTP_CLIENTS_MAX;
+	bool full = http->clients_used == EBB_HTTP_CLIENTS_MAX;
 	uint64_t next_ns;
 	int timeout_ms;
 
-	(void)end_overdue(http, now_ns);
-	(void)make_room(http, now_ns);
 	(void)ebb_readers_run(http->events, now_ns);
 	if (MHD_run(http->daemon) != MHD_YES)
 		return -EIO;
-	/* full, it does not wait for new clients; it looks for room only when it is run */
-	if (was_full && http->clients_used < EBB_HTTP_CLIENTS_MAX && MHD_run(http->daemon) != MHD_YES)
+	/* full, it does not wait for new clients and looks for room only when it is run; and who came last was not heard yet */
+	full = full || http->clients_used == EBB_HTTP_CLIENTS_MAX;
+	if (full && MHD_run(http->daemon) != MHD_YES)
 		return -EIO;
 
 	/* also for those who came just now */
 	next_ns = ebb_readers_run(http->events, now_ns);
+	/* only now that all were heard: what lay there while we were away is none of their delay */
 	next_ns = earlier(next_ns, end_overdue(http, now_ns));
 	next_ns = earlier(next_ns, make_room(http, now_ns));
 	timeout_ms = ms_until(next_ns, now_ns);

@@ -6,6 +6,7 @@
 #ifndef EBB_EXPORT_HTTP_STATS_H
 #define EBB_EXPORT_HTTP_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
@@ -45,6 +46,7 @@ struct ebb_exchange {
 	uint64_t start_ns; /* when its headers were read */
 	enum ebb_http_handler handler;
 	unsigned int status; /* 0: not answered yet */
+	bool stream;	     /* of events: it has no end */
 };
 
 /* Names for labels; @handler, @code and @why are in range. */

@@ -351,6 +351,7 @@ static enum MHD_Result begin(struct reader *reader, const struct ebb_request *re
 		MHD_get_connection_info(reader->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const int send_buffer = SEND_BUFFER;
 	struct MHD_Response *response;
+	enum MHD_Result result;
 
 	/* what a reader does not take lies in the kernel: not without end */
 	if (info)
@@ -363,7 +364,9 @@ static enum MHD_Result begin(struct reader *reader, const struct ebb_request *re
 	}
 	/* no proxy in between is to collect them */
 	ebb_answer_header(response, "X-Accel-Buffering", "no");
-	return ebb_answer(request, MHD_HTTP_OK, response, "text/event-stream");
+	result = ebb_answer(request, MHD_HTTP_OK, response, "text/event-stream");
+	request->exchange->stream = result == MHD_YES;
+	return result;
 }
 
 enum MHD_Result ebb_readers_answer(struct ebb_readers *events, const struct ebb_request *request)
