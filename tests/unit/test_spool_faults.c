@@ -286,6 +286,132 @@ static void what_cannot_be_read_is_read_later(void **state)
 	}
 }
 
+static void write_file(const char *name, const char *content, size_t length)
+{
+	char file[160];
+	int fd;
+
+	(void)snprintf(file, sizeof(file), "%s/%s", path, name);
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, length), (ssize_t)length);
+	(void)close(fd);
+}
+
+static void must_append(struct ebb_spool *spool, const char *line)
+{
+	struct ebb_why why = {{0}};
+
+	if (ebb_spool_append(spool, line, strlen(line), &why) < 0)
+		fail_msg("%s", why.text);
+}
+
+/* What holds no line, or stands nowhere at all, makes way for lines; also while files could not be removed. */
+static void damage_and_gaps_do_not_fill_the_spool(void **state)
+{
+	static const char zeros[4096];
+	static const struct {
+		const char *first, *last;
+		size_t zeros;
+		const char *holds;
+		bool drained;
+	} cases[] = {
+		/* as after a power failure: as much as a spool may have, and nothing behind it */
+		{"spool-0000000000000000", "spool-0000000000001000", 4096, "", false},
+		/* a file between them is missing: what is there fills nothing */
+		{"spool-0000000000000000", "spool-0000000000200000", 0, "line\n", true},
+		{"spool-0000000000000000", "spool-0000000000200000", 0, "line\n", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *content = cases[i].zeros ? zeros : cases[i].holds;
+		/* of the files that are read the first can be opened */
+		const struct {
+			unsigned int kinds;
+			size_t n;
+		} failing[] = {{0, 1}, {FAULT_NAME, 1}, {FAULT_OPEN, 2}};
+
+		for (size_t f = 0; f < sizeof(failing) / sizeof(failing[0]); f++) {
+			struct faults faults = {.kinds = failing[f].kinds, .error = EIO, .n = failing[f].n};
+			struct ebb_spool *spool;
+			struct ebb_why why = {{0}};
+			char all[64] = "", nothing[4096];
+			uint64_t next;
+
+			remove_spool();
+			ebb_spool_free(must_open());
+			write_file(cases[i].first, content,
+				   cases[i].zeros ? cases[i].zeros : strlen(content));
+			write_file(cases[i].last, "", 0);
+			spool = must_open();
+			if (cases[i].drained)
+				assert_holds(spool, cases[i].holds);
+			else if (!cases[i].zeros)
+				add_text(all, sizeof(all), cases[i].holds);
+			else {
+				faults_on(&faults);
+				(void)ebb_spool_read(spool, 0, nothing, sizeof(nothing), &next, &why);
+				faults_off(&faults);
+				assert_holds(spool, "");
+			}
+			must_append(spool, "fresh\n");
+			add_text(all, sizeof(all), "fresh\n");
+			ebb_spool_free(spool);
+			/* another process goes on where this one was */
+			spool = must_open();
+			assert_holds(spool, all);
+			ebb_spool_free(spool);
+		}
+	}
+}
+
+/* No file stays that every reader has passed: one that is longer than the spool may be, is none for ever. */
+static void a_spool_that_is_passed_has_room(void **state)
+{
+	static char lines[8192];
+	struct ebb_spool *spool;
+	struct ebb_why why = {{0}};
+	uint64_t next;
+
+	(void)state;
+	memset(lines, 'x', sizeof(lines));
+	lines[sizeof(lines) - 1] = '\n';
+	ebb_spool_free(must_open());
+	write_file("spool-0000000000000000", lines, sizeof(lines));
+	spool = must_open();
+	assert_int_equal(ebb_spool_append(spool, "fresh\n", 6, &why), -ENOSPC);
+	assert_int_equal(ebb_spool_read(spool, 0, lines, sizeof(lines), &next, &why), sizeof(lines));
+	/* it is not delivered yet */
+	assert_int_equal(ebb_spool_append(spool, "fresh\n", 6, &why), -ENOSPC);
+	assert_int_equal(ebb_spool_pass(spool, 0, next, &why), 0);
+	must_append(spool, "fresh\n");
+	assert_holds(spool, "fresh\n");
+	ebb_spool_free(spool);
+}
+
+/* A spool without readers is for those that come. */
+static void without_readers_nothing_makes_way(void **state)
+{
+	struct ebb_spool_setup setup = {.dir = path, .max_bytes = 64, .segment_bytes = 16};
+	struct ebb_spool *spool = NULL;
+	struct ebb_why why = {{0}};
+	char all[128] = "", line[32];
+	int r;
+
+	(void)state;
+	assert_int_equal(ebb_spool_open(&setup, &spool, &why), 0);
+	line_of(1, line);
+	while ((r = ebb_spool_append(spool, line, strlen(line), &why)) == 0)
+		add_text(all, sizeof(all), line);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(strlen(all), 2 * strlen(line));
+	ebb_spool_free(spool);
+	spool = must_open();
+	assert_holds(spool, all);
+	ebb_spool_free(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +420,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_refused_is_not_there_and_the_rest_is, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(damage_and_gaps_do_not_fill_the_spool, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_spool_that_is_passed_has_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_readers_nothing_makes_way, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

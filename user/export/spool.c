@@ -49,6 +49,16 @@ static uint64_t end_of(const struct ebb_spool *s)
 	return last->from + last->length;
 }
 
+/* That stand in the files. What is missing between two of them takes no room. */
+static uint64_t bytes_of(const struct ebb_spool *s)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		bytes += s->segments[i].length;
+	return bytes;
+}
+
 static void segment_name(uint64_t from, char name[NAME_MAX_BYTES])
 {
 	(void)snprintf(name, NAME_MAX_BYTES, SEGMENT_PREFIX "%016" PRIx64, from);
@@ -269,6 +279,47 @@ static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
 	return r;
 }
 
+/* Up to where every reader has everything. Without readers: those that come have nothing. */
+static uint64_t slowest_of(const struct ebb_spool *s)
+{
+	uint64_t slowest = s->reader_count ? UINT64_MAX : 0;
+
+	for (size_t i = 0; i < s->reader_count; i++)
+		slowest = s->cursors[i] < slowest ? s->cursors[i] : slowest;
+	return slowest;
+}
+
+static void remove_passed(struct ebb_spool *s)
+{
+	const uint64_t slowest = slowest_of(s);
+	char name[NAME_MAX_BYTES];
+
+	while (s->count > 1 && s->segments[1].from <= slowest) {
+		segment_name(s->segments[0].from, name);
+		if (unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT)
+			return;
+		memmove(&s->segments[0], &s->segments[1], --s->count * sizeof(s->segments[0]));
+	}
+}
+
+/* What could not be removed when it was passed, goes, and where all is passed the last file, too, behind a new one. */
+static int make_room(struct ebb_spool *s, size_t length, struct ebb_why *why)
+{
+	int r;
+
+	if (bytes_of(s) + length <= s->max_bytes)
+		return 0;
+	if (slowest_of(s) >= end_of(s) && last_of(s)->length > 0) {
+		r = begin_segment(s, why);
+		if (r < 0)
+			return r;
+	}
+	remove_passed(s);
+	if (bytes_of(s) + length <= s->max_bytes)
+		return 0;
+	return ebb_why(why, -ENOSPC, "the spool is full: %" PRIu64 " bytes wait", bytes_of(s));
+}
+
 /* What stands behind the lines that were accepted, goes. Smaller needs no room. */
 static int take_back(struct ebb_spool *s, struct ebb_why *why)
 {
@@ -279,17 +330,17 @@ static int take_back(struct ebb_spool *s, struct ebb_why *why)
 
 int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, struct ebb_why *why)
 {
-	struct segment *last = last_of(s);
+	struct segment *last;
 	size_t done = 0;
 	ssize_t n = 0;
 	int r;
 
-	if (end_of(s) - s->segments[0].from + length > s->max_bytes)
-		return ebb_why(why, -ENOSPC, "the spool is full: %" PRIu64 " bytes wait",
-			       end_of(s) - s->segments[0].from);
 	r = s->torn ? take_back(s, why) : 0;
+	if (r == 0)
+		r = make_room(s, length, why);
 	if (r < 0)
 		return r;
+	last = last_of(s);
 	if (last->length > 0 && last->length + length > s->segment_bytes) {
 		r = begin_segment(s, why);
 		if (r < 0)
@@ -363,8 +414,38 @@ static void tell_left_out(const struct segment *segment, uint64_t position, ssiz
 		 name, bytes, position - segment->from);
 }
 
-ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
-		       struct ebb_why *why)
+static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+{
+	char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES + 4], text[32];
+	_cleanup_close_ int fd = -1;
+	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
+
+	errno = 0; /* a disk that is full may write half of it, and say nothing */
+	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
+	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, (size_t)length) != length ||
+	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
+		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
+			       strerror(errno ? errno : ENOSPC));
+	return 0;
+}
+
+int ebb_spool_pass(struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+{
+	int r;
+
+	/* in memory in any case: what is delivered is not delivered again by this run */
+	s->cursors[reader] = position;
+	r = write_cursor(s, reader, position, why);
+	/* also where that failed: who finds a cursor of before begins at the oldest line that is there */
+	remove_passed(s);
+	return r;
+}
+
+/* Moves the cursor over what holds no line, in memory. */
+static ssize_t read_lines(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
+			  struct ebb_why *why)
 {
 	uint64_t *position = &s->cursors[reader];
 
@@ -393,48 +474,17 @@ ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t 
 	return 0;
 }
 
-static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+ssize_t ebb_spool_read(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
+		       struct ebb_why *why)
 {
-	char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES + 4], text[32];
-	_cleanup_close_ int fd = -1;
-	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
+	const uint64_t before = s->cursors[reader];
+	ssize_t n = read_lines(s, reader, buffer, size, ret_next, why);
+	struct ebb_why ignored = {0};
 
-	errno = 0; /* a disk that is full may write half of it, and say nothing */
-	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
-	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
-	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, text, (size_t)length) != length ||
-	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
-		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
-			       strerror(errno ? errno : ENOSPC));
-	return 0;
-}
-
-static void remove_passed(struct ebb_spool *s)
-{
-	uint64_t slowest = UINT64_MAX;
-	char name[NAME_MAX_BYTES];
-
-	for (size_t i = 0; i < s->reader_count; i++)
-		slowest = s->cursors[i] < slowest ? s->cursors[i] : slowest;
-	while (s->count > 1 && s->segments[1].from <= slowest) {
-		segment_name(s->segments[0].from, name);
-		if (unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT)
-			return;
-		memmove(&s->segments[0], &s->segments[1], --s->count * sizeof(s->segments[0]));
-	}
-}
-
-int ebb_spool_pass(struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
-{
-	int r;
-
-	/* in memory in any case: what is delivered is not delivered again by this run */
-	s->cursors[reader] = position;
-	r = write_cursor(s, reader, position, why);
-	if (r == 0 || r == -ENOSPC)
-		remove_passed(s);
-	return r;
+	/* its files make room for others, and nobody is told of it again after a start */
+	if (s->cursors[reader] != before)
+		(void)ebb_spool_pass(s, reader, s->cursors[reader], &ignored);
+	return n;
 }
 
 uint64_t ebb_spool_cursor(const struct ebb_spool *s, size_t reader)
