@@ -242,6 +242,29 @@ static size_t part(unsigned int kind, size_t size)
 #define PLACE_OF , at
 
 PARTLY(FAULT_READ, read, void *bytes, NOTHING, NOTHING)
-PARTLY(FAULT_READ, pread, void *bytes, PLACE, PLACE_OF)
 PARTLY(FAULT_WRITE, write, const void *bytes, NOTHING, NOTHING)
 PARTLY(FAULT_WRITE, pwrite, const void *bytes, PLACE, PLACE_OF)
+
+/* ---- with a part of the disk that is bad */
+
+static off_t bad_from, bad_to;
+
+void faults_bad_part(off_t from, off_t to)
+{
+	bad_from = from;
+	bad_to = to;
+}
+
+ssize_t __real_pread(int fd, void *bytes, size_t size, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at);
+
+ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at)
+{
+	size_t some = part(FAULT_READ, size);
+
+	if (at < bad_to && at + (off_t)some > bad_from) {
+		errno = EIO;
+		some = at < bad_from ? (size_t)(bad_from - at) : 0;
+	}
+	return size && !some ? -1 : __real_pread(fd, bytes, some, at);
+}

@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum fault_kind {
 	FAULT_MEMORY =
@@ -63,6 +64,9 @@ void faults_off(struct faults *faults);
 
 /* On again where faults_off() was called: what is between the two is the test's own. */
 void faults_go_on(const struct faults *faults);
+
+/* Of every file the bytes from @from up to @to cannot be read by pread(), but what is before them can; 0, 0: all can. */
+void faults_bad_part(off_t from, off_t to);
 
 /* How many descriptors this process has open: no sanitizer looks for those that are forgotten. */
 size_t faults_descriptors(void);

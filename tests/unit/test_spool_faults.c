@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "export/spool.h"
+#include "export/shared_spool.h"
 #include "tests/lib/faults.h"
 #include "tests/lib/temp_dir.h"
 
@@ -58,6 +59,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	faults_bad_part(0, 0);
 	return temp_dir_remove(dir);
 }
 
@@ -306,6 +308,273 @@ static void must_append(struct ebb_spool *spool, const char *line)
 		fail_msg("%s", why.text);
 }
 
+/* Lines of 50 bytes in one file of 20,000. */
+#define BIG_LINES 400
+#define BIG_LINE  50
+#define TRIES	  30
+
+static void big_line_of(unsigned int number, char line[BIG_LINE + 1])
+{
+	(void)snprintf(line, BIG_LINE + 1, "big line %040u\n", number);
+}
+
+static struct ebb_spool *open_big(void)
+{
+	const struct ebb_spool_setup setup = {.dir = path,
+					      .max_bytes = 1 << 20,
+					      .segment_bytes = 1 << 20,
+					      .readers = readers,
+					      .reader_count = 1};
+	struct ebb_spool *spool = NULL;
+	struct ebb_why why = {{0}};
+
+	if (ebb_spool_open(&setup, &spool, &why) < 0)
+		fail_msg("%s", why.text);
+	return spool;
+}
+
+static struct ebb_spool *make_big(void)
+{
+	struct ebb_spool *spool;
+	char line[BIG_LINE + 1];
+
+	remove_spool();
+	spool = open_big();
+	for (unsigned int i = 0; i < BIG_LINES; i++) {
+		big_line_of(i, line);
+		must_append(spool, line);
+	}
+	return spool;
+}
+
+/* What can be had, to @found; returns how it ended. */
+static int read_and_pass(struct ebb_spool *spool, char *found, size_t size)
+{
+	size_t used = strlen(found);
+	struct ebb_why why = {{0}};
+	uint64_t next;
+	ssize_t n;
+
+	while ((n = ebb_spool_read(spool, 0, found + used, size - 1 - used, &next, &why)) > 0) {
+		(void)ebb_spool_pass(spool, 0, next, &why);
+		used += (size_t)n;
+	}
+	found[used] = '\0';
+	assert_true(n == 0 || why.text[0] != '\0');
+	return (int)n;
+}
+
+/* Each line up to @from and from @to on, once, and "fresh" behind them; parts of others may stand between. */
+static void assert_all_but(const char *found, unsigned int from, unsigned int to)
+{
+	char line[BIG_LINE + 1];
+
+	for (unsigned int i = 0; i < BIG_LINES; i++) {
+		const char *at;
+
+		big_line_of(i, line);
+		at = strstr(found, line);
+		assert_true((at != NULL) == (i < from || i >= to));
+		found = at ? at + BIG_LINE : found;
+	}
+	assert_string_equal(found, "fresh\n");
+}
+
+/* A block of a disk is lost: what is before it comes at once, what is behind it in the end. */
+static void a_bad_block_holds_nothing_up_for_ever(void **state)
+{
+	const unsigned int before = 8192 / BIG_LINE, behind = 3 * 4096 / BIG_LINE + 1;
+	struct ebb_spool *spool = make_big();
+	static char found[32768];
+
+	(void)state;
+	found[0] = '\0';
+	faults_bad_part(8192, 8192 + 100); /* and with it the rest of the block */
+	for (int i = 1; i < TRIES; i++) {
+		assert_int_equal(read_and_pass(spool, found, sizeof(found)), -EIO);
+		assert_int_equal(strlen(found), before * BIG_LINE);
+	}
+	must_append(spool, "fresh\n");
+	assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+	assert_all_but(found, before, behind);
+	assert_int_equal(ebb_spool_waiting(spool, 0), 0);
+	ebb_spool_free(spool);
+	/* nor does it come again */
+	spool = open_big();
+	assert_holds(spool, "");
+	faults_bad_part(0, 0);
+	ebb_spool_free(spool);
+}
+
+static uint64_t lines_in(const char *text, ssize_t length)
+{
+	uint64_t count = 0;
+
+	for (ssize_t i = 0; i < length; i++)
+		count += text[i] == '\n';
+	return count;
+}
+
+/* Also on a disk without room, which gets none before the reader is past it; half a line could not be taken back there. */
+static void a_bad_block_of_a_full_disk_is_left_out(void **state)
+{
+	struct faults full = {.kinds = FAULT_WRITE | FAULT_SIZE, .error = ENOSPC, .partly = true, .n = 1};
+	struct ebb_spool *spool = make_big();
+	struct ebb_why why = {{0}};
+	static char found[32768];
+
+	(void)state;
+	found[0] = '\0';
+	faults_bad_part(8192, 12288);
+	faults_on(&full);
+	assert_true(ebb_spool_append(spool, "not now\n", 8, &why) < 0);
+	/* the next ones write nothing */
+	for (int i = 0; i < TRIES; i++)
+		assert_int_equal(read_and_pass(spool, found, sizeof(found)), -EIO);
+	full.kinds = FAULT_WRITE;
+	faults_off(&full);
+	faults_on(&full);
+	assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+	faults_off(&full);
+	must_append(spool, "fresh\n");
+	assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+	assert_all_but(found, 8192 / BIG_LINE, 3 * 4096 / BIG_LINE + 1);
+	ebb_spool_free(spool);
+	spool = open_big();
+	assert_holds(spool, "");
+	ebb_spool_free(spool);
+}
+
+/* Metrics tell how many events wait: those that were left out do not. */
+static void what_was_left_out_does_not_wait(void **state)
+{
+	const struct ebb_spool_setup setup = {.dir = path, .max_bytes = 1 << 20, .segment_bytes = 1 << 20};
+	struct ebb_shared_spool shared = {.lock = PTHREAD_MUTEX_INITIALIZER,
+					  .names = {"one"},
+					  .reader_count = 1};
+	struct ebb_why why = {{0}};
+	static char found[32768];
+
+	(void)state;
+	ebb_spool_free(make_big());
+	assert_int_equal(ebb_shared_spool_open(&shared, &setup, &why), 0);
+	assert_int_equal(shared.waiting[0], BIG_LINES);
+	faults_bad_part(8192, 12288);
+	for (int t = 0; t < TRIES + 5; t++) {
+		uint64_t next;
+		ssize_t n = ebb_shared_spool_read(&shared, 0, found, sizeof(found), &next, &why);
+
+		if (n > 0)
+			assert_int_equal(ebb_shared_spool_pass(&shared, 0, next, lines_in(found, n), &why),
+					 0);
+	}
+	assert_false(ebb_shared_spool_has_more(&shared, 0));
+	assert_int_equal(shared.waiting[0], 0);
+	ebb_shared_spool_close(&shared);
+}
+
+/* Its end, where a torn line would stand: it is opened, and nothing that can be read again is lost. */
+static void a_bad_block_at_the_end_keeps_nothing_closed(void **state)
+{
+	struct ebb_spool *spool = make_big();
+	static char found[32768];
+
+	(void)state;
+	found[0] = '\0';
+	ebb_spool_free(spool);
+	faults_bad_part(16384, 20480);
+	spool = open_big();
+	must_append(spool, "fresh\n");
+	assert_int_equal(read_and_pass(spool, found, sizeof(found)), -EIO);
+	assert_int_equal(strlen(found), 16384 / BIG_LINE * BIG_LINE);
+	faults_bad_part(0, 0);
+	assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+	assert_all_but(found, BIG_LINES, BIG_LINES);
+	ebb_spool_free(spool);
+	spool = open_big();
+	assert_holds(spool, "");
+	ebb_spool_free(spool);
+}
+
+/* A file is taken away, or made shorter: also of the last one others come, and lines are added elsewhere. */
+static void a_file_that_is_gone_holds_nothing_up_for_ever(void **state)
+{
+	const unsigned int kept[] = {0, 8192 / BIG_LINE};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		const int error = kept[i] ? -ENODATA : -ENOENT;
+		struct ebb_spool *spool = make_big();
+		static char found[32768];
+		char file[160];
+
+		found[0] = '\0';
+		(void)snprintf(file, sizeof(file), "%s/spool-0000000000000000", path);
+		assert_int_equal(kept[i] ? truncate(file, 8192) : unlink(file), 0);
+		for (int t = 1; t < TRIES; t++)
+			assert_int_equal(read_and_pass(spool, found, sizeof(found)), error);
+		assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+		must_append(spool, "fresh\n");
+		assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+		assert_all_but(found, kept[i], BIG_LINES);
+		ebb_spool_free(spool);
+	}
+}
+
+/* A person has to look: it holds no line, but who knows what is in it. */
+static void a_directory_in_place_of_a_file_is_refused(void **state)
+{
+	struct ebb_spool *spool = NULL;
+	struct ebb_why why = {{0}};
+	char file[160];
+
+	(void)state;
+	ebb_spool_free(must_open());
+	(void)snprintf(file, sizeof(file), "%s/spool-0000000000000000", path);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(file, 0700), 0);
+	write_file("spool-0000000001000000", "line\n", 5);
+	assert_int_equal(try_open(&spool, &why), -EUCLEAN);
+	assert_non_null(strstr(why.text, "spool-0000000000000000"));
+	assert_int_equal(rmdir(file), 0);
+	spool = must_open();
+	assert_holds(spool, "line\n");
+	ebb_spool_free(spool);
+}
+
+/* It comes back: what cannot be read for ever so long is read then. */
+static void a_disk_that_is_away_loses_nothing(void **state)
+{
+	static const struct {
+		unsigned int kinds;
+		int error;
+	} away[] = {
+		{FAULT_OPEN | FAULT_READ | FAULT_WRITE | FAULT_SYNC | FAULT_NAME, EIO},
+		{FAULT_READ | FAULT_SYNC, EIO},
+		{FAULT_READ | FAULT_NAME, EIO},
+		/* our own */
+		{FAULT_OPEN, EMFILE},
+		{FAULT_READ, ENOMEM},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++) {
+		struct faults faults = {.kinds = away[i].kinds, .error = away[i].error, .n = 1};
+		struct ebb_spool *spool = make_big();
+		static char found[32768];
+
+		found[0] = '\0';
+		faults_on(&faults);
+		for (int t = 0; t < 3 * TRIES; t++)
+			assert_int_equal(read_and_pass(spool, found, sizeof(found)), -away[i].error);
+		faults_off(&faults);
+		must_append(spool, "fresh\n");
+		assert_int_equal(read_and_pass(spool, found, sizeof(found)), 0);
+		assert_all_but(found, BIG_LINES, BIG_LINES);
+		ebb_spool_free(spool);
+	}
+}
+
 /* What holds no line, or stands nowhere at all, makes way for lines; also while files could not be removed. */
 static void damage_and_gaps_do_not_fill_the_spool(void **state)
 {
@@ -420,6 +689,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_refused_is_not_there_and_the_rest_is, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_bad_block_holds_nothing_up_for_ever, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_bad_block_of_a_full_disk_is_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_left_out_does_not_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_bad_block_at_the_end_keeps_nothing_closed, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_is_gone_holds_nothing_up_for_ever, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_directory_in_place_of_a_file_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disk_that_is_away_loses_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damage_and_gaps_do_not_fill_the_spool, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_spool_that_is_passed_has_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_readers_nothing_makes_way, set_up, tear_down),

@@ -34,11 +34,17 @@ int ebb_shared_spool_append(struct ebb_shared_spool *shared, const char *lines, 
 ssize_t ebb_shared_spool_read(struct ebb_shared_spool *shared, size_t reader, char *buffer, size_t size,
 			      uint64_t *ret_next, struct ebb_why *why)
 {
+	uint64_t cursor;
 	ssize_t n = 0;
 
 	(void)pthread_mutex_lock(&shared->lock);
-	if (shared->spool)
+	if (shared->spool) {
+		cursor = ebb_spool_cursor(shared->spool, reader);
 		n = ebb_spool_read(shared->spool, reader, buffer, size, ret_next, why);
+		/* what was left out may have been lines: nobody waits for them any more */
+		if (ebb_spool_cursor(shared->spool, reader) != cursor)
+			shared->waiting[reader] = ebb_spool_count(shared->spool, reader);
+	}
 	(void)pthread_mutex_unlock(&shared->lock);
 	return n;
 }

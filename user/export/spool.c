@@ -21,6 +21,8 @@
 #define NAME_MAX_BYTES 64
 #define SEGMENTS_MAX   4096
 #define POSITION_MAX   (UINT64_MAX / 4) /* that nobody reaches */
+#define BLOCK	       4096		/* a disk that fails fails in blocks */
+#define TRIES	       30		/* before what cannot be read is left out */
 
 struct segment {
 	uint64_t from, length;
@@ -30,6 +32,7 @@ struct ebb_spool {
 	const char *const *readers;
 	size_t reader_count;
 	uint64_t cursors[EBB_SPOOL_READERS_MAX];
+	unsigned int tries[EBB_SPOOL_READERS_MAX]; /* to read what is at the cursor, in vain */
 	uint64_t max_bytes, segment_bytes;
 	int dir_fd, lock_fd, last_fd; /* last_fd: of the last segment */
 	bool torn; /* behind the end of the last segment stand bytes that could not be taken back */
@@ -117,7 +120,8 @@ static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 
 		if (!is_segment(entry->d_name, &from))
 			continue;
-		if (s->count == SEGMENTS_MAX || fstatat(s->dir_fd, entry->d_name, &st, 0) < 0)
+		if (s->count == SEGMENTS_MAX || fstatat(s->dir_fd, entry->d_name, &st, 0) < 0 ||
+		    !S_ISREG(st.st_mode))
 			return ebb_why(why, -EUCLEAN, "cannot use %s of the spool: move it away",
 				       entry->d_name);
 		s->segments[s->count++] = (struct segment){.from = from, .length = (uint64_t)st.st_size};
@@ -144,28 +148,41 @@ static int open_last(struct ebb_spool *s, int flags, struct ebb_why *why)
 	return 0;
 }
 
+static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
+{
+	uint64_t from = end_of(s);
+	int r;
+
+	if (s->count == SEGMENTS_MAX)
+		return ebb_why(why, -ENOSPC, "the spool has too many files");
+	/* its successor is found after a crash only if it ends where it says */
+	if (fdatasync(s->last_fd) < 0)
+		return ebb_why(why, -errno, "cannot write to the spool: %s", strerror(errno));
+	s->segments[s->count++] = (struct segment){.from = from};
+	r = open_last(s, O_CREAT, why);
+	if (r < 0)
+		s->count--;
+	return r;
+}
+
 /* What stands behind the last newline was being written when we died: it was never accepted. */
 static int cut_torn_line(struct ebb_spool *s, struct ebb_why *why)
 {
-	struct segment *last = last_of(s);
-	char block[4096];
+	uint64_t length = last_of(s)->length;
+	const char *newline = NULL;
+	char block[BLOCK];
 
-	for (uint64_t end = last->length; end > 0;) {
-		size_t size = end < sizeof(block) ? (size_t)end : sizeof(block);
-		const char *newline;
+	while (length > 0 && !newline) {
+		size_t size = length < sizeof(block) ? (size_t)length : sizeof(block);
 
-		if (pread(s->last_fd, block, size, (off_t)(end - size)) != (ssize_t)size)
+		if (pread(s->last_fd, block, size, (off_t)(length - size)) != (ssize_t)size)
 			return ebb_why(why, -EIO, "cannot read the spool");
 		newline = memrchr(block, '\n', size);
-		end -= size;
-		if (newline) {
-			last->length = end + (uint64_t)(newline - block) + 1;
-			break;
-		}
-		last->length = end;
+		length -= newline ? size - (size_t)(newline - block) - 1 : size;
 	}
-	if (ftruncate(s->last_fd, (off_t)last->length) < 0)
+	if (ftruncate(s->last_fd, (off_t)length) < 0)
 		return ebb_why(why, -errno, "cannot cut a torn line of the spool: %s", strerror(errno));
+	last_of(s)->length = length;
 	return 0;
 }
 
@@ -218,6 +235,9 @@ static int open_spool(struct ebb_spool *s, const char *dir, struct ebb_why *why)
 	r = open_last(s, O_CREAT, why);
 	if (r == 0)
 		r = cut_torn_line(s, why);
+	/* what can be read of it is delivered all the same, and lines go on in another file */
+	if (r == -EIO)
+		r = begin_segment(s, why);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < s->reader_count; i++)
@@ -261,23 +281,6 @@ void ebb_spool_free(struct ebb_spool *s)
 }
 
 /* ------------------------------------------------------------------ write -- */
-
-static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
-{
-	uint64_t from = end_of(s);
-	int r;
-
-	if (s->count == SEGMENTS_MAX)
-		return ebb_why(why, -ENOSPC, "the spool has too many files");
-	/* its successor is found after a crash only if it ends where it says */
-	if (fdatasync(s->last_fd) < 0)
-		return ebb_why(why, -errno, "cannot write to the spool: %s", strerror(errno));
-	s->segments[s->count++] = (struct segment){.from = from};
-	r = open_last(s, O_CREAT, why);
-	if (r < 0)
-		s->count--;
-	return r;
-}
 
 /* Up to where every reader has everything. Without readers: those that come have nothing. */
 static uint64_t slowest_of(const struct ebb_spool *s)
@@ -373,46 +376,7 @@ int ebb_spool_sync(struct ebb_spool *s, struct ebb_why *why)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- read -- */
-
-/* The segment that holds @position, which is not the end. */
-static const struct segment *segment_at(const struct ebb_spool *s, uint64_t position)
-{
-	const struct segment *found = &s->segments[0];
-
-	for (size_t i = 1; i < s->count && s->segments[i].from <= position; i++)
-		found = &s->segments[i];
-	return found;
-}
-
-/* All that fits of @segment from @position on. */
-static ssize_t read_segment(const struct ebb_spool *s, const struct segment *segment, uint64_t position,
-			    char *buffer, size_t size, struct ebb_why *why)
-{
-	uint64_t left = segment->from + segment->length - position;
-	size_t wanted = left < size ? (size_t)left : size;
-	_cleanup_close_ int fd = -1;
-	char name[NAME_MAX_BYTES];
-	ssize_t n = -1;
-
-	segment_name(segment->from, name);
-	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		n = pread(fd, buffer, wanted, (off_t)(position - segment->from));
-	if (n < 0)
-		return ebb_why(why, -errno, "cannot read %s of the spool: %s", name, strerror(errno));
-	return (size_t)n == wanted ? n : ebb_why(why, -EIO, "cannot read all of %s of the spool", name);
-}
-
-/* Of a damaged disk: the file ends without the end of a line, or no line is as long. */
-static void tell_left_out(const struct segment *segment, uint64_t position, ssize_t bytes)
-{
-	char name[NAME_MAX_BYTES];
-
-	segment_name(segment->from, name);
-	ebb_warn("%s of the spool is damaged: %zd bytes from byte %" PRIu64 " hold no line and are left out",
-		 name, bytes, position - segment->from);
-}
+/* ------------------------------------------------------------------- pass -- */
 
 static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
 {
@@ -443,6 +407,113 @@ int ebb_spool_pass(struct ebb_spool *s, size_t reader, uint64_t position, struct
 	return r;
 }
 
+/* ------------------------------------------------------------------- read -- */
+
+/* The segment that holds @position, which is not the end. */
+static const struct segment *segment_at(const struct ebb_spool *s, uint64_t position)
+{
+	const struct segment *found = &s->segments[0];
+
+	for (size_t i = 1; i < s->count && s->segments[i].from <= position; i++)
+		found = &s->segments[i];
+	return found;
+}
+
+/* All that fits of @segment from @position on, or what can be read of it; *@ret_error: why it is not all. */
+static size_t read_segment(const struct ebb_spool *s, const struct segment *segment, uint64_t position,
+			   char *buffer, size_t size, int *ret_error)
+{
+	uint64_t left = segment->from + segment->length - position;
+	size_t wanted = left < size ? (size_t)left : size, done = 0;
+	off_t offset = (off_t)(position - segment->from);
+	_cleanup_close_ int fd = -1;
+	char name[NAME_MAX_BYTES];
+	ssize_t n = -1;
+
+	segment_name(segment->from, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		while (done < wanted &&
+		       (n = pread(fd, buffer + done, wanted - done, offset + (off_t)done)) > 0)
+			done += (size_t)n;
+	}
+	*ret_error = 0;
+	/* -ENODATA: somebody made it shorter */
+	if (done < wanted)
+		*ret_error = n < 0 ? -errno : -ENODATA;
+	return done;
+}
+
+/* Of a damaged disk: the file ends without the end of a line, or no line is as long. */
+static void tell_left_out(const struct segment *segment, uint64_t position, size_t bytes)
+{
+	char name[NAME_MAX_BYTES];
+
+	segment_name(segment->from, name);
+	ebb_warn("%s of the spool is damaged: %zu bytes from byte %" PRIu64 " hold no line and are left out",
+		 name, bytes, position - segment->from);
+}
+
+/* It will not be there the next time either; unlike with too many open files, say. */
+static bool is_damage(int error)
+{
+	return error == -EIO || error == -ENODATA || error == -EBADMSG || error == -EUCLEAN ||
+	       error == -ENOENT;
+}
+
+/* Behind @position, which cannot be read, the first block of @segment that can, or its end. */
+static uint64_t readable_behind(const struct ebb_spool *s, const struct segment *segment, uint64_t position)
+{
+	uint64_t offset = position - segment->from;
+	char byte;
+	int error;
+
+	do {
+		offset = (offset / BLOCK + 1) * BLOCK;
+		if (offset >= segment->length)
+			return segment->from + segment->length;
+		(void)read_segment(s, segment, segment->from + offset, &byte, 1, &error);
+	} while (is_damage(error));
+	return segment->from + offset;
+}
+
+/* One that is away as a whole comes back, and what it has is read then. One that is full is there. */
+static bool disk_answers(const struct ebb_spool *s, size_t reader)
+{
+	struct ebb_why ignored = {0};
+	int r = write_cursor(s, reader, s->cursors[reader], &ignored);
+
+	return (r == 0 || r == -ENOSPC) && fsync(s->dir_fd) == 0;
+}
+
+/* From the cursor to @bad there is no line, and from there on nothing is read. 0: on behind it, in memory. */
+static int leave_out_bad(struct ebb_spool *s, size_t reader, const struct segment *segment, uint64_t bad,
+			 int error, struct ebb_why *why)
+{
+	uint64_t *position = &s->cursors[reader], behind;
+	char name[NAME_MAX_BYTES];
+	int r = 0;
+
+	segment_name(segment->from, name);
+	if (is_damage(error) && s->tries[reader] < TRIES)
+		s->tries[reader]++;
+	if (!is_damage(error) || s->tries[reader] < TRIES || !disk_answers(s, reader))
+		return ebb_why(why, error, "cannot read %s of the spool: %s", name, strerror(-error));
+	/* where a file was made shorter, or taken away, nothing is to be added to it */
+	if (segment == last_of(s)) {
+		r = s->torn ? take_back(s, why) : 0;
+		r = r < 0 ? r : begin_segment(s, why);
+	}
+	if (r < 0)
+		return r;
+	behind = readable_behind(s, segment, bad);
+	ebb_warn("cannot read %s of the spool: %s: %" PRIu64 " bytes from byte %" PRIu64
+		 " are left out, with the events in them",
+		 name, strerror(-error), behind - *position, *position - segment->from);
+	*position = behind;
+	return 0;
+}
+
 /* Moves the cursor over what holds no line, in memory. */
 static ssize_t read_lines(struct ebb_spool *s, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
 			  struct ebb_why *why)
@@ -452,24 +523,29 @@ static ssize_t read_lines(struct ebb_spool *s, size_t reader, char *buffer, size
 	while (*position < end_of(s)) {
 		const struct segment *segment = segment_at(s, *position);
 		const char *newline;
-		ssize_t n;
+		size_t n;
+		int r;
 
 		/* somebody took a file away, or this one is empty: on with the next one */
 		if (*position >= segment->from + segment->length) {
 			*position = segment[1].from;
 			continue;
 		}
-		n = read_segment(s, segment, *position, buffer, size, why);
-		if (n < 0)
-			return n;
-		newline = memrchr(buffer, '\n', (size_t)n);
+		n = read_segment(s, segment, *position, buffer, size, &r);
+		newline = memrchr(buffer, '\n', n);
 		if (newline) {
-			n = newline - buffer + 1;
-			*ret_next = *position + (uint64_t)n;
-			return n;
+			s->tries[reader] = 0;
+			*ret_next = *position + (uint64_t)(newline - buffer) + 1;
+			return newline - buffer + 1;
+		}
+		if (r < 0) {
+			r = leave_out_bad(s, reader, segment, *position + n, r, why);
+			if (r < 0)
+				return r;
+			continue;
 		}
 		tell_left_out(segment, *position, n);
-		*position += (uint64_t)n;
+		*position += n;
 	}
 	return 0;
 }

@@ -31,8 +31,8 @@ struct ebb_spool_setup {
 struct ebb_spool;
 
 /*
- * -EBUSY: another process has it open. -EUCLEAN: files that cannot all be read (they overlap, or are too many); @why
- * names one to move away. A reader that is new begins at the oldest line.
+ * -EBUSY: another process has it open. -EUCLEAN: files that cannot all be used (they overlap, are too many, or
+ * are no files); @why names one to move away. A reader that is new begins at the oldest line.
  */
 int ebb_spool_open(const struct ebb_spool_setup *setup, struct ebb_spool **ret_spool, struct ebb_why *why);
 void ebb_spool_free(struct ebb_spool *spool);
@@ -51,7 +51,8 @@ int ebb_spool_sync(struct ebb_spool *spool, struct ebb_why *why);
  * cursor goes when they are delivered. Returns their bytes; 0: there are none.
  *
  * What holds no line, since the disk is damaged, is left out with a warning: the cursor goes over it, as by
- * ebb_spool_pass(). Negative: it cannot be read now.
+ * ebb_spool_pass(). Negative: what comes next cannot be read now. Where the disk says each time that it is damaged or not
+ * there any more, and takes what is written, the 30th try leaves it out, too, block by block up to what can be read.
  */
 ssize_t ebb_spool_read(struct ebb_spool *spool, size_t reader, char *buffer, size_t size, uint64_t *ret_next,
 		       struct ebb_why *why);
