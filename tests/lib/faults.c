@@ -118,6 +118,9 @@ FAILS(FAULT_MEMORY, NULL, char *, strdup, (const char *text), (text))
 FAILS(FAULT_MEMORY, NULL, char *, strndup, (const char *text, size_t size), (text, size))
 FAILS(FAULT_MEMORY, NULL, FILE *, open_memstream, (char **text, size_t *size), (text, size))
 FAILS(FAULT_MEMORY, -1, ssize_t, getline, (char **line, size_t *size, FILE *file), (line, size, file))
+/* what getline() is with optimization */
+FAILS(FAULT_MEMORY, -1, ssize_t, __getdelim, (char **line, size_t *size, int end, FILE *file),
+      (line, size, end, file))
 
 FAILS(FAULT_OPEN, NULL, FILE *, fopen, (const char *path, const char *mode), (path, mode))
 FAILS(FAULT_OPEN, NULL, FILE *, fdopen, (int fd, const char *mode), (fd, mode))

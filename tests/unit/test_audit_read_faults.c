@@ -99,29 +99,74 @@ static void a_look_back_is_whole_or_an_error(void **state)
 	query(5);
 }
 
-/* Until there is memory, what was counted before stands. */
+/* Until there is memory, or room for an open file, what was counted before stands. */
 static void dead_letters_are_counted_once_there_is_memory(void **state)
 {
-	struct faults faults = {.kinds = FAULT_MEMORY, .error = ENOMEM};
+	struct faults both[] = {{.kinds = FAULT_MEMORY, .error = ENOMEM},
+				{.kinds = FAULT_OPEN, .error = EMFILE}};
 
 	(void)state;
-	while (faults_next(&faults)) {
-		struct ebb_deadletter_count count = {0};
+	for (int i = 0; i < 2; i++) {
+		struct faults *faults = &both[i];
 
-		(void)unlink(path);
-		write_events(0, 1, true);
-		ebb_deadletter_count(dir, &count);
-		assert_int_equal(count.letters, 1);
-		write_events(1, 3, true);
-		faults_on(&faults);
-		ebb_deadletter_count(dir, &count);
-		faults_off(&faults);
-		assert_int_equal(count.letters, faults.hit ? 1 : 3);
-		assert_true(count.oldest_realtime_ns > 0);
-		ebb_deadletter_count(dir, &count);
-		assert_int_equal(count.letters, 3);
+		while (faults_next(faults)) {
+			struct ebb_deadletter_count count = {0};
+			size_t descriptors = faults_descriptors();
+
+			(void)unlink(path);
+			write_events(0, 1, true);
+			ebb_deadletter_count(dir, &count);
+			assert_int_equal(count.letters, 1);
+			write_events(1, 3, true);
+			faults_on(faults);
+			ebb_deadletter_count(dir, &count);
+			faults_off(faults);
+			assert_int_equal(count.letters, faults->hit ? 1 : 3);
+			assert_true(count.oldest_realtime_ns > 0);
+			ebb_deadletter_count(dir, &count);
+			assert_int_equal(count.letters, 3);
+			assert_false(count.partly);
+			assert_int_equal(faults_descriptors(), descriptors);
+		}
+		assert_true(faults->places > 2);
 	}
-	assert_true(faults.places > 2);
+}
+
+/* A disk that cannot read a file, or a part of it: the rest is counted, and all of it once it can be read. */
+static void dead_letters_of_other_files_are_counted(void **state)
+{
+	struct faults all[] = {{.kinds = FAULT_MEMORY, .error = EIO},
+			       {.kinds = FAULT_OPEN, .error = EIO},
+			       {.kinds = FAULT_STAT, .error = EIO}};
+	char beside[128];
+
+	(void)state;
+	(void)snprintf(beside, sizeof(beside), "%s/beside.jsonl", dir);
+	for (int i = 0; i < 3; i++) {
+		struct faults *faults = &all[i];
+		bool partly = false;
+
+		while (faults_next(faults)) {
+			struct ebb_deadletter_count count = {0};
+
+			(void)unlink(path);
+			write_events(0, 1, true);
+			assert_int_equal(rename(path, beside), 0);
+			write_events(1, 3, true);
+			faults_on(faults);
+			ebb_deadletter_count(dir, &count);
+			faults_off(faults);
+			assert_in_range(count.letters, faults->hit || faults->once ? 0 : 3, 3);
+			/* one that fails alone hides no other */
+			if (faults->once && count.partly && count.letters > 0)
+				partly = true;
+			write_events(3, 4, true);
+			ebb_deadletter_count(dir, &count);
+			assert_int_equal(count.letters, 4);
+			assert_false(count.partly);
+		}
+		assert_true(partly);
+	}
 }
 
 int main(void)
@@ -130,6 +175,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_look_back_is_whole_or_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(dead_letters_are_counted_once_there_is_memory, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(dead_letters_of_other_files_are_counted, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

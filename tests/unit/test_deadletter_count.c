@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 /* after the headers that it needs */
 #include <cmocka.h>
@@ -76,10 +77,35 @@ static void letters_of_all_sinks_are_counted(void **state)
 	assert_int_equal(count.oldest_realtime_ns, 0);
 }
 
+/* Whoever puts something else there keeps no letter from being counted, and nobody waiting. */
+static void what_is_no_file_has_no_letters(void **state)
+{
+	struct ebb_deadletter_count count = {0};
+	char path[128];
+
+	(void)state;
+	assert_int_equal(temp_dir_make("letters", dir), 0);
+	(void)snprintf(path, sizeof(path), "%s/old.jsonl", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/pipe.jsonl", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	(void)snprintf(path, sizeof(path), "%s/nowhere.jsonl", dir);
+	assert_int_equal(symlink("nothing", path), 0);
+	write_file("sqlite.jsonl", LETTER(20));
+	ebb_deadletter_count(dir, &count);
+	assert_int_equal(count.letters, 1);
+	write_file("sqlite.jsonl", LETTER(20) LETTER(30));
+	ebb_deadletter_count(dir, &count);
+	assert_int_equal(count.letters, 2);
+	assert_false(count.partly);
+	assert_int_equal(temp_dir_remove(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(letters_of_all_sinks_are_counted),
+		cmocka_unit_test(what_is_no_file_has_no_letters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

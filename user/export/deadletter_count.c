@@ -14,6 +14,7 @@
 #include "export/audit_event.h"
 #include "lib/cleanup.h"
 #include "lib/json_whole.h"
+#include "lib/log.h"
 
 static bool is_letters(const char *name)
 {
@@ -66,48 +67,96 @@ static int time_of(const char *line, size_t length, int64_t *ret_realtime_ns)
 	return 0;
 }
 
-/* The first of a file is its oldest. */
+/* We have no memory, or too many open files, now: the next look may find more. Anything else is the file's. */
+static bool is_ours(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+/*
+ * Adds the letters of @file to @count; its first is its oldest. What could be read before an error is added, too: the
+ * disk's own one, or -ENOMEM.
+ */
 static int count_file(FILE *file, struct ebb_deadletter_count *count)
 {
 	_cleanup_free_ char *line = NULL;
 	int64_t first = 0;
 	size_t room = 0;
 	ssize_t n;
+	int r = 0;
 
-	while ((n = getline(&line, &room, file)) > 0) {
-		int r = first == 0 ? time_of(line, (size_t)n, &first) : 0;
-
-		if (r < 0)
-			return r;
+	while (r == 0 && (errno = 0, n = getline(&line, &room, file)) > 0) {
+		r = first == 0 ? time_of(line, (size_t)n, &first) : 0;
 		count->letters += first != 0;
 	}
+	if (r == 0 && !feof(file))
+		r = errno ? -errno : -EIO;
 	if (first && (count->oldest_realtime_ns == 0 || first < count->oldest_realtime_ns))
 		count->oldest_realtime_ns = first;
-	return feof(file) ? 0 : -EIO;
+	return r;
+}
+
+/* As count_file(); a file that is gone, or no file, has none. */
+static int count_name(int dir_fd, const char *name, struct ebb_deadletter_count *count)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	/* a pipe keeps nobody waiting */
+	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	file = fdopen(fd, "r");
+	if (!file)
+		return -errno;
+	(void)TAKE_FD(fd);
+	return count_file(file, count);
+}
+
+static void tell(const char *path, const char *name, int error)
+{
+	ebb_warn("cannot read all dead letters in %s/%s: %s; those that can be read are counted", path, name,
+		 strerror(-error));
+}
+
+/* All files; -ENOMEM and the like: there may be more. */
+static int count_dir(DIR *dir, const char *path, bool told, struct ebb_deadletter_count *count)
+{
+	const struct dirent *entry;
+
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		int r = is_letters(entry->d_name) ? count_name(dirfd(dir), entry->d_name, count) : 0;
+
+		if (is_ours(r))
+			return r;
+		if (r < 0 && !told && !count->partly)
+			tell(path, entry->d_name, r);
+		count->partly |= r < 0;
+	}
+	return 0;
 }
 
 void ebb_deadletter_count(const char *path, struct ebb_deadletter_count *count)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
-	uint64_t seen = dir ? look(dir) : 0;
-	struct ebb_deadletter_count fresh = {.seen = seen};
-	const struct dirent *entry;
+	const int error = dir ? 0 : -errno;
+	struct ebb_deadletter_count fresh = {.seen = dir ? look(dir) : 0};
 
-	if (seen == count->seen)
+	if (error && error != -ENOENT && error != -ENOTDIR) {
+		if (!is_ours(error) && !count->partly)
+			tell(path, "", error);
+		count->partly |= !is_ours(error);
 		return;
-	if (dir)
-		rewinddir(dir);
-	while (dir && (entry = readdir(dir))) {
-		_cleanup_fclose_ FILE *file = NULL;
-		int fd;
-
-		if (!is_letters(entry->d_name))
-			continue;
-		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-		file = fd < 0 ? NULL : fdopen(fd, "r");
-		/* without memory it stays as it was, and is looked at again */
-		if (file && count_file(file, &fresh) < 0)
-			return;
 	}
+	if (fresh.seen == count->seen)
+		return;
+	if (dir && count_dir(dir, path, count->partly, &fresh) < 0)
+		return;
 	*count = fresh;
 }
