@@ -195,6 +195,42 @@ static void a_pod_that_is_known_stays_known(void **state)
 	}
 }
 
+/* One that was gone, and is in the list, is back: told alone or with the others. */
+static void a_pod_that_comes_back_does_so_without_memory(void **state)
+{
+	struct faults faults = {.kinds = FAULT_MEMORY, .error = ENOMEM};
+
+	(void)state;
+	while (faults_next(&faults)) {
+		struct ebb_pods *pods = three_pods(), *one = NULL;
+		struct ebb_pod *fresh = pod_of(event_text);
+		struct ebb_pod_list *list = NULL;
+
+		assert_int_equal(ebb_pods_new(&one), 0);
+		ebb_pods_put(one, pod_of(event_text), 1);
+		ebb_pods_remove(one, UID_OF("4"), 2);
+		ebb_pods_remove(pods, UID_OF("1"), 2);
+		ebb_pods_remove(pods, UID_OF("2"), 2);
+		assert_int_equal(ebb_pods_count(pods), 1);
+		assert_int_equal(ebb_pod_list_parse(list_text, strlen(list_text), &list, NULL), 0);
+		faults_on(&faults);
+		ebb_pods_replace(pods, list, 3);
+		ebb_pods_put(one, fresh, 3);
+		faults_off(&faults);
+		assert_int_equal(ebb_pods_count(pods), 3);
+		assert_int_equal(ebb_pods_count(one), 1);
+		ebb_pods_sweep(pods, 2 + EBB_PODS_GONE_NS);
+		ebb_pods_sweep(one, 2 + EBB_PODS_GONE_NS);
+		assert_whole(ebb_pods_find(pods, UID_OF("1")), '1');
+		assert_whole(ebb_pods_find(pods, UID_OF("2")), '2');
+		assert_whole(ebb_pods_find(one, UID_OF("4")), '4');
+		ebb_pod_list_free(list);
+		ebb_pods_free(pods);
+		ebb_pods_free(one);
+	}
+	assert_true(faults.places >= 4);
+}
+
 static void the_text_of_pods_is_whole_or_none(void **state)
 {
 	struct faults faults = {.kinds = FAULT_MEMORY, .error = ENOMEM};
@@ -227,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_pod_that_there_is_no_memory_for_is_counted),
 		cmocka_unit_test(what_is_told_again_stays_known),
 		cmocka_unit_test(a_pod_that_is_known_stays_known),
+		cmocka_unit_test(a_pod_that_comes_back_does_so_without_memory),
 		cmocka_unit_test(the_text_of_pods_is_whole_or_none),
 	};
 

@@ -160,6 +160,15 @@ static struct entry *exchange(struct ebb_pods *pods, struct entry *old, struct e
 	return entry;
 }
 
+static void mark_back(struct ebb_pods *pods, struct entry *entry)
+{
+	if (!entry->pod->gone_ns)
+		return;
+	entry->pod->gone_ns = 0;
+	pods->gone--;
+	pods->generation++;
+}
+
 /* The entry of that pod, also where there was no memory for what is new of it. */
 static struct entry *put(struct ebb_pods *pods, struct ebb_pod *pod)
 {
@@ -175,6 +184,8 @@ static struct entry *put(struct ebb_pods *pods, struct ebb_pod *pod)
 	}
 	pods->left_out++;
 	ebb_pod_free(pod);
+	if (old)
+		mark_back(pods, old);
 	return old;
 }
 

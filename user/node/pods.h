@@ -23,7 +23,7 @@ void ebb_pods_free(struct ebb_pods *pods);
 void ebb_pods_replace(struct ebb_pods *pods, struct ebb_pod_list *list, uint64_t now_ns);
 
 /*
- * Takes @pod, in place of the one of the same uid. The ids of containers that it no longer names stay known as far as there is room: one that
+ * Takes @pod, in place of the one of the same uid; one that was gone is back. The ids of containers that it no longer names stay known as far as there is room: one that
  * was started again has another id, and its old cgroup may still be told of.
  */
 void ebb_pods_put(struct ebb_pods *pods, struct ebb_pod *pod, uint64_t now_ns);
@@ -43,7 +43,7 @@ size_t ebb_pods_count(const struct ebb_pods *pods);
 /* The uids of those that are not gone, at most EBB_PODS_MAX. Returns how many. */
 size_t ebb_pods_uids(const struct ebb_pods *pods, char ret_uids[EBB_PODS_MAX][EBB_POD_UID_MAX]);
 
-/* Those that there was no room for. */
+/* How often there was no room for a pod, or no memory for it or for what is new of it; one that was known stays so. */
 uint64_t ebb_pods_left_out(const struct ebb_pods *pods);
 
 /* Another number after each change: what was found out before may not hold. */
