@@ -503,6 +503,28 @@ static bool has_spooled_one(const struct ebb_audit_status *status)
 	return status->spooled == 1;
 }
 
+static bool has_no_sink_and_no_complaint(const struct ebb_audit_status *status)
+{
+	return has_no_sink(status) && !status->stuck;
+}
+
+/* A spool that could not be opened, and that nobody wants any more, is no trouble. */
+static void without_sinks_nothing_is_stuck(void **state)
+{
+	const struct ebb_audit_sinks none = {.count = 0};
+	struct ebb_audit *audit;
+
+	(void)state;
+	/* a file is in the place of the directory */
+	assert_int_equal(temp_dir_remove(dir), 0);
+	assert_int_equal(close(creat(dir, 0600)), 0);
+	audit = open_audit(path, 1 << 30);
+	assert_true(comes_true(audit, is_stuck));
+	ebb_audit_replace(audit, &none);
+	assert_true(comes_true(audit, has_no_sink_and_no_complaint));
+	ebb_audit_free(audit, SECOND);
+}
+
 /* It was in memory, for a disk without room, when the last sink went. */
 static void what_no_sink_is_left_for_waits_for_the_next_one(void **state)
 {
@@ -744,6 +766,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_directory_of_somebody_else_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_directory_events_wait_in_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_sinks_take_over_without_a_loss, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_sinks_nothing_is_stuck, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_no_sink_is_left_for_waits_for_the_next_one, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_comes_after_the_stop_is_kept, set_up, tear_down),

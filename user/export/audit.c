@@ -308,8 +308,11 @@ static void put_into_spool(struct ebb_audit *a, uint64_t now)
 	struct ebb_why why = {0};
 	uint64_t count = count_lines(a->taken, a->taken_bytes);
 
-	if (a->shared.reader_count == 0 && a->taken_bytes == 0)
+	if (a->shared.reader_count == 0 && a->taken_bytes == 0) {
+		/* nothing waits, and nobody looks whether it could be opened now */
+		a->stuck = false;
 		return;
+	}
 	if (!have_spool(a, now) || a->taken_bytes == 0 || now < a->spool_at_ns)
 		return;
 	if (ebb_shared_spool_append(&a->shared, a->taken, a->taken_bytes, count, &why) < 0) {
@@ -332,6 +335,17 @@ static void sync_spool(struct ebb_audit *a, uint64_t now)
 	a->sync_ns = NEVER;
 	if (a->shared.spool && ebb_spool_sync(a->shared.spool, &why) < 0)
 		ebb_warn("%s: trying again with the next events", why.text);
+}
+
+/* Nobody comes back to it. */
+static void sync_last(struct ebb_audit *a)
+{
+	const bool added = a->sync_ns != NEVER;
+	struct ebb_why why = {0};
+
+	a->sync_ns = NEVER;
+	if (a->shared.spool && ebb_spool_sync(a->shared.spool, &why) < 0 && added)
+		ebb_warn("%s: what was added last is lost if the power fails", why.text);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -362,16 +376,13 @@ static uint64_t spool_once(struct ebb_audit *a)
 /* All that is in memory, to the spool. */
 static void spool_all(struct ebb_audit *a)
 {
-	struct ebb_why why = {0};
-
 	(void)pthread_mutex_lock(&a->shared.lock);
 	for (int i = 0; i < 2; i++) {
 		a->spool_at_ns = 0;
 		put_into_spool(a, ebb_clock_monotonic());
 		(void)wait_for_events(a, 0);
 	}
-	if (a->shared.spool)
-		(void)ebb_spool_sync(a->shared.spool, &why);
+	sync_last(a);
 	(void)pthread_mutex_unlock(&a->shared.lock);
 }
 
@@ -402,7 +413,7 @@ static void go_over(struct ebb_audit *a)
 	if (!replaced)
 		return;
 	(void)pthread_mutex_lock(&a->shared.lock);
-	sync_spool(a, NEVER);
+	sync_last(a);
 	/* its cursors are those of the sinks */
 	ebb_shared_spool_close(&a->shared);
 	a->spool_at_ns = 0;
@@ -457,7 +468,6 @@ static void tell_left(const struct ebb_audit *a)
 static void flush(struct ebb_audit *a)
 {
 	uint64_t now = ebb_clock_monotonic();
-	struct ebb_why why = {0};
 
 	go_over(a);
 	spool_all(a);
@@ -466,8 +476,7 @@ static void flush(struct ebb_audit *a)
 		       ebb_outlet_deliver(&a->outlets[i], &a->shared, a->dead_dir, &a->batch, now))
 			now = ebb_clock_monotonic();
 	}
-	if (a->shared.spool)
-		(void)ebb_spool_sync(a->shared.spool, &why);
+	sync_last(a);
 	publish(a);
 }
 
