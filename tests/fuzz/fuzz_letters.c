@@ -18,6 +18,7 @@
 #include "tests/lib/temp_dir.h"
 
 #define FILE_MAX_BYTES (1 << 20)
+#define LETTERS_MAX    256 /* of 8,192 bytes, and ours */
 
 static const char event[] =
 	"{\"id\":\"019acdb3-0000-7000-844c-00000000ffff\",\"timestamp\":\"2026-11-29T05:51:51.123456Z\",\"event_type\":\"denials\",\"user_id\":\"\",\"session_id\":\"\",\"ip_address\":\"\",\"outcome\":\"denied\",\"outcome_details\":\"\",\"details\":{}}\n";
@@ -58,8 +59,25 @@ static void add_letter(void)
 
 struct found {
 	uint64_t count, marked;
-	bool ours; /* the last one is */
+	bool ours;		       /* the last one is */
+	uint64_t letters[LETTERS_MAX]; /* what is in each, mixed */
 };
+
+/* FNV-1a */
+static uint64_t mix(uint64_t seen, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		seen = (seen ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ULL;
+	return seen;
+}
+
+static uint64_t mix_letter(const struct ebb_letter *letter)
+{
+	uint64_t seen = mix(0xcbf29ce484222325ULL, &letter->realtime_ns, sizeof(letter->realtime_ns));
+
+	seen = mix(seen, letter->reason, strlen(letter->reason) + 1);
+	return mix(seen, letter->line, letter->length);
+}
 
 /* All there are; @mark: every second one is marked, the first to begin with. */
 static struct found read_letters(bool mark)
@@ -82,7 +100,8 @@ static struct found read_letters(bool mark)
 			letter.length == sizeof(event) - 2 && memcmp(letter.line, event, letter.length) == 0;
 		if (mark && found.count % 2 == 0)
 			REQUIRE(ebb_letters_mark(&letters, letter.position, &why) == 0);
-		found.count++;
+		REQUIRE(found.count < LETTERS_MAX);
+		found.letters[found.count++] = mix_letter(&letter);
 		ebb_letter_done(&letter);
 	}
 	REQUIRE(r == 0);
@@ -102,9 +121,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ebb_deadletter_count(dir, &counted);
 	found = read_letters(false);
 	REQUIRE(found.count >= 1 && found.ours);
-	REQUIRE(read_letters(true).count == found.count);
+	left = read_letters(true);
+	REQUIRE(left.count == found.count);
+	REQUIRE(memcmp(left.letters, found.letters, sizeof(found.letters)) == 0);
 	REQUIRE(ebb_letters_tidy(dir, "jsonl", NULL, NULL, &why) == 0);
 	left = read_letters(false);
 	REQUIRE(left.count == found.count / 2 && left.marked == 0);
+	for (uint64_t i = 0; i < left.count; i++)
+		REQUIRE(left.letters[i] == found.letters[2 * i + 1]);
 	return 0;
 }
