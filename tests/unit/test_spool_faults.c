@@ -659,6 +659,36 @@ static void a_spool_that_is_passed_has_room(void **state)
 	ebb_spool_free(spool);
 }
 
+/*
+ * The power failed after a cursor was written, and before the lines that it has passed were: what is added in their place is
+ * not passed, for the next process neither.
+ */
+static void a_cursor_behind_the_end_passes_nothing(void **state)
+{
+	struct faults faults = {.kinds = FAULT_OPEN | FAULT_WRITE | FAULT_NAME, .error = EIO};
+
+	(void)state;
+	while (faults_next(&faults)) {
+		struct ebb_spool *spool = NULL;
+		struct ebb_why why = {{0}};
+
+		remove_spool();
+		ebb_spool_free(must_open());
+		write_file("cursor-one", "0000000000001000\n", 17);
+		faults_on(&faults);
+		if (try_open(&spool, &why) < 0)
+			spool = NULL;
+		faults_off(&faults);
+		if (!spool)
+			spool = must_open();
+		must_append(spool, "fresh\n");
+		ebb_spool_free(spool);
+		spool = must_open();
+		assert_holds(spool, "fresh\n");
+		ebb_spool_free(spool);
+	}
+}
+
 /* A spool without readers is for those that come. */
 static void without_readers_nothing_makes_way(void **state)
 {
@@ -700,6 +730,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_disk_that_is_away_loses_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damage_and_gaps_do_not_fill_the_spool, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_spool_that_is_passed_has_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_cursor_behind_the_end_passes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_readers_nothing_makes_way, set_up, tear_down),
 	};
 

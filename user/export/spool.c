@@ -148,9 +148,9 @@ static int open_last(struct ebb_spool *s, int flags, struct ebb_why *why)
 	return 0;
 }
 
-static int begin_segment(struct ebb_spool *s, struct ebb_why *why)
+/* @from: the end, or behind it. */
+static int begin_segment(struct ebb_spool *s, uint64_t from, struct ebb_why *why)
 {
-	uint64_t from = end_of(s);
 	int r;
 
 	if (s->count == SEGMENTS_MAX)
@@ -186,21 +186,62 @@ static int cut_torn_line(struct ebb_spool *s, struct ebb_why *why)
 	return 0;
 }
 
-/* Where it is cannot be known any more: from the oldest line on, and sinks know what they have. */
-static uint64_t read_cursor(const struct ebb_spool *s, const char *reader)
+static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
+{
+	char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES + 4], text[32];
+	_cleanup_close_ int fd = -1;
+	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
+
+	errno = 0; /* a disk that is full may write half of it, and say nothing */
+	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
+	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, (size_t)length) != length ||
+	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
+		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
+			       strerror(errno ? errno : ENOSPC));
+	return 0;
+}
+
+/* A reader that is new, or whose cursor says nothing: from the oldest line on, and sinks know what they have. */
+static int read_cursor(const struct ebb_spool *s, const char *reader, uint64_t *ret_position)
 {
 	char name[NAME_MAX_BYTES], text[32] = "", *end;
 	_cleanup_close_ int fd = -1;
 	uint64_t position;
 
+	*ret_position = s->segments[0].from;
 	(void)snprintf(name, sizeof(name), "cursor-%s", reader);
 	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return s->segments[0].from;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		return -errno;
 	position = strtoull(text, &end, 16);
-	if (*end != '\n' || position < s->segments[0].from)
-		return s->segments[0].from;
-	return position > end_of(s) ? end_of(s) : position;
+	if (*end == '\n' && position >= s->segments[0].from && position <= POSITION_MAX)
+		*ret_position = position;
+	return 0;
+}
+
+/*
+ * Lines that a reader has passed may be gone when the power failed: others never take their positions, or they would be
+ * passed, too.
+ */
+static int read_cursors(struct ebb_spool *s, struct ebb_why *why)
+{
+	uint64_t furthest = end_of(s);
+
+	for (size_t i = 0; i < s->reader_count; i++) {
+		int r = read_cursor(s, s->readers[i], &s->cursors[i]);
+
+		/* it must not come back, either, when lines stand where it is */
+		if (r < 0)
+			r = write_cursor(s, i, s->cursors[i], why);
+		if (r < 0)
+			return r;
+		furthest = s->cursors[i] > furthest ? s->cursors[i] : furthest;
+	}
+	return furthest > end_of(s) ? begin_segment(s, furthest, why) : 0;
 }
 
 static int open_dir(struct ebb_spool *s, const char *path, struct ebb_why *why)
@@ -237,12 +278,8 @@ static int open_spool(struct ebb_spool *s, const char *dir, struct ebb_why *why)
 		r = cut_torn_line(s, why);
 	/* what can be read of it is delivered all the same, and lines go on in another file */
 	if (r == -EIO)
-		r = begin_segment(s, why);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < s->reader_count; i++)
-		s->cursors[i] = read_cursor(s, s->readers[i]);
-	return 0;
+		r = begin_segment(s, end_of(s), why);
+	return r < 0 ? r : read_cursors(s, why);
 }
 
 int ebb_spool_open(const struct ebb_spool_setup *setup, struct ebb_spool **ret_spool, struct ebb_why *why)
@@ -313,7 +350,7 @@ static int make_room(struct ebb_spool *s, size_t length, struct ebb_why *why)
 	if (bytes_of(s) + length <= s->max_bytes)
 		return 0;
 	if (slowest_of(s) >= end_of(s) && last_of(s)->length > 0) {
-		r = begin_segment(s, why);
+		r = begin_segment(s, end_of(s), why);
 		if (r < 0)
 			return r;
 	}
@@ -345,7 +382,7 @@ int ebb_spool_append(struct ebb_spool *s, const char *lines, size_t length, stru
 		return r;
 	last = last_of(s);
 	if (last->length > 0 && last->length + length > s->segment_bytes) {
-		r = begin_segment(s, why);
+		r = begin_segment(s, end_of(s), why);
 		if (r < 0)
 			return r;
 		last = last_of(s);
@@ -377,23 +414,6 @@ int ebb_spool_sync(struct ebb_spool *s, struct ebb_why *why)
 }
 
 /* ------------------------------------------------------------------- pass -- */
-
-static int write_cursor(const struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
-{
-	char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES + 4], text[32];
-	_cleanup_close_ int fd = -1;
-	int length = snprintf(text, sizeof(text), "%016" PRIx64 "\n", position);
-
-	errno = 0; /* a disk that is full may write half of it, and say nothing */
-	(void)snprintf(name, sizeof(name), "cursor-%s", s->readers[reader]);
-	(void)snprintf(fresh, sizeof(fresh), "%s.new", name);
-	fd = openat(s->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, text, (size_t)length) != length ||
-	    renameat(s->dir_fd, fresh, s->dir_fd, name) < 0)
-		return ebb_why(why, errno ? -errno : -ENOSPC, "cannot write %s of the spool: %s", name,
-			       strerror(errno ? errno : ENOSPC));
-	return 0;
-}
 
 int ebb_spool_pass(struct ebb_spool *s, size_t reader, uint64_t position, struct ebb_why *why)
 {
@@ -502,7 +522,7 @@ static int leave_out_bad(struct ebb_spool *s, size_t reader, const struct segmen
 	/* where a file was made shorter, or taken away, nothing is to be added to it */
 	if (segment == last_of(s)) {
 		r = s->torn ? take_back(s, why) : 0;
-		r = r < 0 ? r : begin_segment(s, why);
+		r = r < 0 ? r : begin_segment(s, end_of(s), why);
 	}
 	if (r < 0)
 		return r;
