@@ -218,7 +218,9 @@ static int read_cursor(const struct ebb_spool *s, const char *reader, uint64_t *
 	if (read(fd, text, sizeof(text) - 1) < 0)
 		return -errno;
 	position = strtoull(text, &end, 16);
-	if (*end == '\n' && position >= s->segments[0].from && position <= POSITION_MAX)
+	/* behind the end only where there is room for lines behind it */
+	if (*end == '\n' && position >= s->segments[0].from &&
+	    (position <= end_of(s) || position <= POSITION_MAX / 2))
 		*ret_position = position;
 	return 0;
 }
