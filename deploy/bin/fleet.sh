@@ -55,7 +55,11 @@ fleet_option() {
 	*) taken=0 && return ;;
 	esac
 	case $1 in
-	--hosts) read -ra hosts <<<"$value" ;;
+	--hosts)
+		read -ra hosts <<<"$value"
+		# or it would be a cluster that is meant
+		[ "${#hosts[@]}" -gt 0 ] || wrong_use "$1: there is no host in '$value'"
+		;;
 	--hosts-file)
 		[ -r "$value" ] || fail "cannot read '$value'"
 		read -ra hosts <<<"$(sed 's/#.*//' "$value" | tr '\n' ' ')"
@@ -69,11 +73,12 @@ fleet_option() {
 	--daemonset) daemonset=$value ;;
 	--context) context=$value ;;
 	--port)
-		[[ $value =~ ^[0-9]+$ ]] || wrong_use "--port: '$value' is no number"
+		[[ $value =~ ^[1-9][0-9]*$ ]] || wrong_use "--port: '$value' is no number"
 		port=$value
 		;;
 	--timeout)
-		[[ $value =~ ^[0-9]+$ ]] || wrong_use "--timeout: '$value' is no number of seconds"
+		# bash reads 010 as 8
+		[[ $value =~ ^[1-9][0-9]*$ ]] || wrong_use "--timeout: '$value' is no number of seconds"
 		timeout=$value
 		;;
 	esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# deploy/bin with a kubectl, helm, ssh and scp that only write down what they were asked: who is asked what, in which
+# deploy/bin with a kubectl, helm and ssh that only write down what they were asked: who is asked what, in which
 # order; what is done when something fails half-way; that --dry-run changes nothing.
 # deadline: 300
 set -uo pipefail
@@ -70,6 +70,14 @@ for script in ebb-deploy ebb-rollback ebb-canary ebb-fleet-status; do
 	like "$script: wrong use" "$status $said" "^2 $script: '--nonsense' is not known; see $script --help"
 	run "$script" --hosts '-oProxyCommand=x'
 	like "$script: a host that is an option" "$status $said$calls" '^2 .* is no name of a host'
+	run "$script" --hosts ' '
+	like "$script: no host is no cluster" "$status $said$calls" "^2 $script: --hosts: there is no host in ' '; see $script --help$"
+	run "$script" --timeout 08
+	like "$script: a timeout that bash would read as octal" "$status $said$calls" "^2 $script: --timeout: '08' is no number of seconds"
+done
+for option in '--interval 08' '--shares 08' '--shares 10 101'; do
+	run ebb-canary --node n9 "${option%% *}" "${option#* }"
+	like "ebb-canary: $option" "$status $said$calls" "^2 .* '${option#* }' is no "
 done
 
 # ------------------------------------------------------------------- deploy
