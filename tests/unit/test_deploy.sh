@@ -47,9 +47,15 @@ case $line in
 	echo "ebb_denied_total{destination=\"a b\",cause=\"breaker\",enforced=\"false\"} $((looks * 90))"
 	;;
 esac
+# with $FAKE/host, what ssh is given is run, in the place of a host
+if [ "${0##*/}" = ssh ] && [ -d "$FAKE/host" ] && [[ $line != *curl* ]]; then
+	text=${!#}
+	text=${text//\/run\//$FAKE/host/run/}
+	exec sh -c "${text//\/var\//$FAKE/host/var/}"
+fi
 SH
 chmod +x "$fake/bin/kubectl"
-for name in ssh helm; do ln -s kubectl "$fake/bin/$name"; done
+for name in ssh helm systemctl; do ln -s kubectl "$fake/bin/$name"; done
 
 # run COMMAND...: sets status, calls, said
 run() {
@@ -152,6 +158,20 @@ run ebb-canary --node n9
 like 'a node that is not there' "$status $said$calls" "^1 .*there is no node 'n9'$"
 run ebb-canary --end
 is 'the end takes the variables away' "$status $(orders)" '0 set env daemonset/ebb EBB_MODE- EBB_DEFAULTS_ENFORCE_PERCENT-|'
+
+# what the way back does on a host: not done while the agent runs with them
+mkdir -p "$fake/host/run/systemd/system/ebb.service.d"
+dropins() { (cd "$fake/host/run/systemd/system/ebb.service.d" && echo *); }
+touch "$fake/host/run/systemd/system/ebb.service.d/canary.conf"
+for part in daemon-reload reset-failed restart; do
+	fails_at "^systemctl $part"
+	run ebb-canary --end --hosts a
+	like "the way back on a host: no $part is no way back" "$status $(dropins) $said" '^1 canary\.gone .*a failed'
+done
+fails_at ''
+run ebb-canary --end --hosts a
+is 'the next that tries gets it done' "$status $(dropins) $(grep -c '^systemctl restart ebb$' <<<"$calls")" '0 * 1'
+rm -r "$fake/host"
 
 # interrupted
 rm -f "$fake/calls"
