@@ -372,9 +372,12 @@ scripts() {
 	# at its next tick
 	check 'it observes as before' wait_for 10 mode_is observe
 	ebb limit clear "$good" >/dev/null
-	check 'ebb-rollback goes back to the revision before' fleet ebb-rollback
-	check 'that of the canary' mode_is enforce
-	check 'ebb-canary --end, once more' fleet ebb-canary --end
+	check "ebb-rollback takes none of the canary's revisions for a version" refused fleet ebb-rollback
+	check 'and says so' grep -q 'there is no revision to go back to' "$work/fleet.log"
+	kubectl -n ebb set env daemonset/ebb ANOTHER=version >/dev/null && settled
+	check 'it goes back to the revision before' fleet ebb-rollback
+	check 'without what was set since' test -z "$(kubectl -n ebb get daemonset ebb -o json | jq '.spec.template.spec.containers[0].env[] | select(.name == "ANOTHER")')"
+	check 'it observes still' wait_for 30 mode_is observe
 }
 refused() { ! "$@"; }
 

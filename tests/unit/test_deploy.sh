@@ -21,7 +21,7 @@ cat >"$fake/bin/kubectl" <<'SH'
 #!/bin/bash
 line="$(basename "$0") $*"
 case $line in
-*'get pods'* | *'get --raw'* | *curl*) ;;
+*'get pods'* | *'get --raw'* | *'get controllerrevisions'* | *curl*) ;;
 *) printf '%s\n' "${line//$'\n'/ }" >>"$FAKE/calls" ;;
 esac
 if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
@@ -30,6 +30,7 @@ if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
 	[ "$times" -le 0 ] || exit "$(cat "$FAKE/code" 2>/dev/null || echo 1)"
 fi
 case $line in
+*'get controllerrevisions'*) cat "$FAKE/revisions" ;;
 *'get pods'*) printf 'n1 ebb-a\nn2 ebb-b\n' ;;
 */metrics*)
 	# each look finds 100 attempts more, and what the test wants of them
@@ -122,9 +123,32 @@ run ebb-rollback --hosts 'a b'
 like 'rollback: a host that fails does not hold up the others' "$status $said" '^1 .*not back, or not ready: a$'
 is 'both were asked' "$(grep -c 'allow-downgrades' <<<"$calls")" 2
 fails_at ''
+# revision NUMBER IMAGE [PERCENT] [DAEMONSET]: as kubectl prints one
+revision() {
+	local env='{"name":"A","value":"b"}'
+	[ -z "${3-}" ] || env+=",{\"name\":\"EBB_MODE\",\"value\":\"enforce\"},{\"name\":\"EBB_DEFAULTS_ENFORCE_PERCENT\",\"value\":\"$3\"}"
+	echo "$1 ${4-ebb} {\"spec\":{\"containers\":[{\"env\":[$env],\"image\":\"$2\",\"name\":\"ebb\"}]}}"
+}
+{ revision 9 v1 && revision 10 v2; } >"$fake/revisions"
 run ebb-rollback
 is 'rollback of a DaemonSet' "$status $(tr '\n' '|' <<<"$calls")" \
-	'0 kubectl --namespace=ebb rollout undo daemonset/ebb|kubectl --namespace=ebb rollout status daemonset/ebb --timeout=300s|'
+	'0 kubectl --namespace=ebb rollout undo daemonset/ebb --to-revision=9|kubectl --namespace=ebb rollout status daemonset/ebb --timeout=300s|'
+# goes_to NAME STATUS-AND-REVISION
+goes_to() {
+	run ebb-rollback
+	is "rollback $1" "$status $(sed -n 's/.*to-revision=//p' <<<"$calls")" "$2"
+}
+{ revision 1 v0 && revision 2 v1 && revision 4 v2 10 && revision 5 v2 50 && revision 6 v2; } >"$fake/revisions"
+goes_to 'after a canary that went back: the version before, not the share' '0 2'
+{ revision 1 v1 && revision 2 v1 100 && revision 3 v2 && revision 4 v2 100; } >"$fake/revisions"
+goes_to 'while the canary goes on: the version before, which observes' '0 1'
+{ revision 1 v1 && revision 2 v1 100; } >"$fake/revisions"
+goes_to 'of a canary alone: nothing is before' '1 '
+{ revision 7 v1 '' other && revision 8 v2; } >"$fake/revisions"
+goes_to 'of a DaemonSet beside another' '1 '
+fails_at controllerrevisions
+goes_to 'without a list of revisions' '1 '
+fails_at ''
 run ebb-rollback --helm
 like 'rollback of a release' "$status $calls" '^0 helm rollback ebb --namespace ebb --wait'
 
@@ -263,8 +287,9 @@ fails_at ''
 
 # ---------------------------------------------------------- dry run, status
 
+{ revision 1 v1 && revision 2 v2; } >"$fake/revisions"
 for command in "ebb-deploy --deb $fake/ebb.deb --hosts a" "ebb-deploy --manifests $fake/ebb.yaml" 'ebb-rollback --hosts a' \
-	'ebb-rollback --helm' 'ebb-canary --node n1' 'ebb-canary --hosts a --node a'; do
+	ebb-rollback 'ebb-rollback --helm' 'ebb-canary --node n1' 'ebb-canary --hosts a --node a'; do
 	# shellcheck disable=SC2086
 	run $command --dry-run
 	is "dry run: $command" "$status $calls $(grep -c '^would run: timeout ' <<<"$said" | sed 's/[1-9].*/some/')" '0  some'
