@@ -17,6 +17,7 @@ port=9478
 context=''
 ssh_config=''
 hosts=()
+given='' # those of the options above that are no list of hosts, as words for a shell
 dry_run=''
 timeout=300
 
@@ -53,6 +54,10 @@ fleet_option() {
 		[ -n "$value" ] || wrong_use "$1 needs a value"
 		;;
 	*) taken=0 && return ;;
+	esac
+	case $1 in
+	--hosts | --hosts-file) ;;
+	*) given+=" $1 $(printf %q "$value")" ;;
 	esac
 	case $1 in
 	--hosts)

@@ -148,7 +148,7 @@ is 'one is back, and one that was broken' "$status $(versions)" "0 installed $ol
 
 unplug two
 fleet ebb-deploy --deb "$scratch/next.deb"
-like 'one that cannot be reached ends it' "$status $said" '^1 .*two failed; done before: one;'
+like 'one that cannot be reached ends it, and is not to go back' "$status $said" "^1 .*two failed; done before: one; .*back: ebb-rollback --hosts 'one' --ssh-config "
 plug two
 fleet ebb-deploy --deb "$scratch/next.deb" --hosts one
 is 'the same once more does not lose the way back' "$status $(version one) $(on one dpkg-deb --field /var/cache/ebb/previous.deb Version)" "0 installed $new $old"

@@ -30,6 +30,7 @@ if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
 	[ "$times" -le 0 ] || exit "$(cat "$FAKE/code" 2>/dev/null || echo 1)"
 fi
 case $line in
+dpkg-query*) if [ -e "$FAKE/breaks" ]; then wc -l <"$FAKE/calls"; else echo 'install ok installed'; fi ;;
 *'get controllerrevisions'*) cat "$FAKE/revisions" ;;
 *'get pods'*) printf 'n1 ebb-a\nn2 ebb-b\n' ;;
 */metrics*)
@@ -56,7 +57,7 @@ if [ "${0##*/}" = ssh ] && [ -d "$FAKE/host" ] && [[ $line != *curl* ]]; then
 fi
 SH
 chmod +x "$fake/bin/kubectl"
-for name in ssh helm systemctl; do ln -s kubectl "$fake/bin/$name"; done
+for name in ssh helm systemctl apt-get dpkg-query; do ln -s kubectl "$fake/bin/$name"; done
 
 # run COMMAND...: sets status, calls, said
 run() {
@@ -103,8 +104,45 @@ like 'one that fails ends it, and the way back is told' "$status $said" "^1 .*b 
 is 'those after it are not touched' "$(grep -c ' c ' <<<"$calls")" 0
 fails_at 'health/ready'
 run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b' --timeout 1
-like 'so does one that does not become ready' "$status $said" '^1 .*a does not become ready: .*a failed; done before: none'
+like 'so does one that does not become ready' "$status $said" "^1 .*a does not become ready: .*a failed; done before: none; .*back: ebb-rollback --hosts 'a'"
+fails_at '^ssh .* b -- .*apt-get'
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b' --ssh-config "$fake/ebb.yaml" --port 9999 --timeout 7
+like 'the way back goes the same way' "$status $said" "^1 .*back: ebb-rollback --hosts 'a b' --ssh-config $fake/ebb\.yaml --port 9999 --timeout 7$"
+fails_at '^ssh .* b -- .*cat >new'
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b'
+like 'it is not that of a host to which the package did not come' "$status $said" "^1 .*b failed; done before: a; .*back: ebb-rollback --hosts 'a'$"
+fails_at '^ssh .* a -- .*cat >new'
+run ebb-deploy --deb "$fake/ebb.deb" --hosts 'a b'
+like 'there is none where nothing was changed' "$status $said" '^1 .*a failed; done before: none; not touched: the rest$'
+
+# deploys NAME VERSION STATUS-AND-WHAT-IS-KEPT-THEN: on a host that is played. With $FAKE/breaks, dpkg says something else after apt-get.
+mkdir -p "$fake/host/var/cache"
+deploys() {
+	echo "$2" >"$fake/$2.deb"
+	run ebb-deploy --deb "$fake/$2.deb" --hosts a
+	is "$1" "$status $(cd "$fake/host/var/cache/ebb" && cat current.deb previous.deb 2>/dev/null | tr '\n' ' ')" "$3"
+}
 fails_at ''
+deploys 'a first package replaces none' v1 '0 v1 '
+fails_at '^apt-get'
+deploys 'nor does one with which apt-get does not begin' v2 '1 v1 '
+fails_at ''
+deploys 'the next' v2 '0 v2 v1 '
+deploys 'the same once more' v2 '0 v2 v1 '
+fails_at '^apt-get'
+deploys 'nor later; what was replaced before is kept' v3 '1 v2 v1 '
+like 'and there is no way back from it' "$said" 'not touched: the rest$'
+run ebb-rollback --hosts a
+is 'nor is one package lost when apt-get does not go back' "$status $(cat "$fake/host/var/cache/ebb/"{current,previous}.deb | tr '\n' ' ')" '1 v2 v1 '
+fails_at '^apt-get .*new\.deb'
+: >"$fake/breaks"
+deploys 'one that breaks half-way replaces the one before' v3 '1 v2 v2 '
+like 'and there is a way back' "$said" "back: ebb-rollback --hosts 'a'$"
+rm "$fake/breaks"
+run ebb-rollback --hosts a
+is 'which is gone' "$status $(cat "$fake/host/var/cache/ebb/"{current,previous}.deb | tr '\n' ' ')" '0 v2 v2 '
+fails_at ''
+rm -r "$fake/host"
 run ebb-deploy --manifests "$fake/ebb.yaml" --context prod --namespace x
 is 'manifests' "$status $(tr '\n' '|' <<<"$calls")" \
 	"0 kubectl --context=prod --namespace=x apply --filename $fake/ebb.yaml|kubectl --context=prod --namespace=x rollout status daemonset/ebb --timeout=300s|"
@@ -113,7 +151,9 @@ like 'chart' "$status $(tr '\n' '|' <<<"$calls")" \
 	"^0 helm upgrade --install ebb $fake/chart --namespace ebb --values $fake/ebb.yaml --wait --timeout 300s\|kubectl .*rollout status"
 fails_at 'rollout status'
 run ebb-deploy --manifests "$fake/ebb.yaml"
-like 'a rollout that hangs' "$status $said" '^1 .*go on; back: ebb-rollback --namespace ebb --daemonset ebb$'
+like 'a rollout that hangs' "$status $said" '^1 .*go on; back: ebb-rollback$'
+run ebb-deploy --chart "$fake/chart" --namespace x --daemonset y --context 'a b'
+like 'the way back is of the same cluster, by helm where that was it' "$status $said" '^1 .*; back: ebb-rollback --helm --namespace x --daemonset y --context a\\ b$'
 fails_at ''
 
 # ----------------------------------------------------------------- rollback
