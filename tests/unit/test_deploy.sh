@@ -311,6 +311,7 @@ judged 'the others are waited for' 1 'n1: few is refused' $'busy ok=100\nfew rat
 judged 'fewer than are asked for' 0 'done' $'busy ok=100\nfew rate=5' --min-attempts 100
 judged 'fewer may be asked for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --min-attempts 5
 judged 'a name with quotes' 1 'is refused although it answers: 50 of 100' $'a\\",outcome=\\"local ok=50 rate=50'
+judged 'counters above 2^31' 1 'n1: y is refused although it answers: 1000 of 3000000000 attempts' $'y ok=2999999000 rate=1000' --max-refused 0
 rm "$fake/play"
 
 # ssh: 255 when there is no connection
@@ -336,6 +337,9 @@ for command in "ebb-deploy --deb $fake/ebb.deb --hosts a" "ebb-deploy --manifest
 done
 run ebb-fleet-status
 like 'status: a line for each node' "$status $said" '^0 NODE .*n1 +ready +0\.1\.0 +enforces +1 +[0-9]+.*n2 +ready'
+echo 3000000000 >"$fake/refused"
+run ebb-fleet-status --hosts a
+like 'status: more than 2^31 refused' "$status $said" '^0 .*a +ready .* 1 +3000000000'
 fails_at 'ebb-b.*health/ready'
 run ebb-fleet-status
 like 'status: one that is not ready' "$status $said" '^1 .*n1 +ready.*n2 +not ready'
