@@ -27,7 +27,7 @@ esac
 if [ -s "$FAKE/fail" ] && grep -Eqf "$FAKE/fail" <<<"${line//$'\n'/ }"; then
 	times=$(cat "$FAKE/times" 2>/dev/null || echo 1000)
 	echo $((times - 1)) >"$FAKE/times"
-	[ "$times" -le 0 ] || exit "$(cat "$FAKE/code" 2>/dev/null || echo 1)"
+	[ "$times" -le 0 ] || { cat "$FAKE/error" >&2 2>/dev/null; exit "$(cat "$FAKE/code" 2>/dev/null || echo 1)"; }
 fi
 case $line in
 dpkg-query*) if [ -e "$FAKE/breaks" ]; then wc -l <"$FAKE/calls"; else echo 'install ok installed'; fi ;;
@@ -67,6 +67,8 @@ run() {
 	calls=$(cat "$fake/calls" 2>/dev/null)
 }
 fails_at() { printf '%s' "$1" >"$fake/fail"; }
+# twice COMMAND...: what fails does so two times
+twice() { echo 2 >"$fake/times" && "$@"; }
 quick=(--checks 2 --interval 0 --timeout 5)
 echo 1 >"$fake/refused"
 fails_at ''
@@ -249,28 +251,40 @@ is 'interrupted: back' "$? $(grep -c 'ebb mode auto' "$fake/calls")" '1 1'
 
 # ------------------------------------------------------- how the canary judges
 
-# judged NAME STATUS SAYS TEXT [OPTION...]: TEXT, a line 'DESTINATION KIND=N...' each, is what every look finds more of. A
-# line that begins with '@A-B ' holds only from look A to look B: the first is what was before.
+# judged NAME STATUS SAYS TEXT [OPTION...]: TEXT, a line 'DESTINATION KIND=N...' each, is what every look finds more of; by=WORKLOAD
+# and pod=POD hold for the kinds after them. A line that begins with '@A-B ' holds only from look A to look B: the first is what
+# was before. With '!A-B ' it is the same in these looks, and not there in others. 'fail': the look fails.
 cat >"$fake/play" <<'SH'
-metric() { printf '%s{destination="%s",workload="w"%s} %d\n' "$1" "$destination" "$2" "$3"; }
+metric() { printf '%s{destination="%s",workload="%s"%s%s} %d\n' "$1" "$destination" "$workload" "${pod:+,namespace=\"ns\",pod=\"$pod\"}" "$2" "$3"; }
 while read -r line; do
-	from=1 to=$looks
-	case $line in @*)
+	from=1 to=$looks still=''
+	case $line in [@!]*)
 		span=${line%% *} line=${line#* }
-		span=${span#@} from=${span%-*} to=${span#*-}
+		[ "${span:0:1}" = @ ] || still=yes
+		span=${span:1} from=${span%-*} to=${span#*-}
+		[ -z "$still" ] || [ "$looks" -le "$to" ] || continue
 		[ "$to" -le "$looks" ] || to=$looks
 		;;
 	esac
 	times=$((to - from + 1))
 	[ "$times" -gt 0 ] || times=0
-	destination=${line%% *}
+	[ -z "$still" ] || [ "$times" = 0 ] || times=1
+	[ "$line" != fail ] || [ "$to" != "$looks" ] || [ "$times" = 0 ] || exit 7
+	[ -z "$still" ] || [ "$times" -gt 0 ] || continue
+	destination=${line%% *} workload=w pod=''
 	for word in ${line#* }; do
+		case $word in
+		by=*) workload=${word#*=} workload=${workload//+/ } && continue ;;
+		pod=*) pod=${word#*=} && continue ;;
+		fail) continue ;;
+		esac
 		n=$((${word#*=} * times))
 		case ${word%=*} in
 		ok) metric ebb_connects_total ,outcome=\"established\" $n ;;
 		refused | timeout) metric ebb_connects_total ",outcome=\"${word%=*}\"" $n && metric ebb_connection_failures_total ",reason=\"${word%=*}\"" $n ;;
 		reset) metric ebb_connection_failures_total ,reason=\"reset\" $n ;;
 		would) metric ebb_denied_total ,cause=\"rate\",enforced=\"false\" $n ;;
+		datagram) metric ebb_denied_total ,cause=\"rate\",enforced=\"true\" $n ;;
 		drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"true\" $n ;;
 		would_drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"false\" $n ;;
 		hands) metric ebb_reset_connections_total '' $n ;;
@@ -305,10 +319,25 @@ judged 'no connection, while a breaker resets what lives' 0 'n1: y fails by itse
 judged 'connections that ebb resets, of what answers' 1 'n1: y is refused although' $'y ok=50 reset=40 breaker=50 hands=40'
 judged 'one bad look is none' 0 'done' $'y ok=100\n@3-3 y rate=50'
 judged 'the last look is not left open' 1 'n1: y is refused' $'y ok=100\n@3-99 y rate=50'
-judged 'nor when nothing more comes' 1 'one of them is refused or failing still' $'@3-3 y rate=50'
+judged 'nor when nothing more comes, and it says which' 1 'n1: y is not clear, .*: is refused although it answers: 50 of 50 attempts.*; workload w' $'@3-3 y rate=50'
 judged 'nothing gets through: its probes will tell' 0 'n1: y fails by itself' $'@1-3 y breaker=50\n@4-99 y breaker=50 refused=1'
 judged 'the others are waited for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --checks 8
-judged 'fewer than are asked for' 0 'done' $'busy ok=100\nfew rate=5' --min-attempts 100
+judged 'fewer than are asked for are told of' 0 'n1: few is not judged, for too few attempts: 10, 10 refused, 0 packets dropped; workload w.*done' \
+	$'busy ok=100\nfew rate=5' --min-attempts 100
+judged 'so are long connections of which packets are dropped' 0 'n1: y is not judged, .*: 0, 0 refused, 100 packets dropped' $'y ok=0 drop=50'
+judged 'and datagrams that are refused' 0 'n1: y is not judged, .*: 0, 100 refused' $'y datagram=50'
+judged 'those of a destination that was judged are not' 0 'done' $'y ok=100\n@3-3 y rate=5'
+is 'judged: so' "$(grep -c 'not judged' <<<"$said")" 0
+judged 'one workload is not hidden by another' 1 'n1: y is refused although .*: 40 of 40 attempts.*; workload shut' $'y by=busy ok=1000\ny by=shut rate=40'
+judged 'nor is one refused because it answers another' 0 'n1: y fails by itself: 5 of 5 .*; workload b' $'y by=a ok=1000\ny by=b refused=5 breaker=95'
+judged 'pods of one workload are judged together' 1 'n1: y is refused although .*: 30 of 30 attempts.*; workload ns/w' $'y pod=a rate=15\ny pod=b rate=15'
+judged 'pods that go do not hide what is new' 1 'n1: y is refused although .*: 100 of 100' \
+	$'!1-1 y pod=a ok=5000\n!1-2 y pod=b ok=5000\n!1-3 y pod=c ok=5000\n!1-4 y pod=d ok=5000\ny pod=e rate=100'
+judged 'nor do they bring up what was before' 0 'done' \
+	$'!1-1 y pod=a ok=1000\n!1-2 y pod=b ok=1000\n!1-3 y pod=c ok=1000\n!1-99 y pod=d ok=5000 rate=5000\ny pod=e ok=100'
+judged 'what is new of a pod that comes is judged' 1 'n1: y is refused although .*: 100 of 100' $'!2-2 y pod=a rate=100\n!3-3 y pod=b rate=100'
+judged 'a service that is started again is no news' 0 'done' $'y ok=100\n!3-99 y by=w+(cgroup+7) ok=5000 rate=5000' --patience 1
+judged 'nor is an agent that counts anew' 0 'done' $'!1-2 y ok=5000 rate=5000\n!3-99 y ok=100' --patience 1
 judged 'fewer may be asked for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --min-attempts 5
 judged 'a name with quotes' 1 'is refused although it answers: 50 of 100' $'a\\",outcome=\\"local ok=50 rate=50'
 judged 'counters above 2^31' 1 'n1: y is refused although it answers: 1000 of 3000000000 attempts' $'y ok=2999999000 rate=1000' --max-refused 0
@@ -320,8 +349,7 @@ echo 1 >"$fake/refused"
 fails_at 'ssh .* a -- .*/health$'
 run ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
 like 'a host that does not answer: back' "$status $said" '^1 .*: a does not answer'
-run_once() { echo 2 >"$fake/times" && "$@"; }
-run run_once ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
+run twice ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
 is 'twice in a row is not yet so' "$status" 0
 rm "$fake/code"
 fails_at ''
