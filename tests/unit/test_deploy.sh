@@ -210,7 +210,16 @@ is 'as many as are allowed' "$status" 0
 echo 1 >"$fake/refused"
 fails_at 'proxy/health$'
 run ebb-canary --node n1 "${quick[@]}"
-like 'unhealthy: back' "$status $(orders) $said" '^1 .*ebb mode auto.*n1 is unhealthy or does not answer'
+like 'no answer: back' "$status $(orders) $said" '^1 .*ebb mode auto.*n1 does not answer'
+echo 'Error from server (ServiceUnavailable): the server is currently unable to handle the request' >"$fake/error"
+run twice ebb-canary --node n1 "${quick[@]}"
+like 'unhealthy: back at once' "$status $said" '^1 .*n1 is unhealthy'
+echo 'Error from server (ServiceUnavailable): error trying to reach service: connection refused' >"$fake/error"
+run twice ebb-canary --node n1 "${quick[@]}"
+is 'a pod that does not answer twice in a row is not yet so' "$status" 0
+run ebb-canary --node n1 "${quick[@]}"
+like 'three times it is' "$status $said" '^1 .*n1 does not answer: Error from server .*trying to reach'
+rm "$fake/error"
 fails_at 'PERCENT=50'
 run ebb-canary --node n2 "${quick[@]}"
 like 'a share that cannot be set: everything goes back' "$status $(orders)" \
@@ -320,6 +329,7 @@ judged 'connections that ebb resets, of what answers' 1 'n1: y is refused althou
 judged 'one bad look is none' 0 'done' $'y ok=100\n@3-3 y rate=50'
 judged 'the last look is not left open' 1 'n1: y is refused' $'y ok=100\n@3-99 y rate=50'
 judged 'nor when nothing more comes, and it says which' 1 'n1: y is not clear, .*: is refused although it answers: 50 of 50 attempts.*; workload w' $'@3-3 y rate=50'
+judged 'nor when it does not answer at last' 1 'n1 did not answer at last' $'@3-3 y rate=50\n@5-5 fail'
 judged 'nothing gets through: its probes will tell' 0 'n1: y fails by itself' $'@1-3 y breaker=50\n@4-99 y breaker=50 refused=1'
 judged 'the others are waited for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --checks 8
 judged 'fewer than are asked for are told of' 0 'n1: few is not judged, for too few attempts: 10, 10 refused, 0 packets dropped; workload w.*done' \
@@ -351,6 +361,13 @@ run ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
 like 'a host that does not answer: back' "$status $said" '^1 .*: a does not answer'
 run twice ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
 is 'twice in a row is not yet so' "$status" 0
+# curl: 7 where nothing listens, 22 what is not 2xx
+echo 7 >"$fake/code"
+run twice ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
+is 'nor is an agent that is started again' "$status" 0
+echo 22 >"$fake/code"
+run twice ebb-canary --hosts a --node a --shares 100 "${quick[@]}"
+like 'one that says that it is unhealthy is: back at once' "$status $said" '^1 .*: a is unhealthy'
 rm "$fake/code"
 fails_at ''
 
