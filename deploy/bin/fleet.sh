@@ -32,7 +32,7 @@ wrong_use() {
 }
 
 fleet_help='Where:
-  --hosts "A B..."   systemd on these hosts, over ssh (as root, or a user that ssh knows)
+  --hosts "A B..."   systemd on these hosts, over ssh, as root (user@host where you are not)
   --hosts-file FILE  the same, one a line, # begins a comment
   --ssh-config FILE  what ssh reads in the place of ~/.ssh/config
                      without either: the DaemonSet of a cluster, over kubectl
