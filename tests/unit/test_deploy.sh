@@ -19,7 +19,7 @@ status=0
 # What they have in common: write it down, fail where the test says so ($FAKE/fail: a regular expression), answer.
 cat >"$fake/bin/kubectl" <<'SH'
 #!/bin/bash
-line="$(basename "$0") $*"
+line="${0##*/} $*"
 case $line in
 *'get pods'* | *'get --raw'* | *'get controllerrevisions'* | *curl*) ;;
 *) printf '%s\n' "${line//$'\n'/ }" >>"$FAKE/calls" ;;
