@@ -293,7 +293,6 @@ while read -r line; do
 		refused | timeout) metric ebb_connects_total ",outcome=\"${word%=*}\"" $n && metric ebb_connection_failures_total ",reason=\"${word%=*}\"" $n ;;
 		reset) metric ebb_connection_failures_total ,reason=\"reset\" $n ;;
 		would) metric ebb_denied_total ,cause=\"rate\",enforced=\"false\" $n ;;
-		datagram) metric ebb_denied_total ,cause=\"rate\",enforced=\"true\" $n ;;
 		drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"true\" $n ;;
 		would_drop) metric ebb_dropped_packets_total ,cause=\"bytes\",enforced=\"false\" $n ;;
 		hands) metric ebb_reset_connections_total '' $n ;;
@@ -332,10 +331,12 @@ judged 'nor when nothing more comes, and it says which' 1 'n1: y is not clear, .
 judged 'nor when it does not answer at last' 1 'n1 did not answer at last' $'@3-3 y rate=50\n@5-5 fail'
 judged 'nothing gets through: its probes will tell' 0 'n1: y fails by itself' $'@1-3 y breaker=50\n@4-99 y breaker=50 refused=1'
 judged 'the others are waited for' 1 'n1: few is refused' $'busy ok=100\nfew rate=5' --checks 8
-judged 'fewer than are asked for are told of' 0 'n1: few is not judged, for too few attempts: 10, 10 refused, 0 packets dropped; workload w.*done' \
+judged 'fewer than are asked for are told of' 0 'n1: few is not judged: 10 attempts, 0 got through, 10 refused, 0 packets dropped; workload w.*done' \
 	$'busy ok=100\nfew rate=5' --min-attempts 100
-judged 'so are long connections of which packets are dropped' 0 'n1: y is not judged, .*: 0, 0 refused, 100 packets dropped' $'y ok=0 drop=50'
-judged 'and datagrams that are refused' 0 'n1: y is not judged, .*: 0, 100 refused' $'y datagram=50'
+judged 'so are long connections of which packets are dropped' 0 'n1: y is not judged: 0 attempts, 0 got through, 0 refused, 100 packets dropped' $'y ok=0 drop=50'
+judged 'and datagrams that are refused, of which no other is counted' 0 'n1: y is not judged: 100 attempts, 0 got through, 100 refused' $'y breaker=50'
+judged 'what a breaker refused before counts when its probes are answered' 1 'n1: y is refused although .*: 150 of 151 attempts' \
+	$'y breaker=50\n@4-4 y ok=1\n@6-6 y ok=1' --checks 6 --patience 1
 judged 'those of a destination that was judged are not' 0 'done' $'y ok=100\n@3-3 y rate=5'
 is 'judged: so' "$(grep -c 'not judged' <<<"$said")" 0
 judged 'one workload is not hidden by another' 1 'n1: y is refused although .*: 40 of 40 attempts.*; workload shut' $'y by=busy ok=1000\ny by=shut rate=40'
