@@ -348,11 +348,6 @@ static void sync_last(struct ebb_audit *a)
 		ebb_warn("%s: what was added last is lost if the power fails", why.text);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Returns when to come back. */
 static uint64_t spool_once(struct ebb_audit *a)
 {
@@ -363,7 +358,7 @@ static uint64_t spool_once(struct ebb_audit *a)
 	sync_spool(a, now);
 	next = a->sync_ns;
 	if (a->taken_bytes || (a->shared.reader_count && !a->shared.spool))
-		next = earlier(next, a->spool_at_ns);
+		next = ebb_earlier(next, a->spool_at_ns);
 	(void)pthread_mutex_lock(&a->lock);
 	publish_spool(a);
 	a->more = true;
@@ -449,7 +444,7 @@ static uint64_t deliver_once(struct ebb_audit *a)
 	for (size_t i = 0; i < a->outlet_count; i++) {
 		ebb_outlet_upkeep(&a->outlets[i], now);
 		more |= ebb_outlet_deliver(&a->outlets[i], &a->shared, a->dead_dir, &a->batch, now);
-		next = earlier(next, ebb_outlet_due_ns(&a->outlets[i], &a->shared, now));
+		next = ebb_earlier(next, ebb_outlet_due_ns(&a->outlets[i], &a->shared, now));
 	}
 	publish(a);
 	return more ? 0 : next;

@@ -32,6 +32,7 @@
 #include "export/listen.h"
 #include "export/peers.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define DEADLINE_S  5
@@ -376,11 +377,6 @@ int ebb_http_fd(const struct ebb_http *http)
 	return http->epoll_fd;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Milliseconds from now to @at_ns, rounded up, so that it is not asked again too early; -1 for never. */
 static int ms_until(uint64_t at_ns, uint64_t now_ns)
 {
@@ -408,8 +404,8 @@ int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms)
 	/* also for those who came just now */
 	next_ns = ebb_readers_run(http->events, now_ns);
 	/* only now that all were heard: what lay there while we were away is none of their delay */
-	next_ns = earlier(next_ns, end_overdue(http, now_ns));
-	next_ns = earlier(next_ns, make_room(http, now_ns));
+	next_ns = ebb_earlier(next_ns, end_overdue(http, now_ns));
+	next_ns = ebb_earlier(next_ns, make_room(http, now_ns));
 	timeout_ms = ms_until(next_ns, now_ns);
 	if (MHD_get_timeout(http->daemon, &library_ms) == MHD_YES &&
 	    (timeout_ms < 0 || library_ms < (MHD_UNSIGNED_LONG_LONG)timeout_ms))

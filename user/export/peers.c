@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define NETWORK_BYTES 8
+#include "core/address.h"
+
+#define NETWORK_BITS 64U
 
 bool ebb_peer_is_loopback(const struct sockaddr_storage *address)
 {
@@ -28,7 +30,7 @@ static void address_of(const struct sockaddr_storage *from, struct in6_addr *ret
 	if (from->ss_family == AF_INET6) {
 		*ret_address = ((const struct sockaddr_in6 *)from)->sin6_addr;
 	} else if (from->ss_family == AF_INET) {
-		ret_address->s6_addr[10] = ret_address->s6_addr[11] = 0xff;
+		ebb_address_mapped_prefix(ret_address->s6_addr);
 		memcpy(&ret_address->s6_addr[12], &v4->sin_addr, sizeof(v4->sin_addr));
 	}
 }
@@ -48,8 +50,8 @@ void ebb_peer_of_address(const struct sockaddr_storage *peer, const struct socka
 	if (ret_peer->local)
 		memcpy(ret_peer->network, &in6addr_loopback, sizeof(in6addr_loopback));
 	else
-		memcpy(ret_peer->network, &theirs,
-		       IN6_IS_ADDR_V4MAPPED(&theirs) ? sizeof(theirs) : NETWORK_BYTES);
+		ebb_address_mask(ret_peer->network, ret_peer->address,
+				 ebb_address_is_mapped(ret_peer->address) ? 128 : NETWORK_BITS);
 }
 
 void ebb_peer_of_socket(int fd, struct ebb_peer *ret_peer)

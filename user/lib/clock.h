@@ -24,4 +24,10 @@ static inline int64_t ebb_clock_realtime(void)
 	return (int64_t)ts.tv_sec * (int64_t)EBB_NS_PER_S + ts.tv_nsec;
 }
 
+/* Of two times of one clock; UINT64_MAX is never. */
+static inline uint64_t ebb_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 #endif /* EBB_LIB_CLOCK_H */
