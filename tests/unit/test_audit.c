@@ -299,19 +299,28 @@ static void what_a_sink_cannot_write_waits_for_the_next_start(void **state)
 		assert_int_equal(seen[0][i], 1);
 }
 
+/* Its first, to add to it. */
+static int open_spool_file(void)
+{
+	char spool[160];
+	int fd;
+
+	(void)snprintf(spool, sizeof(spool), "%s/spool/spool-0000000000000000", dir);
+	fd = open(spool, O_WRONLY | O_APPEND);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* The end of a spool of a machine that lost its power. */
 static void a_torn_line_is_left_out(void **state)
 {
 	static unsigned char seen[RUNS][EVENTS];
 	struct ebb_audit *audit;
-	char spool[160];
 	int fd;
 
 	(void)state;
 	ebb_audit_free(open_audit(path, 1 << 30), SECOND);
-	(void)snprintf(spool, sizeof(spool), "%s/spool/spool-0000000000000000", dir);
-	fd = open(spool, O_WRONLY | O_APPEND);
-	assert_true(fd >= 0);
+	fd = open_spool_file();
 	assert_int_equal(write(fd, "{\"id\":\"01", 9), 9);
 	(void)close(fd);
 	audit = open_audit(path, 1 << 30);
@@ -327,14 +336,11 @@ static void a_damaged_stretch_is_left_out(void **state)
 	static unsigned char seen[RUNS][EVENTS];
 	static const char nothing_there[8192];
 	struct ebb_audit *audit;
-	char spool[160];
 	int fd;
 
 	(void)state;
 	ebb_audit_free(open_audit(path, 1 << 30), SECOND);
-	(void)snprintf(spool, sizeof(spool), "%s/spool/spool-0000000000000000", dir);
-	fd = open(spool, O_WRONLY | O_APPEND);
-	assert_true(fd >= 0);
+	fd = open_spool_file();
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(write(fd, nothing_there, sizeof(nothing_there)), sizeof(nothing_there));
 	assert_int_equal(write(fd, "\n", 1), 1);
