@@ -287,12 +287,7 @@ def main():
     parser.add_argument('--write', metavar='FILE', help='all figures, as JSON')
     parser.add_argument('--svg', metavar='FILE', help='as a picture')
     options = parser.parse_args()
-    if os.geteuid() != 0:
-        sys.exit('growth.py: must be root')
-    if not os.environ.get('EBB_BENCH_GROWTH_INSIDE'):
-        os.environ['EBB_BENCH_GROWTH_INSIDE'] = '1'
-        os.execvp('unshare', ['unshare', '--net', sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-    del os.environ['EBB_BENCH_GROWTH_INSIDE']  # the agent takes what begins so for its configuration
+    limits.enter_network('growth')
     build = os.path.abspath(os.environ.get('BUILD', os.path.join(here, '../../build')))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     points = [(d, 1) for d in DESTINATIONS] + [(EACH, w) for w in WORKLOADS]

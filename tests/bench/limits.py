@@ -58,6 +58,17 @@ def die_with_parent():
 # ------------------------------------------------------------------ place --
 
 
+def enter_network(name, *more):
+    """Begins this program again, as root in a network namespace of its own (and what else @more says), once."""
+    variable = f'EBB_BENCH_{name.upper()}_INSIDE'
+    if os.geteuid() != 0:
+        sys.exit(f'{name}.py: must be root')
+    # taken away again: the agent takes what begins so for its configuration
+    if not os.environ.pop(variable, None):
+        os.environ[variable] = '1'
+        os.execvp('unshare', ['unshare', '--net', *more, sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+
+
 class Own:
     """A directory and cgroups of this run, named ebb-bench-NAME-PID; they go with it."""
 
@@ -417,11 +428,7 @@ def main():
     if options.list:
         print('\n'.join(case['name'] for case in chosen))
         return 0
-    if os.geteuid() != 0:
-        sys.exit('limits.py: must be root')
-    if not os.environ.get('EBB_BENCH_LIMITS_INSIDE'):
-        os.environ['EBB_BENCH_LIMITS_INSIDE'] = '1'
-        os.execvp('unshare', ['unshare', '--net', '--mount', sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    enter_network('limits', '--mount')
     build = os.path.abspath(os.environ.get('BUILD', os.path.join(here, '../../build')))
     if not os.access(os.path.join(build, 'tests/bench/ebb-bench'), os.X_OK):
         sys.exit(f"limits.py: no ebb-bench in '{build}': run 'make bench-limits'")
