@@ -932,6 +932,30 @@ static void an_unknown_destination_is_told_with_near_names(void **state)
 	ebb_snapshot_free(&snapshot);
 }
 
+/* Of three names as long as names can be only the nearest finds room. */
+static void near_names_find_room_however_long_they_are(void **state)
+{
+	struct ebb_snapshot snapshot;
+	struct ebb_why why = {};
+	size_t first, count;
+
+	(void)state;
+	for (uint32_t d = 1; d <= 3; d++) {
+		struct ebb_name *name = &fake.names[d];
+
+		(void)add_dst(d, (uint8_t)d);
+		name->epoch = fake.dsts[d].epoch;
+		memset(name->text, 'b', EBB_NAME_TEXT_MAX - 2);
+		name->text[EBB_NAME_TEXT_MAX - 2] = (char)('0' + d);
+	}
+	snapshot = take();
+	assert_int_equal(ebb_show_find(&snapshot, "bbb", &first, &count, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "'bbb': did you mean bbbb"));
+	assert_non_null(strstr(why.text, "b1?"));
+	assert_null(strstr(why.text, "b2"));
+	ebb_snapshot_free(&snapshot);
+}
+
 static void show_in_json_has_gates_and_workloads(void **state)
 {
 	struct ebb_snapshot snapshot;
@@ -1819,6 +1843,7 @@ int main(void)
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
 		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),
+		WITH_FAKE(near_names_find_room_however_long_they_are),
 		WITH_FAKE(traffic_in_json_is_complete),
 		WITH_FAKE(only_the_last_transitions_are_kept_in_their_order),
 		WITH_FAKE(limits_are_listed_with_a_star_where_given_by_hand),

@@ -68,7 +68,7 @@ int ebb_show_find(const struct ebb_snapshot *snapshot, const char *name, size_t 
 {
 	static const char *const endings[] = {"", "/tcp", "/udp"};
 	struct near_names near_names = {};
-	char text[256];
+	char text[EBB_DST_NAME_MAX + 2];
 	size_t used = 0, distance;
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -83,7 +83,8 @@ int ebb_show_find(const struct ebb_snapshot *snapshot, const char *name, size_t 
 	if (near_names.count == 0)
 		return ebb_why(why, -ENOENT, "there is no destination '%s': 'ebb list' tells which there are",
 			       name);
-	for (size_t i = 0; i < near_names.count; i++)
+	/* the nearest, and of the others those that find room */
+	for (size_t i = 0; i < near_names.count && used + strlen(near_names.names[i]) + 2 < sizeof(text); i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
 					 near_names.names[i]);
 	return ebb_why(why, -ENOENT, "there is no destination '%s': did you mean %s?", name, text);
