@@ -1304,6 +1304,24 @@ static void one_section_can_be_read_alone(void **state)
 	static const struct ebb_config_flag flags[] = {{"lease", "--lease", "never"}};
 	struct ebb_config_sources sources = {
 		.path = path,
+/* Who follows the file begins there: what is put in its place while it is read is a change. */
+static void the_file_is_known_as_it_was_read(void **state)
+{
+	const struct ebb_config_sources from_file = {.path = path}, from_none = {0};
+	struct stat st;
+
+	(void)state;
+	write_file("mode: enforce\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(load(&from_file), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_non_null(ebb_config_read_as(config));
+	assert_int_equal(ebb_config_read_as(config)->st_ino, st.st_ino);
+	assert_int_equal(ebb_config_read_as(config)->st_ctim.tv_nsec, st.st_ctim.tv_nsec);
+	assert_int_equal(load(&from_none), 0);
+	assert_null(ebb_config_read_as(config));
+}
+
 		.environ = variables,
 		.flags = flags,
 		.flag_count = 1,
@@ -1587,6 +1605,7 @@ int main(void)
 		cmocka_unit_test(exempt_of_the_environment_goes_over_the_file),
 		cmocka_unit_test(a_set_of_the_environment_goes_over_the_file),
 		cmocka_unit_test(variables_that_are_no_keys_are_told),
+		cmocka_unit_test(the_file_is_known_as_it_was_read),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 		cmocka_unit_test(every_value_tells_who_says_it),
 		cmocka_unit_test(a_secret_is_not_told_when_it_is_wrong),

@@ -21,9 +21,12 @@
 
 #define SETTLE_TURNS 32
 
-#define DIRECTORIES 2 /* of the path, and of what it leads to */
+#define WATCHES 3 /* the directories of the path and of what it leads to, and that file */
 
-/* Not IN_MODIFY: half of a file is not looked at. */
+/* So many looks, ten minutes, one who writes may take to go on or to close the file: 'tee' waits for who types. */
+#define WRITER_LOOKS 300
+
+/* Of a directory. Not IN_MODIFY, which is asked of the file alone: others may be written to all the time. */
 #define EVENTS                                                                                   \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | \
 	 IN_MOVE_SELF | IN_ONLYDIR)
@@ -41,10 +44,11 @@ struct ebb_follow {
 	int inotify_fd; /* -1: there is none */
 	int timer_fd;
 	int epoll_fd; /* of both */
-	int directories[DIRECTORIES];
+	int watches[WATCHES];
 	char real_name[NAME_MAX + 1]; /* of the file that the path leads to; "": none */
 	bool settling;		      /* a writer has closed it a moment ago, or it is gone for a moment */
 	unsigned int turns;	      /* how often that moment was prolonged */
+	unsigned int writer_looks;    /* for which one who writes is waited for; 0: nobody does */
 	struct version known;
 	struct version last_look; /* what the last look found that was not known */
 };
@@ -60,19 +64,22 @@ static bool same_version(const struct version *a, const struct version *b)
 	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
 }
 
+static struct version version_of(const struct stat *st)
+{
+	return (struct version){
+		.device = st->st_dev,
+		.inode = st->st_ino,
+		.size = st->st_size,
+		.modified = st->st_mtim,
+		.changed = st->st_ctim,
+	};
+}
+
 static struct version present(const struct ebb_follow *w)
 {
-	struct version version = {0};
 	struct stat st;
 
-	if (stat(w->path, &st) < 0)
-		return version;
-	version.device = st.st_dev;
-	version.inode = st.st_ino;
-	version.size = st.st_size;
-	version.modified = st.st_mtim;
-	version.changed = st.st_ctim;
-	return version;
+	return stat(w->path, &st) < 0 ? (struct version){0} : version_of(&st);
 }
 
 static void arm(const struct ebb_follow *w, int64_t ns)
@@ -85,7 +92,7 @@ static void arm(const struct ebb_follow *w, int64_t ns)
 	(void)timerfd_settime(w->timer_fd, 0, &spec, NULL);
 }
 
-/* ------------------------------------------------------------ directories -- */
+/* ---------------------------------------------------------------- watches -- */
 
 /* The directory of @path, into @path itself. */
 static void cut_name(char *path)
@@ -115,13 +122,13 @@ static int add_directory(const struct ebb_follow *w, const char *path)
 }
 
 /*
- * Where the path leads may change with each event. A directory that is watched already gives the
+ * Where the path leads may change with each event. What is watched already gives the
  * descriptor that it has.
  */
-static void watch_directories(struct ebb_follow *w)
+static void watch_all(struct ebb_follow *w)
 {
 	_cleanup_free_ char *real = NULL;
-	int next[DIRECTORIES] = {-1, -1};
+	int next[WATCHES] = {-1, -1, -1};
 
 	if (w->inotify_fd < 0)
 		return;
@@ -130,13 +137,15 @@ static void watch_directories(struct ebb_follow *w)
 	w->real_name[0] = '\0';
 	if (real) {
 		next[1] = add_directory(w, real);
+		next[2] = inotify_add_watch(w->inotify_fd, real, IN_MODIFY | IN_CLOSE_WRITE);
 		(void)snprintf(w->real_name, sizeof(w->real_name), "%s", strrchr(real, '/') + 1);
 	}
-	for (int i = 0; i < DIRECTORIES; i++) {
-		if (w->directories[i] >= 0 && w->directories[i] != next[0] && w->directories[i] != next[1])
-			(void)inotify_rm_watch(w->inotify_fd, w->directories[i]);
+	for (int i = 0; i < WATCHES; i++) {
+		if (w->watches[i] >= 0 && w->watches[i] != next[0] && w->watches[i] != next[1] &&
+		    w->watches[i] != next[2])
+			(void)inotify_rm_watch(w->inotify_fd, w->watches[i]);
 	}
-	memcpy(w->directories, next, sizeof(next));
+	memcpy(w->watches, next, sizeof(next));
 }
 
 /* ----------------------------------------------------------------- events -- */
@@ -144,9 +153,22 @@ static void watch_directories(struct ebb_follow *w)
 struct news {
 	bool any;
 	bool placed;  /* something whole has taken the place of ours: a rename, a link */
-	bool created; /* a file, which is empty so far, or a link */
+	bool created; /* a file, or a link */
 	bool written; /* closed by who wrote it */
+	bool begun;   /* written to, and not closed since */
+	bool made;    /* a file, or a link, and nothing since */
 };
+
+static void take_event(struct news *news, uint32_t mask)
+{
+	if (mask & IN_IGNORED) /* a watch has ended, of which was told before */
+		return;
+	news->written |= (mask & IN_CLOSE_WRITE) != 0;
+	news->created |= (mask & IN_CREATE) != 0;
+	news->placed |= (mask & ~(uint32_t)(IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE)) != 0;
+	news->begun = (mask & IN_MODIFY) != 0;
+	news->made = (mask & IN_CREATE) != 0;
+}
 
 /* Ours is the last name of the path and of where it leads; "..data" and its like are Kubernetes'. */
 static bool is_ours(const struct ebb_follow *w, const struct inotify_event *event)
@@ -154,7 +176,7 @@ static bool is_ours(const struct ebb_follow *w, const struct inotify_event *even
 	const char *name = strrchr(w->path, '/');
 
 	if (event->len == 0)
-		return true; /* of the directory itself */
+		return true; /* of the directory itself, or of the file */
 	name = name ? name + 1 : w->path;
 	return strcmp(event->name, name) == 0 || strcmp(event->name, w->real_name) == 0 ||
 	       strncmp(event->name, "..", 2) == 0;
@@ -173,11 +195,8 @@ static struct news read_events(const struct ebb_follow *w)
 			const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
 
 			news.any = true;
-			if (is_ours(w, event)) {
-				news.written |= (event->mask & IN_CLOSE_WRITE) != 0;
-				news.created |= (event->mask & IN_CREATE) != 0;
-				news.placed |= (event->mask & ~(uint32_t)(IN_CLOSE_WRITE | IN_CREATE)) != 0;
-			}
+			if (is_ours(w, event))
+				take_event(&news, event->mask);
 			at += (ssize_t)(sizeof(*event) + event->len);
 		}
 	}
@@ -208,6 +227,17 @@ static void settle(struct ebb_follow *w)
 		arm(w, SETTLE_NS);
 }
 
+/* Half of a file is not looked at: who empties it, or writes to it, is waited for. */
+static void follow_writer(struct ebb_follow *w, const struct news *news, bool due)
+{
+	if (news->begun)
+		w->writer_looks = WRITER_LOOKS;
+	else if (news->written || news->placed)
+		w->writer_looks = 0;
+	else if (due && w->writer_looks > 0)
+		w->writer_looks--;
+}
+
 bool ebb_follow_take(struct ebb_follow *follow)
 {
 	struct ebb_follow *w = follow;
@@ -216,18 +246,21 @@ bool ebb_follow_take(struct ebb_follow *follow)
 	struct version now;
 
 	if (news.any || due)
-		watch_directories(w);
+		watch_all(w);
 	now = present(w);
 	news.placed |= news.created && is_link(w->path);
+	/* a second name of what is whole is made with what is in it */
+	news.begun |= news.made && now.inode != 0 && now.size == 0;
+	follow_writer(w, &news, due);
 	if (same_version(&now, &w->known)) {
 		/* a change that was taken back, or of a neighbour */
 		w->settling = false;
 	} else if (news.written || (news.placed && now.inode == 0)) {
 		/* gone: perhaps for a moment, until an editor has put the new one there */
 		settle(w);
-	} else if (news.placed || (w->settling && due)) {
+	} else if (news.placed || (w->settling && due && !w->writer_looks)) {
 		told = true;
-	} else if (due) {
+	} else if (due && !w->writer_looks) {
 		/* nobody told: it has to stand still from one look to the next */
 		told = same_version(&now, &w->last_look);
 	}
@@ -255,7 +288,7 @@ static int join(int epoll_fd, int fd)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int ebb_follow_new(const char *path, struct ebb_follow **ret_follow)
+int ebb_follow_new(const char *path, const struct stat *read_as, struct ebb_follow **ret_follow)
 {
 	struct ebb_follow *w = calloc(1, sizeof(*w));
 	int r = 0;
@@ -263,7 +296,7 @@ int ebb_follow_new(const char *path, struct ebb_follow **ret_follow)
 	if (!w)
 		return -ENOMEM;
 	w->path = path;
-	w->directories[0] = w->directories[1] = -1;
+	w->watches[0] = w->watches[1] = w->watches[2] = -1;
 	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -277,8 +310,9 @@ int ebb_follow_new(const char *path, struct ebb_follow **ret_follow)
 		ebb_follow_free(w);
 		return r;
 	}
-	watch_directories(w);
-	ebb_follow_known(w);
+	watch_all(w);
+	if (read_as)
+		w->known = version_of(read_as);
 	arm(w, LOOK_NS);
 	*ret_follow = w;
 	return 0;

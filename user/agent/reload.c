@@ -48,7 +48,7 @@ int ebb_reload_new(const struct ebb_reload_setup *setup, struct ebb_config *conf
 	r->setup = *setup;
 	r->started = r->config = config;
 	if (setup->sources->path) {
-		error = ebb_follow_new(setup->sources->path, &r->follow);
+		error = ebb_follow_new(setup->sources->path, ebb_config_read_as(config), &r->follow);
 		if (error < 0) {
 			ebb_reload_free(r);
 			return error;

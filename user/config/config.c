@@ -79,7 +79,7 @@ static void set_defaults(struct ebb_config *config)
 /* ------------------------------------------------------------------ file -- */
 
 /* Without a message of its own: see why_unreadable(). */
-static int open_file(const char *path, int *ret_fd)
+static int open_file(const char *path, int *ret_fd, struct stat *ret_stat)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -95,19 +95,21 @@ static int open_file(const char *path, int *ret_fd)
 	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) /* /dev/null is an empty file */
 		return -ENOTSUP;
 	*ret_fd = TAKE_FD(fd);
+	*ret_stat = st;
 	return 0;
 }
 
 /* One byte more than is possible, so that what is too big is seen. */
-static int read_file(const char *path, char **ret_text, size_t *ret_length)
+static int read_file(const char *path, char **ret_text, size_t *ret_length, struct stat *ret_stat)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
 	size_t used = 0, size = 0;
+	struct stat st;
 	ssize_t n;
 	int r;
 
-	r = open_file(path, &fd);
+	r = open_file(path, &fd, &st);
 	if (r < 0)
 		return r;
 	do {
@@ -126,6 +128,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_length)
 	} while (n != 0 && used <= EBB_TREE_BYTES_MAX);
 	*ret_text = TAKE_PTR(text);
 	*ret_length = used;
+	*ret_stat = st;
 	return 0;
 }
 
@@ -170,7 +173,7 @@ static int read_path(struct ebb_reader *r, const struct ebb_config_sources *sour
 
 	if (!sources->path)
 		return 0;
-	e = read_file(sources->path, &text, &length);
+	e = read_file(sources->path, &text, &length, &r->origins->read_as);
 	if (e == -ENOENT && sources->optional)
 		return 0;
 	if (e == -ENOMEM)
@@ -389,6 +392,11 @@ int ebb_config_parse(const char *text, size_t length, struct ebb_config **ret_co
 const char *ebb_config_file(const struct ebb_config *config)
 {
 	return config->origins->path;
+}
+
+const struct stat *ebb_config_read_as(const struct ebb_config *config)
+{
+	return config->origins->path ? &config->origins->read_as : NULL;
 }
 
 const char *ebb_config_needs_restart(const struct ebb_config *now, const struct ebb_config *next,

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "core/fuse.h"
 #include "core/limit.h"
@@ -246,6 +247,9 @@ void ebb_config_free(struct ebb_config *config);
 
 /* The file that was read for it; NULL: none. Valid as long as @config. */
 const char *ebb_config_file(const struct ebb_config *config);
+
+/* What that file was before a byte of it was read: one that is another by now was changed since. NULL: none was read. */
+const struct stat *ebb_config_read_as(const struct ebb_config *config);
 
 /*
  * What cannot be changed while the agent runs, and differs: "attach.cgroup, capacity.pairs"; "" when

@@ -31,6 +31,7 @@ struct ebb_config_origins {
 	struct ebb_arena arena; /* all texts */
 	struct ebb_keys *keys;
 	const char *path;			/* of the file; NULL: none was read */
+	struct stat read_as;			/* what it was before a byte of it was read */
 	struct ebb_origin once[EBB_KEYS_MAX];	/* by place in keys->list; what is of no destination */
 	struct ebb_origin_list *of_destination; /* a list for each of config->destinations */
 };
