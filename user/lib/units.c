@@ -20,6 +20,9 @@ static const struct {
 	{"ms", 1000000},       {"us", 1000},	     {"ns", 1},
 };
 
+/* Bytes of a decimal number, and some: nobody writes that many digits. */
+#define NUMBER_MAX 64
+
 #define DURATION_UNITS (sizeof(duration_units) / sizeof(duration_units[0]))
 
 /* Not isdigit(): no locale, no trap with a negative char. */
@@ -129,9 +132,13 @@ int ebb_parse_duration(const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
-/* The number in the first @length bytes of @text, which must be all of it. */
-static int parse_decimal(const char *text, size_t length, double *ret_number)
+/*
+ * The number in the first @length bytes of @text, which must be all of them, times 10^@exponent. In one
+ * step: 1.1 divided by 100 is not the number that 0.011 is.
+ */
+static int parse_decimal(const char *text, size_t length, int exponent, double *ret_number)
 {
+	char scaled[NUMBER_MAX];
 	size_t whole = strspn(text, "0123456789");
 	size_t used = whole;
 	double number;
@@ -148,9 +155,12 @@ static int parse_decimal(const char *text, size_t length, double *ret_number)
 	}
 	if (used != length)
 		return -EINVAL;
-	number = strtod(text, &end);
+	if (length > NUMBER_MAX - sizeof("e-999"))
+		return -ERANGE;
+	length = (size_t)snprintf(scaled, sizeof(scaled), "%.*se%d", (int)length, text, exponent);
+	number = strtod(scaled, &end);
 	/* under another LC_NUMERIC strtod() stops at the point */
-	if (end != text + length)
+	if (end != scaled + length)
 		return -EINVAL;
 	if (!isfinite(number))
 		return -ERANGE;
@@ -160,7 +170,7 @@ static int parse_decimal(const char *text, size_t length, double *ret_number)
 
 int ebb_parse_number(const char *text, double *ret_number)
 {
-	return parse_decimal(text, strlen(text), ret_number);
+	return parse_decimal(text, strlen(text), 0, ret_number);
 }
 
 int ebb_parse_ratio(const char *text, double *ret_ratio)
@@ -170,11 +180,9 @@ int ebb_parse_ratio(const char *text, double *ret_ratio)
 	double ratio;
 	int r;
 
-	r = parse_decimal(text, percent ? length - 1 : length, &ratio);
+	r = parse_decimal(text, percent ? length - 1 : length, percent ? -2 : 0, &ratio);
 	if (r < 0)
 		return r;
-	if (percent)
-		ratio /= 100;
 	if (ratio > 1)
 		return -ERANGE;
 	*ret_ratio = ratio;
