@@ -280,6 +280,9 @@ static void try_breaker(const struct ebb_key *key)
 	case EBB_POLICY_OUTCOMES:
 		good(key, "refused");
 		good(key, "refused+timeout");
+		good(key, "'refused,timeout'");
+		good(key, "refused, timeout");
+		bad(key, "'refused,'");
 		good(key, "[refused, timeout, unreachable, abandoned, reset, unanswered]");
 		good(key, "\n            - refused\n            - timeout");
 		bad(key, "x");
@@ -1143,6 +1146,10 @@ static void health_ignores_components_that_there_are(void **state)
 	must_take("health: {ignore: [breakers, node_fuse]}\n");
 	assert_int_equal(config->health_ignored, 1U << EBB_HEALTH_BREAKERS | 1U << EBB_HEALTH_FUSE);
 	must_take("health: {ignore: tables}\n");
+	must_take("health: {ignore: }\nmetrics:\n  labels:\nnode_fuse:\n  exempt:\ndns:\n  resolvers:\nkubernetes:\n  labels:\n");
+	assert_int_equal(config->health_ignored, 0);
+	assert_int_equal(config->dns_auto, 1);
+	must_take("health: {ignore: tables}\n");
 	assert_int_equal(config->health_ignored, 1U << EBB_HEALTH_TABLES);
 	used = (size_t)snprintf(wanted, sizeof(wanted),
 				"f:3:5: health.ignore: 'breaker' is not possible: one of ");
@@ -1297,13 +1304,6 @@ static const char *origin(const char *key)
 	return ebb_config_origin(config, key, text, sizeof(text));
 }
 
-/* What is wrong elsewhere is no business of who wants one section. */
-static void one_section_can_be_read_alone(void **state)
-{
-	static const char *const variables[] = {"EBB_MODE=maybe", "EBB_NONE=1", NULL};
-	static const struct ebb_config_flag flags[] = {{"lease", "--lease", "never"}};
-	struct ebb_config_sources sources = {
-		.path = path,
 /* Who follows the file begins there: what is put in its place while it is read is a change. */
 static void the_file_is_known_as_it_was_read(void **state)
 {
@@ -1322,6 +1322,13 @@ static void the_file_is_known_as_it_was_read(void **state)
 	assert_null(ebb_config_read_as(config));
 }
 
+/* What is wrong elsewhere is no business of who wants one section. */
+static void one_section_can_be_read_alone(void **state)
+{
+	static const char *const variables[] = {"EBB_MODE=maybe", "EBB_NONE=1", NULL};
+	static const struct ebb_config_flag flags[] = {{"lease", "--lease", "never"}};
+	struct ebb_config_sources sources = {
+		.path = path,
 		.environ = variables,
 		.flags = flags,
 		.flag_count = 1,
@@ -1598,6 +1605,7 @@ int main(void)
 		cmocka_unit_test(exempt_names_destinations_that_there_are),
 		cmocka_unit_test(metrics_are_read),
 		cmocka_unit_test(wrong_metrics_are_told),
+		cmocka_unit_test(the_file_is_known_as_it_was_read),
 		cmocka_unit_test(one_section_can_be_read_alone),
 		cmocka_unit_test(warnings_do_not_refuse),
 		cmocka_unit_test(flags_over_environment_over_file_over_defaults),
@@ -1605,7 +1613,6 @@ int main(void)
 		cmocka_unit_test(exempt_of_the_environment_goes_over_the_file),
 		cmocka_unit_test(a_set_of_the_environment_goes_over_the_file),
 		cmocka_unit_test(variables_that_are_no_keys_are_told),
-		cmocka_unit_test(the_file_is_known_as_it_was_read),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 		cmocka_unit_test(every_value_tells_who_says_it),
 		cmocka_unit_test(a_secret_is_not_told_when_it_is_wrong),

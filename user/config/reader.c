@@ -241,6 +241,22 @@ static bool set_set(struct ebb_reader *r, const struct ebb_given *given, char *t
 	return good;
 }
 
+/* Outcomes as every other list: "refused, timeout" becomes "refused+timeout", in place. */
+static void join_outcomes(char *text)
+{
+	char *rest = text, *to = text;
+
+	for (char *item; (item = next_item(&rest));) {
+		size_t length = strlen(item);
+
+		if (to != text)
+			*to++ = '+';
+		memmove(to, item, length);
+		to += length;
+	}
+	*to = '\0';
+}
+
 void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const char *text)
 {
 	_cleanup_free_ char *copy = strdup(text);
@@ -257,11 +273,8 @@ void ebb_reader_set(struct ebb_reader *r, const struct ebb_given *given, const c
 	} else if (given->key->kind == EBB_KEY_SET) {
 		good = set_set(r, given, copy);
 	} else {
-		/* a list of outcomes, as every other list in the environment */
-		for (char *comma = copy; given->key->breaker &&
-					 given->key->breaker->kind == EBB_POLICY_OUTCOMES &&
-					 (comma = strchr(comma, ','));)
-			*comma = '+';
+		if (given->key->breaker && given->key->breaker->kind == EBB_POLICY_OUTCOMES)
+			join_outcomes(copy);
 		good = set_one(r, given, copy);
 	}
 	if (good)
@@ -778,6 +791,8 @@ static void read_value(struct ebb_reader *r, const struct ebb_given *given, cons
 	case EBB_KEY_WORDS:
 	case EBB_KEY_SET:
 	case EBB_KEY_RESOLVERS:
+		if (node->nothing) /* as if it were not there */
+			return;
 		if (node->kind == EBB_NODE_SEQUENCE) {
 			if (key->kind == EBB_KEY_WORDS && key->offset != EBB_KEY_NOWHERE)
 				read_joined(r, given, node);
