@@ -1638,6 +1638,7 @@ static enum ebb_exit read_options(const struct ebb_args *args)
 
 static const struct ebb_option options[] = {
 	EBB_OPTION_PIN,
+	{"config", "F", NULL, "", 0},
 	{"mode", "M", "observe", "", 0},
 	{"cgroup", "P", "auto", "", 0},
 	{"listen", "A", "127.0.0.1:9478", "", 0},
@@ -1797,6 +1798,7 @@ static void run_refuses_what_is_not_possible(void **state)
 		 "--listen: '[]:1' is not possible: like 127.0.0.1:9478, [::1]:9478 or :9478"},
 		{"--listen=[:1", "--listen: '[:1' is not possible: like 127.0.0.1:9478, [::1]:9478 or :9478"},
 		{"--breaker=probes=9", "--breaker: probes=9: expected a whole number from 1 to 8"},
+		{"--config=", "--config: cannot read '': there is no such file"},
 	};
 
 	(void)state;
@@ -1841,9 +1843,9 @@ int main(void)
 		WITH_FAKE(turns_are_told),
 		WITH_FAKE(turns_in_json_are_those_of_each_workload),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
+		WITH_FAKE(near_names_find_room_however_long_they_are),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
 		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),
-		WITH_FAKE(near_names_find_room_however_long_they_are),
 		WITH_FAKE(traffic_in_json_is_complete),
 		WITH_FAKE(only_the_last_transitions_are_kept_in_their_order),
 		WITH_FAKE(limits_are_listed_with_a_star_where_given_by_hand),

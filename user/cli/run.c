@@ -41,12 +41,13 @@ void ebb_run_sources(const struct ebb_args *args, const struct ebb_keys *keys, c
 	const char *value = ebb_args_given(args, "config");
 
 	memset(run, 0, sizeof(*run));
-	if (value && value[0])
-		file = value;
-	run->sources.path = file && file[0] ? file : EBB_CONFIG_PATH;
-	run->sources.optional = !file || file[0] == '\0';
+	/* a variable that is empty says nothing; a flag that is empty is wrong */
+	if (file && !file[0])
+		file = NULL;
+	run->sources.path = value ? value : file ? file : EBB_CONFIG_PATH;
+	run->sources.optional = !value && !file;
 	if (!run->sources.optional)
-		run->sources.path_by = value && value[0] ? "--config" : EBB_CONFIG_ENVIRON;
+		run->sources.path_by = value ? "--config" : EBB_CONFIG_ENVIRON;
 	run->sources.environ = variables;
 	run->sources.flags = run->flags;
 	for (size_t i = 0; i < keys->count; i++) {
