@@ -257,6 +257,132 @@ static void what_is_not_idle_is_kept(void **state)
 	}
 }
 
+/* Nobody asks any more, for a day: an address that has failed may be nobody's by now, and there are many of them. */
+static void breaker_that_nobody_asks_keeps_its_slot_for_a_day(void **state)
+{
+	const uint64_t words[] = {ebb_word(2, EBB_STATE_HALF_OPEN, 0), ebb_word(3, EBB_STATE_CLOSED, 0)};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		(void)tear_down(state);
+		(void)set_up(state);
+		w = *state;
+		w->view.dsts[DST].scope = i == 0 ? EBB_SCOPE_WORKLOAD : EBB_SCOPE_NODE;
+		w->view.pairs[PAIR].gate = i == 0 ? DSTS + PAIR : DST;
+		w->view.verdicts[w->view.pairs[PAIR].gate].word = words[i];
+		w->view.memories[w->view.pairs[PAIR].gate].trips = 1;
+		run_for(w, 25 * 3600);
+		assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_LIVE);
+		/* a probe that is refused shows nowhere else */
+		if (i == 1)
+			w->view.gates[DST].asked_ns = w->now;
+		run_for(w, 3 * 3600);
+		assert_int_equal(w->view.dsts[DST].state, i == 1 ? EBB_SLOT_LIVE : EBB_SLOT_FREE);
+		run_for(w, 24 * 3600);
+		assert_int_equal(w->view.dsts[DST].state, EBB_SLOT_FREE);
+		assert_int_equal(w->view.memories[DST].trips, 0);
+		assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	}
+}
+
+static void breaker_that_is_open_keeps_its_slot_until_it_ends(void **state)
+{
+	struct world *w = *state;
+
+	w->view.verdicts[DSTS + PAIR].word =
+		ebb_word(1, EBB_STATE_OPEN, ebb_ns_to_ticks(w->now + 40ULL * 3600 * S));
+	run_for(w, 39 * 3600);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	run_for(w, 2 * 3600);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+}
+
+static bool is_77(void *userdata, uint64_t workload)
+{
+	(void)userdata;
+	return workload == 77;
+}
+
+static bool is_78(void *userdata, uint64_t workload)
+{
+	(void)userdata;
+	return workload == 78;
+}
+
+/* A pod that ended with its breaker open, under an order, beside others in a shared gate: thousands come and go. */
+static void pair_of_a_workload_that_is_gone_keeps_nothing(void **state)
+{
+	static const char *const why[] = {"gate half-open",  "gate open",
+					  "in backoff",	     "slot in use in a shared gate",
+					  "override of all", "order of its own"};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+		struct ebb_own own = {0};
+
+		(void)tear_down(state);
+		(void)set_up(state);
+		w = *state;
+		switch (i) {
+		case 0:
+			w->view.verdicts[DSTS + PAIR].word = ebb_word(2, EBB_STATE_HALF_OPEN, 0);
+			break;
+		case 1:
+			w->view.verdicts[DSTS + PAIR].word = ebb_word(1, EBB_STATE_OPEN, EBB_UNTIL_MASK);
+			break;
+		case 2:
+			w->view.memories[DSTS + PAIR].trips = 1;
+			break;
+		case 3:
+			w->view.dsts[DST].scope = EBB_SCOPE_NODE;
+			w->view.pairs[PAIR].gate = DST;
+			w->view.gates[DST].in_use = 1;
+			break;
+		case 4:
+			w->view.policies[DST].override_state = EBB_OVERRIDE_OPEN;
+			break;
+		default:
+			own.pair_epoch = w->view.pairs[PAIR].epoch;
+			ebb_own_give_override(&own, &w->view.policies[DST], EBB_OVERRIDE_OPEN, 0, 0);
+			assert_int_equal(ebb_own_write(&w->view, PAIR, &own), 0);
+			break;
+		}
+		ebb_collector_gone(w->collector, is_78, NULL);
+		run_for(w, 700);
+		if (w->view.pairs[PAIR].state != EBB_SLOT_LIVE)
+			fail_msg("%s: taken back, and it is there", why[i]);
+		ebb_collector_gone(w->collector, is_77, NULL);
+		run_for(w, 60);
+		if (w->view.pairs[PAIR].state != EBB_SLOT_FREE)
+			fail_msg("%s: kept, and it is gone", why[i]);
+		if (w->view.owns->get(w->view.owns, PAIR, &own) == 0)
+			fail_msg("%s: its policy is kept", why[i]);
+	}
+}
+
+/* The end of a connection may come later than that of its cgroup, where the socket was handed on. */
+static void pair_of_a_workload_that_is_gone_keeps_what_is_open(void **state)
+{
+	struct world *w = *state;
+
+	w->view.pairs[PAIR].active = 1;
+	ebb_collector_gone(w->collector, is_77, NULL);
+	run_for(w, 2000);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+	w->view.pairs[PAIR].active = 0;
+	run_for(w, 20);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_FREE);
+	/* and the next owner of the slot is another */
+	w->view.pairs[PAIR].state = EBB_SLOT_LIVE;
+	w->view.pairs[PAIR].workload = 79;
+	w->view.pairs[PAIR].gate = DSTS + PAIR;
+	w->view.pairs[PAIR].dst = DST;
+	w->view.dsts[DST].scope = EBB_SCOPE_WORKLOAD;
+	w->view.memories[DSTS + PAIR].trips = 1;
+	run_for(w, 2000);
+	assert_int_equal(w->view.pairs[PAIR].state, EBB_SLOT_LIVE);
+}
+
 static void syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last(void **state)
 {
 	struct world *w = *state;
@@ -604,6 +730,10 @@ int main(void)
 		TEST(a_call_now_and_then_keeps_both),
 		TEST(a_datagram_now_and_then_keeps_both),
 		TEST(what_is_not_idle_is_kept),
+		TEST(breaker_that_nobody_asks_keeps_its_slot_for_a_day),
+		TEST(breaker_that_is_open_keeps_its_slot_until_it_ends),
+		TEST(pair_of_a_workload_that_is_gone_keeps_nothing),
+		TEST(pair_of_a_workload_that_is_gone_keeps_what_is_open),
 		TEST(syn_that_is_out_keeps_the_pair_as_long_as_connect_can_last),
 		TEST(slot_is_not_given_away_at_once),
 		TEST(pair_that_was_used_at_the_last_moment_lives_on_unchanged),

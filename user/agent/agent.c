@@ -1287,7 +1287,8 @@ static int take_charge(struct agent *a, struct ebb_why *why)
 		return ebb_why(why, r, "cannot take back slots: %s", ebb_strerror(r));
 	r = ebb_loader_fill_queues(a->loader, why);
 	if (r == 0)
-		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, a->identities, &a->keeper, why);
+		r = ebb_keeper_new(a->view, a->mapping, a->names, a->cgroup, a->identities, a->collector,
+				   &a->keeper, why);
 	if (r < 0)
 		return r;
 	decide_reset(a);

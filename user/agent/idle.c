@@ -17,6 +17,9 @@
 /* Longer than any connect() lasts (127 s, 131 s from 6.12): after that a SYN whose end we never saw is forgotten. */
 #define CONNECTING_NS (300 * 1000000000ULL)
 
+/* So long a breaker that is not closed and calm keeps the slot that nobody asks: for who calls once a day, and some. */
+#define BREAKER_NS (26ULL * 3600 * 1000000000)
+
 /* What the collector remembers of a slot. */
 struct watched {
 	uint64_t activity; /* sum of the counters when last seen */
@@ -24,6 +27,8 @@ struct watched {
 	uint32_t epoch;	   /* whose activity that is */
 	bool retiring;
 	bool keyless; /* retiring: no key of its own stood in the tables */
+	bool stale;   /* unchanged for so long that no breaker keeps it */
+	bool gone;    /* the workload of the pair */
 };
 
 struct ebb_collector {
@@ -73,6 +78,16 @@ void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns)
 	collector->idle_ns = idle_ns;
 }
 
+void ebb_collector_gone(struct ebb_collector *collector, bool (*gone)(void *userdata, uint64_t workload),
+			void *userdata)
+{
+	const struct ebb_view *view = collector->view;
+
+	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= view->kernel->pair_high && p < view->pair_max; p++)
+		collector->pairs[p].gone =
+			view->pairs[p].state != EBB_SLOT_FREE && gone(userdata, view->pairs[p].workload);
+}
+
 /* Everything that a connection or a datagram, refused or not, makes grow. */
 static uint64_t pair_activity(const struct ebb_pair *pair)
 {
@@ -95,13 +110,12 @@ static bool is_connecting(const struct ebb_pair *pair)
 	return pair->syn_sent != ended;
 }
 
-/* Closed, not in backoff, nobody inside. */
-static bool gate_is_quiet(const struct ebb_view *view, uint32_t gate)
+/* Closed, and not in backoff. */
+static bool is_calm(const struct ebb_view *view, uint32_t gate)
 {
 	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
 
-	return ebb_word_state(word) == EBB_STATE_CLOSED && view->memories[gate].trips == 0 &&
-	       view->gates[gate].in_use == 0;
+	return ebb_word_state(word) == EBB_STATE_CLOSED && view->memories[gate].trips == 0;
 }
 
 static bool is_open(const struct ebb_view *view, uint32_t gate, uint64_t now_ns)
@@ -109,6 +123,17 @@ static bool is_open(const struct ebb_view *view, uint32_t gate, uint64_t now_ns)
 	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
 
 	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_ticks_to_ns(ebb_word_until(word)) > now_ns;
+}
+
+/* Somebody is inside, or its breaker is to be remembered. @w: of the slot. */
+static bool gate_is_held(const struct ebb_view *view, const struct watched *w, uint32_t gate, uint64_t now_ns)
+{
+	if (view->gates[gate].in_use != 0)
+		return true;
+	if (is_calm(view, gate))
+		return false;
+	/* who was refused, or was a probe, need not have left anything else that was counted */
+	return !w->stale || is_open(view, gate, now_ns) || now_ns - view->gates[gate].asked_ns < BREAKER_NS;
 }
 
 /* True when nothing has moved for the idle time. */
@@ -119,8 +144,10 @@ static bool is_idle(const struct ebb_collector *c, struct watched *w, uint32_t e
 		w->epoch = epoch;
 		w->activity = activity;
 		w->since_ns = now_ns;
+		w->stale = false;
 		return false;
 	}
+	w->stale = now_ns - w->since_ns >= c->idle_ns + BREAKER_NS;
 	return now_ns - w->since_ns >= c->idle_ns;
 }
 
@@ -133,6 +160,33 @@ static bool holds_slots(const struct ebb_view *view, const struct ebb_pair *pair
 	uint32_t gate = ebb_pair_limits_gate(view, pair);
 
 	return gate < view->gate_max && view->gates[gate].in_use != 0;
+}
+
+/* It has connections, or slots for its workload. */
+static bool is_in_use(const struct ebb_collector *c, uint32_t slot)
+{
+	const struct ebb_pair *pair = &c->view->pairs[slot];
+
+	return pair->active || (!c->pairs[slot].gone && holds_slots(c->view, pair));
+}
+
+/* The gate of its own is to be kept for its workload. */
+static bool keeps_gate(const struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	const struct ebb_pair *pair = &c->view->pairs[slot];
+
+	return pair->gate >= c->view->dst_max && !c->pairs[slot].gone &&
+	       gate_is_held(c->view, &c->pairs[slot], pair->gate, now_ns);
+}
+
+/* What was said by hand for this workload alone, or about the breaker of all. Limits of all need no pair. */
+static bool has_order(const struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
+{
+	const struct ebb_view *view = c->view;
+
+	return !c->pairs[slot].gone &&
+	       (ebb_own_stands(view, slot) ||
+		ebb_override_of(&view->policies[view->pairs[slot].dst], now_ns) != EBB_OVERRIDE_AUTO);
 }
 
 static void clear_gate(const struct ebb_view *view, uint32_t gate)
@@ -193,6 +247,7 @@ static int revive_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	pair->state = EBB_SLOT_LIVE;
 	w->since_ns = now_ns;
 	w->retiring = false;
+	w->stale = false;
 	return 0;
 }
 
@@ -220,8 +275,7 @@ static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	const struct watched *w = &c->pairs[slot];
 	uint64_t idle_ns = now_ns - w->since_ns;
 	bool moved = pair_activity(pair) != w->activity;
-	bool held = pair->active || holds_slots(c->view, pair) ||
-		    (pair->gate >= c->view->dst_max && !gate_is_quiet(c->view, pair->gate));
+	bool held = is_in_use(c, slot) || keeps_gate(c, slot, now_ns);
 	int r;
 
 	if (idle_ns < GRACE_NS)
@@ -230,6 +284,7 @@ static int finish_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	if (moved || (held && idle_ns < CONNECTING_NS + c->idle_ns))
 		return revive_pair(c, slot, now_ns);
 	tell_ending(c, EBB_SLOT_KIND_PAIR, slot);
+	ebb_own_forget(c->view, slot);
 	clear_pair(c->view, slot);
 	memset(&c->pairs[slot], 0, sizeof(c->pairs[slot]));
 	r = c->ops.release(c->ops.userdata, EBB_SLOT_KIND_PAIR, slot);
@@ -246,16 +301,15 @@ static int look_at_pair(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return finish_pair(c, slot, now_ns);
 	if (pair->state != EBB_SLOT_LIVE || pair->dst >= view->dst_max || pair->gate >= view->gate_max)
 		return 0;
-	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || pair->active ||
-	    ebb_override_of(&view->policies[pair->dst], now_ns) != EBB_OVERRIDE_AUTO ||
-	    holds_slots(view, pair) || ebb_own_stands(view, slot))
+	if (!is_idle(c, w, pair->epoch, pair_activity(pair), now_ns) || is_in_use(c, slot) ||
+	    has_order(c, slot, now_ns))
 		return 0;
 	if (is_connecting(pair) && now_ns - w->since_ns < CONNECTING_NS)
 		return 0;
 	/* apart, and nobody asks any more: what comes later begins with the others again */
 	if (ebb_pair_is_apart(view, pair) && !is_open(view, pair->gate, now_ns))
 		__atomic_store_n(&view->pairs[slot].gate, pair->dst, __ATOMIC_RELEASE);
-	if (pair->gate >= view->dst_max && !gate_is_quiet(view, pair->gate))
+	if (keeps_gate(c, slot, now_ns))
 		return 0;
 	return retire_pair(c, slot, now_ns);
 }
@@ -341,6 +395,7 @@ static int revive_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 		return r;
 	dst->state = EBB_SLOT_LIVE;
 	c->dsts[slot].retiring = false;
+	c->dsts[slot].stale = false;
 	return 0;
 }
 
@@ -364,7 +419,8 @@ static int finish_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 
 	if (now_ns - c->dsts[slot].since_ns < GRACE_NS)
 		return 0;
-	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) || !gate_is_quiet(c->view, slot) ||
+	if (has_pair(c->view, slot, c->view->dsts[slot].epoch) ||
+	    gate_is_held(c->view, &c->dsts[slot], slot, now_ns) ||
 	    dst_activity(c->view, slot) != c->dsts[slot].activity)
 		return revive_dst(c, slot, now_ns);
 	finder = c->view->dsts[slot].finder;
@@ -415,7 +471,7 @@ static int look_at_dst(struct ebb_collector *c, uint32_t slot, uint64_t now_ns)
 	idle = is_idle(c, w, dst->epoch, dst_activity(view, slot), now_ns);
 	/* signed: it may have been met after now was read */
 	if (!idle || (int64_t)(now_ns - dst->created_ns) < (int64_t)c->idle_ns ||
-	    ebb_by_hand_said(&view->policies[slot], now_ns) || !gate_is_quiet(view, slot) ||
+	    ebb_by_hand_said(&view->policies[slot], now_ns) || gate_is_held(view, w, slot, now_ns) ||
 	    is_referenced(c, slot) || has_pair(view, slot, dst->epoch))
 		return 0;
 	return retire_dst(c, slot, now_ns);

@@ -10,7 +10,9 @@
  *
  * A slot is idle when its counters did not move for the given time, no
  * connection is open, its breaker is closed and not in backoff, and nothing that was
- * said by hand stands. One that a rule names is never idle. Who held its index before it
+ * said by hand stands. One that a rule names is never idle. A breaker is kept for a day
+ * that nobody asks: an address that failed once may be nobody's by then. A pair whose workload is
+ * gone keeps nothing for anybody: neither a breaker, nor an order, nor slots of a gate that is shared. Who held its index before it
  * retired goes on using it, and is seen to.
  * Everything that holds an index holds the epoch too, so what is left when the slot
  * changes hands is counted as stale and changes nothing.
@@ -18,6 +20,7 @@
 #ifndef EBB_AGENT_IDLE_H
 #define EBB_AGENT_IDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
@@ -46,6 +49,10 @@ void ebb_collector_free(struct ebb_collector *collector);
 
 /* Another idle time, from the next run on. */
 void ebb_collector_set_idle(struct ebb_collector *collector, uint64_t idle_ns);
+
+/* Says which workloads are gone. For good: their ids are not used again. What an earlier call said is forgotten. */
+void ebb_collector_gone(struct ebb_collector *collector, bool (*gone)(void *userdata, uint64_t workload),
+			void *userdata);
 
 /*
  * One pass over an eighth of the slots; call it about once a second, with the lock of those

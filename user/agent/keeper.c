@@ -19,6 +19,7 @@ struct ebb_keeper {
 	struct ebb_mapping *mapping;
 	struct ebb_cgroup_names *names;
 	struct ebb_identities *identities;
+	struct ebb_collector *collector;
 	const struct ebb_workloads *rules; /* in force; NULL: none yet */
 	bool changed;			   /* pods did, and not all are classified by what they are now */
 	uint64_t again_at_ns;
@@ -130,8 +131,8 @@ static bool is_gone(void *userdata, uint64_t workload)
 /* ----------------------------------------------------------------- keeper -- */
 
 int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, struct ebb_cgroup_names *names,
-		   const char *attach, struct ebb_identities *identities, struct ebb_keeper **ret_keeper,
-		   struct ebb_why *why)
+		   const char *attach, struct ebb_identities *identities, struct ebb_collector *collector,
+		   struct ebb_keeper **ret_keeper, struct ebb_why *why)
 {
 	struct ebb_keeper *k = calloc(1, sizeof(*k));
 	const struct ebb_classifier_ops ops = {
@@ -151,6 +152,7 @@ int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, str
 	k->mapping = mapping;
 	k->names = names;
 	k->identities = identities;
+	k->collector = collector;
 	k->shares = (struct ebb_share_ops){
 		.userdata = k,
 		.each_found = each_found,
@@ -246,6 +248,9 @@ static int sweep(const struct ebb_keeper *k)
 		return r;
 	(void)ebb_classifier_sweep(k->classifier, is_gone, &ids);
 	r = ebb_shares_sweep(&k->shares, is_gone, &ids);
+	/* a tree in which not even ours is shows others less than there is */
+	if (ebb_cgroup_ids_have(&ids, k->view->agent->cgroup_id))
+		ebb_collector_gone(k->collector, is_gone, &ids);
 	ebb_cgroup_ids_done(&ids);
 	return r;
 }

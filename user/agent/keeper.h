@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/identities.h"
+#include "agent/idle.h"
 #include "config/config.h"
 #include "kernel/mapping.h"
 #include "kernel/maps.h"
@@ -19,12 +20,12 @@
 struct ebb_keeper;
 
 /*
- * Everything is borrowed. @attach: the directory to which the programs are attached. @identities: NULL without Kubernetes. Counts the shares
- * anew; call it when slots that an earlier agent was taking back are free. 0 or a negative errno.
+ * Everything is borrowed. @attach: the directory to which the programs are attached. @identities: NULL without Kubernetes. @collector is told
+ * which workloads are gone. Counts the shares anew; call it when slots that an earlier agent was taking back are free. 0 or a negative errno.
  */
 int ebb_keeper_new(const struct ebb_view *view, struct ebb_mapping *mapping, struct ebb_cgroup_names *names,
-		   const char *attach, struct ebb_identities *identities, struct ebb_keeper **ret_keeper,
-		   struct ebb_why *why);
+		   const char *attach, struct ebb_identities *identities, struct ebb_collector *collector,
+		   struct ebb_keeper **ret_keeper, struct ebb_why *why);
 void ebb_keeper_free(struct ebb_keeper *keeper);
 
 /* Rules, borrowed until the next ones; what comes of them is logged. */

@@ -41,6 +41,12 @@ bool ebb_own_stands(const struct ebb_view *view, uint32_t pair)
 	return get(view, pair, &own);
 }
 
+void ebb_own_forget(const struct ebb_view *view, uint32_t pair)
+{
+	if (ebb_own_stands(view, pair))
+		(void)view->owns->remove(view->owns, pair);
+}
+
 void ebb_gate_policy(const struct ebb_view *view, uint32_t dst, uint32_t gate, uint64_t now_ns,
 		     struct ebb_policy *ret_policy)
 {

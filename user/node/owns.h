@@ -21,8 +21,11 @@ void ebb_gate_policy(const struct ebb_view *view, uint32_t dst, uint32_t gate, u
 /* The policy of its own that @pair has; false: none, or its time is over. */
 bool ebb_own_find(const struct ebb_view *view, uint32_t pair, uint64_t now_ns, struct ebb_own *ret_own);
 
-/* Does @pair have one, be it over? Such a pair is never idle. */
+/* Does @pair have one, be it over? Such a pair is not idle while its workload is there. */
 bool ebb_own_stands(const struct ebb_view *view, uint32_t pair);
+
+/* Takes that out: the workload is gone. */
+void ebb_own_forget(const struct ebb_view *view, uint32_t pair);
 
 /*
  * After the policy of @dst was written: makes those of its workloads again, without what has
