@@ -326,6 +326,9 @@ port=${bad#*:} port=${port%/tcp}
 rc=0
 ebb list >/dev/full 2>"$scratch/err" || rc=$?
 is 'output that cannot be written is a failure, told on one line' "$rc $(wc -l <"$scratch/err")" '1 1'
+rc=0
+ebb doctor -o json >/dev/full 2>"$scratch/err" || rc=$?
+is 'also where it is long, with the reason' "$rc $(cat "$scratch/err")" '1 ebb doctor: cannot write the output: No space left on device'
 
 # ------------------------------------------------- another agent, another port, another size --
 

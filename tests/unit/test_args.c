@@ -279,16 +279,14 @@ static void the_result_of_a_command_is_the_exit_code(void **state)
 	assert_int_equal(runs, 1);
 }
 
-static void output_that_cannot_be_written_is_a_failure(void **state)
+static enum ebb_exit run_on_a_full_disk(void)
 {
 	FILE *real_stdout = stdout, *real_stderr = stderr;
 	char name[] = "ebb", command[] = "list", *argv[] = {name, command};
 	size_t errors_size;
 	enum ebb_exit code;
 
-	(void)state;
 	free(errors);
-	run_result = EBB_EXIT_DONE;
 	stdout = fopen("/dev/full", "we");
 	stderr = open_memstream(&errors, &errors_size);
 	code = ebb_cli_main(commands, 2, argv);
@@ -296,8 +294,19 @@ static void output_that_cannot_be_written_is_a_failure(void **state)
 	(void)fclose(stderr);
 	stdout = real_stdout;
 	stderr = real_stderr;
-	assert_int_equal(code, EBB_EXIT_FAILED);
+	return code;
+}
+
+static void output_that_cannot_be_written_is_a_failure(void **state)
+{
+	(void)state;
+	run_result = EBB_EXIT_DONE;
+	assert_int_equal(run_on_a_full_disk(), EBB_EXIT_FAILED);
 	assert_string_equal(errors, "ebb list: cannot write the output: No space left on device\n");
+	/* what the command has told is not told again */
+	run_result = EBB_EXIT_NOT_FOUND;
+	assert_int_equal(run_on_a_full_disk(), EBB_EXIT_NOT_FOUND);
+	assert_string_equal(errors, "");
 }
 
 static void help_fits_eighty_columns(void **state)

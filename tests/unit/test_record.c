@@ -222,7 +222,7 @@ static void a_disk_that_is_full_is_told(void **state)
 	assert_int_equal(setvbuf(full, NULL, _IONBF, 0), 0);
 	assert_int_equal(ebb_record_log_init(&w->log, &w->look, full), 0);
 	result(w, EBB_OUTCOME_REFUSED, START + S, 0);
-	assert_int_equal(w->log.error, -EIO);
+	assert_int_equal(w->log.error, -ENOSPC);
 	assert_int_equal(w->log.calls, 0);
 	(void)fclose(full);
 }

@@ -521,16 +521,16 @@ static enum ebb_exit unknown_command(const struct ebb_command *commands, int cou
 	return EBB_EXIT_USAGE;
 }
 
-/* Output that was not written is a failure: "ebb list > /full/disk" must not say 0. */
+/* Output that was not written is a failure: "ebb list > /full/disk" must not say 0. What failed before was told. */
 static enum ebb_exit finish_output(enum ebb_exit code, const char *command)
 {
 	int r = fflush(stdout) == 0 ? 0 : -errno;
 
-	if (r == 0 && !ferror(stdout))
+	if ((r == 0 && !ferror(stdout)) || code != EBB_EXIT_DONE)
 		return code;
 	(void)fprintf(stderr, "ebb %s: cannot write the output: %s\n", command,
 		      r < 0 ? ebb_strerror(r) : "write error");
-	return code == EBB_EXIT_DONE ? EBB_EXIT_FAILED : code;
+	return EBB_EXIT_FAILED;
 }
 
 /* Of the command that @words name, of all that begin with one word, or of everything. */

@@ -173,17 +173,27 @@ void ebb_session_close(struct ebb_session *session)
 	*session = (struct ebb_session){};
 }
 
+enum ebb_exit ebb_printed(const struct ebb_args *args, int r)
+{
+	if (r == 0)
+		return EBB_EXIT_DONE;
+	if (r == -ENOMEM)
+		return ebb_fail(args, EBB_EXIT_FAILED, "out of memory");
+	return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output: %s", ebb_strerror(r));
+}
+
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root)
 {
 	int r;
 
 	if (!root)
-		return ebb_fail(args, EBB_EXIT_FAILED, "out of memory");
+		return ebb_printed(args, -ENOMEM);
+	errno = 0;
 	r = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	json_decref(root);
 	if (r < 0 || fputc('\n', stdout) == EOF)
-		return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output");
-	return EBB_EXIT_DONE;
+		r = errno ? -errno : -EIO;
+	json_decref(root);
+	return ebb_printed(args, r);
 }
 
 uint32_t ebb_login_uid(void)

@@ -69,6 +69,9 @@ void ebb_session_close(struct ebb_session *session);
 /* Columns of the terminal that standard output is; 0: it is none. */
 size_t ebb_terminal_columns(void);
 
+/* What printing to standard output came to, a negative errno: EBB_EXIT_DONE, or the error was told. */
+enum ebb_exit ebb_printed(const struct ebb_args *args, int r);
+
 /* Prints @root, which it frees; NULL is out of memory. */
 enum ebb_exit ebb_print_json(const struct ebb_args *args, json_t *root);
 

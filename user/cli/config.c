@@ -321,7 +321,7 @@ static enum ebb_exit show_text(const struct ebb_args *args, const struct ebb_con
 	ebb_table_free(showing.table);
 	if (r == -ENOENT)
 		return unknown_destination(args, config, destination);
-	return r < 0 ? ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r)) : EBB_EXIT_DONE;
+	return ebb_printed(args, r);
 }
 
 static enum ebb_exit show_json(const struct ebb_args *args, const struct ebb_config *config,

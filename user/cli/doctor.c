@@ -251,20 +251,16 @@ enum ebb_exit ebb_cmd_doctor(const struct ebb_args *args)
 	struct ebb_node_facts facts;
 	enum ebb_exit code;
 	bool json;
-	int r;
 
 	code = ebb_output_format(args, &json);
 	if (code != EBB_EXIT_DONE)
 		return code;
 	ebb_probe_all(ebb_args_get(args, "pin"), results);
 	gather(&facts);
-	if (json) {
+	if (json)
 		code = ebb_print_json(args, ebb_doctor_json(results, &facts));
-	} else {
-		r = ebb_doctor_text(stdout, results, &facts, ebb_terminal_columns());
-		if (r < 0)
-			code = ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	}
+	else
+		code = ebb_printed(args, ebb_doctor_text(stdout, results, &facts, ebb_terminal_columns()));
 	if (code == EBB_EXIT_DONE && !ebb_doctor_fit(results))
 		code = EBB_EXIT_FAILED;
 	return code;

@@ -27,10 +27,7 @@ static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_se
 		return ebb_fail(args, EBB_EXIT_DONE, "%s",
 				none ? "no destinations yet: they appear with the first connection"
 				     : "no destination is like that: leave out --state or --workload");
-	r = ebb_list_text(stdout, &session->look, snapshot);
-	if (r < 0)
-		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	return EBB_EXIT_DONE;
+	return ebb_printed(args, ebb_list_text(stdout, &session->look, snapshot));
 }
 
 enum ebb_exit ebb_cmd_list(const struct ebb_args *args)

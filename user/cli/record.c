@@ -197,9 +197,12 @@ static enum ebb_exit open_trace(const struct ebb_args *args, FILE **ret_out)
 		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return ebb_fail(args, EBB_EXIT_FAILED, "cannot write '%s': %s", path ? path : "-",
-				ebb_strerror(-errno));
+	if (fd < 0) {
+		int r = -errno;
+
+		return ebb_fail(args, ebb_exit_of_file(r), "cannot write '%s': %s", path ? path : "-",
+				ebb_strerror(r));
+	}
 	out = fdopen(fd, "we");
 	if (!out)
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(-errno));

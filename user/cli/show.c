@@ -22,12 +22,9 @@ static void read_addresses(const struct ebb_args *args, const struct ebb_view *v
 
 static enum ebb_exit print_fuse(const struct ebb_args *args, const struct ebb_session *session)
 {
-	int r;
-
 	if (session->json)
 		return ebb_print_json(args, ebb_fuse_json(&session->look));
-	r = ebb_fuse_text(stdout, &session->look);
-	return r < 0 ? ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r)) : EBB_EXIT_DONE;
+	return ebb_printed(args, ebb_fuse_text(stdout, &session->look));
 }
 
 static enum ebb_exit print_destination(const struct ebb_args *args, const struct ebb_session *session,
@@ -48,10 +45,7 @@ static enum ebb_exit print_destination(const struct ebb_args *args, const struct
 	look.addresses = &addresses;
 	if (session->json)
 		return ebb_print_json(args, ebb_show_json(&look, &snapshot->rows[first], count));
-	r = ebb_show_text(stdout, &look, &snapshot->rows[first], count);
-	if (r < 0)
-		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	return EBB_EXIT_DONE;
+	return ebb_printed(args, ebb_show_text(stdout, &look, &snapshot->rows[first], count));
 }
 
 enum ebb_exit ebb_cmd_show(const struct ebb_args *args)

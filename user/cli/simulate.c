@@ -421,7 +421,7 @@ static enum ebb_exit simulate(struct replay *replay, uint64_t seed, uint64_t loo
 		print_totals_json(replay);
 	else if (r == 0)
 		r = print_totals_text(replay);
-	return r < 0 ? ebb_fail(replay->args, EBB_EXIT_FAILED, "%s", ebb_strerror(r)) : EBB_EXIT_DONE;
+	return ebb_printed(replay->args, r);
 }
 
 static void done(struct replay *replay)

@@ -7,14 +7,9 @@
 static enum ebb_exit print_status(const struct ebb_args *args, const struct ebb_session *session,
 				  struct ebb_snapshot *snapshot)
 {
-	int r;
-
 	if (session->json)
 		return ebb_print_json(args, ebb_status_json(&session->look, snapshot));
-	r = ebb_status_text(stdout, &session->look, snapshot);
-	if (r < 0)
-		return ebb_fail(args, EBB_EXIT_FAILED, "%s", ebb_strerror(r));
-	return EBB_EXIT_DONE;
+	return ebb_printed(args, ebb_status_text(stdout, &session->look, snapshot));
 }
 
 enum ebb_exit ebb_cmd_status(const struct ebb_args *args)

@@ -533,6 +533,7 @@ int ebb_trace_write(FILE *out, const struct ebb_trace_call *call)
 
 	if (!dest || (call->workload && !workload))
 		return -EINVAL;
+	errno = 0;
 	(void)fprintf(out,
 		      "{\"t\": %" PRIu64 ".%09" PRIu64 ", \"dest\": %s, \"outcome\": \"%s\", \"ms\": %" PRIu64
 		      ".%06" PRIu64,
@@ -542,5 +543,7 @@ int ebb_trace_write(FILE *out, const struct ebb_trace_call *call)
 	if (workload)
 		(void)fprintf(out, ", \"workload\": %s", workload);
 	(void)fputs("}\n", out);
-	return ferror(out) ? -EIO : 0;
+	if (!ferror(out))
+		return 0;
+	return errno ? -errno : -EIO;
 }

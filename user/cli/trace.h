@@ -40,7 +40,7 @@ int ebb_trace_parse(char *line, size_t length, struct ebb_trace_call *ret_call, 
 /* Of a line that ebb_trace_write() makes: each byte of its texts may become six. */
 #define EBB_TRACE_WRITTEN_MAX 8192
 
-/* Writes @call as a line; its texts are UTF-8 and no longer than those that are read. 0, -EINVAL, -EIO. */
+/* Writes @call as a line; its texts are UTF-8 and no longer than those that are read. 0, -EINVAL, or what writing came to. */
 int ebb_trace_write(FILE *out, const struct ebb_trace_call *call);
 
 /*

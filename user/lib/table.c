@@ -175,6 +175,7 @@ int ebb_table_print(const struct ebb_table *table, FILE *out, size_t indent, siz
 
 	if (table->error)
 		return table->error;
+	errno = 0;
 	measure(table, rows, &layout);
 	if (width > 0)
 		ebb_table_fit(table->columns, table->column_count, width > indent ? width - indent : 1,
@@ -185,5 +186,8 @@ int ebb_table_print(const struct ebb_table *table, FILE *out, size_t indent, siz
 		put_row(table, &layout, NULL, out, indent);
 	for (size_t r = 0; r < rows; r++)
 		put_row(table, &layout, table->cells + r * table->column_count, out, indent);
-	return ferror(out) ? -EIO : 0;
+	if (!ferror(out))
+		return 0;
+	/* of this table or of what was written before it */
+	return errno ? -errno : -EIO;
 }
