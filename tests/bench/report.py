@@ -313,6 +313,17 @@ def table(results):
         yield from idle(results["idle"], results["discovered"])
 
 
+def whole(results):
+    """All tables, with their headings."""
+    yield "| what | median | spread (quartiles where not said) | target | |"
+    yield "|---|---|---|---|---|"
+    yield from table(results)
+    for name, of in (("growth", growth_report), ("limits", limits_report)):
+        if name in results:
+            yield ""
+            yield from of.table(results[name])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", required=True)
@@ -342,14 +353,7 @@ def main():
 
     print(f"Linux {machine['kernel']}, {machine['processors']} x {machine['processor']}, "
           f"load {machine['load_before']} before and {machine['load_after']} after\n")
-    print("| what | median | spread (quartiles where not said) | target | |\n|---|---|---|---|---|")
-    print("\n".join(table(results)))
-    if "growth" in results:
-        print()
-        print("\n".join(growth_report.table(results["growth"])))
-    if "limits" in results:
-        print()
-        print("\n".join(limits_report.table(results["limits"])))
+    print("\n".join(whole(results)))
     for step in failed:
         print(f"\nfailed: {step}")
     print(f"\nall figures: {arguments.write}")

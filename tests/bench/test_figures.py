@@ -13,6 +13,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, '..', 'lib')]
 sys.dont_write_bytecode = True
 
+import agree  # noqa: E402
 import figures  # noqa: E402
 import growth_report  # noqa: E402
 import picture  # noqa: E402
@@ -223,6 +224,34 @@ class Growth(unittest.TestCase):
         report['points'] = report['points'][:1]
         self.assertEqual(list(growth_report.table(report))[0], 'Nothing grows worse than linearly.')
         xml.etree.ElementTree.fromstring('\n'.join(growth_report.svg(report)))
+
+
+class Agreement(unittest.TestCase):
+    FIRST = ['| work: nothing attached | 23 us | p99 32 us |  |  |',
+             '| ... one | x 1.010 | 1.005 to 1.015 | <= 1.05 | met |',
+             '| ... two | time x 1.100, processor time x 2.000 | 1.090 to 1.110; 1.9 to 2.1 |  |  |',
+             '| ... three | x 1.012 | 1.007 to 1.017 |  |  |',
+             '| limit | limiter | off |  |', '| 10 MB/s | control | 0% | |', '|  | **ebb** | +1% | **missed**: CoV |']
+
+    def second(self, old, new):
+        lines = [line.replace(old, new) for line in self.FIRST]
+        self.assertNotEqual(lines, self.FIRST)
+        return lines
+
+    def test_a_run_agrees_with_itself(self):
+        # two verdicts; the second case against the first and the third, which cannot be told apart
+        self.assertEqual(agree.disagreements(self.FIRST, self.FIRST), (4, []))
+
+    def test_another_verdict_is_told(self):
+        self.assertEqual(agree.disagreements(self.FIRST, self.second('| met', '| **missed**'))[1], ['work: nothing attached ... one: met, then missed'])
+        self.assertEqual(agree.disagreements(self.FIRST, self.second('**missed**: CoV', 'met'))[1], ['10 MB/s **ebb**: missed, then met'])
+
+    def test_another_order_is_told_where_it_was_sure(self):
+        self.assertEqual(len(agree.disagreements(self.FIRST, self.second('x 1.100', 'x 1.011'))[1]), 1)
+        self.assertEqual(agree.disagreements(self.FIRST, self.second('x 1.012', 'x 1.001'))[1], [])
+
+    def test_what_one_run_has_not_is_no_conclusion(self):
+        self.assertEqual(agree.disagreements(self.FIRST, self.FIRST[:2]), (1, []))
 
 
 if __name__ == '__main__':
