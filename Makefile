@@ -80,7 +80,7 @@ LDFLAGS_ALL = $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS := -lbpf -lelf -lz -lmicrohttpd -ljansson -lcap-ng -lyaml -lm -lpthread $(if $(filter 0,$(WITH_SECCOMP)),,-lseccomp)
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 LINK = $(CC) $(LDFLAGS_ALL)
-COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
+COMPILE_BPF = $(CLANG) -target bpf -mcpu=v3 -DBPF_NO_KFUNC_PROTOTYPES -O2 -g -Wall -Wextra -Werror $(REPRODUCIBLE) -MMD -MP \
 	-D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(MACHINE) -I.
 
 # ---- what there is

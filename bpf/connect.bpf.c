@@ -4,6 +4,7 @@
  * gate; takes probe and concurrency slots; counts. Whatever is unknown, missing or full
  * is let through, and why is counted.
  */
+#define EBB_KSYM __ksym /* bpf/kfunc.h: of all that call one, this is linked first */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -183,7 +184,7 @@ static EBB_NOINLINE int count_denial(struct ebb_pair *pair, __u32 cause, int enf
 	return 0;
 }
 
-static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6)
+static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_endpoint *key, int v6, int cast)
 {
 	struct ebb_answer answer = {};
 	struct ebb_route route = {};
@@ -193,7 +194,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	__u32 observed = 0, excused = 0;
 	int enforced;
 
-	tp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
+	tp = ctx->sk ? ebb_tcp_sock(ctx->sk, cast) : NULL;
 	if (!tp) {
 		ebb_count_error(EBB_ERR_SOCKET_UNKNOWN);
 		return EBB_ALLOW;
@@ -393,7 +394,7 @@ static __always_inline int connect4(struct bpf_sock_addr *ctx, int cast)
 	ebb_dns_note_asked(ctx, &key);
 	if (protocol == IPPROTO_UDP)
 		return udp_connect(ctx, &key, cast);
-	return decide(ctx, &key, 0);
+	return decide(ctx, &key, 0, cast);
 }
 
 SEC("cgroup/connect4")
@@ -402,8 +403,7 @@ int ebb_connect4(struct bpf_sock_addr *ctx)
 	return connect4(ctx, 1);
 }
 
-SEC("cgroup/connect6")
-int ebb_connect6(struct bpf_sock_addr *ctx)
+static __always_inline int connect6(struct bpf_sock_addr *ctx, int cast)
 {
 	__u32 protocol = ctx->protocol; /* once: the compiler would keep the address of the field */
 	struct ebb_endpoint key;
@@ -413,8 +413,14 @@ int ebb_connect6(struct bpf_sock_addr *ctx)
 	ebb_key_from_connect6(&key, ctx);
 	ebb_dns_note_asked(ctx, &key);
 	if (protocol == IPPROTO_UDP)
-		return udp_connect(ctx, &key, 0);
-	return decide(ctx, &key, 1);
+		return udp_connect(ctx, &key, cast);
+	return decide(ctx, &key, 1, cast);
+}
+
+SEC("cgroup/connect6")
+int ebb_connect6(struct bpf_sock_addr *ctx)
+{
+	return connect6(ctx, 1);
 }
 
 /* An IPv4-mapped address on an AF_INET6 socket comes here too. */
@@ -435,8 +441,7 @@ int ebb_sendmsg4(struct bpf_sock_addr *ctx)
 	return send4(ctx, 1);
 }
 
-SEC("cgroup/sendmsg6")
-int ebb_sendmsg6(struct bpf_sock_addr *ctx)
+static __always_inline int send6(struct bpf_sock_addr *ctx, int cast)
 {
 	struct ebb_endpoint key;
 
@@ -444,7 +449,13 @@ int ebb_sendmsg6(struct bpf_sock_addr *ctx)
 		return EBB_ALLOW;
 	ebb_key_from_connect6(&key, ctx);
 	ebb_dns_note_asked(ctx, &key);
-	return udp_send(ctx, &key, 0);
+	return udp_send(ctx, &key, cast);
+}
+
+SEC("cgroup/sendmsg6")
+int ebb_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return send6(ctx, 1);
 }
 
 /* The same for a kernel without bpf_rdonly_cast (before 6.2). */
@@ -455,8 +466,20 @@ int ebb_connect4_b(struct bpf_sock_addr *ctx)
 	return connect4(ctx, 0);
 }
 
+SEC("cgroup/connect6")
+int ebb_connect6_b(struct bpf_sock_addr *ctx)
+{
+	return connect6(ctx, 0);
+}
+
 SEC("cgroup/sendmsg4")
 int ebb_sendmsg4_b(struct bpf_sock_addr *ctx)
 {
 	return send4(ctx, 0);
+}
+
+SEC("cgroup/sendmsg6")
+int ebb_sendmsg6_b(struct bpf_sock_addr *ctx)
+{
+	return send6(ctx, 0);
 }

@@ -268,32 +268,35 @@ static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock
 
 /*
  * The memory of a socket if it has one. 0: it is not governed: only one that CONNECT_CB armed, or one
- * that was adopted, is, and never one that answers a client.
+ * that was adopted, is, and never one that answers a client. Nor a raw socket, which can have TCP for its
+ * protocol, but no memory.
  */
 static __always_inline int find(struct bpf_sock *sock, const struct tcp_sock *tp, struct ebb_conn **ret_conn)
 {
+	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ebb_conn *conn = NULL;
 
 	/* most sockets have no storage of anybody at all: a load instead of a call */
-	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage)
+	if (sk->sk_bpf_storage)
 		conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, 0);
 	if (conn && (conn->flags & EBB_CONN_LIVE)) {
 		*ret_conn = conn;
 		return 1;
 	}
 	*ret_conn = NULL;
-	return (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) == EBB_CALLBACKS;
+	return sk->sk_type == SOCK_STREAM && (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) == EBB_CALLBACKS;
 }
 
-static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock)
+static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock, int cast)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sock);
+	struct tcp_sock *tp = ebb_tcp_sock(sock, cast);
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
 
 	if (!tp || !find(sock, tp, &conn))
 		return PASS;
-	if (conn ? !ebb_route_conn(conn, &route) : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route))
+	if (conn ? !ebb_route_conn(conn, &route)
+		 : !ebb_route_find_by(sock, &tp->inet_conn.icsk_inet.sk, &route))
 		return PASS;
 	if (!(route.policy->asks & EBB_ASK_PACKET) || route.class != EBB_CLASS_GOVERNED)
 		return PASS;
@@ -368,12 +371,15 @@ static EBB_NOINLINE int udp_limited(const struct ebb_route *route, const struct 
 }
 
 /* What the sendmsg hook has decided about this datagram in the same system call. */
-static __always_inline int route_by_note(struct __sk_buff *skb, struct ebb_route *ret_route)
+static __always_inline int route_by_note(struct __sk_buff *skb, const struct sock *sk,
+					 struct ebb_route *ret_route)
 {
 	__u32 zero = 0;
 	struct ebb_note *note = bpf_map_lookup_elem(&ebb_unote_v2, &zero);
 
-	if (!note || !note->cookie || note->cookie != bpf_get_socket_cookie(skb))
+	/* who wrote the note has asked for the socket's cookie, and so given it one */
+	if (!note || !note->cookie ||
+	    note->cookie != (sk ? (__u64)sk->__sk_common.skc_cookie.counter : bpf_get_socket_cookie(skb)))
 		return 0;
 	note->cookie = 0;
 	return ebb_route_open(note->dst, note->dst_epoch, note->pair, note->pair_epoch, ret_route);
@@ -384,31 +390,33 @@ static __always_inline int route_by_note(struct __sk_buff *skb, struct ebb_route
  * datagram makes the destination; an unconnected one without a note by the packet.
  */
 static __always_inline int route_by_address(struct __sk_buff *skb, struct bpf_sock *sock,
-					    struct ebb_route *ret_route)
+					    const struct sock *sk, struct ebb_route *ret_route)
 {
+	__u64 workload = sk ? ebb_sock_workload(sk) : bpf_skb_cgroup_id(skb);
 	struct ebb_endpoint key;
 
 	if (!sock->dst_port) {
 		key_from_packet(&key, skb);
-		return ebb_route_known(&key, bpf_skb_cgroup_id(skb), ret_route);
+		return ebb_route_known(&key, workload, ret_route);
 	}
 	if (sock->family == EBB_AF_INET)
 		ebb_key_v4(&key, sock->dst_ip4);
 	else
 		ebb_key_v6(&key, sock->dst_ip6[0], sock->dst_ip6[1], sock->dst_ip6[2], sock->dst_ip6[3]);
 	ebb_key_port(&key, sock->dst_port, IPPROTO_UDP);
-	return ebb_route_join(&key, bpf_skb_cgroup_id(skb),
-			      !ebb_udp_answers(NULL, sock->src_port, bpf_ntohs(sock->dst_port)), ret_route);
+	return ebb_route_join(&key, workload, !ebb_udp_answers(sk, sock->src_port, bpf_ntohs(sock->dst_port)),
+			      ret_route);
 }
 
-static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
+/* @sk: the same as @sock, where it can be read; NULL: not */
+static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock, const struct sock *sk)
 {
 	struct ebb_route route = {};
 	struct packet packet = {};
 	int counted, verdict = PASS;
 
-	counted = route_by_note(skb, &route);
-	if (!counted && !route_by_address(skb, sock, &route))
+	counted = route_by_note(skb, sk, &route);
+	if (!counted && !route_by_address(skb, sock, sk, &route))
 		return PASS;
 	if (!read_packet(skb, IPPROTO_UDP, &packet))
 		return PASS;
@@ -422,19 +430,33 @@ static __always_inline int udp(struct __sk_buff *skb, struct bpf_sock *sock)
 	return verdict;
 }
 
+static __always_inline int egress(struct __sk_buff *skb, int cast)
+{
+	struct bpf_sock *sock = skb->sk;
+	const struct sock *sk = NULL;
+	__u32 protocol;
+
+	if (sock && !cast)
+		sock = bpf_sk_fullsock(sock);
+	if (!sock)
+		return PASS;
+	if (cast) {
+		sk = ebb_sock(sock);
+		protocol = sk->sk_protocol;
+	} else {
+		protocol = sock->protocol;
+	}
+	if (protocol == IPPROTO_TCP)
+		return tcp(skb, sock, cast);
+	if (protocol == IPPROTO_UDP)
+		return udp(skb, sock, sk);
+	return PASS;
+}
+
 SEC("cgroup_skb/egress")
 int ebb_egress(struct __sk_buff *skb)
 {
-	struct bpf_sock *sock = skb->sk;
-
-	sock = sock ? bpf_sk_fullsock(sock) : NULL;
-	if (!sock)
-		return PASS;
-	if (sock->protocol == IPPROTO_TCP)
-		return tcp(skb, sock);
-	if (sock->protocol == IPPROTO_UDP)
-		return udp(skb, sock);
-	return PASS;
+	return egress(skb, 1);
 }
 
 /* ------------------------------------------------------------------- turns -- */
@@ -456,28 +478,62 @@ static __always_inline int answers(struct __sk_buff *skb, const struct tcp_sock 
 	       read_alert(skb, packet.payload) != EBB_TLS_ALERT_SECRET;
 }
 
-SEC("cgroup_skb/ingress")
-int ebb_hear(struct __sk_buff *skb)
+/* Of the socket each field is read once, since the kernel checks the pointer of each such load. */
+static __always_inline int hear(struct __sk_buff *skb, int cast)
 {
 	struct bpf_sock *sock = skb->sk;
+	struct ebb_turn_facts facts;
 	struct ebb_conn *conn;
 	struct tcp_sock *tp;
+	__u32 written, seq;
+	__u64 out_ns;
 
-	tp = sock ? bpf_skc_to_tcp_sock(sock) : NULL;
+	tp = sock ? ebb_tcp_sock(sock, cast) : NULL;
+	if (!tp || tp->inet_conn.icsk_inet.sk.sk_protocol != IPPROTO_TCP)
+		return PASS;
 	/* in the handshake nothing was sent yet */
-	if (!tp || !tp->data_segs_out || !find(sock, tp, &conn))
+	if (!tp->data_segs_out || !find(sock, tp, &conn))
 		return PASS;
-	if (!ebb_turn_open(conn, tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state))
-		return PASS;
-	if (!conn && tp->bytes_received) {
-		conn = ebb_turn_meet(sock, tp);
-		if (!conn)
+	written = tp->write_seq;
+	seq = ebb_turn_seq_of(written, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
+	if (conn) {
+		if (!ebb_turn_is_open(&conn->turn, 1, seq))
 			return PASS;
+	} else {
+		ebb_turn_read(tp, seq, &facts);
+		if (!ebb_turn_shows(&facts))
+			return PASS;
+		if (facts.received) {
+			conn = ebb_turn_meet(sock, tp);
+			if (!conn)
+				return PASS;
+		}
 	}
 	if (!answers(skb, tp, conn))
 		return PASS;
+	out_ns = ebb_turn_out_of(conn, tp, written);
 	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage && ebb_spans_wanted())
-		ebb_span_answered(sock, ebb_turn_out_ns(conn, tp));
-	ebb_turn_answered(conn, tp);
+		ebb_span_answered(sock, out_ns);
+	ebb_turn_answered(sock, conn, tp, seq, out_ns);
 	return PASS;
+}
+
+SEC("cgroup_skb/ingress")
+int ebb_hear(struct __sk_buff *skb)
+{
+	return hear(skb, 1);
+}
+
+/* The same for a kernel without bpf_rdonly_cast (before 6.2). */
+
+SEC("cgroup_skb/egress")
+int ebb_egress_b(struct __sk_buff *skb)
+{
+	return egress(skb, 0);
+}
+
+SEC("cgroup_skb/ingress")
+int ebb_hear_b(struct __sk_buff *skb)
+{
+	return hear(skb, 0);
 }

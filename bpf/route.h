@@ -574,6 +574,16 @@ static __always_inline int ebb_route_find(const struct sock *sk, struct ebb_rout
 	return ebb_route_known(&endpoint, ebb_sock_workload(sk), ret);
 }
 
+/* The same where the kernel gave us the socket as @sock, too: see ebb_key_from_bpf_sock(). */
+static __always_inline int ebb_route_find_by(const struct bpf_sock *sock, const struct sock *sk,
+					     struct ebb_route *ret)
+{
+	struct ebb_endpoint endpoint;
+
+	ebb_key_from_bpf_sock(&endpoint, sock);
+	return ebb_route_known(&endpoint, ebb_sock_workload(sk), ret);
+}
+
 /* For a socket with a memory. */
 static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct ebb_route *ret)
 {

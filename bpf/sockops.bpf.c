@@ -32,7 +32,6 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 			     struct ebb_route *ret_route)
 {
 	struct ebb_conn *conn = NULL;
-	struct ebb_endpoint endpoint;
 
 	if (!sock || !sk || !ret_conn || !ret_route)
 		return 0;
@@ -44,8 +43,7 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 		return ebb_route_conn(conn, ret_route);
 	}
 	*ret_conn = NULL;
-	ebb_key_from_bpf_sock(&endpoint, sock);
-	return ebb_route_known(&endpoint, ebb_sock_workload(sk), ret_route);
+	return ebb_route_find_by(sock, sk, ret_route);
 }
 
 /* Makes a socket remember its route, where looking it up by address would find another. */
@@ -459,8 +457,7 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 		ebb_pace_apply(ctx, tp, conn, &route, 0);
 }
 
-SEC("sockops")
-int ebb_sockops(struct bpf_sock_ops *ctx)
+static __always_inline int call_back(struct bpf_sock_ops *ctx, int cast)
 {
 	struct bpf_sock *sock;
 	struct tcp_sock *tp;
@@ -499,7 +496,7 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		syn_sent(ctx, sock);
 		return 1;
 	}
-	tp = bpf_skc_to_tcp_sock(sock);
+	tp = ebb_tcp_sock(sock, cast);
 	if (!tp)
 		return 1;
 	switch (ctx->op) {
@@ -525,4 +522,17 @@ int ebb_sockops(struct bpf_sock_ops *ctx)
 		break;
 	}
 	return 1;
+}
+
+SEC("sockops")
+int ebb_sockops(struct bpf_sock_ops *ctx)
+{
+	return call_back(ctx, 1);
+}
+
+/* The same for a kernel without bpf_rdonly_cast (before 6.2). */
+SEC("sockops")
+int ebb_sockops_b(struct bpf_sock_ops *ctx)
+{
+	return call_back(ctx, 0);
 }

@@ -27,12 +27,17 @@ static __always_inline __u64 ebb_first_turn_lease(const struct ebb_policy *polic
 /*
  * The end of what the program has written, without the FIN, which takes a number. Not of what was sent: that moves on
  * after a segment has left, and on this node its acknowledgement may come in before. @state: the socket's, or
- * the one that it leaves.
+ * the one that it leaves. @written: write_seq.
  */
+static __always_inline __u32 ebb_turn_seq_of(__u32 written, __u32 state)
+{
+	return written - (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
+			  state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK);
+}
+
 static __always_inline __u32 ebb_turn_seq(const struct tcp_sock *tp, __u32 state)
 {
-	return tp->write_seq - (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
-				state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK);
+	return ebb_turn_seq_of(tp->write_seq, state);
 }
 
 /*
@@ -40,21 +45,27 @@ static __always_inline __u32 ebb_turn_seq(const struct tcp_sock *tp, __u32 state
  * an acknowledgement alone (room made known), and the turn then looks shorter by as much. When all is
  * acknowledged, what was acknowledged last: keep-alives come only then, and do not count.
  */
-static __always_inline __u64 ebb_turn_out_ns(const struct ebb_conn *conn, const struct tcp_sock *tp)
+static __always_inline __u64 ebb_turn_out_of(const struct ebb_conn *conn, const struct tcp_sock *tp,
+					     __u32 written)
 {
 	__u64 out_ns = conn ? EBB_LOAD(conn->turn.out_ns) : 0;
 
 	if (out_ns)
 		return out_ns;
-	if (tp->write_seq != tp->snd_una || !bpf_core_field_exists(tp->rack.mstamp))
+	if (written != tp->snd_una || !bpf_core_field_exists(tp->rack.mstamp))
 		return tp->tcp_wstamp_ns;
 	return tp->rack.mstamp * EBB_NS_PER_US;
 }
 
-static __always_inline void ebb_turn_read(const struct tcp_sock *tp, __u32 state, struct ebb_turn_facts *ret)
+static __always_inline __u64 ebb_turn_out_ns(const struct ebb_conn *conn, const struct tcp_sock *tp)
+{
+	return ebb_turn_out_of(conn, tp, tp->write_seq);
+}
+
+static __always_inline void ebb_turn_read(const struct tcp_sock *tp, __u32 seq, struct ebb_turn_facts *ret)
 {
 	ret->sent = tp->data_segs_out;
-	ret->unacked = (__s32)(ebb_turn_seq(tp, state) - tp->snd_una) > 0;
+	ret->unacked = (__s32)(seq - tp->snd_una) > 0;
 	ret->received = ebb_tcp_received(tp);
 	ret->acked = tp->bytes_acked > 1 ? tp->bytes_acked - 1 : 0; /* the SYN */
 }
@@ -66,7 +77,7 @@ static __always_inline int ebb_turn_open(const struct ebb_conn *conn, const stru
 
 	if (conn)
 		return ebb_turn_is_open(&conn->turn, tp->data_segs_out, ebb_turn_seq(tp, state));
-	ebb_turn_read(tp, state, &facts);
+	ebb_turn_read(tp, ebb_turn_seq(tp, state), &facts);
 	return ebb_turn_shows(&facts);
 }
 
@@ -79,7 +90,7 @@ static __always_inline struct ebb_conn *ebb_turn_remember(struct bpf_sock *sock,
 
 	if (!conn || conn->turn.done)
 		return conn;
-	ebb_turn_read(tp, BPF_TCP_ESTABLISHED, &facts);
+	ebb_turn_read(tp, tp->write_seq, &facts);
 	if (!ebb_turn_is_later(&facts))
 		return conn;
 	/* its first turn has given its result, and was recorded where somebody does */
@@ -96,8 +107,12 @@ static __always_inline int ebb_turn_is_judged(const struct ebb_route *route, con
 	       (!conn || !(conn->flags & (EBB_CONN_MUTE | EBB_CONN_ADOPTED)));
 }
 
-/* The first byte of an answer; of a connection's first turn without a memory. */
-static __always_inline void ebb_turn_answered(struct ebb_conn *conn, const struct tcp_sock *tp)
+/*
+ * The first byte of an answer to what was asked up to @seq, @out_ns being when; of a connection's first turn
+ * without a memory.
+ */
+static __always_inline void ebb_turn_answered(const struct bpf_sock *sock, struct ebb_conn *conn,
+					      const struct tcp_sock *tp, __u32 seq, __u64 out_ns)
 {
 	struct ebb_route route = {};
 	__u64 now, took_ns, units;
@@ -105,12 +120,12 @@ static __always_inline void ebb_turn_answered(struct ebb_conn *conn, const struc
 	int slow;
 
 	if (conn ? !ebb_route_conn(conn, &route)
-		 : !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) || route.class == EBB_CLASS_ALONE)
+		 : !ebb_route_find_by(sock, &tp->inet_conn.icsk_inet.sk, &route) ||
+			    route.class == EBB_CLASS_ALONE)
 		return;
 	now = bpf_ktime_get_ns();
-	took_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
-	if (conn && !ebb_turn_take(&conn->turn, tp->data_segs_out,
-				   ebb_turn_seq(tp, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state)))
+	took_ns = ebb_turn_lasted(out_ns, now);
+	if (conn && !ebb_turn_take(&conn->turn, 1, seq))
 		return;
 	units = took_ns / EBB_HIST_UNIT_NS;
 	bucket = ebb_turn_bucket(units);
@@ -152,7 +167,7 @@ static EBB_NOINLINE struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock, const 
 {
 	struct ebb_route route = {};
 
-	if (!sock || !tp || !ebb_route_find(&tp->inet_conn.icsk_inet.sk, &route) ||
+	if (!sock || !tp || !ebb_route_find_by(sock, &tp->inet_conn.icsk_inet.sk, &route) ||
 	    route.class == EBB_CLASS_ALONE)
 		return NULL;
 	return ebb_turn_remember(sock, tp, &route);

@@ -29,7 +29,7 @@ static __always_inline const struct sock *ebb_udp_sock(struct bpf_sock *sk, int 
 	struct udp6_sock *udp6;
 
 	if (cast)
-		return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct sock));
+		return ebb_sock(sk);
 	udp6 = bpf_skc_to_udp6_sock(sk);
 	return udp6 ? &udp6->udp.inet.sk : NULL;
 }

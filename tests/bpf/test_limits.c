@@ -26,6 +26,8 @@
 /* Segments as on a network: the loopback's own MTU makes them 64 KB. */
 #define MTU 1500
 
+static struct fixture_options old_kernel = {.no_rdonly_cast = true};
+
 static struct ebb_policy limited(uint32_t kind, uint64_t per_second, uint64_t burst)
 {
 	struct ebb_policy policy = policy_default();
@@ -730,12 +732,14 @@ int main(void)
 		bpf_test(answers_are_not_limited),
 		bpf_test(observing_drops_and_paces_nothing),
 		bpf_test(packets_are_limited_too),
+		bpf_test_with(packets_are_limited_too, &old_kernel),
 		bpf_test(short_connections_are_limited_together),
 		bpf_test(less_than_a_packet_a_second_is_a_limit),
 		bpf_test(workloads_do_not_share_a_bucket_of_their_own),
 		bpf_test(udp_is_exact_connected),
 		bpf_test(udp_is_exact_unconnected),
 		bpf_test(segments_of_one_buffer_are_all_paid),
+		bpf_test_with(segments_of_one_buffer_are_all_paid, &old_kernel),
 		bpf_test(limit_by_hand_is_the_stronger_until_its_end),
 		bpf_test(limits_of_a_dead_agent_go_or_stay),
 		bpf_test(open_gate_drops_what_live_connections_send),

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static struct fixture_options old_kernel = {.no_rdonly_cast = true};
+
 /* ---------------------------------------------------------------- refused -- */
 
 static void refused_over_v4(void **state)
@@ -537,6 +539,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bpf_test(refused_over_v4),
 		bpf_test(refused_over_v6),
+		bpf_test_with(refused_over_v4, &old_kernel),
+		bpf_test_with(refused_over_v6, &old_kernel),
 		bpf_test(v4_and_v4_mapped_are_one_destination),
 		bpf_test(syn_that_is_dropped_is_a_timeout),
 		bpf_test(timeout_is_also_seen_by_a_program_that_does_not_block),

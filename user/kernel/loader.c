@@ -313,14 +313,26 @@ static int prepare_maps(struct ebb_loader *l, const struct ebb_loader_options *o
 	return 0;
 }
 
+/* The same program for a kernel without bpf_rdonly_cast; NULL: it needs none. */
+static struct bpf_program *without_cast(const struct ebb_loader *l, const struct bpf_program *program)
+{
+	char name[BPF_OBJ_NAME_LEN + 2];
+
+	(void)snprintf(name, sizeof(name), "%s_b", bpf_program__name(program));
+	return bpf_object__find_program_by_name(l->skeleton->obj, name);
+}
+
 /* Of two programs that differ in whether they call bpf_rdonly_cast, the one for this kernel. */
 static void choose_programs(struct ebb_loader *l, const struct ebb_loader_options *o)
 {
+	struct bpf_program *program, *other;
+
 	l->cast = !o->no_rdonly_cast && ebb_probe_one(EBB_FEATURE_CAST) == 0;
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4, l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4, l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_connect4_b, !l->cast);
-	(void)bpf_program__set_autoload(l->skeleton->progs.ebb_sendmsg4_b, !l->cast);
+	bpf_object__for_each_program (program, l->skeleton->obj) {
+		other = without_cast(l, program);
+		if (other)
+			(void)bpf_program__set_autoload(l->cast ? other : program, false);
+	}
 }
 
 /* What the kernel refuses is not loaded, and what it is for is done without. */
@@ -589,26 +601,39 @@ int ebb_slots_release(struct ebb_loader *loader, enum ebb_slot_kind kind, uint32
 
 static struct bpf_program *hook_program(const struct ebb_loader *l, int hook)
 {
+	struct bpf_program *program, *other;
+
 	switch (hook) {
 	case EBB_HOOK_RELEASE:
-		return l->skeleton->progs.ebb_release;
+		program = l->skeleton->progs.ebb_release;
+		break;
 	case EBB_HOOK_SOCKOPS:
-		return l->skeleton->progs.ebb_sockops;
+		program = l->skeleton->progs.ebb_sockops;
+		break;
 	case EBB_HOOK_SENDMSG6:
-		return l->skeleton->progs.ebb_sendmsg6;
+		program = l->skeleton->progs.ebb_sendmsg6;
+		break;
 	case EBB_HOOK_SENDMSG4:
-		return l->cast ? l->skeleton->progs.ebb_sendmsg4 : l->skeleton->progs.ebb_sendmsg4_b;
+		program = l->skeleton->progs.ebb_sendmsg4;
+		break;
 	case EBB_HOOK_CONNECT6:
-		return l->skeleton->progs.ebb_connect6;
+		program = l->skeleton->progs.ebb_connect6;
+		break;
 	case EBB_HOOK_EGRESS:
-		return l->skeleton->progs.ebb_egress;
+		program = l->skeleton->progs.ebb_egress;
+		break;
 	case EBB_HOOK_INGRESS:
-		return l->skeleton->progs.ebb_ingress;
+		program = l->skeleton->progs.ebb_ingress;
+		break;
 	case EBB_HOOK_TURNS:
-		return l->skeleton->progs.ebb_hear;
+		program = l->skeleton->progs.ebb_hear;
+		break;
 	default:
-		return l->cast ? l->skeleton->progs.ebb_connect4 : l->skeleton->progs.ebb_connect4_b;
+		program = l->skeleton->progs.ebb_connect4;
+		break;
 	}
+	other = l->cast ? NULL : without_cast(l, program);
+	return other ? other : program;
 }
 
 /*

@@ -25,7 +25,7 @@ struct ebb_loader_options {
 	uint32_t pairs;
 	uint32_t endpoints;
 	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
-	bool no_rdonly_cast;  /* take IPv4 sockets of UDP for the task's, as on kernels before 6.2 */
+	bool no_rdonly_cast;  /* the programs for kernels before 6.2: UDP of IPv4 is the task's */
 	bool adopt;	      /* connections that are open already */
 	bool remember;	      /* ebb_loader_remember() will be asked for */
 	bool reset;	      /* ebb_loader_reset() will be asked for */
