@@ -51,12 +51,20 @@ char *render(struct fake *fake, enum ebb_metrics_format format)
 	return render_with(fake, format, 16384, NULL);
 }
 
+const char *next_line(const char *line, const char *end)
+{
+	const char *newline = memchr(line, '\n', (size_t)(end - line));
+
+	return newline ? newline + 1 : end;
+}
+
 const char *line_of(const char *text, const char *series)
 {
+	const char *end = text + strlen(text);
 	size_t length = strlen(series);
 
-	for (const char *line = text; line && *line; line = strchr(line, '\n') + 1)
-		if (strncmp(line, series, length) == 0 && line[length] == ' ')
+	for (const char *line = text; line < end; line = next_line(line, end))
+		if ((size_t)(end - line) > length && memcmp(line, series, length) == 0 && line[length] == ' ')
 			return line;
 	return NULL;
 }

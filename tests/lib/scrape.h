@@ -18,6 +18,12 @@ char *render_with(struct fake *fake, enum ebb_metrics_format format, size_t chun
 
 char *render(struct fake *fake, enum ebb_metrics_format format);
 
+/*
+ * The line after @line of a text that ends at @end; @end: there is none. A text of many lines is walked with it: at each
+ * strchr() and strstr() AddressSanitizer looks at all of the string, to its end.
+ */
+const char *next_line(const char *line, const char *end);
+
 /* The line of @series, name and labels, in @text; NULL: there is none. */
 const char *line_of(const char *text, const char *series);
 

@@ -131,7 +131,8 @@ static double scraped(const struct world *w, const char *series)
 	return has(text, series) ? value_of(text, series) : -1;
 }
 
-#define SENT(labels) "ebb_sent_bytes_total{destination=\"10.0.0.5:443/tcp\"" labels "}"
+#define SENT_NAME    "ebb_sent_bytes_total{"
+#define SENT(labels) SENT_NAME "destination=\"10.0.0.5:443/tcp\"" labels "}"
 
 /* ---------------------------------------------------------------- what is one -- */
 
@@ -406,6 +407,7 @@ static void sums_hold_whatever_happens(void **state)
 		struct ebb_pair *pair = &w->fake->view.pairs[slot];
 		_cleanup_free_ char *now = NULL;
 		double counted = 0, grown = 0;
+		const char *end;
 
 		switch (random() % 5) {
 		case 0:
@@ -427,13 +429,14 @@ static void sums_hold_whatever_happens(void **state)
 		}
 		now = render(w->fake, EBB_METRICS_TEXT);
 		assert_no_duplicates(now);
-		for (const char *line = now; *line; line = strchr(line, '\n') + 1) {
-			char series[320] = "";
+		end = now + strlen(now);
+		for (const char *line = now; line < end; line = next_line(line, end)) {
+			const char *closing = memchr(line, '}', (size_t)(end - line));
+			char series[320];
 
-			if (sscanf(line, "ebb_sent_bytes_total{%250[^}]", series + 21) != 1)
+			if (strncmp(line, SENT_NAME, strlen(SENT_NAME)) != 0 || !closing)
 				continue;
-			memcpy(series, "ebb_sent_bytes_total{", 21);
-			memcpy(series + strlen(series), "}", 2);
+			(void)snprintf(series, sizeof(series), "%.*s", (int)(closing + 1 - line), line);
 			if (!before || !has(before, series))
 				continue;
 			if (value_of(now, series) < value_of(before, series))
