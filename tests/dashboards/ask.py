@@ -41,7 +41,10 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)['data']['result'], None
         except urllib.error.HTTPError as error:
-            return [], json.loads(error.read()).get('error', str(error))
+            try:
+                return [], json.loads(error.read()).get('error', str(error))
+            except ValueError:  # one that starts has another language
+                return [], str(error)
         except OSError as error:
             return [], str(error)
 
@@ -93,7 +96,8 @@ def main():
             why[name, query] = error or (None if result else 'empty')
             if why[name, query]:
                 still.append(question)
-        waiting = [q for q in still if q[0] not in MAY_BE_EMPTY]
+        # what may be empty is asked again where Prometheus did not answer, as long as it starts
+        waiting = [q for q in still if q[0] not in MAY_BE_EMPTY or why[q[0], q[2]] != 'empty']
         if time.monotonic() >= end:
             break
         time.sleep(0.5 if waiting else 0)

@@ -64,10 +64,12 @@ ask_for_answers() { while :; do curl -s -o /dev/null "http://127.0.0.1:$answers/
 (echo "$BASHPID" >"$cgroup/cgroup.procs" && ask_for_answers) &
 started+=("$!")
 
-"$python" "$root/tests/dashboards/ask.py" "http://127.0.0.1:$prometheus" --within 35 >"$scratch/answers"
+asked=0
+"$python" "$root/tests/dashboards/ask.py" "http://127.0.0.1:$prometheus" --within 35 >"$scratch/answers" || asked=$?
 cat "$scratch/answers"
 tests_run=$(grep -c '^ok\|^not ok' "$scratch/answers")
 tests_failed=$(grep -c '^not ok' "$scratch/answers")
+[ "$asked" = 0 ] || [ "$tests_failed" != 0 ] || bail 'not all was asked'
 is 'and Prometheus has nothing to say' "$(cat "$scratch/prometheus.log")" ''
 
 done_testing
