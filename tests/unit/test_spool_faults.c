@@ -711,6 +711,40 @@ static void without_readers_nothing_makes_way(void **state)
 	ebb_spool_free(spool);
 }
 
+/* More than 16 GB are more files than that; they are all there for the next process, too. */
+static void a_large_spool_has_many_files(void **state)
+{
+	enum {
+		FILES = 5000
+	};
+	const struct ebb_spool_setup setup = {.dir = path,
+					      .max_bytes = 2UL * FILES,
+					      .segment_bytes = 2,
+					      .readers = readers,
+					      .reader_count = 1};
+	struct ebb_spool *spool = NULL;
+	struct ebb_why why = {{0}};
+	char found[4];
+
+	(void)state;
+	assert_int_equal(ebb_spool_open(&setup, &spool, &why), 0);
+	for (int i = 0; i < FILES; i++)
+		must_append(spool, "x\n");
+	assert_int_equal(ebb_spool_append(spool, "x\n", 2, &why), -ENOSPC);
+	ebb_spool_free(spool);
+	assert_int_equal(ebb_spool_open(&setup, &spool, &why), 0);
+	assert_int_equal(ebb_spool_count(spool, 0), FILES);
+	for (int i = 0; i < FILES; i++) {
+		uint64_t next;
+
+		assert_int_equal(ebb_spool_read(spool, 0, found, sizeof(found), &next, &why), 2);
+		assert_int_equal(ebb_spool_pass(spool, 0, next, &why), 0);
+	}
+	assert_int_equal(ebb_spool_waiting(spool, 0), 0);
+	must_append(spool, "x\n");
+	ebb_spool_free(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -732,6 +766,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_spool_that_is_passed_has_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_cursor_behind_the_end_passes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_readers_nothing_makes_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_large_spool_has_many_files, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

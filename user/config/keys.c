@@ -16,6 +16,7 @@
 #include "config/rules.h"
 #include "export/groups.h"
 #include "export/health.h"
+#include "export/spool.h"
 #include "lib/units.h"
 
 #define SECOND	    1000000000ULL
@@ -617,7 +618,7 @@ static const struct ebb_key plain_keys[] = {
 	 .flags = EBB_KEY_RESTART,
 	 .help = "directory of what waits for a sink, and of what none took; made if it is not there, but not what is above it"},
 	{.path = "audit.spool",
-	 BYTES(8 * MB, 64 * GB),
+	 BYTES(8 * MB, EBB_SPOOL_BYTES_MAX),
 	 .range = "8MB to 64GB",
 	 .fallback = "64MB",
 	 AT(audit.spool_bytes),

@@ -18,7 +18,6 @@
 #include "lib/log.h"
 #include "lib/own_dir.h"
 
-#define SEGMENT_BYTES  (4ULL << 20)
 #define SPOOL_AGAIN_NS EBB_NS_PER_S /* what the disk did not take */
 #define SYNC_NS	       EBB_NS_PER_S /* so much may be lost when the power fails */
 #define COUNT_NS       (5 * EBB_NS_PER_S)
@@ -267,7 +266,7 @@ static int open_spool(struct ebb_audit *a, struct ebb_why *why)
 	const struct ebb_spool_setup setup = {
 		.dir = a->spool_dir,
 		.max_bytes = a->spool_bytes,
-		.segment_bytes = SEGMENT_BYTES,
+		.segment_bytes = EBB_SPOOL_SEGMENT_BYTES,
 	};
 
 	int r = ebb_own_dir(a->dir, why);

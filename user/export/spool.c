@@ -19,10 +19,14 @@
 
 #define SEGMENT_PREFIX "spool-"
 #define NAME_MAX_BYTES 64
-#define SEGMENTS_MAX   4096
+#define SEGMENTS_MAX   65536
 #define POSITION_MAX   (UINT64_MAX / 4) /* that nobody reaches */
 #define BLOCK	       4096		/* a disk that fails fails in blocks */
 #define TRIES	       30		/* before what cannot be read is left out */
+
+/* As many as the largest spool has when each is half full: a batch goes into the next one as a whole. */
+_Static_assert(EBB_SPOOL_BYTES_MAX / (EBB_SPOOL_SEGMENT_BYTES / 2) < SEGMENTS_MAX,
+	       "no spool that can be asked for has too many files");
 
 struct segment {
 	uint64_t from, length;
@@ -36,8 +40,8 @@ struct ebb_spool {
 	uint64_t max_bytes, segment_bytes;
 	int dir_fd, lock_fd, last_fd; /* last_fd: of the last segment */
 	bool torn; /* behind the end of the last segment stand bytes that could not be taken back */
-	struct segment segments[SEGMENTS_MAX];
-	size_t count; /* at least one once it is open */
+	struct segment *segments;
+	size_t count, room; /* count: at least one once it is open */
 };
 
 static struct segment *last_of(struct ebb_spool *s)
@@ -60,6 +64,27 @@ static uint64_t bytes_of(const struct ebb_spool *s)
 	for (size_t i = 0; i < s->count; i++)
 		bytes += s->segments[i].length;
 	return bytes;
+}
+
+/* At the end; the caller sorts. */
+static int add_segment(struct ebb_spool *s, uint64_t from, uint64_t length, struct ebb_why *why)
+{
+	size_t room = s->room ? 2 * s->room : 64;
+	struct segment *more;
+
+	if (s->count == SEGMENTS_MAX)
+		return ebb_why(why, -ENOSPC, "the spool has too many files");
+	if (!s->segments || s->count == s->room) {
+		more = reallocarray(s->segments, room, sizeof(*more));
+		if (!more) {
+			(void)ebb_why(why, -ENOMEM, "out of memory");
+			return -ENOMEM;
+		}
+		s->segments = more;
+		s->room = room;
+	}
+	s->segments[s->count++] = (struct segment){.from = from, .length = length};
+	return 0;
 }
 
 static void segment_name(uint64_t from, char name[NAME_MAX_BYTES])
@@ -124,7 +149,8 @@ static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 		    !S_ISREG(st.st_mode))
 			return ebb_why(why, -EUCLEAN, "cannot use %s of the spool: move it away",
 				       entry->d_name);
-		s->segments[s->count++] = (struct segment){.from = from, .length = (uint64_t)st.st_size};
+		if (add_segment(s, from, (uint64_t)st.st_size, why) < 0)
+			return -ENOMEM;
 	}
 	/* lines of a segment that is not seen would be lost */
 	if (errno)
@@ -153,12 +179,12 @@ static int begin_segment(struct ebb_spool *s, uint64_t from, struct ebb_why *why
 {
 	int r;
 
-	if (s->count == SEGMENTS_MAX)
-		return ebb_why(why, -ENOSPC, "the spool has too many files");
 	/* its successor is found after a crash only if it ends where it says */
 	if (fdatasync(s->last_fd) < 0)
 		return ebb_why(why, -errno, "cannot write to the spool: %s", strerror(errno));
-	s->segments[s->count++] = (struct segment){.from = from};
+	r = add_segment(s, from, 0, why);
+	if (r < 0)
+		return r;
 	r = open_last(s, O_CREAT, why);
 	if (r < 0)
 		s->count--;
@@ -273,9 +299,10 @@ static int open_spool(struct ebb_spool *s, const char *dir, struct ebb_why *why)
 		r = find_segments(s, why);
 	if (r < 0)
 		return r;
-	if (s->count == 0)
-		s->segments[s->count++] = (struct segment){0};
-	r = open_last(s, O_CREAT, why);
+	if (!s->segments)
+		r = add_segment(s, 0, 0, why);
+	if (r == 0)
+		r = open_last(s, O_CREAT, why);
 	if (r == 0)
 		r = cut_torn_line(s, why);
 	/* what can be read of it is delivered all the same, and lines go on in another file */
@@ -316,6 +343,7 @@ void ebb_spool_free(struct ebb_spool *s)
 		(void)close(s->lock_fd);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd);
+	free(s->segments);
 	free(s);
 }
 
@@ -509,29 +537,29 @@ static bool disk_answers(const struct ebb_spool *s, size_t reader)
 }
 
 /* From the cursor to @bad there is no line, and from there on nothing is read. 0: on behind it, in memory. */
-static int leave_out_bad(struct ebb_spool *s, size_t reader, const struct segment *segment, uint64_t bad,
-			 int error, struct ebb_why *why)
+static int leave_out_bad(struct ebb_spool *s, size_t reader, struct segment segment, uint64_t bad, int error,
+			 struct ebb_why *why)
 {
 	uint64_t *position = &s->cursors[reader], behind;
 	char name[NAME_MAX_BYTES];
 	int r = 0;
 
-	segment_name(segment->from, name);
+	segment_name(segment.from, name);
 	if (is_damage(error) && s->tries[reader] < TRIES)
 		s->tries[reader]++;
 	if (!is_damage(error) || s->tries[reader] < TRIES || !disk_answers(s, reader))
 		return ebb_why(why, error, "cannot read %s of the spool: %s", name, strerror(-error));
 	/* where a file was made shorter, or taken away, nothing is to be added to it */
-	if (segment == last_of(s)) {
+	if (segment.from == last_of(s)->from) {
 		r = s->torn ? take_back(s, why) : 0;
 		r = r < 0 ? r : begin_segment(s, end_of(s), why);
 	}
 	if (r < 0)
 		return r;
-	behind = readable_behind(s, segment, bad);
+	behind = readable_behind(s, &segment, bad);
 	ebb_warn("cannot read %s of the spool: %s: %" PRIu64 " bytes from byte %" PRIu64
 		 " are left out, with the events in them",
-		 name, strerror(-error), behind - *position, *position - segment->from);
+		 name, strerror(-error), behind - *position, *position - segment.from);
 	*position = behind;
 	return 0;
 }
@@ -561,7 +589,7 @@ static ssize_t read_lines(struct ebb_spool *s, size_t reader, char *buffer, size
 			return newline - buffer + 1;
 		}
 		if (r < 0) {
-			r = leave_out_bad(s, reader, segment, *position + n, r, why);
+			r = leave_out_bad(s, reader, *segment, *position + n, r, why);
 			if (r < 0)
 				return r;
 			continue;

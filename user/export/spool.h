@@ -20,6 +20,10 @@
 
 #define EBB_SPOOL_READERS_MAX 4
 
+/* The most that .max_bytes may be with segments of that size: what audit.spool may say. */
+#define EBB_SPOOL_BYTES_MAX	64000000000ULL
+#define EBB_SPOOL_SEGMENT_BYTES (4ULL << 20)
+
 struct ebb_spool_setup {
 	const char *dir; /* made if it is not there, but not what is above it */
 	uint64_t max_bytes;
