@@ -282,6 +282,7 @@ static void readers_have_an_end_and_a_heartbeat(void **state)
 		clients[i] = listen_to_events(&server, NULL);
 	answer = get(&server, "/api/v1/events", "");
 	assert_int_equal(status_of(answer), 503);
+	assert_non_null(strstr(body_of(answer), "{\"error\":\"64 readers of events are here, and"));
 	/* silence is no reason to end one: it is not of its making */
 	let_pass(&server, 16 * NS_PER_S);
 	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
@@ -941,6 +942,60 @@ static void one_that_takes_all_keeps_nobody_out(void **state)
 	server_free(&server);
 }
 
+static struct client stream_from(struct server *server, const char *host)
+{
+	struct client client = client_from(server, host);
+
+	client_ask(&client, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+	serve(server, &client, "\r\n\r\n");
+	return client;
+}
+
+static void is_refused_a_stream(struct server *server, const char *host)
+{
+	struct client client = stream_from(server, host);
+
+	serve(server, &client, "\n");
+	assert_int_equal(status_of(client.text), 503);
+	assert_non_null(strstr(body_of(client.text), "no address has more of them than yours"));
+	client_free(&client);
+}
+
+/* Another one gets as many of them as it, the oldest first, and it does not get them back by coming again. */
+static void one_that_holds_all_streams_gives_half_of_them_up(void **state)
+{
+	struct client streams[EBB_READERS_MAX], others[EBB_READERS_MAX / 2];
+	struct server server = server_new();
+	const struct ebb_http_stats *stats = server.fake->source.http;
+
+	(void)state;
+	for (size_t i = 0; i < EBB_READERS_MAX; i++)
+		streams[i] = stream_from(&server, "127.0.0.2");
+	is_refused_a_stream(&server, "127.0.0.2");
+	for (size_t i = 0; i < EBB_READERS_MAX / 2; i++) {
+		others[i] = stream_from(&server, "127.0.0.3");
+		assert_int_equal(status_of(others[i].text), 200);
+		serve(&server, &others[i], "event: snapshot");
+		serve(&server, &streams[i], NULL);
+		is_refused_a_stream(&server, "127.0.0.2");
+		assert_int_equal(stats->dropped[EBB_HTTP_CROWDED], i + 1);
+		assert_int_equal(stats->streams, EBB_READERS_MAX);
+	}
+	is_refused_a_stream(&server, "127.0.0.3");
+	serve_until_quiet(&server);
+	for (size_t i = 0; i < EBB_READERS_MAX / 2; i++) {
+		client_receive(&streams[EBB_READERS_MAX / 2 + i]);
+		assert_false(streams[EBB_READERS_MAX / 2 + i].ended);
+		client_receive(&others[i]);
+		assert_false(others[i].ended);
+		client_free(&others[i]);
+	}
+	assert_int_equal(stats->dropped[EBB_HTTP_STALLED] + stats->dropped[EBB_HTTP_OVERTAKEN], 0);
+	for (size_t i = 0; i < EBB_READERS_MAX; i++)
+		client_free(&streams[i]);
+	server_free(&server);
+}
+
 /* It asks again as soon as it is answered, wherever there may be a place. It is not ended for that either. */
 static void a_busy_one_keeps_nobody_out(void **state)
 {
@@ -1265,6 +1320,7 @@ int main(void)
 		cmocka_unit_test(two_hundred_clients_at_once_are_all_served),
 		cmocka_unit_test(idle_clients_do_not_keep_others_out),
 		cmocka_unit_test(one_that_takes_all_keeps_nobody_out),
+		cmocka_unit_test(one_that_holds_all_streams_gives_half_of_them_up),
 		cmocka_unit_test(a_busy_one_keeps_nobody_out),
 		cmocka_unit_test(what_is_no_stream_makes_room),
 		cmocka_unit_test(the_servers_own_delay_ends_nobody),

@@ -15,13 +15,15 @@
 
 struct ebb_readers;
 struct ebb_feed;
+struct ebb_peer;
 
 struct ebb_request {
 	const struct ebb_source *source;
 	struct MHD_Connection *connection;
 	struct ebb_feed *feed;
 	struct ebb_readers *events;
-	uint64_t *deadline_ns; /* of its connection; NULL: it has none */
+	uint64_t *deadline_ns;	     /* of its connection; NULL: it has none */
+	const struct ebb_peer *peer; /* who asks; NULL: it has no connection of ours */
 	struct ebb_exchange *exchange;
 	const char *method;
 	const char *path; /* as it came */

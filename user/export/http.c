@@ -119,6 +119,7 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
 		.feed = http->feed,
 		.events = http->events,
 		.deadline_ns = client ? &client->deadline_ns : NULL,
+		.peer = client ? &client->peer : NULL,
 		.exchange = client ? &client->exchange : &nobodys,
 		.method = method,
 		.connection = connection,

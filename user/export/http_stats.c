@@ -31,6 +31,7 @@ const char *ebb_http_dropped_name(uint32_t why)
 	static const char *const names[EBB_HTTP_DROPPED_MAX] = {
 		[EBB_HTTP_STALLED] = "stalled",
 		[EBB_HTTP_OVERTAKEN] = "overtaken",
+		[EBB_HTTP_CROWDED] = "crowded_out",
 	};
 
 	return names[why];

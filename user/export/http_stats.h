@@ -25,10 +25,11 @@ enum ebb_http_handler {
 /* The status codes that are told apart, see ebb_http_code_name(). */
 #define EBB_HTTP_CODES 6
 
-/* Why a reader of events was dropped. */
+/* Why a reader of events was ended. */
 enum ebb_http_dropped {
 	EBB_HTTP_STALLED,   /* took nothing for 5 s of what was there for it */
 	EBB_HTTP_OVERTAKEN, /* fell so far behind that what it would read next is gone */
+	EBB_HTTP_CROWDED,   /* made room for somebody who holds fewer */
 	EBB_HTTP_DROPPED_MAX,
 };
 

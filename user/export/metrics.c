@@ -1093,7 +1093,7 @@ const struct ebb_family ebb_families[] = {
 	{"ebb_http_event_streams", EBB_GAUGE, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, NULL,
 	 "Streams of events that are open now.", read_http_streams},
 	{"ebb_http_event_streams_dropped", EBB_COUNTER, NULL, EBB_GROUP_HTTP, EBB_WALK_ONCE, "reason",
-	 "Streams of events that were ended because their client was too slow: stalled, it took nothing for 5 s; overtaken, what it would read next is not kept any more.",
+	 "Streams of events that were ended: stalled, the client took nothing for 5 s; overtaken, it was so slow that what it would read next is not kept any more; crowded_out, all were taken, and somebody came who holds fewer.",
 	 read_http_dropped},
 
 	{"ebb_audit_events", EBB_COUNTER, NULL, EBB_GROUP_AUDIT, EBB_WALK_ONCE, "sink, result",

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "export/http.h"
 #include "export/json.h"
+#include "export/peers.h"
 #include "export/row.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -34,7 +36,10 @@ struct reader {
 	struct ebb_readers *events;
 	struct MHD_Connection *connection;
 	uint64_t *deadline_ns; /* of its connection */
+	struct ebb_peer peer;
+	uint64_t serial; /* the greater, the later it came */
 	bool used, suspended;
+	bool leaving; /* it makes room, and is no longer counted */
 	enum phase phase;
 	uint64_t number; /* of the entry that it reads */
 	size_t offset;	 /* in that */
@@ -48,7 +53,9 @@ struct ebb_readers {
 	const struct ebb_source *source;
 	struct ebb_feed *feed;
 	bool stopping;
-	struct reader readers[EBB_READERS_MAX];
+	uint64_t serial; /* of the last that came */
+	struct reader
+		readers[EBB_HTTP_CLIENTS_MAX]; /* also those that are leaving: a connection has one at most */
 };
 
 int ebb_readers_new(const struct ebb_source *source, struct ebb_feed *feed, struct ebb_readers **ret_readers)
@@ -73,7 +80,7 @@ static void resume(struct reader *reader, uint64_t now_ns)
 void ebb_readers_stop(struct ebb_readers *events)
 {
 	events->stopping = true;
-	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
 		if (events->readers[i].used && events->readers[i].suspended)
 			resume(&events->readers[i], events->source->now_ns());
 	}
@@ -253,6 +260,10 @@ static ssize_t read_events(void *userdata, uint64_t position, char *buffer, size
 	(void)position;
 	if (reader->events->stopping)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (reader->leaving) {
+		reader->events->source->http->dropped[EBB_HTTP_CROWDED]++;
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
 	if (is_lost(reader)) {
 		ebb_debug("http: a reader of events is too slow: ended, it may begin anew");
 		reader->events->source->http->dropped[EBB_HTTP_OVERTAKEN]++;
@@ -275,12 +286,12 @@ uint64_t ebb_readers_run(struct ebb_readers *events, uint64_t now_ns)
 	uint64_t next_ns, heartbeat_ns = NEVER;
 	bool any = false;
 
-	for (size_t i = 0; i < EBB_READERS_MAX; i++)
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++)
 		any = any || events->readers[i].used;
 	if (any)
 		(void)ebb_feed_want(events->feed, now_ns);
 	next_ns = ebb_feed_run(events->feed, now_ns);
-	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
 		struct reader *reader = &events->readers[i];
 		bool ready;
 
@@ -338,11 +349,52 @@ static void find_place(struct reader *reader)
 
 static struct reader *find_free(struct ebb_readers *events)
 {
-	for (size_t i = 0; i < EBB_READERS_MAX; i++) {
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
 		if (!events->readers[i].used)
 			return &events->readers[i];
 	}
 	return NULL;
+}
+
+/* Those that hold a place, and behind them the one that comes; returns their number without it. */
+static size_t list_guests(const struct ebb_readers *events, const struct ebb_peer *comes,
+			  struct ebb_guest guests[EBB_HTTP_CLIENTS_MAX + 1],
+			  size_t ret_readers[EBB_HTTP_CLIENTS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
+		const struct reader *reader = &events->readers[i];
+
+		if (!reader->used || reader->leaving)
+			continue;
+		ret_readers[count] = i;
+		guests[count++] =
+			(struct ebb_guest){.peer = reader->peer, .here = true, .deadline_ns = reader->serial};
+	}
+	/* it goes, unless somebody holds more than it would */
+	guests[count] = (struct ebb_guest){.peer = *comes, .here = true, .deadline_ns = 0};
+	return count;
+}
+
+/* False: there are as many readers as there may be, and nobody holds more of them than who comes. */
+static bool make_room(struct ebb_readers *events, const struct ebb_peer *comes, uint64_t now_ns)
+{
+	struct ebb_guest guests[EBB_HTTP_CLIENTS_MAX + 1];
+	size_t readers[EBB_HTTP_CLIENTS_MAX];
+	size_t count = list_guests(events, comes, guests, readers), chosen;
+	struct reader *reader;
+
+	if (count < EBB_READERS_MAX)
+		return true;
+	chosen = ebb_peers_choose(guests, count + 1);
+	if (chosen == count)
+		return false;
+	reader = &events->readers[readers[chosen]];
+	reader->leaving = true;
+	if (reader->suspended)
+		resume(reader, now_ns);
+	return true;
 }
 
 static enum MHD_Result begin(struct reader *reader, const struct ebb_request *request)
@@ -372,26 +424,31 @@ static enum MHD_Result begin(struct reader *reader, const struct ebb_request *re
 enum MHD_Result ebb_readers_answer(struct ebb_readers *events, const struct ebb_request *request)
 {
 	uint64_t now_ns = events->source->now_ns();
-	struct reader *reader = find_free(events);
+	struct reader *reader;
 
 	if (request->head)
 		return ebb_answer(request, MHD_HTTP_OK,
 				  MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT),
 				  "text/event-stream");
-	if (!reader)
+	reader = find_free(events);
+	if (!reader || !request->peer)
+		return ebb_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory: try again");
+	if (!make_room(events, request->peer, now_ns))
 		return ebb_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-					"%d readers of events are here already: try again later",
+					"%d readers of events are here, and no address has more of them than yours: end one of them, or try again later",
 					EBB_READERS_MAX);
 	*reader = (struct reader){
 		.events = events,
 		.connection = request->connection,
 		.deadline_ns = request->deadline_ns,
+		.peer = *request->peer,
+		.serial = ++events->serial,
 		.used = true,
 		.sent_ns = now_ns,
 		.out = malloc(OUT_BYTES),
 	};
 	events->source->http->streams++;
-	if (!reader->out || !reader->deadline_ns || ebb_feed_want(events->feed, now_ns) < 0) {
+	if (!reader->out || ebb_feed_want(events->feed, now_ns) < 0) {
 		free_reader(reader);
 		return ebb_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory: try again");
 	}

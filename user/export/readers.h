@@ -2,7 +2,8 @@
 /*
  * GET /api/v1/events: server-sent events (docs/api.md). Each reader has a place in the feed's ring and a piece of
  * memory for the snapshot that it begins with; a reader whose place is overwritten is ended, and nobody waits
- * for it.
+ * for it. When there are as many as there may be, one who comes gets a place if somebody else holds more of them
+ * (export/peers.h), of whom the oldest is ended, and else is refused.
  *
  *	accepted -> waits for the first pass -> snapshot -> follows the ring -+-> ended: too slow, or gone
  *	                                  Last-Event-ID is in the ring -^     |
