@@ -271,6 +271,49 @@ static void a_reader_goes_on_where_it_was(void **state)
 	server_free(&server);
 }
 
+/* @seconds pass, of an agent that lives. */
+static void tick(struct server *server, uint64_t seconds)
+{
+	server->fake->view.agent->heartbeat_ns = fake_now_ns + seconds * NS_PER_S;
+	let_pass(server, seconds * NS_PER_S);
+	serve_until_quiet(server);
+}
+
+/* What changed while nobody read was told to nobody, also where somebody else has come first. */
+static void a_reader_that_was_away_for_long_begins_anew(void **state)
+{
+	struct server server = server_new();
+	struct client client, other;
+	char id[64];
+
+	(void)state;
+	(void)fake_dst(server.fake, 1, "10.0.0.5", 443);
+	(void)fake_dst(server.fake, 2, "10.0.0.6", 443);
+	client = listen_to_events(&server, NULL);
+	/* rates become known, and then nothing changes any more */
+	for (int second = 0; second < 3; second++)
+		tick(&server, 1);
+	client_receive(&client);
+	last_id_of(&client, id, sizeof(id));
+	client_free(&client);
+	/* that it left is noticed when something is sent to it */
+	for (int i = 0; i < 3; i++)
+		tick(&server, 16);
+	assert_int_equal(server.fake->source.http->streams, 0);
+	tick(&server, 61);
+	server.fake->view.dsts[2].state = EBB_SLOT_FREE;
+	other = listen_to_events(&server, NULL);
+	serve_until_quiet(&server);
+	client = listen_to_events(&server, id);
+	assert_non_null(strstr(client.text, "\"resumed\":false"));
+	serve(&server, &client, "event: snapshot");
+	assert_non_null(strstr(client.text, "10.0.0.5"));
+	assert_null(strstr(client.text, "10.0.0.6"));
+	client_free(&client);
+	client_free(&other);
+	server_free(&server);
+}
+
 static void readers_have_an_end_and_a_heartbeat(void **state)
 {
 	struct server server = server_new();
@@ -1300,6 +1343,7 @@ int main(void)
 		cmocka_unit_test(a_refused_method_is_told),
 		cmocka_unit_test(readers_hear_what_changes_and_nothing_else),
 		cmocka_unit_test(a_reader_goes_on_where_it_was),
+		cmocka_unit_test(a_reader_that_was_away_for_long_begins_anew),
 		cmocka_unit_test(readers_have_an_end_and_a_heartbeat),
 		cmocka_unit_test(the_page_holds_all_that_it_may_run),
 		cmocka_unit_test(openmetrics_is_for_those_who_ask_for_it),

@@ -69,6 +69,8 @@ static void what_is_longer_than_the_ring_is_refused(void **state)
 	assert_int_equal(ebb_ring_end(ring) - ebb_ring_first(ring), 1);
 	ebb_ring_clear(ring);
 	assert_int_equal(ebb_ring_first(ring), ebb_ring_end(ring));
+	/* who had the second entry does not go on with the next */
+	assert_int_equal(ebb_ring_first(ring), 4);
 	ebb_ring_free(ring);
 }
 

@@ -353,7 +353,7 @@ int ebb_feed_want(struct ebb_feed *feed, uint64_t now_ns)
 	return 0;
 }
 
-/* Nobody came back: what was kept for that is of no use any more. */
+/* Nobody came back: what was kept for that is of no use any more. What changes from now on nobody tells: who comes later gets a snapshot. */
 static void fall_asleep(struct ebb_feed *feed)
 {
 	feed->active = false;

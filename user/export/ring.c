@@ -107,6 +107,6 @@ const char *ebb_ring_get(const struct ebb_ring *ring, uint64_t number, size_t *r
 
 void ebb_ring_clear(struct ebb_ring *ring)
 {
-	ring->first = ring->end;
+	ring->first = ++ring->end;
 	ring->head = 0;
 }

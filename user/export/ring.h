@@ -25,7 +25,7 @@ uint64_t ebb_ring_end(const struct ebb_ring *ring);
 /* The entry @number, valid until the next is added; NULL: it is not there. */
 const char *ebb_ring_get(const struct ebb_ring *ring, uint64_t number, size_t *ret_length);
 
-/* Forgets every entry; numbers go on. */
+/* Forgets every entry, and what happens until the next is a gap: it gets the number behind the one that would be next. */
 void ebb_ring_clear(struct ebb_ring *ring);
 
 #endif /* EBB_EXPORT_RING_H */
