@@ -25,10 +25,12 @@
 #define BEGIN  (SINCE - 24 * HOUR)
 
 static struct ebb_report *report;
+static const char *session; /* of the agent that tells */
 
 static int set_up(void **state)
 {
 	(void)state;
+	session = "9f3c";
 	return ebb_report_new(SINCE, UNTIL, BEGIN, &report);
 }
 
@@ -71,7 +73,7 @@ static void happened(int64_t us, enum ebb_audit_type type, const char *user, jso
 					  .event = {.type = type,
 						    .realtime_ns = us * 1000,
 						    .user = user,
-						    .session = "9f3c",
+						    .session = session,
 						    .address = "",
 						    .outcome_details = "",
 						    .details = details}};
@@ -187,6 +189,26 @@ static void changes_and_refusals_are_told(void **state)
 	assert_string_equal(report->credentials->what, "kubelet at a: 401");
 }
 
+/* Of more than are kept the last ones are. */
+static void the_newest_changes_are_kept(void **state)
+{
+	char command[32];
+
+	(void)state;
+	for (int i = 0; i < EBB_REPORT_DEEDS_MAX + 3; i++) {
+		(void)snprintf(command, sizeof(command), "order %d", i);
+		happened(SINCE + i, EBB_AUDIT_OVERRIDE, "1000", json_pack("{s:s}", "command", command),
+			 INT64_MIN);
+	}
+	finish();
+	assert_int_equal(report->deed_count, EBB_REPORT_DEEDS_MAX);
+	assert_int_equal(report->deeds_left_out, 3);
+	for (int i = 0; i < EBB_REPORT_DEEDS_MAX; i++) {
+		(void)snprintf(command, sizeof(command), "order %d", i + 3);
+		assert_string_equal(report->deeds[i].what, command);
+	}
+}
+
 static void the_agent_was_away(void **state)
 {
 	(void)state;
@@ -199,6 +221,116 @@ static void the_agent_was_away(void **state)
 	assert_true(report->gaps[0].clean);
 	assert_false(report->gaps[1].clean);
 	assert_int_equal(report->gaps[1].to_us - report->gaps[1].from_us, HOUR);
+}
+
+/* That it was stopped in order before the period is known in it. */
+static void an_agent_that_was_stopped_before_ended_in_order(void **state)
+{
+	(void)state;
+	happened(SINCE - HOUR, EBB_AUDIT_AGENT_STOP, "", json_object(), INT64_MIN);
+	happened(SINCE + HOUR, EBB_AUDIT_AGENT_START, "", json_object(), SINCE - HOUR);
+	finish();
+	assert_int_equal(report->starts, 1);
+	assert_int_equal(report->stops, 0);
+	assert_int_equal(report->gap_count, 1);
+	assert_true(report->gaps[0].clean);
+}
+
+static void and_one_that_was_started_again_did_not(void **state)
+{
+	(void)state;
+	happened(SINCE - 2 * HOUR, EBB_AUDIT_AGENT_STOP, "", json_object(), INT64_MIN);
+	happened(SINCE - HOUR, EBB_AUDIT_AGENT_START, "", json_object(), SINCE - 2 * HOUR);
+	happened(SINCE + HOUR, EBB_AUDIT_AGENT_START, "", json_object(), SINCE - HOUR);
+	finish();
+	assert_int_equal(report->gap_count, 1);
+	assert_false(report->gaps[0].clean);
+}
+
+static void started(int64_t us, bool took_over, int64_t before_us)
+{
+	happened(us, EBB_AUDIT_AGENT_START, "", json_pack("{s:b}", "took_over", took_over), before_us);
+}
+
+/* A machine that was started again has no open breakers: they ended with the last that was heard. */
+static void what_no_agent_took_over_is_over(void **state)
+{
+	const struct ebb_report_open *o;
+
+	(void)state;
+	moved(SINCE + HOUR, "/web", "api", "e1", "closed", "open");
+	session = "aaaa";
+	started(SINCE + 2 * HOUR, true, SINCE + 2 * HOUR - MINUTE);
+	moved(SINCE + 3 * HOUR, "/web", "db", "e2", "closed", "open");
+	session = "bbbb";
+	started(SINCE + 6 * HOUR, false, SINCE + 5 * HOUR);
+	moved(SINCE + 7 * HOUR, "/web", "new", "e3", "closed", "open");
+	finish();
+	o = report->opens;
+	assert_string_equal(o->destination, "new");
+	assert_int_equal(o->still, 1);
+	assert_int_equal(o->total_us, 17 * HOUR);
+	o = o->hh.next;
+	assert_string_equal(o->destination, "api");
+	assert_int_equal(o->still, 0);
+	assert_int_equal(o->total_us, 4 * HOUR);
+	o = o->hh.next;
+	assert_string_equal(o->destination, "db");
+	assert_int_equal(o->total_us, 2 * HOUR);
+}
+
+/* A log of several nodes does not say on which of them a breaker is: another one's start ends none. */
+static void another_nodes_start_ends_nothing(void **state)
+{
+	(void)state;
+	moved(SINCE + HOUR, "/web", "api", "e1", "closed", "open");
+	session = "bbbb";
+	started(SINCE + 2 * HOUR, false, SINCE + HOUR);
+	session = "9f3c";
+	moved(SINCE + 3 * HOUR, "/web", "db", "e2", "closed", "open");
+	finish();
+	assert_int_equal(report->opens->still, 1);
+	assert_int_equal(report->opens->total_us, 23 * HOUR);
+}
+
+static void lost(int64_t us)
+{
+	happened(us, EBB_AUDIT_ENFORCEMENT_LOST, "", json_pack("{s:s}", "component", "programs"), INT64_MIN);
+}
+
+static void back(int64_t us, double lasted_s)
+{
+	happened(us, EBB_AUDIT_ENFORCEMENT_BACK, "", json_pack("{s:f}", "lasted_s", lasted_s), INT64_MIN);
+}
+
+/* To the part of a second, and only what lies in the period; also where its beginning or its end does not. */
+static void the_time_without_enforcement_is_that_of_the_period(void **state)
+{
+	(void)state;
+	lost(SINCE - HOUR);
+	back(SINCE + MINUTE, 3660);
+	lost(SINCE + HOUR);
+	back(SINCE + HOUR + SECOND / 2, 0.5);
+	/* its agent was killed */
+	lost(SINCE + 2 * HOUR);
+	started(SINCE + 4 * HOUR, true, SINCE + 3 * HOUR);
+	/* goes on */
+	lost(UNTIL - 10 * MINUTE);
+	finish();
+	assert_int_equal(report->lost, 4);
+	assert_int_equal(report->lost_us, MINUTE + SECOND / 2 + HOUR + 10 * MINUTE);
+}
+
+static void enforcement_that_came_back_before_is_no_matter(void **state)
+{
+	(void)state;
+	lost(SINCE - HOUR);
+	back(SINCE - MINUTE, 3540);
+	/* of which only the end is in the log */
+	back(SINCE + MINUTE, 90);
+	finish();
+	assert_int_equal(report->lost, 1);
+	assert_int_equal(report->lost_us, MINUTE);
 }
 
 /* ----------------------------------------------------------------- hammer -- */
@@ -486,6 +618,13 @@ int main(void)
 		TEST(time_outside_closed_is_that_of_the_period),
 		TEST(changes_and_refusals_are_told),
 		TEST(the_agent_was_away),
+		TEST(the_newest_changes_are_kept),
+		TEST(an_agent_that_was_stopped_before_ended_in_order),
+		TEST(and_one_that_was_started_again_did_not),
+		TEST(what_no_agent_took_over_is_over),
+		TEST(another_nodes_start_ends_nothing),
+		TEST(the_time_without_enforcement_is_that_of_the_period),
+		TEST(enforcement_that_came_back_before_is_no_matter),
 		TEST(who_does_not_back_off_hammers),
 		TEST(who_backs_off_does_not),
 		TEST(a_burst_or_a_limit_is_no_hammer),

@@ -42,17 +42,29 @@ struct ebb_report_new {
 struct ebb_report_episode {
 	const char *id, *destination, *user, *address;
 	int64_t begin_us;
-	int64_t end_us; /* INT64_MAX: it goes on */
-	bool earlier;	/* it began before what we saw */
+	int64_t moved_us; /* last */
+	int64_t end_us;	  /* INT64_MAX: it goes on */
+	bool earlier;	  /* it began before what we saw */
 	UT_hash_handle hh;
+};
+
+/* A run of an agent that was met. */
+struct ebb_report_run {
+	const char *session;
+	UT_hash_handle hh;
+};
+
+/* An agent that found nothing to take over: after a start of the machine, or 'ebb detach'. */
+struct ebb_report_anew {
+	int64_t us, before_us; /* before_us: of the event before it */
 };
 
 /* Who changed what. */
 struct ebb_report_deed {
 	int64_t us;
 	enum ebb_audit_type type;
-	const char *user; /* login uid, or uid */
-	const char *what;
+	char *user; /* login uid, or uid; owned */
+	char *what; /* owned */
 };
 
 /* Counted by their text: refused requests, refused credentials. */
@@ -106,14 +118,21 @@ struct ebb_report {
 	struct ebb_report_episode *episodes;
 	struct ebb_report_open *opens;
 	struct ebb_report_tally *requests, *credentials;
-	struct ebb_report_deed *deeds;
+	struct ebb_report_deed *deeds; /* the last ones; a ring until ebb_report_finish() */
 	size_t deed_count, deed_room;
-	uint64_t deeds_left_out, news_left_out, episodes_left_out;
+	uint64_t deeds_left_out; /* older than these */
+	uint64_t news_left_out, episodes_left_out;
 	struct ebb_report_gap *gaps;
 	size_t gap_count, gap_room;
 	uint64_t starts, stops, rejected, fuse;
 	uint64_t lost, lost_us;
-	const char *stopped; /* the session that ended in order, last */
+	int64_t lost_at_us; /* enforcement, and it is not back; INT64_MIN: it is in place */
+	bool stopped;	    /* in order, and not started again */
+	struct ebb_report_run *runs;
+	const char *run; /* the present one */
+	bool several;	 /* agents at once: of several nodes */
+	struct ebb_report_anew *anew;
+	size_t anew_count, anew_room;
 	struct ebb_report_sums all;
 
 	/* by ebb_report_finish() */

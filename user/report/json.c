@@ -198,12 +198,12 @@ json_t *ebb_report_json(const struct ebb_report *report)
 			  count_of(report->lost), "enforcement_lost_s", seconds((int64_t)report->lost_us),
 			  "node_fuse_moves", count_of(report->fuse));
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "since",
-			 moment(report->since_us), "until", moment(report->until_us), "log_begins",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}",
+			 "since", moment(report->since_us), "until", moment(report->until_us), "log_begins",
 			 moment(report->begin_us), "total", sums(&report->all), "pattern_counts", counts,
 			 "patterns", patterns, "breakers", opens(report), "destinations",
 			 pairs(report->destinations), "workloads", pairs(report->workloads), "pairs",
-			 pairs(report->pairs), "changes", deeds(report), "requests_refused",
-			 tallies(report->requests), "credentials_refused", tallies(report->credentials),
-			 "agent", agent);
+			 pairs(report->pairs), "changes", deeds(report), "changes_left_out",
+			 count_of(report->deeds_left_out), "requests_refused", tallies(report->requests),
+			 "credentials_refused", tallies(report->credentials), "agent", agent);
 }

@@ -15,6 +15,7 @@
 #define BIT(type) (1U << (type))
 #define MANY	  (BIT(EBB_AUDIT_DENIALS) | BIT(EBB_AUDIT_FAILURES) | BIT(EBB_AUDIT_DESTINATION_NEW))
 #define ALL	  (BIT(EBB_AUDIT_MAX) - 1)
+#define ENDS	  (BIT(EBB_AUDIT_AGENT_START) | BIT(EBB_AUDIT_AGENT_STOP))
 
 /* All of it is in the index audit_log_type: the table is not read. */
 #define DENIALS_SQL                                                                         \
@@ -138,6 +139,15 @@ static int visit_rare(void *userdata, const struct ebb_audit_record *record, str
 	return add_event(userdata, record, why);
 }
 
+/* Was the agent stopped in order when the period began? Further back than the rest the last start or stop says it. */
+static int read_last_end(struct reading *r, const char *path, int64_t until_us, uint64_t *ret_unknown,
+			 struct ebb_why *why)
+{
+	const struct ebb_audit_query query = {.until_ns = until_us * NS_PER_US, .types = ENDS, .limit = 1};
+
+	return ebb_audit_query_sqlite(path, &query, visit_rare, r, ret_unknown, why);
+}
+
 static int64_t begin_of(struct ebb_sqlite *s)
 {
 	sqlite3_int64 begin;
@@ -161,6 +171,8 @@ static int read_database(struct reading *r, const char *path, int64_t since_us, 
 		n = each_row(r, FAILURES_SQL, since_us, until_us, add_failures, why);
 	if (n == 0)
 		n = each_row(r, DENIALS_SQL, since_us, until_us, add_denials, why);
+	if (n == 0)
+		n = read_last_end(r, path, since_us - EBB_REPORT_BEFORE_US, ret_unknown, why);
 	if (n == 0)
 		n = ebb_audit_query_sqlite(path, &query, visit_rare, r, ret_unknown, why);
 	if (r->before)
@@ -247,7 +259,7 @@ static int visit_line(void *userdata, const struct ebb_audit_record *record, str
 		n = ebb_report_first_seen(l->reading.report, us, name ? name : "", record->event.user);
 	} else if (BIT(record->event.type) & MANY) {
 		n = us >= l->since_us ? count_line(l->reading.report, record, us) : 0;
-	} else if (us >= l->since_us - EBB_REPORT_BEFORE_US) {
+	} else if (us >= l->since_us - EBB_REPORT_BEFORE_US || BIT(record->event.type) & ENDS) {
 		n = add_event(&l->reading, record, why);
 	}
 	l->reading.previous_us = us;

@@ -23,8 +23,15 @@ int ebb_report_new(int64_t since_us, int64_t until_us, int64_t begin_us, struct 
 	report->since_us = since_us;
 	report->until_us = until_us;
 	report->begin_us = begin_us;
+	report->lost_at_us = INT64_MIN;
 	*ret_report = report;
 	return 0;
+}
+
+static void free_deed(struct ebb_report_deed *deed)
+{
+	free(deed->user);
+	free(deed->what);
 }
 
 void ebb_report_free(struct ebb_report *report)
@@ -36,11 +43,15 @@ void ebb_report_free(struct ebb_report *report)
 	HASH_CLEAR(hh, report->destinations);
 	HASH_CLEAR(hh, report->news);
 	HASH_CLEAR(hh, report->episodes);
+	HASH_CLEAR(hh, report->runs);
 	HASH_CLEAR(hh, report->opens);
 	HASH_CLEAR(hh, report->requests);
 	HASH_CLEAR(hh, report->credentials);
 	ebb_arena_done(&report->arena);
+	for (size_t i = 0; i < report->deed_count; i++)
+		free_deed(&report->deeds[i]);
 	free(report->deeds);
+	free(report->anew);
 	free(report->gaps);
 	free(report->overlaps);
 	free((void *)report->hammers);
@@ -279,33 +290,60 @@ static int add_transition(struct ebb_report *report, const struct ebb_audit_reco
 		if (!episode->hh.tbl)
 			return -ENOMEM;
 	}
+	episode->moved_us = us;
 	if (strcmp(text_of(record, "to"), "closed") == 0)
 		episode->end_us = us;
 	return 0;
+}
+
+/* Where the next one goes: in the place of the oldest, when there are as many as are kept. NULL: out of memory. */
+static struct ebb_report_deed *deed_place(struct ebb_report *report)
+{
+	struct ebb_report_deed *deeds, *place;
+
+	if (report->deed_count == EBB_REPORT_DEEDS_MAX) {
+		place = &report->deeds[report->deeds_left_out++ % EBB_REPORT_DEEDS_MAX];
+		free_deed(place);
+		return place;
+	}
+	deeds = ebb_report_grow(report->deeds, report->deed_count, &report->deed_room, sizeof(*deeds));
+	if (!deeds)
+		return NULL;
+	report->deeds = deeds;
+	return &deeds[report->deed_count++];
 }
 
 static int add_deed(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us)
 {
 	const struct ebb_audit_event *event = &record->event;
 	const char *what = text_of(record, event->type == EBB_AUDIT_OVERRIDE ? "command" : "file");
-	struct ebb_report_deed *deeds;
+	struct ebb_report_deed *deed = deed_place(report);
 
-	if (report->deed_count >= EBB_REPORT_DEEDS_MAX) {
-		report->deeds_left_out++;
+	if (!deed)
+		return -ENOMEM;
+	*deed = (struct ebb_report_deed){.us = us,
+					 .type = event->type,
+					 .user = strdup(event->user ? event->user : ""),
+					 .what = strdup(what)};
+	return deed->user && deed->what ? 0 : -ENOMEM;
+}
+
+/* The oldest first. */
+static int sort_deeds(struct ebb_report *report)
+{
+	size_t first = report->deeds_left_out % EBB_REPORT_DEEDS_MAX;
+	struct ebb_report_deed *sorted;
+
+	if (first == 0)
 		return 0;
-	}
-	deeds = ebb_report_grow(report->deeds, report->deed_count, &report->deed_room, sizeof(*deeds));
-	if (!deeds)
+	sorted = calloc(report->deed_count, sizeof(*sorted));
+	if (!sorted)
 		return -ENOMEM;
-	report->deeds = deeds;
-	deeds += report->deed_count;
-	*deeds = (struct ebb_report_deed){.us = us,
-					  .type = event->type,
-					  .user = keep(report, event->user),
-					  .what = keep(report, what)};
-	if (!deeds->user || !deeds->what)
-		return -ENOMEM;
-	report->deed_count++;
+	for (size_t i = 0; i < report->deed_count; i++)
+		sorted[i] = report->deeds[(first + i) % report->deed_count];
+	free(report->deeds);
+	report->deeds = sorted;
+	report->deed_room = report->deed_count;
 	return 0;
 }
 
@@ -354,12 +392,80 @@ static int add_credentials(struct ebb_report *report, const struct ebb_audit_rec
 	return add_tally(report, &report->credentials, what, 1, us);
 }
 
+/* ------------------------------------------------------------------- agent -- */
+
+/* Enforcement that was lost is back, or nobody looks any more: of the time until @us what lies in the period. */
+static void end_loss(struct ebb_report *report, int64_t from_us, int64_t us)
+{
+	report->lost_at_us = INT64_MIN;
+	if (us <= report->since_us)
+		return;
+	/* one that began in the period is counted already */
+	report->lost += from_us < report->since_us;
+	report->lost_us += (uint64_t)(us - (from_us > report->since_us ? from_us : report->since_us));
+}
+
+static void lose(struct ebb_report *report, int64_t us)
+{
+	report->lost_at_us = us;
+	report->lost += us >= report->since_us;
+}
+
+/* When it was lost may be before all that we see: how long it lasted is told. */
+static void regain(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us)
+{
+	double lasted_s = json_number_value(json_object_get(record->event.details, "lasted_s"));
+
+	if (report->lost_at_us == INT64_MIN)
+		lose(report, us - (lasted_s > 0 && lasted_s < 1e9 ? (int64_t)(lasted_s * US_PER_S) : 0));
+	end_loss(report, report->lost_at_us, us);
+}
+
+/* Events of a run that ended before the present one began are of an agent beside it. */
+static int note_run(struct ebb_report *report, const char *session)
+{
+	struct ebb_report_run *run;
+
+	if (!session || !session[0] || (report->run && strcmp(report->run, session) == 0))
+		return 0;
+	HASH_FIND_STR(report->runs, session, run);
+	if (run) {
+		report->several = true;
+	} else {
+		run = ebb_arena_take(&report->arena, sizeof(*run));
+		if (!run)
+			return -ENOMEM;
+		run->session = keep(report, session);
+		if (!run->session)
+			return -ENOMEM;
+		HASH_ADD_KEYPTR(hh, report->runs, run->session, strlen(run->session), run);
+		if (!run->hh.tbl)
+			return -ENOMEM;
+	}
+	report->run = run->session;
+	return 0;
+}
+
+static int note_anew(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us,
+		     int64_t before_us)
+{
+	struct ebb_report_anew *anew;
+
+	if (!json_is_false(json_object_get(record->event.details, "took_over")))
+		return 0;
+	anew = ebb_report_grow(report->anew, report->anew_count, &report->anew_room, sizeof(*anew));
+	if (!anew)
+		return -ENOMEM;
+	report->anew = anew;
+	anew[report->anew_count++] = (struct ebb_report_anew){us, before_us};
+	return 0;
+}
+
 /* What was before it tells how long nobody watched. */
-static int add_start(struct ebb_report *report, int64_t us, int64_t before_us)
+static int add_gap(struct ebb_report *report, int64_t us, int64_t before_us)
 {
 	struct ebb_report_gap *gaps;
 
-	report->starts++;
 	if (before_us == INT64_MIN)
 		return 0;
 	gaps = ebb_report_grow(report->gaps, report->gap_count, &report->gap_room, sizeof(*gaps));
@@ -367,31 +473,60 @@ static int add_start(struct ebb_report *report, int64_t us, int64_t before_us)
 		return -ENOMEM;
 	report->gaps = gaps;
 	gaps[report->gap_count++] =
-		(struct ebb_report_gap){.from_us = before_us, .to_us = us, .clean = report->stopped != NULL};
-	report->stopped = NULL;
+		(struct ebb_report_gap){.from_us = before_us, .to_us = us, .clean = report->stopped};
 	return 0;
 }
 
-static int add_stop(struct ebb_report *report, const struct ebb_audit_record *record)
+static int add_start(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us,
+		     int64_t before_us)
 {
-	report->stops++;
-	report->stopped = keep(report, record->event.session);
-	return report->stopped ? 0 : -ENOMEM;
+	bool counts = us >= report->since_us;
+	int r = note_anew(report, record, us, before_us);
+
+	if (r == 0 && counts)
+		r = add_gap(report, us, before_us);
+	report->starts += counts;
+	/* it looks for itself, and tells it again */
+	if (report->lost_at_us != INT64_MIN)
+		end_loss(report, report->lost_at_us, before_us > report->lost_at_us ? before_us : us);
+	report->stopped = false;
+	return r;
 }
 
-int ebb_report_event(struct ebb_report *report, const struct ebb_audit_record *record, int64_t before_us)
+static void add_stop(struct ebb_report *report, int64_t us)
 {
-	int64_t us = record->event.realtime_ns / NS_PER_US;
+	report->stops += us >= report->since_us;
+	if (report->lost_at_us != INT64_MIN)
+		end_loss(report, report->lost_at_us, us);
+	report->stopped = true;
+}
 
-	if (record->event.type == EBB_AUDIT_BREAKER_TRANSITION)
-		return add_transition(report, record, us);
-	if (us < report->since_us)
-		return 0;
+/* What matters also where it was before the period. */
+static int add_state(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us,
+		     int64_t before_us)
+{
 	switch (record->event.type) {
 	case EBB_AUDIT_AGENT_START:
-		return add_start(report, us, before_us);
+		return add_start(report, record, us, before_us);
 	case EBB_AUDIT_AGENT_STOP:
-		return add_stop(report, record);
+		add_stop(report, us);
+		return 0;
+	case EBB_AUDIT_BREAKER_TRANSITION:
+		return add_transition(report, record, us);
+	case EBB_AUDIT_ENFORCEMENT_LOST:
+		lose(report, us);
+		return 0;
+	case EBB_AUDIT_ENFORCEMENT_BACK:
+		regain(report, record, us);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int add_deed_or_sum(struct ebb_report *report, const struct ebb_audit_record *record, int64_t us)
+{
+	switch (record->event.type) {
 	case EBB_AUDIT_OVERRIDE:
 	case EBB_AUDIT_CONFIG_APPLIED:
 		return add_deed(report, record, us);
@@ -401,12 +536,6 @@ int ebb_report_event(struct ebb_report *report, const struct ebb_audit_record *r
 	case EBB_AUDIT_NODE_FUSE:
 		report->fuse++;
 		return 0;
-	case EBB_AUDIT_ENFORCEMENT_LOST:
-		report->lost++;
-		return 0;
-	case EBB_AUDIT_ENFORCEMENT_BACK:
-		report->lost_us += (uint64_t)number_of(record, "lasted_s", 0) * US_PER_S;
-		return 0;
 	case EBB_AUDIT_REQUEST_REFUSED:
 		return add_request(report, record, us);
 	case EBB_AUDIT_CREDENTIALS_REFUSED:
@@ -414,6 +543,21 @@ int ebb_report_event(struct ebb_report *report, const struct ebb_audit_record *r
 	default:
 		return 0;
 	}
+}
+
+int ebb_report_event(struct ebb_report *report, const struct ebb_audit_record *record, int64_t before_us)
+{
+	int64_t us = record->event.realtime_ns / NS_PER_US;
+	int r = 0;
+
+	/* an order by hand may be told by the next agent, with the time at which it was given */
+	if (record->event.type != EBB_AUDIT_OVERRIDE)
+		r = note_run(report, record->event.session);
+	if (r == 0)
+		r = add_state(report, record, us, before_us);
+	if (r == 0 && us >= report->since_us)
+		r = add_deed_or_sum(report, record, us);
+	return r;
 }
 
 /* ------------------------------------------------------------------ finish -- */
@@ -488,6 +632,30 @@ static int add_open(struct ebb_report *report, const struct ebb_report_episode *
 	return 0;
 }
 
+/* When @e was over, at the latest, since an agent found nothing to take over; INT64_MAX: none did. */
+static int64_t end_by_anew(const struct ebb_report *report, const struct ebb_report_episode *e)
+{
+	for (size_t i = 0; i < report->anew_count; i++) {
+		const struct ebb_report_anew *anew = &report->anew[i];
+
+		if (anew->us > e->moved_us)
+			return anew->before_us > e->moved_us ? anew->before_us : e->moved_us;
+	}
+	return INT64_MAX;
+}
+
+/*
+ * Breakers are in the kernel: with what was pinned there they are gone, as far as we know since the last sign of life. Of several
+ * nodes nobody knows whose breaker it was.
+ */
+static void end_what_was_not_taken_over(const struct ebb_report *report)
+{
+	for (struct ebb_report_episode *e = report->episodes; e && !report->several; e = e->hh.next) {
+		if (e->end_us == INT64_MAX)
+			e->end_us = end_by_anew(report, e);
+	}
+}
+
 static int sum_up_episodes(struct ebb_report *report)
 {
 	struct ebb_report_episode *e, *next;
@@ -508,6 +676,11 @@ int ebb_report_finish(struct ebb_report *report)
 {
 	int r = sum_up(report);
 
+	if (report->lost_at_us != INT64_MIN)
+		end_loss(report, report->lost_at_us, report->until_us);
+	end_what_was_not_taken_over(report);
+	if (r == 0)
+		r = sort_deeds(report);
 	if (r == 0)
 		r = sum_up_episodes(report);
 	if (r == 0)

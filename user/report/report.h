@@ -20,7 +20,7 @@
 
 #include "export/audit_event.h"
 
-/* Entries of each kind; what comes beyond is added to "~other" or counted as left out. */
+/* Entries of each kind; what comes beyond is added to "~other" or counted as left out. Of deeds the last ones stay. */
 #define EBB_REPORT_PAIRS_MAX	200000
 #define EBB_REPORT_NEW_MAX	200000
 #define EBB_REPORT_EPISODES_MAX 200000
@@ -52,7 +52,10 @@ void ebb_report_free(struct ebb_report *report);
 /* Each: 0 or -ENOMEM. */
 int ebb_report_counted(struct ebb_report *report, const struct ebb_report_counted *counted);
 int ebb_report_first_seen(struct ebb_report *report, int64_t us, const char *destination, const char *user);
-/* @before_us: when the event before it was, INT64_MIN: there was none. Only asked of the start of an agent. */
+/*
+ * Those of the period; starts, stops, transitions and enforcement also from before it. @before_us: when the event before it
+ * was, INT64_MIN: there was none. Only asked of the start of an agent.
+ */
 int ebb_report_event(struct ebb_report *report, const struct ebb_audit_record *record, int64_t before_us);
 
 int ebb_report_finish(struct ebb_report *report);
