@@ -15,6 +15,7 @@
 #define CONDITIONS  16
 #define SQL_MAX	    2048
 #define PATTERN_MAX 1024
+#define PLAIN_MAX   (PATTERN_MAX - 16)
 #define WILD	    "*?["
 #define COLUMNS_SQL \
 	"id, timestamp, event_type, user_id, session_id, ip_address, details, outcome, outcome_details"
@@ -22,34 +23,68 @@
 
 /* ------------------------------------------------------------------ match -- */
 
-/* What may stand in place of what was typed: at most two patterns. */
+/* What may stand in place of what was typed. */
 struct patterns {
-	char text[2][PATTERN_MAX];
+	char text[4][PATTERN_MAX];
 	size_t count;
 };
 
-/* "web" is also "/kubepods/web" (@before "*" and a slash), "10.0.0.5:443" also "10.0.0.5:443/tcp" (@after). */
-static void make_patterns(const char *typed, const char *before, const char *after, struct patterns *p)
+/*
+ * A pattern that stands for @text alone: "[[]2001:db8::5]:443/tcp". A bracket is what SQLite's GLOB and fnmatch() have in
+ * common; a backslash is a backslash to both.
+ */
+static void make_plain(const char *text, char plain[PLAIN_MAX])
 {
-	(void)snprintf(p->text[0], PATTERN_MAX, "%s", typed);
-	(void)snprintf(p->text[1], PATTERN_MAX, "%s%s%s", before, typed, after);
-	p->count = typed[strcspn(typed, WILD)] ? 1 : 2;
+	size_t used = 0;
+
+	for (; *text && used + 4 < PLAIN_MAX; text++) {
+		bool wild = strchr(WILD, *text);
+
+		if (wild)
+			plain[used++] = '[';
+		plain[used++] = *text;
+		if (wild)
+			plain[used++] = ']';
+	}
+	plain[used] = '\0';
 }
 
+static void add_pattern(struct patterns *p, const char *before, const char *text, const char *after)
+{
+	(void)snprintf(p->text[p->count++], PATTERN_MAX, "%s%s%s", before, text, after);
+}
+
+/* "10.0.0.5:443" is also "10.0.0.5:443/tcp"; and a name of IPv6 looks like a pattern. */
 static void destination_patterns(const struct ebb_audit_query *query, struct patterns *p)
 {
-	make_patterns(query->destination, "", "/tcp", p);
+	char plain[PLAIN_MAX];
+
+	p->count = 0;
+	make_plain(query->destination, plain);
+	add_pattern(p, "", plain, "");
+	add_pattern(p, "", plain, "/tcp");
+	add_pattern(p, "", plain, "/udp");
+	if (strcmp(plain, query->destination) != 0)
+		add_pattern(p, "", query->destination, "");
 }
 
+/* "web" is also "/kubepods/web". */
 static void workload_patterns(const struct ebb_audit_query *query, struct patterns *p)
 {
-	make_patterns(query->workload, "*/", "", p);
+	char plain[PLAIN_MAX];
+
+	p->count = 0;
+	make_plain(query->workload, plain);
+	add_pattern(p, "", plain, "");
+	add_pattern(p, "*/", plain, "");
+	if (strcmp(plain, query->workload) != 0)
+		add_pattern(p, "", query->workload, "");
 }
 
 static bool fits(const struct patterns *p, const char *text)
 {
 	for (size_t i = 0; text && i < p->count; i++) {
-		if (fnmatch(p->text[i], text, 0) == 0)
+		if (fnmatch(p->text[i], text, FNM_NOESCAPE) == 0)
 			return true;
 	}
 	return false;
