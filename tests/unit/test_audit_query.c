@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is asked of the audit log: the database and the files of JSON lines give the same. */
+/* What is asked of the audit log: the database and the files of JSON lines give the same, and who follows gets each event once. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 /* after the headers that it needs */
 #include <cmocka.h>
 
+#include "export/audit_follow.h"
 #include "export/audit_query.h"
 #include "export/sink_jsonl.h"
 #include "export/sink_sqlite.h"
@@ -134,10 +135,45 @@ static void what_is_asked_for_by_name_is_found(void **state)
 	}
 }
 
+/* ----------------------------------------------------------------- follow -- */
+
+static void is_followed(const struct ebb_audit_follow *follow, int count)
+{
+	struct ebb_why why = {0};
+	int told = 0;
+
+	if (follow->ops->take(follow->data, add_one, &told, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(told, count);
+}
+
+/* An event that is older than what is kept, since no sink took it at first, is told once and removed: nothing is told again. */
+static void what_comes_late_and_goes_is_told_once(void **state)
+{
+	const struct ebb_audit_query query = {0};
+	struct ebb_audit_follow follow;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		put(NOW + i * SECOND, "{}");
+	assert_int_equal(ebb_audit_follow_sqlite(database, &query, false, &follow), 0);
+	is_followed(&follow, 0);
+	put(NOW - 2 * HOUR, "{}");
+	is_followed(&follow, 1);
+	sqlite.ops->upkeep(sqlite.data, NOW);
+	is_followed(&follow, 0);
+	put(NOW + 3 * SECOND, "{}");
+	is_followed(&follow, 1);
+	sqlite.ops->upkeep(sqlite.data, NOW);
+	is_followed(&follow, 0);
+	follow.ops->free(follow.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_asked_for_by_name_is_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_comes_late_and_goes_is_told_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,9 +33,14 @@
 	"ok, used, failing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, " \
 	"?15, ?16, ?17) ON CONFLICT (id) DO NOTHING"
 
+/*
+ * The row that came last stays while there are younger ones (it was a dead letter, say): the next one would get its number, and who
+ * follows the log goes by these.
+ */
 #define REMOVE                                                                                    \
 	"DELETE FROM audit_log WHERE rowid IN (SELECT rowid FROM audit_log WHERE timestamp < ?1 " \
-	"ORDER BY timestamp LIMIT ?2)"
+	"AND (rowid < (SELECT max(rowid) FROM audit_log) OR NOT EXISTS (SELECT 1 FROM audit_log " \
+	"WHERE timestamp >= ?1)) ORDER BY timestamp LIMIT ?2)"
 
 struct sqlite_sink {
 	char path[PATH_MAX];
