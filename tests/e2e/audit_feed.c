@@ -4,7 +4,8 @@
  *
  *	audit_feed DIR RUN COUNT SECONDS SINK...      SINK: file=PATH, sqlite=PATH[,KEEP_S], postgres[=PASSWORD_FILE]
  *
- * The server is found by the environment (PGHOST, ...); FEED_ATTEMPTS: so often a batch is tried, 12 without it. Each event has RUN and its number in its details. A line is
+ * The server is found by the environment (PGHOST, ...); FEED_ATTEMPTS: so often a batch is tried, 12 without it; FEED_AHEAD_S: so far
+ * the clock is ahead by which PostgreSQL is first asked to remove what is old. Each event has RUN and its number in its details. A line is
  * written whenever something has changed: "spooled N", "NAME delivered N", "NAME dead N", "NAME fails: WHY". Ends with 0 when every
  * sink has taken all, or dead letters have it; with 3 when SECONDS are over.
  */
@@ -56,8 +57,13 @@ static int add_sink(struct ebb_audit_sinks *to, char *text, struct ebb_why *why)
 	if (strcmp(text, "postgres") == 0) {
 		const struct ebb_sink_postgres_setup setup = {.password_file = value,
 							      .keep_ns = 3600 * EBB_NS_PER_S};
+		const char *ahead = getenv("FEED_AHEAD_S");
+		int r = ebb_sink_postgres_new(&setup, sink);
 
-		return ebb_sink_postgres_new(&setup, sink);
+		if (r == 0 && ahead)
+			sink->ops->upkeep(sink->data, ebb_clock_realtime() + strtoll(ahead, NULL, 10) *
+										     (int64_t)EBB_NS_PER_S);
+		return r;
 	}
 #endif
 	return ebb_why(why, -EINVAL, "no such sink: %s", text);

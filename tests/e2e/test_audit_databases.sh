@@ -364,6 +364,8 @@ sql "insert into audit_log select gen_random_uuid(), timestamp, event_type, user
 	outcome_details from audit_log, generate_series(1, 1200)" >/dev/null
 check 'old events go' feed 2 10 30 postgres
 is 'all of them' "$(sql 'select count(*) from audit_log')" 10
+FEED_AHEAD_S=86400 check 'a node whose clock is a day ahead' feed 3 10 30 postgres
+is 'removes nothing of the others' "$(sql 'select count(*) from audit_log')" 20
 
 # ---- a full disk
 

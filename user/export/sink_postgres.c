@@ -36,11 +36,11 @@
 	"$13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) "                    \
 	"ON CONFLICT (id) DO NOTHING"
 
-/* One of many nodes does it at a time. */
+/* One of many nodes does it at a time, by the server's clock: one whose own is wrong would remove what all have. */
 #define REMOVE                                                                                              \
 	"WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(" EBB_AUDIT_PG_LOCK_REMOVE ") AS it) " \
 	"DELETE FROM audit_log WHERE ctid = ANY (ARRAY (SELECT a.ctid FROM audit_log a, mine "              \
-	"WHERE mine.it AND a.timestamp < $1::timestamptz ORDER BY a.timestamp LIMIT $2::int))"
+	"WHERE mine.it AND a.timestamp < now() - $1::interval ORDER BY a.timestamp LIMIT $2::int))"
 
 struct postgres_sink {
 	char *host, *database, *user, *password_file; /* NULL: from the environment */
@@ -191,10 +191,10 @@ static enum ebb_sink_result postgres_write(void *sink, const struct ebb_sink_bat
 /* ----------------------------------------------------------------- upkeep -- */
 
 /* Returns how many went. */
-static int remove_some(struct postgres_sink *q, const char *before, uint64_t deadline_ns, struct ebb_why *why)
+static int remove_some(struct postgres_sink *q, const char *keep, uint64_t deadline_ns, struct ebb_why *why)
 {
 	char step[16];
-	const char *const values[] = {before, step};
+	const char *const values[] = {keep, step};
 	PGresult *result = NULL;
 	int r;
 
@@ -208,30 +208,30 @@ static int remove_some(struct postgres_sink *q, const char *before, uint64_t dea
 }
 
 /* What is left after half of the time is for the next upkeep. */
-static int remove_old(struct postgres_sink *q, const char *before, uint64_t deadline_ns, struct ebb_why *why)
+static int remove_old(struct postgres_sink *q, uint64_t deadline_ns, struct ebb_why *why)
 {
+	char keep[48];
 	int r;
 
+	(void)snprintf(keep, sizeof(keep), "%" PRIu64 " seconds", (uint64_t)(q->keep_ns / EBB_NS_PER_S));
 	do {
-		r = remove_some(q, before, deadline_ns, why);
+		r = remove_some(q, keep, deadline_ns, why);
 	} while (r == REMOVE_STEP && ebb_clock_monotonic() < deadline_ns - DEADLINE_NS / 2);
 	if (r != REMOVE_STEP)
 		q->remove_ns = ebb_clock_monotonic() + REMOVE_EVERY_NS;
 	return r < 0 ? r : 0;
 }
 
-static void keep_short(struct postgres_sink *q, int64_t realtime_ns)
+static void keep_short(struct postgres_sink *q)
 {
 	uint64_t deadline_ns = ebb_clock_monotonic() + DEADLINE_NS;
-	char before[EBB_AUDIT_TIMESTAMP_MAX];
 	struct ebb_why why = {0};
 	int r;
 
 	/* why there is no connection is said by write() */
 	if (connect_to(q, deadline_ns, &why) < 0 || !q->p)
 		return;
-	(void)ebb_audit_timestamp(realtime_ns - (int64_t)q->keep_ns, before);
-	r = remove_old(q, before, deadline_ns, &why);
+	r = remove_old(q, deadline_ns, &why);
 	if (r < 0)
 		hang_up(q);
 	if (r < 0 && !q->told)
@@ -244,11 +244,12 @@ static void postgres_upkeep(void *sink, int64_t realtime_ns)
 {
 	struct postgres_sink *q = sink;
 
+	(void)realtime_ns;
 	if (!q->used)
 		hang_up(q);
 	q->used = false;
 	if (q->keep_ns && ebb_clock_monotonic() >= q->remove_ns)
-		keep_short(q, realtime_ns);
+		keep_short(q);
 }
 
 /* -------------------------------------------------------------- lifecycle -- */
