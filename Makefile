@@ -510,7 +510,7 @@ $(BUILD)/tools/docs: $(BUILD)/tools/docs.o $(LIBRARY) $(BUILD)/.link
 
 $(UNIT_PROGRAMS) $(BPF_PROGRAMS): TEST_LIBS := -lcmocka
 # A test of what happens when memory or the kernel fails stands between us and them: tests/lib/faults.h.
-FAULTS := open openat asprintf fsync fdatasync pread $(shell awk -F', *' '/^FAILS.FAULT/ { print $$4 } /^PARTLY.FAULT/ { print $$2 }' tests/lib/faults.c)
+FAULTS := open openat asprintf fsync fdatasync pread rename $(shell awk -F', *' '/^FAILS.FAULT/ { print $$4 } /^PARTLY.FAULT/ { print $$2 }' tests/lib/faults.c)
 $(BUILD)/tests/unit/%_faults: LDFLAGS += $(FAULTS:%=-Wl,--wrap=%)
 $(TEST_PROGRAMS): %: %.o $(TEST_LIBRARY) $(LIBRARY) $(BUILD)/.link
 	@echo "  LD    $@"

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -148,7 +149,6 @@ FAILS(FAULT_STAT, -1, int, fstat, (int fd, struct stat *st), (fd, st))
 FAILS(FAULT_STAT, -1, int, fstatat, (int dir, const char *path, struct stat *st, int flags),
       (dir, path, st, flags))
 
-FAILS(FAULT_NAME, -1, int, rename, (const char *from, const char *to), (from, to))
 FAILS(FAULT_NAME, -1, int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
       (from_dir, from, to_dir, to))
 FAILS(FAULT_NAME, -1, int, unlink, (const char *path), (path))
@@ -176,6 +176,27 @@ FAILS(FAULT_SETUP, -1, int, timerfd_settime,
       (int fd, int flags, const struct itimerspec *value, struct itimerspec *old), (fd, flags, value, old))
 FAILS(FAULT_SETUP, -1, int, inotify_add_watch, (int fd, const char *path, uint32_t events),
       (fd, path, events))
+
+static const char *mounted;
+
+void faults_mounted(const char *path)
+{
+	mounted = path;
+}
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+	if (fails_with_errno(FAULT_NAME))
+		return -1;
+	if (mounted && strcmp(from, mounted) == 0) {
+		errno = EBUSY;
+		return -1;
+	}
+	return __real_rename(from, to);
+}
 
 /* ---- with a mode, or with a part done */
 

@@ -68,6 +68,9 @@ void faults_go_on(const struct faults *faults);
 /* Of every file the bytes from @from up to @to cannot be read by pread(), but what is before them can; 0, 0: all can. */
 void faults_bad_part(off_t from, off_t to);
 
+/* rename() of @path fails, as where a file is mounted by itself; NULL: of none. Borrowed. */
+void faults_mounted(const char *path);
+
 /* How many descriptors this process has open: no sanitizer looks for those that are forgotten. */
 size_t faults_descriptors(void);
 

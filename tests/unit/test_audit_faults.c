@@ -232,6 +232,86 @@ static void a_file_takes_each_event_once_whatever_fails(void **state)
 
 /* --------------------------------------------------------------- from spool to file -- */
 
+/* The spool forgets what a sink has: it must not be lost with the power. */
+static void what_is_taken_is_on_the_disk(void **state)
+{
+	const struct ebb_sink_jsonl_setup setup = {.path = path, .max_bytes = 1 << 20, .keep = 1};
+	struct faults faults = {.kinds = FAULT_SYNC, .error = EIO, .n = 1};
+	struct batch *batch = batch_new(1, 0, EVENTS, NOW);
+	struct ebb_why why = {{0}};
+	enum ebb_sink_result result;
+	struct ebb_sink sink;
+	char text[ROOM] = "";
+
+	(void)state;
+	assert_int_equal(ebb_sink_jsonl_new(&setup, &sink), 0);
+	faults_on(&faults);
+	result = batch_offer(&sink, batch, &why);
+	faults_off(&faults);
+	assert_int_equal(result, EBB_SINK_RETRY);
+	assert_int_equal(batch_offer(&sink, batch, &why), EBB_SINK_DONE);
+	read_file(path, text);
+	assert_each_once(batch, NULL, text);
+	sink.ops->free(sink.data);
+	batch_free(batch);
+}
+
+static void write_aside(int number, const char *text)
+{
+	char aside[256];
+	FILE *file;
+
+	(void)snprintf(aside, sizeof(aside), "%s.%d", path, number);
+	file = fopen(aside, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void assert_aside(int number, const char *wanted)
+{
+	char aside[256], text[ROOM] = "";
+
+	(void)snprintf(aside, sizeof(aside), "%s.%d", path, number);
+	read_file(aside, text);
+	assert_string_equal(text, wanted);
+}
+
+/* However often it is tried. */
+static void a_file_that_cannot_be_moved_pushes_no_older_one_out(void **state)
+{
+	const struct ebb_sink_jsonl_setup setup = {.path = path, .max_bytes = 1000, .keep = 3};
+	struct batch *batch = batch_new(1, 0, EVENTS, NOW), *more = batch_new(2, 0, EVENTS, NOW);
+	struct ebb_why why = {{0}};
+	struct ebb_sink sink;
+	char text[ROOM] = "", first[ROOM] = "";
+
+	(void)state;
+	assert_int_equal(ebb_sink_jsonl_new(&setup, &sink), 0);
+	assert_int_equal(batch_offer(&sink, batch, &why), EBB_SINK_DONE);
+	read_file(path, first);
+	write_aside(1, "one\n");
+	write_aside(2, "two\n");
+	write_aside(3, "three\n");
+	faults_mounted(path);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(batch_offer(&sink, more, &why), EBB_SINK_UNUSABLE);
+		assert_non_null(strstr(why.text, "mount its directory"));
+	}
+	assert_aside(2, "one\n");
+	assert_aside(3, "two\n");
+	faults_mounted(NULL);
+	assert_int_equal(batch_offer(&sink, more, &why), EBB_SINK_DONE);
+	assert_aside(1, first);
+	assert_aside(2, "one\n");
+	assert_aside(3, "two\n");
+	read_file(path, text);
+	assert_each_once(more, NULL, text);
+	sink.ops->free(sink.data);
+	batch_free(batch);
+	batch_free(more);
+}
+
 static void no_event_is_lost_between_spool_and_file(void **state)
 {
 	const struct ebb_delivery_settings settings = {.attempts = 1000000};
@@ -424,6 +504,8 @@ int main(void)
 		TEST(an_event_that_there_is_no_memory_for_is_no_garbage),
 		TEST(a_line_is_whole_or_is_not_made),
 		TEST(a_file_takes_each_event_once_whatever_fails),
+		TEST(what_is_taken_is_on_the_disk),
+		TEST(a_file_that_cannot_be_moved_pushes_no_older_one_out),
 		TEST(no_event_is_lost_between_spool_and_file),
 		TEST(letters_are_added_all_or_none),
 		TEST(tidying_loses_no_letter),

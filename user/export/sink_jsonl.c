@@ -215,16 +215,30 @@ static int lock_file(struct jsonl *j, struct stat *ret_st)
 	}
 }
 
-/* The oldest goes, each of the others becomes older by one. Under the lock of the newest. */
+/* How many become older by one: up to a name that is free, or all, and then the oldest goes. */
+static uint32_t count_older(const struct jsonl *j)
+{
+	char older[PATH_MAX + 16];
+	uint32_t count = 1;
+
+	for (; count < j->keep; count++) {
+		(void)snprintf(older, sizeof(older), "%s.%u", j->path, count);
+		if (access(older, F_OK) < 0)
+			break;
+	}
+	return count;
+}
+
+/* Under the lock of the newest. Where that cannot be moved, no try pushes another one out: the name behind it is free then. */
 static int rotate(struct jsonl *j)
 {
 	char older[PATH_MAX + 16], newer[PATH_MAX + 16];
 
-	for (uint32_t i = j->keep; i > 0; i--) {
+	for (uint32_t i = count_older(j); i > 0; i--) {
 		(void)snprintf(older, sizeof(older), "%s.%u", j->path, i);
 		(void)snprintf(newer, sizeof(newer), "%s.%u", j->path, i - 1);
 		if (rename(i > 1 ? newer : j->path, older) < 0 && errno != ENOENT)
-			return -errno;
+			return errno == EBUSY ? -EXDEV : -errno;
 	}
 	close_file(j);
 	return 0;
@@ -280,14 +294,14 @@ static size_t gather(struct jsonl *j, const struct ebb_sink_batch *batch)
 	return bytes;
 }
 
-/* All or nothing: what does not fit is taken back. */
+/* All or nothing: what does not fit is taken back. On the disk, too: then the spool forgets it. */
 static int append(const struct jsonl *j, size_t bytes, off_t size)
 {
 	ssize_t n = write(j->fd, j->text, bytes);
 	int r;
 
 	if (n == (ssize_t)bytes)
-		return 0;
+		return fdatasync(j->fd) < 0 ? -errno : 0;
 	r = n < 0 ? -errno : -ENOSPC;
 	/* where it stays, the part of a line is cut by the next batch, and whole lines are known then */
 	return ftruncate(j->fd, size) < 0 ? -errno : r;
@@ -321,10 +335,12 @@ static enum ebb_sink_result say(const struct jsonl *j, int r, struct ebb_why *wh
 	(void)ebb_why(why, r, "cannot write %s: %s", j->path,
 		      r == -ENOTSUP ? "no plain file"
 		      : r == -EBUSY ? "another process holds the lock on it"
-				    : ebb_strerror(r));
+		      : r == -EXDEV
+			      ? "it is full, and cannot be moved aside, being mounted by itself: mount its directory"
+			      : ebb_strerror(r));
 	/* nothing that time mends */
 	if (r == -EACCES || r == -EPERM || r == -ENOENT || r == -ENOTDIR || r == -EROFS || r == -EISDIR ||
-	    r == -ENOTSUP || r == -ELOOP || r == -ENAMETOOLONG || r == -ENOSPC || r == -EDQUOT)
+	    r == -ENOTSUP || r == -EXDEV || r == -ELOOP || r == -ENAMETOOLONG || r == -ENOSPC || r == -EDQUOT)
 		return EBB_SINK_UNUSABLE;
 	return EBB_SINK_RETRY;
 }
