@@ -77,6 +77,24 @@ static void letters_of_all_sinks_are_counted(void **state)
 	assert_int_equal(count.oldest_realtime_ns, 0);
 }
 
+/* A command that was killed has marked what it delivered, and the file is not written anew yet. */
+static void what_was_delivered_is_no_letter(void **state)
+{
+	struct ebb_deadletter_count count = {0};
+
+	(void)state;
+	assert_int_equal(temp_dir_make("letters", dir), 0);
+	write_file("sqlite.jsonl", "#" LETTER(10) LETTER(20) "#" LETTER(30) LETTER(40));
+	ebb_deadletter_count(dir, &count);
+	assert_int_equal(count.letters, 2);
+	assert_int_equal(count.oldest_realtime_ns, (MINUTE + 20) * 1000000000);
+	write_file("sqlite.jsonl", "#" LETTER(10) "#" LETTER(20));
+	ebb_deadletter_count(dir, &count);
+	assert_int_equal(count.letters, 0);
+	assert_int_equal(count.oldest_realtime_ns, 0);
+	assert_int_equal(temp_dir_remove(dir), 0);
+}
+
 /* Whoever puts something else there keeps no letter from being counted, and nobody waiting. */
 static void what_is_no_file_has_no_letters(void **state)
 {
@@ -105,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(letters_of_all_sinks_are_counted),
+		cmocka_unit_test(what_was_delivered_is_no_letter),
 		cmocka_unit_test(what_is_no_file_has_no_letters),
 	};
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "export/audit_event.h"
+#include "export/letters.h"
 #include "lib/cleanup.h"
 #include "lib/json_whole.h"
 #include "lib/log.h"
@@ -86,6 +87,9 @@ static int count_file(FILE *file, struct ebb_deadletter_count *count)
 	int r = 0;
 
 	while (r == 0 && (errno = 0, n = getline(&line, &room, file)) > 0) {
+		/* delivered, by a command that was ended before it could tidy up */
+		if (line[0] == EBB_LETTERS_MARK)
+			continue;
 		r = first == 0 ? time_of(line, (size_t)n, &first) : 0;
 		count->letters += first != 0;
 	}

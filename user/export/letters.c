@@ -15,7 +15,6 @@
 #include "lib/cleanup.h"
 #include "lib/json_whole.h"
 
-#define MARK   '#'
 #define SUFFIX ".jsonl"
 
 /* Around an event: time, reason (512 bytes, of which each may take six), names and braces. */
@@ -204,7 +203,7 @@ int ebb_letters_next(struct ebb_letters *letters, struct ebb_letter *ret_letter,
 			return ebb_why(why, r, "cannot read %s: %s", letters->path, ebb_strerror(r));
 		if (r == 0)
 			return 0;
-		if (r > 0 && line.text[0] == MARK) {
+		if (r > 0 && line.text[0] == EBB_LETTERS_MARK) {
 			letters->marked++;
 			continue;
 		}
@@ -222,7 +221,7 @@ int ebb_letters_next(struct ebb_letters *letters, struct ebb_letter *ret_letter,
 
 int ebb_letters_mark(const struct ebb_letters *letters, uint64_t position, struct ebb_why *why)
 {
-	static const char mark = MARK;
+	static const char mark = EBB_LETTERS_MARK;
 
 	if (pwrite(letters->fd, &mark, 1, (off_t)position) != 1)
 		return ebb_why(why, -errno, "cannot write %s: %s", letters->path, strerror(errno));
@@ -250,7 +249,7 @@ static int judge(struct tidying *t, const struct ebb_lines_line *line)
 	bool stays;
 	int r;
 
-	if (line->text[0] == MARK)
+	if (line->text[0] == EBB_LETTERS_MARK)
 		return 0;
 	if (!t->stays)
 		return keep(t, line->text, line->length);

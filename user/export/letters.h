@@ -20,7 +20,8 @@
 #include "lib/lines.h"
 #include "lib/why.h"
 
-#define EBB_LETTERS_SINK_MAX 32 /* bytes of a sink's name, the NUL included */
+#define EBB_LETTERS_SINK_MAX 32	 /* bytes of a sink's name, the NUL included */
+#define EBB_LETTERS_MARK     '#' /* in place of the first byte of one that was delivered */
 
 struct ebb_letter {
 	const char *reason;
