@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What happens to real connections is in the log: 'ebb audit' and 'ebb report' find the database of the agent that runs, by
-# themselves, and tell its start, the breaker that opened, what was refused and who gave an order.
+# themselves and whatever its file says by now, and tell its start, the breaker that opened, what was refused and who gave an order.
 # deadline: 120
 
 # SC2119: functions with optional arguments; SC2317: functions that are arguments
@@ -44,5 +44,39 @@ stop_agent
 is 'without the agent its log must be named' "$(audit 2>&1)" \
 	"ebb audit: the configuration keeps no audit log here: set audit.sqlite.path or audit.file.path"
 like 'and is read' "$("$ebb_program" report --from "$scratch/audit/audit.db")" 'stopped in order 1 time'
+
+# ---- a file that says something else than what the agent runs on
+
+unset EBB_AUDIT_DIR EBB_AUDIT_SQLITE_PATH
+place=$scratch/place.yaml
+says() { printf '%s\n' "audit: {dir: $scratch/$1, sqlite: {path: $scratch/$2}}" "${@:3}" >"$place"; }
+says first one.db
+start_agent --config "$place"
+check 'its log is found' wait_for 10 tells agent_start 'ebb [0-9.]+ starts'
+quietly() { ! audit --type agent_start 2>&1 >/dev/null | grep -q .; }
+
+says first two.db 'mode: perhaps' # rejected, and audit is good
+check 'a file is rejected' wait_for 10 tells config_rejected "mode: 'perhaps' is not possible"
+check 'a rejected file names another place: that of the agent is read' tells agent_start 'starts'
+check 'and nothing is said of it' quietly
+like 'by the report, too' "$(ebb report 2>&1)" '^From .*started 1 time,'
+printf 'audit: {sqlite: {path: nowhere}}\n' >"$place" # audit is wrong itself
+check 'audit, of a file that is wrong there' tells agent_start 'starts'
+rm "$place"
+check 'audit, of a file that is gone' tells agent_start 'starts'
+
+mkdir -p "$scratch/first/deadletter"
+cat >"$scratch/first/deadletter/sqlite.jsonl" <<'J'
+{"time":"2026-11-29T06:00:00.000000Z","reason":"made up","event":{"id":"019acdb3-0000-7000-8000-000000000001","timestamp":"2026-11-29T05:51:51.123456Z","event_type":"denials","user_id":"/web","session_id":"9f3c","ip_address":"","outcome":"denied","outcome_details":"","details":{}}}
+J
+says second two.db # accepted, but for the directory, which needs a restart
+begins_anew() { tells config_applied "$place" && ! tells agent_start 'starts'; }
+check 'an accepted file: the log is in the new place' wait_for 10 begins_anew
+check 'which is that of the file' test -s "$scratch/two.db"
+like 'dead letters are where they were' "$("$ebb_program" deadletter list --pin "$pin" 2>&1)" '019acdb3-0000-7000-8000-000000000001'
+like 'what stands in /proc is for who may look into the agent' \
+	"$(stat -L -c '%A %u' "$(find "/proc/$agent/fd" -lname '/memfd:ebb-audit*')")" '^-rw------- 0$'
+refute 'and holds no other setting' grep -qa 'perhaps\|observe' "$(find "/proc/$agent/fd" -lname '/memfd:ebb-audit*')"
+stop_agent
 
 done_testing

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/deeds.h"
 #include "agent/sinks.h"
+#include "export/whereabouts.h"
 #include "lib/log.h"
 
 /* In memory until the disk has it: about 4,000 events, twice. */
@@ -26,6 +29,8 @@ struct ebb_auditor {
 	uint64_t refused;	  /* as of the last time that there were more */
 	uint64_t refused_at_ns;	  /* 0: never */
 	bool stopping;
+	int place_fd; /* where commands find what .place says; -1: nowhere */
+	struct ebb_whereabouts place;
 	const char *missing; /* the key that asks for a sink that is not built in; NULL: none */
 	enum ebb_health_component missing_component;
 };
@@ -54,6 +59,30 @@ static int open_feed(struct ebb_auditor *a)
 	return ebb_audit_feed_new(&setup, &a->feed);
 }
 
+_Static_assert(EBB_PATH_TEXT_MAX <= EBB_WHEREABOUTS_PATH_MAX, "every path fits");
+
+/* Commands that do not find it go by the configuration file. */
+static void tell_place(struct ebb_auditor *a, const struct ebb_audit_config *audit)
+{
+	(void)snprintf(a->place.sqlite, sizeof(a->place.sqlite), "%s", audit->sqlite.path);
+	(void)snprintf(a->place.file, sizeof(a->place.file), "%s", audit->file.path);
+	a->place.keep = audit->file.keep;
+	if (a->place_fd >= 0 && ebb_whereabouts_say(a->place_fd, &a->place) < 0)
+		ebb_warn("commands cannot be told where the audit log is: they go by the configuration file");
+}
+
+static void open_place(struct ebb_auditor *a, const struct ebb_audit_config *audit)
+{
+	int r = ebb_whereabouts_new(&a->place_fd);
+
+	if (r < 0)
+		ebb_warn("commands cannot be told where the audit log is (%s): they go by the configuration file",
+			 ebb_strerror(r));
+	/* it stays, whatever the file says, until the agent is started again */
+	(void)snprintf(a->place.dir, sizeof(a->place.dir), "%s", audit->dir);
+	tell_place(a, audit);
+}
+
 static int open_audit(struct ebb_auditor *a, const struct ebb_config *config, struct ebb_why *why)
 {
 	struct ebb_audit_setup setup = {
@@ -80,6 +109,7 @@ int ebb_auditor_new(const struct ebb_auditor_setup *setup, const struct ebb_conf
 	if (!a)
 		return ebb_why(why, -ENOMEM, "out of memory");
 	a->setup = *setup;
+	a->place_fd = -1;
 	a->missing = ebb_sinks_missing(config, &a->missing_component);
 	a->deeds_put = setup->view->agent->deeds_told;
 	r = open_feed(a) < 0 ? ebb_why(why, -ENOMEM, "out of memory") : open_audit(a, config, why);
@@ -87,6 +117,7 @@ int ebb_auditor_new(const struct ebb_auditor_setup *setup, const struct ebb_conf
 		ebb_auditor_free(a);
 		return r;
 	}
+	open_place(a, &config->audit);
 	*ret_auditor = a;
 	return 0;
 }
@@ -109,6 +140,8 @@ void ebb_auditor_free(struct ebb_auditor *a)
 		settle_deeds(a);
 	ebb_audit_free(a->audit, 0);
 	ebb_audit_feed_free(a->feed);
+	if (a->place_fd >= 0)
+		(void)close(a->place_fd);
 	free(a);
 }
 
@@ -124,6 +157,7 @@ void ebb_auditor_configure(struct ebb_auditor *a, const struct ebb_config *befor
 		return;
 	}
 	ebb_audit_replace(a->audit, &sinks);
+	tell_place(a, &config->audit);
 	a->missing = ebb_sinks_missing(config, &a->missing_component);
 	ebb_info("the audit log goes elsewhere: sinks=%zu", sinks.count);
 }

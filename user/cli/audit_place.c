@@ -11,6 +11,7 @@
 #include "cli/common.h"
 #include "cli/running.h"
 #include "core/deed.h"
+#include "export/whereabouts.h"
 #include "lib/cleanup.h"
 #include "lib/when.h"
 
@@ -18,7 +19,7 @@
 #define DEED_WAIT_NS 5000000000ULL
 #define NS_PER_S     1000000000ULL
 
-/* A file that became wrong under an agent that goes on may still say rightly where its log is. */
+/* A file that became wrong under an agent that goes on may still say rightly what is needed. */
 static int read_section(const struct ebb_args *args, const struct ebb_config_sources *sources,
 			const struct ebb_problems *problems, struct ebb_audit_place *place)
 {
@@ -51,6 +52,22 @@ static enum ebb_exit read_config(const struct ebb_args *args, const struct ebb_r
 	return ebb_run_exit(r, &problems);
 }
 
+/* Whom --pin means, unless --config says what is to be asked instead. *@ret_running is for ebb_running_done(). */
+static bool find_agent(const struct ebb_args *args, const struct ebb_keys *keys,
+		       struct ebb_running *ret_running)
+{
+	return !ebb_args_given(args, "config") &&
+	       ebb_running_find(ebb_args_get(args, "pin"), keys, ret_running) == 0;
+}
+
+static void set_paths(struct ebb_audit_config *audit, const struct ebb_whereabouts *said)
+{
+	(void)snprintf(audit->dir, sizeof(audit->dir), "%s", said->dir);
+	(void)snprintf(audit->sqlite.path, sizeof(audit->sqlite.path), "%s", said->sqlite);
+	(void)snprintf(audit->file.path, sizeof(audit->file.path), "%s", said->file);
+	audit->file.keep = said->keep;
+}
+
 enum ebb_exit ebb_audit_place(const struct ebb_args *args, struct ebb_audit_place *ret_place)
 {
 	_cleanup_free_ struct ebb_keys *keys = ebb_keys_new();
@@ -58,23 +75,29 @@ enum ebb_exit ebb_audit_place(const struct ebb_args *args, struct ebb_audit_plac
 	_cleanup_free_ struct ebb_run_sources *ours = calloc(1, sizeof(*ours));
 	const struct ebb_run_sources *run = ours;
 	const char *dir = ebb_args_get(args, "dir");
+	struct ebb_whereabouts said;
 	enum ebb_exit code;
+	bool told = false;
 
 	if (!keys || !running || !ours)
 		return ebb_fail(args, EBB_EXIT_FAILED, "out of memory");
 	memset(ret_place, 0, sizeof(*ret_place));
 	ebb_run_sources(args, keys, (const char *const *)environ, getenv(EBB_CONFIG_ENVIRON), ours);
-	ret_place->running = !ebb_args_given(args, "config") &&
-			     ebb_running_find(ebb_args_get(args, "pin"), keys, running) == 0;
-	if (ret_place->running)
+	ret_place->running = find_agent(args, keys, running);
+	if (ret_place->running) {
 		run = &running->run;
+		told = ebb_whereabouts_of(running->pid, &said) == 0;
+	}
 	code = read_config(args, run, ret_place);
 	if (ret_place->running)
 		ebb_running_done(running);
-	if (code == EBB_EXIT_DONE)
-		(void)snprintf(ret_place->dir, sizeof(ret_place->dir), "%s",
-			       dir ? dir : ret_place->config->audit.dir);
-	return code;
+	if (code != EBB_EXIT_DONE)
+		return code;
+	if (told)
+		set_paths(&ret_place->config->audit, &said);
+	(void)snprintf(ret_place->dir, sizeof(ret_place->dir), "%s",
+		       dir ? dir : ret_place->config->audit.dir);
+	return EBB_EXIT_DONE;
 }
 
 void ebb_audit_place_done(struct ebb_audit_place *place)
@@ -150,18 +173,18 @@ static bool is_there(const char *path)
 	return path[0] && access(path, F_OK) == 0;
 }
 
-static enum ebb_exit find_source(const struct ebb_args *args, const struct ebb_audit_place *place,
+/* @running: an agent says it. */
+static enum ebb_exit find_source(const struct ebb_args *args, const struct ebb_whereabouts *at, bool running,
 				 struct ebb_audit_source *ret_source)
 {
-	const char *sqlite = place->config->audit.sqlite.path, *file = place->config->audit.file.path;
-	const char *wanted = sqlite[0] ? sqlite : file;
+	const char *wanted = at->sqlite[0] ? at->sqlite : at->file;
 
-	if (is_there(sqlite)) {
-		set_source(ret_source, sqlite, true, 0);
+	if (is_there(at->sqlite)) {
+		set_source(ret_source, at->sqlite, true, 0);
 		return EBB_EXIT_DONE;
 	}
-	if (is_there(file)) {
-		set_source(ret_source, file, false, place->config->audit.file.keep);
+	if (is_there(at->file)) {
+		set_source(ret_source, at->file, false, at->keep);
 		return EBB_EXIT_DONE;
 	}
 	if (!wanted[0])
@@ -169,10 +192,10 @@ static enum ebb_exit find_source(const struct ebb_args *args, const struct ebb_a
 				"the configuration keeps no audit log here: set audit.sqlite.path or audit.file.path");
 	if (ebb_args_given(args, "follow")) {
 		(void)fprintf(stderr, "ebb audit: there is no audit log in %s yet: waiting for it\n", wanted);
-		set_source(ret_source, wanted, sqlite[0], place->config->audit.file.keep);
+		set_source(ret_source, wanted, at->sqlite[0], at->keep);
 		return EBB_EXIT_DONE;
 	}
-	if (place->running)
+	if (running)
 		return ebb_fail(args, EBB_EXIT_NOT_FOUND,
 				"there is no audit log in %s yet: the agent makes it with the first event; /health tells if it cannot",
 				wanted);
@@ -181,11 +204,41 @@ static enum ebb_exit find_source(const struct ebb_args *args, const struct ebb_a
 			wanted);
 }
 
+/* Where the agent that runs writes; what its file says is not even read. False: there is none, or it does not say. */
+static bool ask_running(const struct ebb_args *args, struct ebb_whereabouts *ret)
+{
+	_cleanup_free_ struct ebb_keys *keys = ebb_keys_new();
+	_cleanup_free_ struct ebb_running *running = calloc(1, sizeof(*running));
+	bool told;
+
+	if (!keys || !running || !find_agent(args, keys, running))
+		return false;
+	/* one of an earlier version does not */
+	told = ebb_whereabouts_of(running->pid, ret) == 0;
+	ebb_running_done(running);
+	return told;
+}
+
+static enum ebb_exit source_of_config(const struct ebb_args *args, struct ebb_audit_source *ret_source)
+{
+	struct ebb_audit_place place = {0};
+	struct ebb_whereabouts at = {0};
+	enum ebb_exit code = ebb_audit_place(args, &place);
+
+	if (!place.config)
+		return code;
+	(void)snprintf(at.sqlite, sizeof(at.sqlite), "%s", place.config->audit.sqlite.path);
+	(void)snprintf(at.file, sizeof(at.file), "%s", place.config->audit.file.path);
+	at.keep = place.config->audit.file.keep;
+	code = find_source(args, &at, place.running, ret_source);
+	ebb_audit_place_done(&place);
+	return code;
+}
+
 enum ebb_exit ebb_audit_source(const struct ebb_args *args, struct ebb_audit_source *ret_source)
 {
 	const char *from = ebb_args_get(args, "from");
-	struct ebb_audit_place place = {0};
-	enum ebb_exit code;
+	struct ebb_whereabouts at;
 
 	/* which of the two it will be is not known */
 	if (from && ebb_args_given(args, "follow") && access(from, F_OK) < 0 && errno == ENOENT)
@@ -194,12 +247,9 @@ enum ebb_exit ebb_audit_source(const struct ebb_args *args, struct ebb_audit_sou
 		set_source(ret_source, from, is_database(from), FILES_FROM);
 		return EBB_EXIT_DONE;
 	}
-	code = ebb_audit_place(args, &place);
-	if (!place.config)
-		return code;
-	code = find_source(args, &place, ret_source);
-	ebb_audit_place_done(&place);
-	return code;
+	if (ask_running(args, &at))
+		return find_source(args, &at, true, ret_source);
+	return source_of_config(args, ret_source);
 }
 
 enum ebb_exit ebb_audit_failed(const struct ebb_args *args, const struct ebb_audit_source *source, int r,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the audit log is, as the configuration says: of the agent that runs, else what 'ebb run' would do here. Only for
- * user/cli.
+ * Where the audit log is: as the agent that runs says (export/whereabouts.h), whatever became of its file; else as the
+ * configuration says, that of the agent, or what 'ebb run' would do here. Only for user/cli.
  */
 #ifndef EBB_CLI_AUDIT_PLACE_H
 #define EBB_CLI_AUDIT_PLACE_H
@@ -15,7 +15,7 @@
 #include "export/sink.h"
 
 struct ebb_audit_place {
-	struct ebb_config *config; /* whose .audit it is; owned */
+	struct ebb_config *config; /* whose .audit it is, with the paths that the agent has; owned */
 	char dir[PATH_MAX];	   /* spool and dead letters are below it */
 	bool running;		   /* an agent says it */
 };

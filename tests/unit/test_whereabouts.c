@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where an agent says that its audit log is, as another process finds it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+/* after the headers that it needs */
+#include <cmocka.h>
+
+#include "export/whereabouts.h"
+
+static void is_said(const struct ebb_whereabouts *wanted)
+{
+	struct ebb_whereabouts found;
+
+	memset(&found, 'x', sizeof(found));
+	assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), 0);
+	assert_string_equal(found.dir, wanted->dir);
+	assert_string_equal(found.sqlite, wanted->sqlite);
+	assert_string_equal(found.file, wanted->file);
+	assert_int_equal(found.keep, wanted->keep);
+}
+
+static void what_is_said_last_is_found(void **state)
+{
+	struct ebb_whereabouts said = {.dir = "/var/lib/ebb", .sqlite = "/a b=c/audit.db", .keep = 5}, found;
+	struct stat st;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), -ENOENT);
+	assert_int_equal(ebb_whereabouts_new(&fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), -ENOENT);
+	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
+	is_said(&said);
+	/* as long as they may be, and short again */
+	memset(said.dir, 'd', sizeof(said.dir) - 1);
+	memset(said.sqlite, 's', sizeof(said.sqlite) - 1);
+	memset(said.file, 'f', sizeof(said.file) - 1);
+	said.keep = UINT32_MAX;
+	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
+	is_said(&said);
+	said = (struct ebb_whereabouts){.dir = "/d"};
+	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
+	is_said(&said);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), -ENOENT);
+}
+
+/* One that is being written, or was by somebody else. */
+static void what_is_not_whole_is_not_believed(void **state)
+{
+	static const char *const texts[] = {
+		"serial=1",
+		"serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=2",
+		"serial=1\0dir=/d\0sqlite=\0file=\0serial=1\0keep=5",
+		"serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=1\0more",
+	};
+	static const size_t sizes[] = {9, 49, 49, 54};
+	struct ebb_whereabouts said = {.dir = "/d"}, found;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(ebb_whereabouts_new(&fd), 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, texts[i], sizes[i], 0), sizes[i]);
+		assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), -ENOENT);
+	}
+	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
+	is_said(&said);
+	assert_int_equal(close(fd), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_said_last_is_found),
+		cmocka_unit_test(what_is_not_whole_is_not_believed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
