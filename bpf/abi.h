@@ -654,7 +654,9 @@ struct ebb_verdict {
 	__u64	succeeded;		/* of the gate, as the look read it that made the arm; written after it */
 	__u64	answered_from;		/* of the gate's turns, those before are not judged any more */
 	__u64	unanswered_from;
-	__u64	pad[3];
+	__u32	plain_gen;		/* the generation in which connections began whose sockets have no memory */
+	__u32	pad32;
+	__u64	pad[2];
 };
 _Static_assert(sizeof(struct ebb_verdict) == 64, "map value layout is ABI");
 
@@ -936,8 +938,9 @@ struct ebb_seeding {
 	__u64	slots;			/* concurrency slots taken for connections that had none */
 	__u64	ended;			/* adopted ones whose end was not seen: given back */
 	__u64	remembered;		/* memories made by EBB_PASS_REMEMBER */
+	__u64	hidden;			/* below our cgroup, who can hold sockets that are in no table of files; by descriptor */
 };
-_Static_assert(sizeof(struct ebb_seeding) == 72, "shared with user space");
+_Static_assert(sizeof(struct ebb_seeding) == 80, "shared with user space");
 
 /* What a recount found, by slot: active of a pair, the others of a gate. Not in a pinned map. */
 struct ebb_counted {

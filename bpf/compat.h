@@ -102,6 +102,13 @@ static __always_inline int ebb_cgroup_is_below(const struct cgroup *cgroup, __u6
 	return 0;
 }
 
+/* Who uses io_uring can hold sockets that are in no table of files. */
+static __always_inline int ebb_task_may_hide(const struct task_struct *task, __u64 cgroup_id)
+{
+	return bpf_core_field_exists(task->io_uring) && task->io_uring && task->cgroups &&
+	       ebb_cgroup_is_below(task->cgroups->dfl_cgrp, cgroup_id);
+}
+
 static __always_inline int ebb_sock_is_below(const struct sock *sk, __u64 cgroup_id)
 {
 	return ebb_cgroup_is_below(sk->sk_cgrp_data.cgroup, cgroup_id);

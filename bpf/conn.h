@@ -5,8 +5,9 @@
  * slot, one whose address another program rewrites, one of a gate that has moved
  * before, one that found no room and counts in ~other, one whose address is about to
  * belong to another destination, one in whose error queue an
- * earlier attempt left something. A socket without one began in generation 0, with
- * its gate closed.
+ * earlier attempt left something. A socket without one began with its gate closed, in the plain
+ * generation of the gate: 0, until the gate has moved and the agent has found it closed for a while;
+ * then those from before get a memory, and the plain generation is the present one (agent/plain.h).
  * While turns are seen, a connection gets one when it speaks again after it was answered.
  *
  *	connect hook        made where needed, LIVE

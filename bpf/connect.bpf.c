@@ -137,7 +137,7 @@ static EBB_NOINLINE int take_back(const struct ebb_route *route, const struct eb
 
 /* The per-CPU note: CONNECT_CB comes in the same system call. */
 static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *key,
-				       const struct ebb_route *route, __u32 has_conn)
+				       const struct ebb_route *route, __u32 gen, __u32 has_conn)
 {
 	__u32 zero = 0;
 	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
@@ -149,6 +149,7 @@ static __always_inline void leave_note(__u64 cookie, const struct ebb_endpoint *
 	note->pair_epoch = route->pair->epoch;
 	note->dst = route->dst_slot;
 	note->dst_epoch = route->dst->epoch;
+	note->gen = gen;
 	note->has_conn = has_conn;
 	note->endpoint = *key;
 }
@@ -189,9 +190,9 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	struct ebb_answer answer = {};
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
+	__u32 observed = 0, excused = 0, plain_gen;
 	struct tcp_sock *tp;
 	__u64 word, now = 0;
-	__u32 observed = 0, excused = 0;
 	int enforced;
 
 	tp = ctx->sk ? ebb_tcp_sock(ctx->sk, cast) : NULL;
@@ -208,8 +209,10 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		return EBB_ALLOW;
 
 	word = ebb_gate_word(route.breaker, route.verdict);
+	plain_gen = EBB_LOAD(route.verdict->plain_gen);
 	if (ebb_is_excused(route.class)) {
 		/* without a memory: that its result moves nothing is asked again when it comes */
+		answer.gen = plain_gen;
 		excused = 1;
 	} else if (passes(&route, word)) {
 		answer.gen = ebb_word_gen(word);
@@ -241,7 +244,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	 * An error queue that is not empty: what an earlier attempt left there is not about this one. A socket of
 	 * the kernel itself is in no process's table: a recount finds it by its memory.
 	 */
-	if (conn || observed || answer.gen || answer.mute || answer.slot_taken ||
+	if (conn || observed || answer.gen != plain_gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
 	    route.pair_slot == EBB_SLOT_OTHER || ebb_replacing ||
 	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen ||
@@ -261,7 +264,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 				      (answer.kind == EBB_ANSWER_PROBE ? EBB_CONN_PROBE : 0);
 		}
 	}
-	leave_note(bpf_get_socket_cookie(ctx), key, &route, conn != NULL);
+	leave_note(bpf_get_socket_cookie(ctx), key, &route, plain_gen, conn != NULL);
 	return EBB_ALLOW;
 }
 

@@ -98,7 +98,7 @@ struct ebb_conn {
 
 /*
  * The decision of a connect hook, for the CONNECT_CB in the same system call; or of a
- * sendmsg hook (without has_conn and endpoint), for the egress hook of the datagram.
+ * sendmsg hook (without gen, has_conn and endpoint), for the egress hook of the datagram.
  * It speaks for one attempt or one datagram: who has read it sets the cookie to 0.
  */
 struct ebb_note {
@@ -107,6 +107,7 @@ struct ebb_note {
 	__u32 pair_epoch;
 	__u32 dst;
 	__u32 dst_epoch;
+	__u32 gen; /* without a memory: in which the connection began */
 	__u32 has_conn;
 	struct ebb_endpoint endpoint;
 };

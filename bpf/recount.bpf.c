@@ -109,9 +109,7 @@ int ebb_recfile(struct bpf_iter__task_file *ctx)
 
 	if (!file || !agent || !task)
 		return 0;
-	/* who uses io_uring can hold sockets that are in no table of files */
-	if (bpf_core_field_exists(task->io_uring) && task->io_uring && task->cgroups &&
-	    ebb_cgroup_is_below(task->cgroups->dfl_cgrp, agent->cgroup_id))
+	if (ebb_task_may_hide(task, agent->cgroup_id))
 		__sync_fetch_and_add(&ebb_counting.hidden, 1);
 	socket = bpf_sock_from_file(file);
 	tp = socket && socket->sk ? bpf_skc_to_tcp_sock(socket->sk) : NULL;

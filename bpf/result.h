@@ -56,7 +56,7 @@ static __always_inline void ebb_result(const struct ebb_route *route, struct ebb
 			ebb_hint(EBB_EVENT_PROBE, outcome, route->pair_slot, route->gate_slot, 1);
 	} else {
 		did = ebb_gate_result(asked, route->verdict, route->policy, route->pair, route->pair_slot,
-				      now, conn ? conn->gen : 0, ok, slow);
+				      now, conn ? conn->gen : EBB_LOAD(route->verdict->plain_gen), ok, slow);
 		if (did & EBB_RESULT_PULLED)
 			ebb_hint(EBB_EVENT_PULL, outcome, route->pair_slot, route->gate_slot, 1);
 		else if ((did & EBB_RESULT_COUNTED) && !ok)

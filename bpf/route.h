@@ -594,6 +594,20 @@ static __always_inline int ebb_route_conn(const struct ebb_conn *conn, struct eb
 	return 1;
 }
 
+/*
+ * The generation in which a connection without a memory began. It asked the gate that all share: who asks one apart
+ * has a memory, since such a gate begins open, and none is plain.
+ */
+static __always_inline __u32 ebb_route_plain_gen(const struct ebb_route *route)
+{
+	const struct ebb_verdict *verdict = route->verdict;
+	__u32 gate_slot = route->dst_slot;
+
+	if (route->breaker != route->gate)
+		verdict = bpf_map_lookup_elem(&ebb_verdict_v2, &gate_slot);
+	return verdict ? EBB_LOAD(verdict->plain_gen) : 0;
+}
+
 /* For a memory that begins: whose its generation is. */
 static __always_inline __u32 ebb_route_apart(const struct ebb_route *route)
 {
@@ -621,7 +635,7 @@ static __always_inline struct ebb_gate *ebb_route_asked(const struct ebb_route *
 
 /*
  * An established connection that had no memory gets one, since it has to remember its
- * pace or what is counted of it. Without one it began in generation 0. NULL: it cannot be had.
+ * pace or what is counted of it. NULL: it cannot be had.
  */
 static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, const struct ebb_route *route)
 {
@@ -634,7 +648,8 @@ static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, con
 	}
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
-	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
+	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
+		       ebb_route_plain_gen(route));
 	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
 	(void)EBB_CAS(&conn->flags, 0, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
 	return conn;

@@ -234,8 +234,8 @@ static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const stru
 	}
 	if (conn->flags)
 		return NULL;
-	/* generation 0: one of a later has its memory from the connect hook */
-	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch, 0);
+	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
+		       ebb_route_plain_gen(route));
 	return conn;
 }
 
@@ -276,9 +276,17 @@ static EBB_NOINLINE int hold_slot(struct sock *sk, const struct facts *facts)
 	return 0;
 }
 
+/* Is a result that comes without a memory not to be taken for one of the present generation? */
+static __always_inline int has_moved(const struct ebb_route *route)
+{
+	return route->breaker != route->gate ||
+	       ebb_word_gen(ebb_gate_word(route->breaker, route->verdict)) != ebb_route_plain_gen(route);
+}
+
 /*
  * Its address is about to belong to another destination, and its end would be looked for
- * there: it gets a memory of where it belongs. Only of a destination that asks for it.
+ * there: it gets a memory of where it belongs. So does one of a gate that has moved since, whose
+ * plain generation is about to be another. Of others, only those of a destination that asks for it.
  *
  * Tolerated: a connection that no process holds any more and that is still saying goodbye is
  * not met here; one connect() that was between its hook and its SYN may be met too early. Each
@@ -293,7 +301,7 @@ static EBB_NOINLINE int remember(struct sock *sk, const struct facts *facts)
 	/* after a FIN of ours the counters no longer say who opened it */
 	if (is_established(facts->state) && direction_of(sk, facts) == EBB_DIRECTION_PASSIVE)
 		return 0;
-	if (!ebb_route_find(sk, &route) || !(route.policy->asks & EBB_ASK_MEMORY))
+	if (!ebb_route_find(sk, &route) || (!(route.policy->asks & EBB_ASK_MEMORY) && !has_moved(&route)))
 		return 0;
 	conn = begin_memory(sk, &route);
 	if (!conn)
@@ -395,13 +403,16 @@ SEC("iter/task_file")
 int ebb_seed(struct bpf_iter__task_file *ctx)
 {
 	struct ebb_agent *agent = ebb_agent_get();
+	const struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
 	struct tcp_sock *tp;
 	struct sock *sk;
 
-	if (!file || !agent)
+	if (!file || !agent || !task)
 		return 0;
+	if (ebb_seeding.pass == EBB_PASS_REMEMBER && ebb_task_may_hide(task, agent->cgroup_id))
+		__sync_fetch_and_add(&ebb_seeding.hidden, 1);
 	socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;

@@ -47,8 +47,8 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 }
 
 /* Makes a socket remember its route, where looking it up by address would find another. */
-static EBB_NOINLINE struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair, __u32 pair_epoch, __u32 dst,
-					      __u32 dst_epoch)
+static EBB_NOINLINE struct ebb_conn *remember(struct bpf_sock *sock, struct ebb_ref pair, struct ebb_ref dst,
+					      __u32 gen)
 {
 	struct ebb_conn *conn;
 
@@ -60,10 +60,17 @@ static EBB_NOINLINE struct ebb_conn *remember(struct bpf_sock *sock, __u32 pair,
 	/* what it holds would be lost */
 	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
-	/* generation 0: one of a later generation has its memory from the connect hook */
-	ebb_conn_begin(conn, pair, pair_epoch, dst, dst_epoch, 0);
+	ebb_conn_begin(conn, pair.slot, pair.epoch, dst.slot, dst.epoch, gen);
 	(void)ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);
 	return conn;
+}
+
+static __always_inline struct ebb_conn *remember_route(struct bpf_sock *sock, const struct ebb_route *route)
+{
+	struct ebb_ref pair = {.slot = route->pair_slot, .epoch = route->pair->epoch};
+	struct ebb_ref dst = {.slot = route->dst_slot, .epoch = route->dst->epoch};
+
+	return remember(sock, pair, dst, ebb_route_plain_gen(route));
 }
 
 /* The SYN of a socket with a memory, or without a note: on the way it moved to another processor, or fast open. */
@@ -92,7 +99,7 @@ static EBB_NOINLINE int syn_sent_slowly(struct bpf_sock_ops *ctx, struct bpf_soc
 		return 0;
 	} else if (ebb_replacing) {
 		/* an older connect program left its note where we do not look */
-		(void)remember(sock, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch);
+		(void)remember_route(sock, &route);
 	}
 	ebb_add(&route.pair->syn_sent, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
@@ -104,6 +111,7 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 {
 	__u32 zero = 0;
 	struct ebb_note *note = bpf_map_lookup_elem(&ebb_note_v2, &zero);
+	struct ebb_ref pair_ref, dst_ref;
 	struct ebb_endpoint key;
 	struct ebb_pair *pair;
 	__u32 slot;
@@ -120,8 +128,11 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, struct bpf_sock *
 		return;
 	ebb_key_from_bpf_sock(&key, sock);
 	/* another program rewrote the address */
-	if (!ebb_key_equal(&key, &note->endpoint))
-		(void)remember(sock, note->pair, note->pair_epoch, note->dst, note->dst_epoch);
+	if (!ebb_key_equal(&key, &note->endpoint)) {
+		pair_ref = (struct ebb_ref){.slot = note->pair, .epoch = note->pair_epoch};
+		dst_ref = (struct ebb_ref){.slot = note->dst, .epoch = note->dst_epoch};
+		(void)remember(sock, pair_ref, dst_ref, note->gen);
+	}
 	ebb_add(&pair->syn_sent, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | EBB_CALLBACKS);
 }
@@ -163,7 +174,7 @@ static __always_inline void syn_retransmitted(struct bpf_sock *sock, const struc
 	if (!find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	if (!conn)
-		conn = remember(sock, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch);
+		conn = remember_route(sock, &route);
 	if (!conn)
 		return;
 	now = bpf_ktime_get_ns();

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "core/limit.h"
 #include "kernel/mapping.h"
 #include "kernel/probe.h"
@@ -780,11 +782,11 @@ static void each_network_namespace_is_reset_from_within(void **state)
 static uint64_t remember_open(struct fixture *fx)
 {
 	struct ebb_why why = {0};
-	uint64_t count = 0;
+	struct ebb_remembered remembered = {0};
 
-	if (ebb_loader_remember(fx->loader, &count, &why) < 0)
+	if (ebb_loader_remember(fx->loader, &remembered, &why) < 0)
 		fail_msg("%s", why.text);
-	return count;
+	return remembered.count;
 }
 
 /* The one other pair that there is. */
@@ -860,6 +862,83 @@ static void open_connections_end_where_they_began(void **state)
 	hang_up(&fd);
 	expect_pair_at(fx, beside(fx, pair), &(struct want){.attempts = 1, .syn_sent = 1, .established = 1},
 		       __FILE__, __LINE__);
+}
+
+/* ----------------------------------------------------------------- plain -- */
+
+static bool has_memory(const struct fixture *fx, int fd)
+{
+	char path[512], memory[1024]; /* room for one */
+	bool found;
+	int map;
+
+	(void)snprintf(path, sizeof(path), "%s/ebb_conn_v2", fx->pin_dir);
+	map = bpf_obj_get(path);
+	assert_true(map >= 0);
+	found = bpf_map_lookup_elem(map, &fd, memory) == 0;
+	(void)close(map);
+	return found;
+}
+
+/* Its server resets it before any byte came back: a failure, of the generation in which it began. */
+static void reset(struct line *l)
+{
+	hang_up_hard(&l->server);
+	assert_int_equal(receive_end(l->client), ECONNRESET);
+	hang_up(&l->client);
+}
+
+/* Another connection to where @l leads. */
+static struct line again(const struct line *l)
+{
+	struct line other = *l;
+
+	other.client = tcp_socket(AF_INET);
+	assert_int_equal(dial(other.client, &other.at), 0);
+	other.server = accept_from(other.listener);
+	return other;
+}
+
+static void a_gate_that_is_plain_again_tells_old_connections_from_new(void **state)
+{
+	struct fixture *fx = *state;
+	struct line old, between, late, last;
+	struct ebb_verdict *verdict;
+	struct ebb_gate *gate;
+
+	fixture_open_loader(fx);
+	old = connect_line();
+	late = again(&old);
+	gate = gate_of(fx, &old.at);
+	verdict = verdict_of(fx, &old.at);
+	assert_false(has_memory(fx, old.client));
+	assert_int_equal(gate->ok, 2);
+	/* it has opened and closed: who comes now is told from those before by a memory */
+	verdict->word = ebb_word(2, EBB_STATE_CLOSED, 0);
+	between = again(&old);
+	assert_true(has_memory(fx, between.client));
+	assert_int_equal(gate->ok, 3);
+	/* those before get theirs, and it is no longer needed */
+	assert_int_equal(remember_open(fx), 2);
+	assert_true(has_memory(fx, old.client));
+	verdict->plain_gen = 2;
+	last = again(&old);
+	assert_false(has_memory(fx, last.client));
+	assert_int_equal(gate->ok, 4);
+	assert_int_equal(remember_open(fx), 0);
+	/* of an earlier generation, then of this one, with a memory and without */
+	reset(&old);
+	assert_int_equal(gate->failed, 0);
+	reset(&between);
+	assert_int_equal(gate->failed, 1);
+	reset(&last);
+	assert_int_equal(gate->failed, 2);
+	/* and what has no memory when it moves again is of an earlier one */
+	last = again(&old);
+	verdict->word = ebb_word(4, EBB_STATE_CLOSED, 0);
+	reset(&last);
+	reset(&late);
+	assert_int_equal(gate->failed, 2);
 }
 
 /* ----------------------------------------------------------------- churn -- */
@@ -983,6 +1062,7 @@ int main(void)
 		seed_test(reconnecting_socket_is_adopted_no_longer),
 		seed_test(unseen_end_is_given_back_by_the_next_pass),
 		seed_test(open_connections_end_where_they_began),
+		seed_test(a_gate_that_is_plain_again_tells_old_connections_from_new),
 		seed_test(direction_after_an_exchange),
 		seed_test(direction_without_a_listener),
 		seed_test(direction_with_a_closed_window),

@@ -24,8 +24,10 @@
 #include "agent/move_log.h"
 #include "agent/moves.h"
 #include "agent/notify.h"
+#include "agent/plain.h"
 #include "agent/privileges.h"
 #include "agent/pushing.h"
+#include "agent/recounter.h"
 #include "agent/reload.h"
 #include "agent/scheduling.h"
 #include "agent/seccomp.h"
@@ -100,6 +102,7 @@ struct agent {
 	struct ebb_auditor *auditor;
 	uint64_t deeds_logged; /* serial of the last order by hand that is in the log */
 	struct ebb_collector *collector;
+	struct ebb_plain *plain; /* NULL: sockets of gates that have moved have a memory for ever */
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
 	struct ebb_sockets *sockets;
@@ -438,6 +441,8 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		a->reset_at_ns = now + RESET_AGAIN_NS;
 		what |= EBB_SOCKETS_RESET;
 	}
+	if (a->plain && ebb_plain_look(a->plain, now))
+		what |= EBB_SOCKETS_REMEMBER;
 	if (what)
 		ebb_sockets_want(a->sockets, what);
 }
@@ -691,8 +696,15 @@ static int handle_config(struct agent *a)
 
 static void remembered(struct agent *a)
 {
+	uint32_t plain = 0;
+
 	ebb_reload_remembered(a->reload);
 	ebb_answering_remembered(a->answering);
+	if (a->plain)
+		plain = ebb_plain_walked(a->plain, ebb_sockets_saw_all_from_ns(a->sockets));
+	if (plain)
+		ebb_debug("breakers have been closed for long: new connections need no memory: count=%u",
+			  plain);
 }
 
 static int handle_remembered(struct agent *a)
@@ -1106,14 +1118,14 @@ static void warn_of(const struct agent *a, const struct ebb_apply_report *report
 static int apply_first(struct agent *a, struct ebb_why *why)
 {
 	struct ebb_apply_report report;
+	struct ebb_remembered remembered;
 	struct ebb_why missed = {0};
-	uint64_t count;
 	int r;
 
 	r = ebb_apply_prepare(a->apply, a->config, why);
 	if (r < 0)
 		return r;
-	if (ebb_apply_mark(a->apply) && ebb_loader_remember(a->loader, &count, &missed) < 0)
+	if (ebb_apply_mark(a->apply) && ebb_loader_remember(a->loader, &remembered, &missed) < 0)
 		ebb_warn("%s: open connections whose address changes hands are counted where they do not belong until they are counted anew",
 			 missed.text);
 	r = ebb_apply_commit(a->apply, now_monotonic(), &report, why);
@@ -1657,6 +1669,9 @@ static int open_sockets(struct agent *a, struct ebb_why *why)
 	(void)ebb_sockets_cap_came(a->view, now_monotonic(), a->capped, &a->capped_high);
 	a->adopt_at_ns = now_monotonic() + ADOPT_NS;
 	a->recount_at_ns = now_monotonic() + RECOUNT_NS;
+	/* who sees not all sockets does not know which are still open */
+	if (ebb_loader_walks(a->loader) && ebb_recounter_sees_all() && ebb_plain_new(a->view, &a->plain) < 0)
+		return ebb_why(why, -ENOMEM, "out of memory");
 	r = ebb_sockets_new(a->loader, a->cgroup, !a->no_reset, &a->sockets);
 	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
 }
@@ -1774,6 +1789,7 @@ static void close_all(struct agent *a)
 	a->auditor = NULL;
 	a->source.audit = NULL;
 	ebb_sockets_free(a->sockets);
+	ebb_plain_free(a->plain);
 	ebb_tracing_free(a->tracing);
 	ebb_pushing_free(a->pushing);
 	ebb_checks_free(a->checks);

@@ -30,6 +30,7 @@ struct ebb_sockets {
 	bool others;
 	int own_ns;
 	int done_fd;
+	uint64_t saw_all_from_ns;
 	pthread_t thread;
 	bool started;
 
@@ -164,17 +165,26 @@ static void reset(struct ebb_sockets *s)
 
 static void remember(struct ebb_sockets *s)
 {
-	uint64_t start = now_monotonic(), count = 0, one = 1;
+	uint64_t start = now_monotonic(), one = 1;
+	struct ebb_remembered remembered = {0};
 	char took[EBB_FORMAT_MAX];
 	struct ebb_why why = {0};
 
-	if (ebb_loader_remember(s->loader, &count, &why) < 0)
+	if (ebb_loader_remember(s->loader, &remembered, &why) < 0)
 		ebb_warn("%s: open connections whose address changes hands are counted where they do not belong until they are counted anew",
 			 why.text);
 	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
-	ebb_debug("open connections remember where they belong: count=%" PRIu64 " took=%s", count, took);
+	ebb_debug("open connections remember where they belong: count=%" PRIu64 " took=%s", remembered.count,
+		  took);
+	if (remembered.all && ebb_recounter_sees_all())
+		__atomic_store_n(&s->saw_all_from_ns, start, __ATOMIC_RELEASE);
 	if (write(s->done_fd, &one, sizeof(one)) != sizeof(one))
 		ebb_warn("cannot wake the loop (%s): it goes on with its next tick", ebb_strerror(-errno));
+}
+
+uint64_t ebb_sockets_saw_all_from_ns(const struct ebb_sockets *sockets)
+{
+	return __atomic_load_n(&sockets->saw_all_from_ns, __ATOMIC_ACQUIRE);
 }
 
 /* ----------------------------------------------------------------- thread -- */

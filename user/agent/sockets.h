@@ -37,6 +37,9 @@ void ebb_sockets_want(struct ebb_sockets *sockets, uint32_t what);
  */
 int ebb_sockets_done_fd(const struct ebb_sockets *sockets);
 
+/* When the last pass of EBB_SOCKETS_REMEMBER began that left no socket of the node out; 0: there was none. */
+uint64_t ebb_sockets_saw_all_from_ns(const struct ebb_sockets *sockets);
+
 /* Waits for the work that has begun. */
 void ebb_sockets_free(struct ebb_sockets *sockets);
 

@@ -829,7 +829,12 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
 	return 0;
 }
 
-int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why)
+bool ebb_loader_walks(const struct ebb_loader *loader)
+{
+	return loader->iterates;
+}
+
+int ebb_loader_remember(struct ebb_loader *loader, struct ebb_remembered *ret, struct ebb_why *why)
 {
 	struct ebb_seeding *seeding;
 	uint64_t count = 0;
@@ -850,7 +855,7 @@ int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct e
 	}
 	if (r < 0)
 		return ebb_why(why, r, "cannot walk over the open sockets: %s", ebb_strerror(r));
-	*ret_count = count;
+	*ret = (struct ebb_remembered){.count = count, .all = seeding->busy == 0 && seeding->hidden == 0};
 	return 0;
 }
 

@@ -112,13 +112,22 @@ struct ebb_spans *ebb_loader_spans(const struct ebb_loader *loader);
  */
 int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why);
 
+/* Does the kernel walk over open files for us? */
+bool ebb_loader_walks(const struct ebb_loader *loader);
+
+/* What a pass of ebb_loader_remember() came to. */
+struct ebb_remembered {
+	uint64_t count; /* memories made */
+	bool all;	/* of the processes that can be seen no socket was left out */
+};
+
 /*
  * A pass that gives a memory to open connections of destinations whose policy asks for it
- * (EBB_ASK_MEMORY), so that they end where they belong when their address belongs to another.
- * Programs that run now have ended when it begins. *@ret_count: memories made. -EOPNOTSUPP: the
+ * (EBB_ASK_MEMORY), so that they end where they belong when their address belongs to another, and to
+ * those of a gate that has moved (agent/plain.h). Programs that run now have ended when it begins. -EOPNOTSUPP: the
  * kernel has no such iterator. May run beside the loop, not at the same time as another pass.
  */
-int ebb_loader_remember(struct ebb_loader *loader, uint64_t *ret_count, struct ebb_why *why);
+int ebb_loader_remember(struct ebb_loader *loader, struct ebb_remembered *ret, struct ebb_why *why);
 
 /*
  * Counts what is really open (bpf/recount.bpf.c). @ret_counted has room for view->gate_max slots. -EOPNOTSUPP as above. May
