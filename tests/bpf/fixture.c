@@ -16,8 +16,10 @@
 #include <bpf/bpf.h>
 
 #include "core/limit.h"
+#include "kernel/layout.h"
 #include "lib/cleanup.h"
 #include "node/cgroup.h"
+#include "renew.h"
 
 #define PREFIX "ebb-test-bpf-"
 #define BPFFS  "/sys/fs/bpf"
@@ -228,25 +230,13 @@ static void lift_share(const struct fixture *fx)
 	assert_int_equal(bpf_map_update_elem(lost, &fx->cgroup_id, &many, BPF_ANY), 0);
 }
 
-void fixture_open_loader(struct fixture *fx)
+/* What an agent does once its programs are loaded: it says who it is and what holds, and attaches them. */
+static void begin(struct fixture *fx)
 {
-	struct ebb_loader_options options = {
-		.pin_dir = fx->pin_dir,
-		.cgroup_fd = fx->cgroup_fd,
-		.destinations = fx->options.destinations ? fx->options.destinations : 64,
-		.pairs = fx->options.pairs ? fx->options.pairs : 64,
-		.endpoints = fx->options.endpoints ? fx->options.endpoints : 128,
-		.no_set_retval = fx->options.no_set_retval,
-		.no_rdonly_cast = fx->options.no_rdonly_cast,
-		.adopt = fx->options.adopt,
-		.remember = fx->options.remember,
-		.reset = fx->options.reset,
-		.no_sock_destroy = fx->options.no_sock_destroy,
-	};
 	struct ebb_policy policy = policy_default();
 	struct ebb_why why = {0};
 
-	if (ebb_loader_open(&options, &fx->loader, &why) < 0 || ebb_loader_fill_queues(fx->loader, &why) < 0)
+	if (ebb_loader_fill_queues(fx->loader, &why) < 0)
 		fail_msg("%s", why.text);
 	fx->view = ebb_loader_view(fx->loader);
 	if (!ebb_loader_took_over(fx->loader)) {
@@ -263,9 +253,33 @@ void fixture_open_loader(struct fixture *fx)
 		fail_msg("%s", why.text);
 }
 
+static void open_loader(struct fixture *fx)
+{
+	struct ebb_loader_options options = {
+		.pin_dir = fx->pin_dir,
+		.cgroup_fd = fx->cgroup_fd,
+		.destinations = fx->options.destinations ? fx->options.destinations : 64,
+		.pairs = fx->options.pairs ? fx->options.pairs : 64,
+		.endpoints = fx->options.endpoints ? fx->options.endpoints : 128,
+		.no_set_retval = fx->options.no_set_retval,
+		.no_rdonly_cast = fx->options.no_rdonly_cast,
+		.adopt = fx->options.adopt,
+		.remember = fx->options.remember,
+		.reset = fx->options.reset,
+		.no_sock_destroy = fx->options.no_sock_destroy,
+	};
+	struct ebb_why why = {0};
+
+	if (ebb_loader_open(&options, &fx->loader, &why) < 0)
+		fail_msg("%s", why.text);
+	begin(fx);
+}
+
 void fixture_close_loader(struct fixture *fx)
 {
+	renewal_free(fx->maps);
 	ebb_loader_free(fx->loader);
+	fx->maps = NULL;
 	fx->loader = NULL;
 	fx->view = NULL;
 }
@@ -288,6 +302,118 @@ struct ebb_adopted adopt_open(struct fixture *fx)
 	return adopted;
 }
 
+/* ----------------------------------------------- programs that stay loaded -- */
+
+/* What the last test left, for the next with the same options; by the process that cleans up when it ends. */
+static struct {
+	struct ebb_loader *loader;
+	struct renewal *maps;
+	struct fixture_options options;
+	char pin_dir[FIXTURE_PATH_MAX];
+	pid_t owner;
+} kept;
+
+static int drop_kept(void)
+{
+	size_t count;
+
+	if (!kept.loader)
+		return 0;
+	ebb_loader_free(TAKE_PTR(kept.loader));
+	renewal_free(TAKE_PTR(kept.maps));
+	return ebb_maps_detach(kept.pin_dir, &count, NULL);
+}
+
+static void drop_kept_at_exit(void)
+{
+	if (getpid() != kept.owner || drop_kept() == 0)
+		return;
+	print_error("%s is still there\n", kept.pin_dir);
+	(void)fflush(NULL);
+	_exit(1);
+}
+
+/* Takes every program off its cgroup, whoever attached it. */
+static int detach_links(const char *pin_dir)
+{
+	char path[FIXTURE_PATH_MAX + 32];
+	int r;
+
+	for (int h = 0; h < EBB_HOOK_MAX; h++) {
+		text(path, sizeof(path), "%s/" EBB_LINK_PREFIX "%s", pin_dir, ebb_hook_names[h]);
+		r = ebb_pin_detach_link(path);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+static bool keep_programs(struct fixture *fx)
+{
+	if (!fx->maps || detach_links(fx->pin_dir) < 0)
+		return false;
+	if (!kept.owner) {
+		kept.owner = getpid();
+		assert_int_equal(atexit(drop_kept_at_exit), 0);
+	}
+	kept.loader = TAKE_PTR(fx->loader);
+	kept.maps = TAKE_PTR(fx->maps);
+	kept.options = fx->options;
+	text(kept.pin_dir, sizeof(kept.pin_dir), "%s", fx->pin_dir);
+	return true;
+}
+
+static void want_all(struct fixture *fx, bool wanted)
+{
+	struct ebb_why why = {0};
+
+	if (ebb_loader_want_packets(fx->loader, wanted, &why) < 0 ||
+	    ebb_loader_want_answers(fx->loader, wanted, &why) < 0 ||
+	    ebb_loader_want_turns(fx->loader, wanted, &why) < 0)
+		fail_msg("%s", why.text);
+}
+
+/* In a cgroup where there is nobody, so that the maps are remembered as they are before anything happens. */
+static void load_to_keep(const struct fixture *fx)
+{
+	struct fixture empty = {.options = fx->options};
+
+	text(empty.cgroup, sizeof(empty.cgroup), "%s/empty", fx->cgroup);
+	text(empty.pin_dir, sizeof(empty.pin_dir), "%s", fx->pin_dir);
+	assert_int_equal(mkdir(empty.cgroup, 0755), 0);
+	empty.cgroup_fd = open(empty.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(empty.cgroup_fd >= 0);
+	open_loader(&empty);
+	/* programs that are there on demand have maps of their own; what they say of themselves is not to stay */
+	want_all(&empty, true);
+	empty.view->agent->answers = 0;
+	empty.maps = renewal_new(empty.pin_dir);
+	assert_true(keep_programs(&empty));
+	(void)close(empty.cgroup_fd);
+	assert_int_equal(rmdir(empty.cgroup), 0);
+}
+
+static void take_kept(struct fixture *fx)
+{
+	fx->loader = TAKE_PTR(kept.loader);
+	fx->maps = TAKE_PTR(kept.maps);
+	renewal_apply(fx->maps);
+	assert_int_equal(ebb_loader_move(fx->loader, fx->cgroup_fd), 0);
+	begin(fx);
+}
+
+void fixture_open_loader(struct fixture *fx)
+{
+	/* an agent that starts again finds the maps of the one before */
+	if (!kept.loader && access(fx->pin_dir, F_OK) == 0) {
+		open_loader(fx);
+		return;
+	}
+	if (!kept.loader)
+		load_to_keep(fx);
+	take_kept(fx);
+}
+
 int fixture_up(void **state)
 {
 	static struct fixture fixture;
@@ -303,6 +429,8 @@ int fixture_up(void **state)
 	*fx = (struct fixture){.cgroup_fd = -1, .outside_ns = -1};
 	if (*state)
 		fx->options = *(const struct fixture_options *)*state;
+	if (memcmp(&fx->options, &kept.options, sizeof(kept.options)) != 0)
+		assert_int_equal(drop_kept(), 0);
 	*state = fx;
 	text(fx->cgroup, sizeof(fx->cgroup), "%s/" PREFIX "%s-%d", mount, program_invocation_short_name,
 	     getpid());
@@ -362,6 +490,7 @@ static int check_settled(const struct fixture *fx)
 int fixture_down(void **state)
 {
 	struct fixture *fx = *state;
+	bool keeps;
 	size_t count;
 	int r = 0;
 
@@ -373,15 +502,18 @@ int fixture_down(void **state)
 		(void)close(fx->outside_ns);
 	}
 	fixture_leave(fx);
-	fixture_close_loader(fx);
-	(void)ebb_maps_detach(fx->pin_dir, &count, NULL);
+	keeps = (r == 0 && keep_programs(fx)) || (!fx->loader && kept.loader);
+	if (!keeps) {
+		fixture_close_loader(fx);
+		(void)ebb_maps_detach(fx->pin_dir, &count, NULL);
+	}
 	if (fx->cgroup_fd >= 0)
 		(void)close(fx->cgroup_fd);
 	if (rmdir(fx->cgroup) < 0) {
 		print_error("cannot remove %s: %s\n", fx->cgroup, strerror(errno));
 		r = -1;
 	}
-	if (access(fx->pin_dir, F_OK) == 0) {
+	if (!keeps && access(fx->pin_dir, F_OK) == 0) {
 		print_error("%s is still there\n", fx->pin_dir);
 		r = -1;
 	}

@@ -11,6 +11,10 @@
  *
  * Tear-down also checks what holds after every test: no connection is counted as
  * active, no slot is taken, and no error was counted that the test did not allow.
+ *
+ * Between tests with the same options the programs stay loaded, attached nowhere:
+ * the next gets a new cgroup, a new network, and maps as new (renew.h). So a program
+ * lists those with the same options one after the other.
  */
 #ifndef EBB_TESTS_BPF_FIXTURE_H
 #define EBB_TESTS_BPF_FIXTURE_H
@@ -54,6 +58,7 @@ struct fixture {
 	int ns;		/* the network namespace that the test runs in */
 	int outside_ns; /* and the one that the process came from */
 	struct ebb_loader *loader;
+	struct renewal *maps; /* of a loader that the next test may have; NULL: it may not */
 	const struct ebb_view *view;
 	uint32_t errors_allowed; /* 1 << enum ebb_error */
 };

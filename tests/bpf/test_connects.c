@@ -407,7 +407,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bpf_test(burst_passes_and_the_rest_gets_the_configured_errno),
-		bpf_test_with(fallback_refuses_too, &without_set_retval),
 		bpf_test(token_comes_back_after_its_time),
 		bpf_test(rate_holds_with_the_real_clock),
 		bpf_test(limit_that_is_raised_soon_admits),
@@ -419,6 +418,7 @@ int main(void)
 		bpf_test(crowd_gets_exactly_the_burst),
 		bpf_test(crowd_gets_exactly_the_narrower_of_rate_and_cap),
 		bpf_test(probe_without_a_token_holds_nothing),
+		bpf_test_with(fallback_refuses_too, &without_set_retval),
 	};
 
 	if (fixture_unavailable())

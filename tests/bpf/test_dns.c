@@ -474,7 +474,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bpf_test(answer_to_who_asked_is_handed_over_whole),
-		bpf_test_with(answer_to_who_asked_is_handed_over_whole, &old_kernel),
 		bpf_test(answer_of_a_server_that_was_not_asked_says_so),
 		bpf_test(the_last_servers_of_a_socket_are_remembered),
 		bpf_test(answer_is_whole_or_not_there),
@@ -486,6 +485,7 @@ int main(void)
 		bpf_test(next_loader_takes_the_program_over),
 		bpf_test(full_ring_loses_answers_and_counts_them),
 		bpf_test(ring_wakes_and_stops_where_it_is_told_to),
+		bpf_test_with(answer_to_who_asked_is_handed_over_whole, &old_kernel),
 	};
 
 	if (fixture_unavailable())

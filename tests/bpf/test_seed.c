@@ -1086,14 +1086,14 @@ int main(void)
 		seed_test(connecting_that_fails_leaves_nothing),
 		seed_test(cap_that_comes_counts_what_is_open),
 		seed_test(adopted_hold_slots_also_over_the_cap),
-		bpf_test_with(live_connections_of_an_open_gate_are_reset, &resets),
-		bpf_test_with(live_connections_of_an_open_gate_are_reset, &netlink_resets),
-		bpf_test_with(nothing_else_is_reset, &resets),
-		bpf_test_with(nothing_else_is_reset, &netlink_resets),
-		bpf_test_with(each_network_namespace_is_reset_from_within, &resets),
-		bpf_test_with(each_network_namespace_is_reset_from_within, &netlink_resets),
 		seed_test(netlink_without_rights_is_no_way_to_reset),
 		seed_test(passes_amid_churn_leave_nothing),
+		bpf_test_with(live_connections_of_an_open_gate_are_reset, &resets),
+		bpf_test_with(nothing_else_is_reset, &resets),
+		bpf_test_with(each_network_namespace_is_reset_from_within, &resets),
+		bpf_test_with(live_connections_of_an_open_gate_are_reset, &netlink_resets),
+		bpf_test_with(nothing_else_is_reset, &netlink_resets),
+		bpf_test_with(each_network_namespace_is_reset_from_within, &netlink_resets),
 	};
 
 	if (fixture_unavailable())

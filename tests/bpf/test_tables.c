@@ -354,6 +354,8 @@ static void slot_that_is_queued_twice_loses_its_second_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		bpf_test(lost_slots_come_back_when_the_queues_are_filled),
+		bpf_test(slot_that_is_queued_twice_loses_its_second_place),
 		bpf_test_with(full_destination_table_puts_new_endpoints_into_other, &few_destinations),
 		bpf_test_with(connection_in_other_stays_there_when_its_endpoint_gets_a_slot,
 			      &few_destinations),
@@ -362,8 +364,6 @@ int main(void)
 		bpf_test_with(full_endpoint_table_gives_the_slot_back, &few_endpoints),
 		bpf_test_with(endpoint_that_all_meet_at_once_gets_one_slot, &many),
 		bpf_test_with(queues_can_be_filled_while_programs_take_from_them, &very_many),
-		bpf_test(lost_slots_come_back_when_the_queues_are_filled),
-		bpf_test(slot_that_is_queued_twice_loses_its_second_place),
 	};
 
 	if (fixture_unavailable())

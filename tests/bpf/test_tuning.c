@@ -648,12 +648,12 @@ int main(void)
 		bpf_test(other_is_never_refused),
 		bpf_test(forced_open_drops_what_live_connections_send),
 		bpf_test(forced_closed_drops_nothing),
-		bpf_test_with(forced_open_resets_live_connections, &with_reset),
 		bpf_test(every_hook_obeys_the_policy_of_one_workload),
 		bpf_test(limits_of_one_workload_hold_in_the_packet_program),
 		bpf_test(command_attaches_what_sees_packets_without_an_agent),
 		bpf_test(nothing_is_left_of_the_pinned_program),
 		bpf_test(writers_at_once_leave_a_policy_that_is_whole),
+		bpf_test_with(forced_open_resets_live_connections, &with_reset),
 	};
 
 	if (fixture_unavailable())
