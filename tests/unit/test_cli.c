@@ -206,6 +206,8 @@ static void make_node(void)
 	fake.gates[2].in_use = 3;
 	move(2, EBB_REASON_CONSECUTIVE_FAILURES, 3200 * MS, NOW + 1800 * MS,
 	     (struct ebb_transition){.ok = 5, .failed = 5, .run = 5});
+	/* its next opening is for longer than is configured */
+	fake.verdicts[2].arm = ebb_arm(5, (uint32_t)ebb_ns_to_ticks(11 * S));
 }
 
 static struct ebb_snapshot take(void)
@@ -986,6 +988,8 @@ static void show_in_json_has_gates_and_workloads(void **state)
 			    "/work.slice/w21\\x1b[2J");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(root, "policy"), "errno")),
 			    "ECONNREFUSED");
+	assert_float_equal(json_number_value(json_object_get(json_object_get(root, "policy"), "open_for_seconds")),
+			   5.0, 0.001);
 	json_decref(root);
 	ebb_snapshot_free(&snapshot);
 }

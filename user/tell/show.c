@@ -267,7 +267,7 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 		ebb_table_cell(table,
 			       "opens at %u failures in a row, then for %s; rates are judged by the agent",
 			       ebb_arm_failures(p->arm),
-			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm)), a,
+			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(p->arm)), a,
 						   sizeof(a)));
 	else
 		ebb_table_cell(table, "no limit of failures in a row; rates are judged by the agent");
@@ -561,7 +561,7 @@ static json_t *policy_json(const struct ebb_gate_row *row)
 			 ebb_established_name(p->established), "on_agent_loss",
 			 ebb_on_agent_loss_name(p->on_agent_loss), "consecutive_failures",
 			 (json_int_t)ebb_arm_failures(p->arm), "open_for_seconds",
-			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(row->arm))), "count", count,
+			 ebb_json_seconds(ebb_ticks_to_ns(ebb_arm_open_ticks(p->arm))), "count", count,
 			 "abandon_after_seconds", ebb_json_seconds((uint64_t)p->abandon_ms * 1000000),
 			 "syn_retries", (json_int_t)p->syn_retries, "slow_call_seconds",
 			 p->slow_ns ? ebb_json_seconds(p->slow_ns) : json_null(), "probes",
