@@ -402,10 +402,10 @@ static void list_sorts_and_keeps_the_order_of_equals(void **state)
 	static const struct {
 		const char *sort, *order; /* last part of the address, 2 workloads of .10 */
 	} cases[] = {
-		{NULL, "9 a b"},      {"name", "9 a b"},   {"state", "9 a b"},	{"connects", "a 9 b"},
-		{"active", "a 9 b"},  {"failed", "9 a b"}, {"denied", "9 a b"}, {"p99", "a b 9"},
-		{"window", "a 9 b"},  {"since", "9 a b"},  {"sent", "a 9 b"},	{"recv", "a 9 b"},
-		{"dropped", "b 9 a"},
+		{NULL, "9 a b"},     {"name", "9 a b"},	   {"state", "9 a b"},	{"connects", "a 9 b"},
+		{"active", "a 9 b"}, {"failed", "9 a b"},  {"denied", "9 a b"}, {"p95", "a b 9"},
+		{"p99", "a b 9"},    {"window", "a 9 b"},  {"since", "9 a b"},	{"sent", "a 9 b"},
+		{"recv", "a 9 b"},   {"dropped", "b 9 a"},
 	};
 
 	(void)state;
@@ -458,7 +458,7 @@ static void list_filters(void **state)
 		 "--state: 'opne' is not possible: closed, open, half_open, forced_open or forced_closed"},
 		{"bad sort", NULL, NULL, "size", -EINVAL, 3,
 		 "--sort: 'size' is not possible: one of name, state, since, active, connects, failed, window, denied, "
-		 "sent, recv, dropped, p50, p99, rtt, turns, slow, turn_p50, turn_p99"},
+		 "sent, recv, dropped, p50, p95, p99, rtt, turns, slow, turn_p50, turn_p95, turn_p99"},
 	};
 
 	(void)state;
@@ -988,7 +988,8 @@ static void show_in_json_has_gates_and_workloads(void **state)
 			    "/work.slice/w21\\x1b[2J");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(root, "policy"), "errno")),
 			    "ECONNREFUSED");
-	assert_float_equal(json_number_value(json_object_get(json_object_get(root, "policy"), "open_for_seconds")),
+	assert_float_equal(json_number_value(json_object_get(json_object_get(root, "policy"),
+							     "open_for_seconds")),
 			   5.0, 0.001);
 	json_decref(root);
 	ebb_snapshot_free(&snapshot);

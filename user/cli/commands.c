@@ -75,7 +75,7 @@ static const struct ebb_option list_options[] = {
 	 "only what this workload uses: its name, the last part of it, or a pattern such as '/kubepods*'", 0},
 	{"sort", "KEY", "name",
 	 "name, or the greatest first: state, since, active, connects, failed, window, denied, sent, recv, "
-	 "dropped, p50, p99, rtt, turns, slow, turn_p50, turn_p99",
+	 "dropped, p50, p95, p99, rtt, turns, slow, turn_p50, turn_p95, turn_p99",
 	 0},
 	EBB_OPTIONS_END,
 };

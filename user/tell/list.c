@@ -75,6 +75,11 @@ static double key_p50(const struct ebb_gate_row *row)
 	return (double)row->connect.p50;
 }
 
+static double key_p95(const struct ebb_gate_row *row)
+{
+	return (double)row->connect.p95;
+}
+
 static double key_p99(const struct ebb_gate_row *row)
 {
 	return (double)row->connect.p99;
@@ -98,6 +103,11 @@ static double key_slow(const struct ebb_gate_row *row)
 static double key_turn_p50(const struct ebb_gate_row *row)
 {
 	return (double)row->turn.p50;
+}
+
+static double key_turn_p95(const struct ebb_gate_row *row)
+{
+	return (double)row->turn.p95;
 }
 
 static double key_turn_p99(const struct ebb_gate_row *row)
@@ -124,11 +134,13 @@ static const struct sort_key sort_keys[] = {
 	{"recv", key_recv},
 	{"dropped", key_dropped},
 	{"p50", key_p50},
+	{"p95", key_p95},
 	{"p99", key_p99},
 	{"rtt", key_rtt},
 	{"turns", key_turns},
 	{"slow", key_slow},
 	{"turn_p50", key_turn_p50},
+	{"turn_p95", key_turn_p95},
 	{"turn_p99", key_turn_p99},
 };
 #define SORT_KEYS (sizeof(sort_keys) / sizeof(sort_keys[0]))
