@@ -48,6 +48,11 @@ static void each_path_has_its_status_and_type(void **state)
 		{"/metrics%00", 404, "text/plain; charset=utf-8", "not found"},
 		{"/%6detrics", 404, "text/plain; charset=utf-8", "not found"},
 		{"/health/../metrics", 404, "text/plain; charset=utf-8", "not found"},
+		{"http://localhost/metrics?a", 200, "text/plain; version=0.0.4; charset=utf-8", "# TYPE"},
+		{"HTTP://LOCALHOST:9478/health/live", 200, "text/plain; charset=utf-8", "live\n"},
+		{"http://localhost", 200, "text/html; charset=utf-8", "<h1>ebb</h1>"},
+		{"http://localhost/http://localhost/metrics", 404, "text/plain; charset=utf-8", "not found"},
+		{"ftp://localhost/metrics", 404, "text/plain; charset=utf-8", "not found"},
 		{"/favicon.ico", 404, "text/plain; charset=utf-8", "not found"},
 		{"*", 404, "text/plain; charset=utf-8", "not found"},
 	};
@@ -427,24 +432,28 @@ static void nothing_can_be_changed(void **state)
 static void a_strangers_name_is_not_served_on_loopback(void **state)
 {
 	static const struct {
+		const char *before; /* the path: a host in it counts alone */
 		const char *host;
 		int status;
 	} cases[] = {
-		{"evil.example", 421},
-		{"evil.example:9478", 421},
-		{"127.0.0.1.evil.example", 421},
-		{"localhost.evil.example", 421},
-		{"evil.example.", 421},
-		{"1.2.3", 421},
-		{"localhost", 200},
-		{"LOCALHOST:9478", 200},
-		{"localhost.", 200},
-		{"ebb.localhost:1", 200},
-		{"127.0.0.1:9478", 200},
-		{"10.0.0.5", 200},
-		{"[::1]:9478", 200},
-		{"ebb", 200},
-		{"", 200},
+		{"http://evil.example", "localhost", 421},
+		{"http://localhost@evil.example:80", "localhost", 421},
+		{"http://localhost:9478", "evil.example", 200},
+		{"", "evil.example", 421},
+		{"", "evil.example:9478", 421},
+		{"", "127.0.0.1.evil.example", 421},
+		{"", "localhost.evil.example", 421},
+		{"", "evil.example.", 421},
+		{"", "1.2.3", 421},
+		{"", "localhost", 200},
+		{"", "LOCALHOST:9478", 200},
+		{"", "localhost.", 200},
+		{"", "ebb.localhost:1", 200},
+		{"", "127.0.0.1:9478", 200},
+		{"", "10.0.0.5", 200},
+		{"", "[::1]:9478", 200},
+		{"", "ebb", 200},
+		{"", "", 200},
 	};
 	struct server server = server_new();
 	char request[512], long_name[300];
@@ -454,8 +463,8 @@ static void a_strangers_name_is_not_served_on_loopback(void **state)
 		_cleanup_free_ char *answer = NULL;
 
 		(void)snprintf(request, sizeof(request),
-			       "GET /api/v1/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
-			       cases[i].host);
+			       "GET %s/api/v1/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+			       cases[i].before, cases[i].host);
 		answer = fetch(&server, request);
 		if (status_of(answer) != cases[i].status)
 			fail_msg("%s: %s", cases[i].host, answer);

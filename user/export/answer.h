@@ -27,6 +27,7 @@ struct ebb_request {
 	struct ebb_exchange *exchange;
 	const char *method;
 	const char *path; /* as it came */
+	const char *host; /* whom the client believes to ask, with a port or not; NULL: it does not say */
 	bool head;	  /* without the body */
 	bool crowded;	  /* few places are left: no connection outlives its answer */
 };

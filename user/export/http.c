@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "export/answer.h"
@@ -35,9 +36,10 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define DEADLINE_S  5
-#define ADDRESS_MAX 80
-#define ROOM	    16 /* places that are kept free; the library takes up to ten clients at once */
+#define DEADLINE_S    5
+#define ADDRESS_MAX   80
+#define AUTHORITY_MAX 512 /* longer than any name with a port */
+#define ROOM	      16  /* places that are kept free; the library takes up to ten clients at once */
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -103,6 +105,24 @@ static bool has_body(struct MHD_Connection *connection)
 }
 
 /*
+ * "http://localhost:9478/metrics", as proxies may ask, is as good as "/metrics" with that in its Host (RFC 9112, 3.2.2). Returns the
+ * path; @authority becomes "" where there is none.
+ */
+static const char *path_of(const char *url, char authority[AUTHORITY_MAX])
+{
+	static const char scheme[] = "http://";
+	const size_t before = sizeof(scheme) - 1;
+	size_t length;
+
+	authority[0] = '\0';
+	if (strncasecmp(url, scheme, before) != 0)
+		return url;
+	length = strcspn(url + before, "/");
+	(void)snprintf(authority, AUTHORITY_MAX, "%.*s", (int)length, url + before);
+	return url[before + length] ? url + before + length : "/";
+}
+
+/*
  * Called when the headers are read, and again when the body is. An answer to the
  * first call ends the connection, an answer to the second one keeps it: so the
  * first is for what nobody should send.
@@ -114,6 +134,8 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
 	struct ebb_http *http = userdata;
 	struct client *client = client_of(connection);
 	struct ebb_exchange nobodys = {};
+	char authority[AUTHORITY_MAX];
+	const char *path = path_of(url, authority);
 	const struct ebb_request request = {
 		.source = http->source,
 		.feed = http->feed,
@@ -123,7 +145,10 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
 		.exchange = client ? &client->exchange : &nobodys,
 		.method = method,
 		.connection = connection,
-		.path = url,
+		.path = path,
+		.host = authority[0] ? authority
+				     : MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+								   MHD_HTTP_HEADER_HOST),
 		.head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0,
 		.crowded = is_crowded(http),
 	};

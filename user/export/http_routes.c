@@ -104,20 +104,20 @@ static enum MHD_Result refuse_method(const struct ebb_request *request)
 }
 
 /* Browsers that a stranger can lead to us are on this machine, or at the other end of a port that is forwarded to it. */
-static bool is_misled(struct MHD_Connection *connection)
+static bool is_misled(const struct ebb_request *request)
 {
-	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct sockaddr_storage address = {};
 	socklen_t length = sizeof(address);
 	struct utsname self = {};
 
-	if (!host || !info || getsockname(info->connect_fd, (struct sockaddr *)&address, &length) < 0 ||
+	if (!request->host || !info ||
+	    getsockname(info->connect_fd, (struct sockaddr *)&address, &length) < 0 ||
 	    !ebb_peer_is_loopback(&address))
 		return false;
 	(void)uname(&self);
-	return !ebb_http_host_is_ours(host, self.nodename);
+	return !ebb_http_host_is_ours(request->host, self.nodename);
 }
 
 enum MHD_Result ebb_route(const struct ebb_request *request, bool reads)
@@ -127,7 +127,7 @@ enum MHD_Result ebb_route(const struct ebb_request *request, bool reads)
 		"/api/v1/status, /api/v1/destinations, /api/v1/destinations/NAME and /api/v1/events";
 	const struct route *route = find_route(request->path);
 
-	if (is_misled(request->connection)) {
+	if (is_misled(request)) {
 		request->exchange->handler = EBB_HTTP_OTHER;
 		return ebb_answer_line(request, MHD_HTTP_MISDIRECTED_REQUEST,
 				       "not under this name: on a loopback address ask for localhost, an address or this machine's name; a proxy sets Host so");
