@@ -639,22 +639,35 @@ static uint64_t count_lines(int fd, uint64_t from, uint64_t to)
 	return count;
 }
 
-uint64_t ebb_spool_count(const struct ebb_spool *s, size_t reader)
+/* What @segment holds from @from on. */
+static uint64_t count_segment(const struct ebb_spool *s, const struct segment *segment, uint64_t from)
 {
-	uint64_t count = 0, from = s->cursors[reader];
+	_cleanup_close_ int fd = -1;
 	char name[NAME_MAX_BYTES];
+
+	segment_name(segment->from, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? 0 : count_lines(fd, from - segment->from, segment->length);
+}
+
+uint64_t ebb_spool_count(const struct ebb_spool *s, size_t reader, bool *ret_guessed)
+{
+	uint64_t count = 0, bytes = 0, all = 0;
+	const uint64_t cursor = s->cursors[reader];
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct segment *segment = &s->segments[i];
-		_cleanup_close_ int fd = -1;
+		uint64_t end = segment->from + segment->length;
+		uint64_t from = cursor > segment->from ? cursor : segment->from;
 
-		if (segment->from + segment->length <= from)
+		if (end <= cursor)
 			continue;
-		segment_name(segment->from, name);
-		fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0)
-			count += count_lines(fd, from > segment->from ? from - segment->from : 0,
-					     segment->length);
+		all += end - from;
+		if (bytes >= EBB_SPOOL_COUNTED_BYTES)
+			continue;
+		count += count_segment(s, segment, from);
+		bytes += end - from;
 	}
-	return count;
+	*ret_guessed = all > bytes;
+	return all > bytes ? (uint64_t)((double)count * ((double)all / (double)bytes)) : count;
 }

@@ -12,6 +12,7 @@
 #ifndef EBB_EXPORT_SPOOL_H
 #define EBB_EXPORT_SPOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -69,7 +70,10 @@ uint64_t ebb_spool_cursor(const struct ebb_spool *spool, size_t reader);
 /* Bytes that @reader has not passed. */
 uint64_t ebb_spool_waiting(const struct ebb_spool *spool, size_t reader);
 
-/* Lines that @reader has not passed; reads them all. */
-uint64_t ebb_spool_count(const struct ebb_spool *spool, size_t reader);
+/* Lines that @reader has not passed. Reads them all, or where they are many the first, and goes by these: then *@ret_guessed. */
+uint64_t ebb_spool_count(const struct ebb_spool *spool, size_t reader, bool *ret_guessed);
+
+/* So many bytes are counted, which takes moments: who waits for the count is the start of the agent, and whoever adds. */
+#define EBB_SPOOL_COUNTED_BYTES (64ULL << 20)
 
 #endif /* EBB_EXPORT_SPOOL_H */
