@@ -276,6 +276,47 @@ static void a_reader_goes_on_where_it_was(void **state)
 	server_free(&server);
 }
 
+/* A gate that goes while a snapshot is sent takes no other one out of it: readers forget what is not in it. */
+static void a_snapshot_has_every_row_that_stays(void **state)
+{
+	enum {
+		PAIRS = 400
+	};
+	struct server server = {.fake = fake_new(8, PAIRS + 1)};
+	struct client client;
+	struct ebb_why why = {""};
+	bool gone = false;
+
+	(void)state;
+	(void)fake_dst(server.fake, 1, "10.0.0.5", 443);
+	server.fake->view.dsts[1].scope = EBB_SCOPE_WORKLOAD;
+	for (uint32_t i = 1; i <= PAIRS; i++)
+		(void)fake_pair(server.fake, i, 1, 1000 + i);
+	assert_int_equal(ebb_http_new("127.0.0.1:0", &server.fake->source, &server.http, &why), 0);
+	run(&server);
+	client = client_new(&server);
+	client_ask(&client, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (!strstr(client.text, "event: snapshot")) {
+		wait_for_events(&server, client.fd, real_ms() + PATIENCE_MS);
+		client_receive(&client);
+		if (!gone && strstr(client.text, "10.0.0.5")) {
+			assert_null(strstr(client.text, "event: snapshot"));
+			server.fake->view.pairs[1].state = EBB_SLOT_FREE;
+			server.fake->view.pairs[PAIRS].state = EBB_SLOT_FREE;
+			gone = true;
+		}
+	}
+	for (uint32_t i = 2; i < PAIRS; i++) {
+		char key[64];
+
+		(void)snprintf(key, sizeof(key), "\"key\":\"%u.0\"", server.fake->view.dst_max + i);
+		if (!strstr(client.text, key))
+			fail_msg("%s is not there", key);
+	}
+	client_free(&client);
+	server_free(&server);
+}
+
 /* @seconds pass, of an agent that lives. */
 static void tick(struct server *server, uint64_t seconds)
 {
@@ -1353,6 +1394,7 @@ int main(void)
 		cmocka_unit_test(readers_hear_what_changes_and_nothing_else),
 		cmocka_unit_test(a_reader_goes_on_where_it_was),
 		cmocka_unit_test(a_reader_that_was_away_for_long_begins_anew),
+		cmocka_unit_test(a_snapshot_has_every_row_that_stays),
 		cmocka_unit_test(readers_have_an_end_and_a_heartbeat),
 		cmocka_unit_test(the_page_holds_all_that_it_may_run),
 		cmocka_unit_test(openmetrics_is_for_those_who_ask_for_it),

@@ -415,31 +415,49 @@ const struct ebb_rates *ebb_feed_rates(const struct ebb_feed *feed, uint32_t gat
 
 /* ------------------------------------------------------------ snapshots -- */
 
-bool ebb_feed_rows(struct ebb_feed *feed, struct ebb_line *line, uint32_t *io_dst, uint32_t *io_gate)
+/* The row of the gate that is @next - 1; the first where @next is 0, or that gate is gone meanwhile: some are told again, none is left out. */
+static size_t find_next(const struct ebb_snapshot *snapshot, uint32_t next)
+{
+	for (size_t i = 0; next && i < snapshot->count; i++) {
+		if (snapshot->rows[i].gate + 1 == next)
+			return i;
+	}
+	return 0;
+}
+
+static void put_snapshot_row(const struct ebb_feed *feed, struct ebb_line *line, const struct ebb_look *look,
+			     const struct ebb_gate_row *row)
+{
+	struct ebb_rates rates = feed->told[row->gate].rates;
+	uint32_t epoch = epoch_of(look->view, row);
+
+	if (rates.epoch != epoch)
+		rates = (struct ebb_rates){.epoch = epoch, .latency = -1};
+	if (line->used && line->data[line->used - 1] == '}')
+		ebb_line_put(line, ",");
+	ebb_row_put(line, look, row, &rates);
+}
+
+bool ebb_feed_rows(struct ebb_feed *feed, struct ebb_line *line, uint32_t *io_dst, uint32_t *io_next)
 {
 	uint32_t end = ebb_snapshot_end(feed->source->view);
 	struct ebb_look look;
 
 	ebb_feed_look(feed, false, &look);
-	for (; *io_dst < end; ++*io_dst, *io_gate = 0) {
+	for (; *io_dst < end; ++*io_dst, *io_next = 0) {
 		struct ebb_snapshot snapshot;
 
 		if (ebb_snapshot_of(&look, &feed->index, *io_dst, &snapshot) < 0)
 			continue;
-		for (; *io_gate < snapshot.count; ++*io_gate) {
-			const struct ebb_gate_row *row = &snapshot.rows[*io_gate];
-			struct told *told = &feed->told[row->gate];
-			struct ebb_rates rates = told->rates;
+		for (size_t i = find_next(&snapshot, *io_next); i < snapshot.count; i++) {
+			const struct ebb_gate_row *row = &snapshot.rows[i];
 
 			if (line->size - line->used < EBB_ROW_MAX + 2) {
+				*io_next = row->gate + 1;
 				ebb_snapshot_free(&snapshot);
 				return true;
 			}
-			if (rates.epoch != epoch_of(look.view, row))
-				rates = (struct ebb_rates){.epoch = epoch_of(look.view, row), .latency = -1};
-			if (line->used && line->data[line->used - 1] == '}')
-				ebb_line_put(line, ",");
-			ebb_row_put(line, &look, row, &rates);
+			put_snapshot_row(feed, line, &look, row);
 		}
 		ebb_snapshot_free(&snapshot);
 	}

@@ -42,10 +42,10 @@ uint64_t ebb_feed_run_id(const struct ebb_feed *feed);
 
 /*
  * Puts rows from destination slot *@io_dst on, with commas between, while one of EBB_ROW_MAX fits; moves
- * *@io_dst behind them. A destination with more gates than fit goes on at *@io_gate. Returns false
- * when there are no more.
+ * *@io_dst behind them. A destination with more gates than fit goes on with that of *@io_next, which is 0 at first.
+ * Returns false when there are no more.
  */
-bool ebb_feed_rows(struct ebb_feed *feed, struct ebb_line *line, uint32_t *io_dst, uint32_t *io_gate);
+bool ebb_feed_rows(struct ebb_feed *feed, struct ebb_line *line, uint32_t *io_dst, uint32_t *io_next);
 
 /* What the last pass saw of a gate; not known: nobody has read for a while. */
 const struct ebb_rates *ebb_feed_rates(const struct ebb_feed *feed, uint32_t gate);

@@ -41,9 +41,9 @@ struct reader {
 	bool used, suspended;
 	bool leaving; /* it makes room, and is no longer counted */
 	enum phase phase;
-	uint64_t number; /* of the entry that it reads */
-	size_t offset;	 /* in that */
-	uint32_t dst, gate;
+	uint64_t number;    /* of the entry that it reads */
+	size_t offset;	    /* in that */
+	uint32_t dst, next; /* where its snapshot goes on */
 	uint64_t sent_ns;
 	char *out; /* what is to be sent before the ring goes on; NULL: that is done */
 	size_t out_used, out_sent;
@@ -142,7 +142,7 @@ static void put_rows(struct reader *reader)
 	bool more;
 
 	ebb_line_put(&line, "event: destinations\ndata: [");
-	more = ebb_feed_rows(reader->events->feed, &line, &reader->dst, &reader->gate);
+	more = ebb_feed_rows(reader->events->feed, &line, &reader->dst, &reader->next);
 	line.size = OUT_BYTES;
 	ebb_line_put(&line, "]\n\n");
 	if (!more) {
