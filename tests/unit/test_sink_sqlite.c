@@ -617,6 +617,21 @@ static void old_events_go(void **state)
 	close_sink(&sink);
 }
 
+/* A clock that is set ahead by mistake, and set right again. */
+static void a_clock_that_leaps_costs_no_event(void **state)
+{
+	struct ebb_sink sink = open_sink();
+
+	(void)state;
+	must_take(&sink, 0, 0, 500);
+	sink.ops->upkeep(sink.data, NOW);
+	sink.ops->upkeep(sink.data, NOW + 400 * 24 * HOUR);
+	assert_int_equal(number("SELECT count(*) FROM audit_log"), 500);
+	sink.ops->upkeep(sink.data, NOW + 2 * HOUR);
+	assert_int_equal(number("SELECT count(*) FROM audit_log"), 0);
+	close_sink(&sink);
+}
+
 static void their_room_goes_back_but_for_a_reserve(void **state)
 {
 	struct ebb_sink sink = open_sink();
@@ -661,6 +676,7 @@ int main(void)
 		TEST(migrations_go_up_down_and_up),
 		TEST(a_migration_that_fails_changes_nothing),
 		TEST(old_events_go),
+		TEST(a_clock_that_leaps_costs_no_event),
 		TEST(their_room_goes_back_but_for_a_reserve),
 	};
 

@@ -12,6 +12,7 @@
 #include "export/audit_row.h"
 #include "export/sqlite.h"
 #include "lib/log.h"
+#include "lib/steady.h"
 
 #define NS_PER_MS 1000000ULL
 #define NS_PER_US 1000
@@ -48,6 +49,7 @@ struct sqlite_sink {
 	struct ebb_sqlite *s; /* NULL: not open */
 	sqlite3_stmt *insert, *remove;
 	bool told; /* that old events are not removed */
+	struct ebb_steady steady;
 };
 
 static void close_database(struct sqlite_sink *q)
@@ -214,14 +216,16 @@ static int give_back(const struct sqlite_sink *q, uint64_t stop_by_ns, struct eb
 static void sqlite_upkeep(void *sink, int64_t realtime_ns)
 {
 	struct sqlite_sink *q = sink;
-	uint64_t stop_by_ns = now_monotonic() + REMOVE_MAX_NS;
+	uint64_t now_ns = now_monotonic(), stop_by_ns = now_ns + REMOVE_MAX_NS;
+	/* a clock that was set wrong would make all of them old */
+	int64_t believed_ns = ebb_steady_time(&q->steady, realtime_ns, now_ns);
 	struct ebb_why why = {0};
 	int r = open_database(q, &why);
 
 	/* why there is no database is said by write() */
 	if (r < 0 || !q->s)
 		return;
-	r = remove_old(q, (realtime_ns - (int64_t)q->keep_ns) / NS_PER_US, stop_by_ns, &why);
+	r = remove_old(q, (believed_ns - (int64_t)q->keep_ns) / NS_PER_US, stop_by_ns, &why);
 	r = r == 0 ? give_back(q, stop_by_ns, &why) : r;
 	if (r < 0 && !q->told)
 		ebb_warn("old events are not removed: %s; they stay until they can be", why.text);
