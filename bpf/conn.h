@@ -57,6 +57,21 @@ static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __
 	conn->turn.done = 0;
 }
 
+/*
+ * A memory that begins when its connection has been open for a while, and before its flags are written: a first turn
+ * that is over has given its result, and must not be taken for one that is still open. Returns the flags that say so.
+ * Payload @received and @acked, which ends at number @una.
+ */
+static __always_inline __u32 ebb_conn_take_up(struct ebb_conn *conn, __u64 received, __u64 acked, __u32 una)
+{
+	if (!ebb_turn_is_later(received, acked))
+		return 0;
+	conn->turn.seq = una;
+	conn->turn.done = 1;
+	/* it was recorded, too, where somebody does */
+	return EBB_CONN_JUDGED | EBB_CONN_TOLD;
+}
+
 /* Takes @flag off; was it on? One of two racing contexts gets the yes. */
 static __always_inline int ebb_conn_clear(struct ebb_conn *conn, __u32 flag)
 {

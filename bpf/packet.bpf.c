@@ -301,7 +301,7 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock, int
 	if (!(route.policy->asks & EBB_ASK_PACKET) || route.class != EBB_CLASS_GOVERNED)
 		return PASS;
 	if (!conn && tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_ESTABLISHED)
-		conn = ebb_conn_late(sock, &route);
+		conn = ebb_conn_late(sock, tp, &route);
 	return tcp_limited(skb, tp, conn, &route);
 }
 

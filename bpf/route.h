@@ -633,26 +633,4 @@ static __always_inline struct ebb_gate *ebb_route_asked(const struct ebb_route *
 	return gate ? gate : route->gate;
 }
 
-/*
- * An established connection that had no memory gets one, since it has to remember its
- * pace or what is counted of it. NULL: it cannot be had.
- */
-static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, const struct ebb_route *route)
-{
-	struct ebb_conn *conn;
-
-	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
-		return NULL;
-	}
-	if (conn->flags & EBB_CONN_LIVE)
-		return conn;
-	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
-		       ebb_route_plain_gen(route));
-	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
-	(void)EBB_CAS(&conn->flags, 0, EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE);
-	return conn;
-}
-
 #endif /* EBB_ROUTE_H */

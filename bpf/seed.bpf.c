@@ -172,6 +172,17 @@ static __always_inline void settle(const struct sock *sk, struct ebb_conn *conn,
 		give_back(conn, route);
 }
 
+/* What was said before its memory begins; see ebb_conn_take_up(). A FIN of ours takes a number, too. */
+static __always_inline __u32 take_up(struct ebb_conn *conn, const struct facts *facts)
+{
+	__u64 acked = facts->sent.bytes_acked;
+	__u32 una = facts->sent.snd_una;
+
+	if (facts->state == BPF_TCP_FIN_WAIT2)
+		una--;
+	return ebb_conn_take_up(conn, facts->received, acked > 1 ? acked - 1 : 0, una);
+}
+
 static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 {
 	struct ebb_endpoint endpoint;
@@ -191,7 +202,7 @@ static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 		return 0;
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
 		       ebb_word_gen(ebb_gate_word(route.breaker, route.verdict)));
-	flags |= ebb_route_apart(&route);
+	flags |= ebb_route_apart(&route) | take_up(conn, facts);
 	conn->sent_bytes = facts->sent_total;
 	conn->received_bytes = facts->received;
 	conn->retransmits = facts->retransmits;
@@ -224,7 +235,8 @@ static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 }
 
 /* A memory for one that has none, still to be made to speak. NULL: it has one, or cannot have it. */
-static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const struct ebb_route *route)
+static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const struct ebb_route *route,
+						     const struct facts *facts, __u32 *io_flags)
 {
 	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
@@ -236,6 +248,7 @@ static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const stru
 		return NULL;
 	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
 		       ebb_route_plain_gen(route));
+	*io_flags |= take_up(conn, facts);
 	return conn;
 }
 
@@ -247,18 +260,17 @@ static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const stru
  */
 static EBB_NOINLINE int hold_slot(struct sock *sk, const struct facts *facts)
 {
+	__u32 state, flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT;
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
-	__u32 state, flags;
 
 	if (direction_of(sk, facts) == EBB_DIRECTION_PASSIVE || !ebb_route_find(sk, &route) ||
 	    !is_capped(&route))
 		return 0;
-	conn = begin_memory(sk, &route);
+	conn = begin_memory(sk, &route, facts, &flags);
 	if (!conn)
 		return 0;
 	ebb_add(&route.gate->in_use, 1);
-	flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_SLOT;
 	if (is_established(facts->state))
 		flags |= EBB_CONN_ACTIVE;
 	/* its first packet may have made it a memory meanwhile: the next pass gives that one its slot */
@@ -294,21 +306,22 @@ static __always_inline int has_moved(const struct ebb_route *route)
  */
 static EBB_NOINLINE int remember(struct sock *sk, const struct facts *facts)
 {
+	__u32 state, flags = EBB_CONN_LIVE | EBB_CONN_SYN;
 	struct ebb_route route = {};
 	struct ebb_conn *conn;
-	__u32 state;
 
 	/* after a FIN of ours the counters no longer say who opened it */
 	if (is_established(facts->state) && direction_of(sk, facts) == EBB_DIRECTION_PASSIVE)
 		return 0;
 	if (!ebb_route_find(sk, &route) || (!(route.policy->asks & EBB_ASK_MEMORY) && !has_moved(&route)))
 		return 0;
-	conn = begin_memory(sk, &route);
+	conn = begin_memory(sk, &route, facts, &flags);
 	if (!conn)
 		return 0;
+	if (facts->state != BPF_TCP_SYN_SENT)
+		flags |= EBB_CONN_ACTIVE;
 	/* as in hold_slot(): who else made it speak meanwhile said the same */
-	if (!ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN |
-					  (facts->state == BPF_TCP_SYN_SENT ? 0 : EBB_CONN_ACTIVE)))
+	if (!ebb_conn_speak(conn, flags))
 		return 0;
 	state = EBB_LOAD(sk->__sk_common.skc_state);
 	if (is_open(state) && state != BPF_TCP_SYN_SENT)

@@ -209,7 +209,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
 	if ((route.policy->asks & EBB_ASK_PACKET) && route.class == EBB_CLASS_GOVERNED) {
 		if (!conn)
-			conn = ebb_conn_late(sock, &route);
+			conn = ebb_conn_late(sock, tp, &route);
 		ebb_pace_apply(ctx, tp, conn, &route, 1);
 	}
 	/* the one outcome of an attempt */
@@ -231,13 +231,13 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	if (!ebb_turns_are_seen()) {
 		/* that it may still fail is no second line of a recording */
 		if (!conn && ebb_recording())
-			conn = ebb_conn_late(sock, &route);
+			conn = ebb_conn_late(sock, tp, &route);
 		ebb_result(&route, conn, now, 1, slow, EBB_OUTCOME_ESTABLISHED, units * EBB_HIST_UNIT_NS);
 		return;
 	}
 	/* its result is that of its first turn, or of its end */
 	if (slow && !conn)
-		conn = ebb_conn_late(sock, &route);
+		conn = ebb_conn_late(sock, tp, &route);
 	if (slow && conn)
 		ebb_conn_set(conn, EBB_CONN_SLOW);
 	if (conn && (conn->flags & EBB_CONN_PROBE))
@@ -364,7 +364,7 @@ static __always_inline struct ebb_conn *was_established(struct bpf_sock *sock, c
 		return conn;
 	if (ends_a_turn(conn, tp, old_state)) {
 		if (!conn)
-			conn = ebb_turn_remember(sock, tp, route);
+			conn = ebb_conn_late(sock, tp, route);
 		ebb_turn_over(route, conn, tp, old_state, old_state != BPF_TCP_ESTABLISHED);
 		if (conn && (conn->flags & EBB_CONN_LOST))
 			*ret_outcome = EBB_OUTCOME_UNANSWERED;
@@ -392,7 +392,7 @@ static __always_inline void farewell(struct bpf_sock *sock, const struct tcp_soc
 	    !find(sock, &tp->inet_conn.icsk_inet.sk, &conn, &route))
 		return;
 	if (!conn)
-		conn = ebb_turn_remember(sock, tp, &route);
+		conn = ebb_conn_late(sock, tp, &route);
 	ebb_turn_over(&route, conn, tp, BPF_TCP_ESTABLISHED, new_state == BPF_TCP_CLOSE_WAIT);
 }
 
@@ -459,8 +459,10 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 	}
 	if (sampled) {
 		ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
-		if (!conn && tp->bytes_acked + tp->bytes_received > LONG_TRANSFER_BYTES)
-			conn = ebb_conn_late(sock, &route);
+		/* the first answer may be in the packet that acknowledges all, and then shows in no counter yet */
+		if (!conn && (tp->bytes_received || tp->snd_una != tp->write_seq) &&
+		    tp->bytes_acked + tp->bytes_received > LONG_TRANSFER_BYTES)
+			conn = ebb_conn_late(sock, tp, &route);
 		if (conn)
 			ebb_traffic_count(conn, route.pair, tp, ctx->state);
 	}

@@ -37,6 +37,14 @@ static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
 	return tp->bytes_received - fin;
 }
 
+/* Payload that the peer has acknowledged, without the SYN. */
+static __always_inline __u64 ebb_tcp_acked(const struct tcp_sock *tp)
+{
+	__u64 acked = tp->bytes_acked;
+
+	return acked > 1 ? acked - 1 : 0;
+}
+
 /* @state: the socket's, or the one that it leaves. */
 static EBB_NOINLINE int ebb_traffic_count(struct ebb_conn *conn, struct ebb_pair *pair,
 					  const struct tcp_sock *tp, __u32 state)

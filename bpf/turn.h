@@ -52,10 +52,10 @@ static inline __attribute__((always_inline)) int ebb_turn_shows(const struct ebb
 	return f->sent && (!f->received || f->unacked);
 }
 
-/* And is it a later one than the first? */
-static inline __attribute__((always_inline)) int ebb_turn_is_later(const struct ebb_turn_facts *f)
+/* And is it a later one than the first, or if none is open, was there a first? Bytes, as in the facts. */
+static inline __attribute__((always_inline)) int ebb_turn_is_later(__u64 received, __u64 acked)
 {
-	return f->received && f->acked;
+	return received && acked;
 }
 
 /* Is one open, of a connection with a memory? @spoke: payload was sent ever. @seq: the end of what is written. */

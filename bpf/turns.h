@@ -67,7 +67,7 @@ static __always_inline void ebb_turn_read(const struct tcp_sock *tp, __u32 seq, 
 	ret->sent = tp->data_segs_out;
 	ret->unacked = (__s32)(seq - tp->snd_una) > 0;
 	ret->received = ebb_tcp_received(tp);
-	ret->acked = tp->bytes_acked > 1 ? tp->bytes_acked - 1 : 0; /* the SYN */
+	ret->acked = ebb_tcp_acked(tp);
 }
 
 /* @state as in ebb_turn_seq(). */
@@ -81,22 +81,28 @@ static __always_inline int ebb_turn_open(const struct ebb_conn *conn, const stru
 	return ebb_turn_shows(&facts);
 }
 
-/* A connection whose open turn has to be remembered. NULL: it cannot be. */
-static __always_inline struct ebb_conn *ebb_turn_remember(struct bpf_sock *sock, const struct tcp_sock *tp,
-							  const struct ebb_route *route)
+/*
+ * An established connection that had no memory gets one, since it has to remember its pace, what is counted of
+ * it, or where its last turn ended. NULL: it cannot be had.
+ */
+static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, const struct tcp_sock *tp,
+						      const struct ebb_route *route)
 {
-	struct ebb_conn *conn = ebb_conn_late(sock, route);
-	struct ebb_turn_facts facts;
+	__u32 flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE;
+	struct ebb_conn *conn;
 
-	if (!conn || conn->turn.done)
+	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+		return NULL;
+	}
+	if (conn->flags & EBB_CONN_LIVE)
 		return conn;
-	ebb_turn_read(tp, tp->write_seq, &facts);
-	if (!ebb_turn_is_later(&facts))
-		return conn;
-	/* its first turn has given its result, and was recorded where somebody does */
-	EBB_STORE(conn->turn.seq, tp->snd_una);
-	EBB_STORE(conn->turn.done, 1);
-	ebb_conn_set(conn, EBB_CONN_JUDGED | EBB_CONN_TOLD);
+	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
+		       ebb_route_plain_gen(route));
+	flags |= ebb_conn_take_up(conn, ebb_tcp_received(tp), ebb_tcp_acked(tp), tp->snd_una);
+	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
+	(void)EBB_CAS(&conn->flags, 0, flags);
 	return conn;
 }
 
@@ -157,7 +163,7 @@ static __always_inline void ebb_turn_sent_again(struct bpf_sock *sock, struct eb
 	if (!ebb_turn_open(conn, tp, BPF_TCP_ESTABLISHED))
 		return;
 	if (!conn)
-		conn = ebb_turn_remember(sock, tp, route);
+		conn = ebb_conn_late(sock, tp, route);
 	if (conn)
 		EBB_STORE(conn->turn.out_ns, out_ns);
 }
@@ -170,7 +176,7 @@ static EBB_NOINLINE struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock, const 
 	if (!sock || !tp || !ebb_route_find_by(sock, &tp->inet_conn.icsk_inet.sk, &route) ||
 	    route.class == EBB_CLASS_ALONE)
 		return NULL;
-	return ebb_turn_remember(sock, tp, &route);
+	return ebb_conn_late(sock, tp, &route);
 }
 
 /* Nobody answers the open turn any more: its connection ends, or one way of it. @state as in ebb_turn_seq(). */

@@ -302,6 +302,16 @@ struct ebb_adopted adopt_open(struct fixture *fx)
 	return adopted;
 }
 
+uint64_t remember_open(const struct fixture *fx)
+{
+	struct ebb_remembered remembered = {0};
+	struct ebb_why why = {0};
+
+	if (ebb_loader_remember(fx->loader, &remembered, &why) < 0)
+		fail_msg("%s", why.text);
+	return remembered.count;
+}
+
 /* ----------------------------------------------- programs that stay loaded -- */
 
 /* What the last test left, for the next with the same options; by the process that cleans up when it ends. */

@@ -83,6 +83,9 @@ void fixture_close_loader(struct fixture *fx);
 
 /* A pass over the open sockets; fails the test where it cannot be made. */
 struct ebb_adopted adopt_open(struct fixture *fx);
+
+/* Gives memories to what is open now, as far as somebody asks for it: how many. */
+uint64_t remember_open(const struct fixture *fx);
 /* Removes links, maps and pins, as 'ebb detach' does; fixture_open_loader() makes new ones. */
 void fixture_detach(struct fixture *fx);
 

@@ -779,16 +779,6 @@ static void each_network_namespace_is_reset_from_within(void **state)
 
 /* -------------------------------------------------------------- remember -- */
 
-static uint64_t remember_open(struct fixture *fx)
-{
-	struct ebb_why why = {0};
-	struct ebb_remembered remembered = {0};
-
-	if (ebb_loader_remember(fx->loader, &remembered, &why) < 0)
-		fail_msg("%s", why.text);
-	return remembered.count;
-}
-
 /* The one other pair that there is. */
 static const struct ebb_pair *beside(const struct fixture *fx, const struct ebb_pair *pair)
 {

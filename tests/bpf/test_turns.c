@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 #include <unistd.h>
 
+#include "core/limit.h"
 #include "kernel/loader.h"
 
 /* A request that is long enough to be due an answer in any turn; and one that is not. */
@@ -389,6 +391,170 @@ static void a_short_farewell_is_no_turn(void **state)
 	expect_pair(fx, &line.to, .attempts = 1, .syn_sent = 1, .established = 1, .reset = 1);
 }
 
+/* ---------------------------------------------------------- memories that come late -- */
+
+static struct fixture_options walking = {.adopt = true, .remember = true};
+
+/* Its first request is answered, and it waits in a pool for the next. */
+static struct line pooled_line(struct fixture *fx)
+{
+	struct line line;
+
+	see_turns(fx);
+	line = line_at("127.0.0.1");
+	converse(&line, long_request);
+	expect_seen(fx, &line.to, .answered = 1, .ok = 1);
+	return line;
+}
+
+static void expect_a_clean_end(struct fixture *fx, struct line *line)
+{
+	hang_up(&line->server);
+	(void)receive_end(line->client);
+	hang_up(&line->client);
+	expect_pair(fx, &line->to, .attempts = 1, .syn_sent = 1, .established = 1);
+	expect_seen(fx, &line->to, .answered = 1, .ok = 1);
+}
+
+static void one_made_by_a_packet_knows_that_nothing_is_asked(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct line line = pooled_line(fx);
+	struct ebb_why why = {0};
+
+	/* a limit by hand, and an acknowledgement on its way out */
+	assert_int_equal(ebb_limit_make(3600ULL * 1000000000, 250000000,
+					&policy.limits.bucket[EBB_LIMIT_BYTES]),
+			 0);
+	policy_everywhere(fx, &policy);
+	assert_int_equal(ebb_loader_want_packets(fx->loader, true, &why), 0);
+	send_all(line.server, "and more");
+	receive_all(line.client, strlen("and more"));
+	wait_for(is_heard(line.server));
+	expect_a_clean_end(fx, &line);
+}
+
+static void one_made_for_a_slot_knows_that_nothing_is_asked(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct line line = pooled_line(fx);
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.limits.concurrent = 8;
+	policy_everywhere(fx, &policy);
+	assert_int_equal(adopt_open(fx).slots, 1);
+	expect_a_clean_end(fx, &line);
+}
+
+static void one_made_since_its_address_moves_knows_that_nothing_is_asked(void **state)
+{
+	struct fixture *fx = *state;
+	struct line line = pooled_line(fx);
+
+	policy_of(fx, &line.to)->asks |= EBB_ASK_MEMORY;
+	assert_int_equal(remember_open(fx), 1);
+	/* the next request is a turn like others */
+	converse(&line, long_request);
+	expect_seen(fx, &line.to, .answered = 2, .ok = 2);
+	send_all(line.client, long_request);
+	receive_all(line.server, strlen(long_request));
+	wait_for(is_heard(line.client));
+	hang_up(&line.server);
+	assert_int_equal(receive_end(line.client), 0);
+	hang_up(&line.client);
+	expect_seen(fx, &line.to, .answered = 2, .unanswered = 1, .ok = 2, .failed = 1);
+}
+
+/* Our side has said goodbye after its answer; the number that the FIN takes is no request. */
+static void one_made_for_a_half_closed_connection_knows_it_too(void **state)
+{
+	struct fixture *fx = *state;
+	struct line line = pooled_line(fx);
+
+	assert_int_equal(shutdown(line.client, SHUT_WR), 0);
+	assert_int_equal(receive_end(line.server), 0);
+	policy_of(fx, &line.to)->asks |= EBB_ASK_MEMORY;
+	assert_int_equal(remember_open(fx), 1);
+	expect_a_clean_end(fx, &line);
+}
+
+static void one_made_while_the_first_request_is_open_knows_that(void **state)
+{
+	struct fixture *fx = *state;
+	struct line line;
+
+	see_turns(fx);
+	line = line_at("127.0.0.1");
+	send_all(line.client, SHORT);
+	receive_all(line.server, strlen(SHORT));
+	wait_for(is_heard(line.client));
+	policy_of(fx, &line.to)->asks |= EBB_ASK_MEMORY;
+	assert_int_equal(remember_open(fx), 1);
+	send_all(line.server, "answer");
+	expect_seen(fx, &line.to, .answered = 1, .ok = 1);
+}
+
+static uint32_t segments_sent(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+	return info.tcpi_data_segs_out;
+}
+
+/* Of those that round_trip() takes for the histogram. */
+static bool is_sampled(uint32_t segments)
+{
+	return (segments * 0x9e3779b1U) >> 28 == 0x9e3779b1U >> 28;
+}
+
+static void take(int fd, size_t size)
+{
+	static char taken[65536];
+
+	while (size) {
+		ssize_t n = recv(fd, taken, sizeof(taken), 0);
+
+		assert_true(n > 0);
+		size -= (size_t)n;
+	}
+}
+
+static void send_and_hear(const struct line *line, const void *data, size_t size)
+{
+	assert_int_equal(send(line->client, data, size, 0), size);
+	take(line->server, size);
+	wait_for(is_heard(line->client));
+}
+
+/* The answer to a large request comes with the acknowledgement by which the connection is found to be a large one. */
+static void one_made_by_the_answer_itself_is_not_waiting_for_it(void **state)
+{
+	static char piece[16384];
+	struct fixture *fx = *state;
+	struct line line;
+	int zero = 0, one = 1;
+
+	see_turns(fx);
+	line = line_at("127.0.0.1");
+	assert_int_equal(setsockopt(line.client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
+	for (int i = 0; i < (1 << 20) / (int)sizeof(piece) - 1; i++)
+		send_and_hear(&line, piece, sizeof(piece));
+	/* one byte each, to just below a megabyte */
+	while (!is_sampled(segments_sent(line.client) + 1))
+		send_and_hear(&line, piece, 1);
+	assert_int_equal(setsockopt(line.server, IPPROTO_TCP, TCP_QUICKACK, &zero, sizeof(zero)), 0);
+	assert_int_equal(send(line.client, piece, sizeof(piece), 0), sizeof(piece));
+	send_all(line.server, "answer");
+	receive_all(line.client, strlen("answer"));
+	expect_seen(fx, &line.to, .answered = 1, .ok = 1);
+	take(line.server, sizeof(piece));
+	expect_a_clean_end(fx, &line);
+}
+
 /* ----------------------------------------------------------------- failures -- */
 
 static void the_peer_ends_it_instead_of_an_answer(void **state)
@@ -666,6 +832,12 @@ int main(void)
 		bpf_test(a_pooled_connection_that_the_server_ends_is_no_failure),
 		bpf_test(a_request_that_crosses_the_farewell_is_no_failure),
 		bpf_test(a_short_farewell_is_no_turn),
+		bpf_test(one_made_by_a_packet_knows_that_nothing_is_asked),
+		bpf_test_with(one_made_for_a_slot_knows_that_nothing_is_asked, &walking),
+		bpf_test_with(one_made_since_its_address_moves_knows_that_nothing_is_asked, &walking),
+		bpf_test_with(one_made_for_a_half_closed_connection_knows_it_too, &walking),
+		bpf_test_with(one_made_while_the_first_request_is_open_knows_that, &walking),
+		bpf_test(one_made_by_the_answer_itself_is_not_waiting_for_it),
 		bpf_test(the_peer_ends_it_instead_of_an_answer),
 		bpf_test(the_program_gives_up_waiting),
 		bpf_test(a_reset_while_an_answer_is_due_is_a_failure),
