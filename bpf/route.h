@@ -70,6 +70,8 @@ static __always_inline void ebb_lookup_apart(struct ebb_lookup_key *key, const s
  * First connection to an endpoint: gives it a slot of its own. Where two
  * processors meet it at once, one slot wins and the other goes back.
  * Writes the slot and epoch that stand in the map then, ~other when there is no room.
+ *
+ * Port 0 can be connected to, but a key with it stands for every port of its address, which is for the agent to say.
  */
 EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 finder, int apart,
 				 struct ebb_ref *ret_ref)
@@ -87,7 +89,7 @@ EBB_SUBPROG int ebb_discover_dst(const struct ebb_endpoint *endpoint, __u64 find
 		return 0;
 	ret_ref->slot = EBB_SLOT_OTHER;
 	ret_ref->epoch = 0;
-	if (!ebb_share_take(finder))
+	if (!endpoint->port || !ebb_share_take(finder))
 		return 0;
 	if (bpf_map_pop_elem(&ebb_freedst_v2, &slot)) {
 		ebb_share_give(finder);

@@ -627,6 +627,32 @@ static void address_named_for_all_its_ports(void **state)
 	ebb_mapping_free(mapping);
 }
 
+/* A program may connect to port 0, and must not name all ports of the address by that. */
+static void port_0_that_is_met_stands_for_no_other(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_mapping *mapping = open_mapping(fx);
+	uint32_t all = name_one(fx, mapping), route = name_one(fx, mapping);
+	const struct text_rule rules[] = {{"127.1.0.0/16", 443, 0, route}};
+	struct address zero = address("127.1.0.1", 0), named = address("127.1.0.1", 443);
+	struct address to = address("127.1.0.1", 80), claimed = address("127.1.0.2", 0);
+	struct ebb_endpoint any = key_of(&claimed, false);
+	struct ebb_ref ref = ref_of(fx, all);
+	uint32_t met;
+
+	assert_int_equal(replace(fx, mapping, rules, 1), 0);
+	fx->view->agent->any_port = 1;
+	assert_int_equal(ebb_endpoints_put(mapping, &any, &ref), 0);
+	ebb_mapping_changed(mapping);
+	assert_int_equal(goes_to(fx, &zero), EBB_SLOT_OTHER);
+	assert_int_equal(goes_to(fx, &named), route);
+	met = goes_to(fx, &to);
+	assert_int_equal(met, dst_slot_of(fx, &to));
+	/* where the agent has said it, port 0 is one of all */
+	assert_int_equal(goes_to(fx, &claimed), all);
+	ebb_mapping_free(mapping);
+}
+
 static int dial_in_another_cgroup(void *argument)
 {
 	const struct address *to = argument;
@@ -934,6 +960,7 @@ int main(void)
 		bpf_test(what_is_remembered_holds_until_the_mapping_changes),
 		bpf_test(keys_with_one_entry_are_never_mixed_up),
 		bpf_test(address_named_for_all_its_ports),
+		bpf_test(port_0_that_is_met_stands_for_no_other),
 		bpf_test(address_with_two_names_goes_by_what_the_workload_looked_up),
 		bpf_test(connection_by_an_address_with_two_names_ends_where_it_began),
 		bpf_test(other_tables_keep_what_is_put),
