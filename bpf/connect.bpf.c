@@ -216,14 +216,13 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 		excused = 1;
 	} else if (passes(&route, word)) {
 		answer.gen = ebb_word_gen(word);
-	} else if (!ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
-		now = bpf_ktime_get_ns();
-		if (!ask(&route, now, EBB_ASKER_TCP, &answer))
-			return EBB_ALLOW;
 	} else {
-		/* nobody would give its slots back: sock_release never runs for it */
-		answer.gen = ebb_word_gen(word);
-		answer.mute = 1;
+		now = bpf_ktime_get_ns();
+		if (!ask(&route, now,
+			 ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk) ? EBB_ASKER_TCP_KERNEL
+									 : EBB_ASKER_TCP,
+			 &answer))
+			return EBB_ALLOW;
 	}
 
 	if (answer.kind == EBB_ANSWER_DENY) {

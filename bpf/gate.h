@@ -42,9 +42,13 @@ struct ebb_answer {
 	__u32 pad;
 };
 
-/* Who asks. UDP has no results of its own, so it is never a probe. */
+/*
+ * Who asks. UDP has no results of its own, so it is never a probe. Nor is a socket of the kernel itself (a subflow of
+ * MPTCP, NFS), which takes no slot either: nobody would give it back, since sock_release never runs for it (ruling 11).
+ */
 enum ebb_asker {
 	EBB_ASKER_TCP,
+	EBB_ASKER_TCP_KERNEL,
 	EBB_ASKER_UDP_CONNECT,
 	EBB_ASKER_UDP_SEND, /* a datagram of an unconnected socket: asks for no slot, and no connection */
 };
@@ -453,9 +457,9 @@ ebb_refusal_stands(struct ebb_gate *gate, const struct ebb_policy *policy, __u32
  * @gate has the limits and the slots, @breaker the state that @verdict is about and the probes. They
  * are one, but for a workload that is apart: its breaker is that of a gate of its own.
  *
- * UDP passes a half-open gate. A gate that only UDP uses would never have the result
- * that ends the state, and would refuse for ever; one that it shares with TCP has its
- * time of being open behind it, and TCP's probes say what comes next.
+ * Who cannot be a probe passes a half-open gate. A gate that only such ones use would never have the result
+ * that ends the state, and would refuse for ever; one that they share with others has its
+ * time of being open behind it, and the others' probes say what comes next.
  */
 static inline __attribute__((always_inline)) void
 ebb_gate_ask_as(struct ebb_gate *gate, struct ebb_gate *breaker, const struct ebb_verdict *verdict,
@@ -502,7 +506,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, struct ebb_gate *breaker, const struct eb
 		return;
 	}
 	if (state == EBB_STATE_CLOSED)
-		refuses = asker == EBB_ASKER_TCP && ebb_gate_ramps(word, policy) &&
+		refuses = asker <= EBB_ASKER_TCP_KERNEL && ebb_gate_ramps(word, policy) &&
 			  !ebb_ramp_admits(breaker, word, policy->ramp_ticks, now_ns);
 	else
 		refuses = state == EBB_STATE_OPEN ||
@@ -519,7 +523,7 @@ ebb_gate_ask_as(struct ebb_gate *gate, struct ebb_gate *breaker, const struct eb
 	if (asker == EBB_ASKER_UDP_SEND)
 		return;
 	limit = ebb_limit_in_force(policy, EBB_LIMIT_CONNECTS, now_ns, in_force);
-	concurrent = ebb_concurrent_in_force(policy, now_ns, in_force);
+	concurrent = asker == EBB_ASKER_TCP_KERNEL ? 0 : ebb_concurrent_in_force(policy, now_ns, in_force);
 	if (!limit && !concurrent)
 		return;
 	cause = ebb_gate_admit(gate, limit, concurrent, now_ns, ret_answer);

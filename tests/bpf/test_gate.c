@@ -20,6 +20,12 @@ static void dial_once(const struct address *to, int expected)
 	hang_up(&fd);
 }
 
+/* -1: the kernel has none. */
+static int mptcp_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+}
+
 /* ------------------------------------------------------------------ errno -- */
 
 static void open_gate_refuses_with_the_configured_errno(void **state)
@@ -164,6 +170,52 @@ static void observed_limit_counts_and_moves_nothing(void **state)
 }
 
 /* ------------------------------------------------------------ lease, override -- */
+
+/* Ruling 11: it takes no slot and is no probe. But it is refused like any other. */
+static void subflows_of_mptcp_are_refused_and_hold_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address to, closed;
+	int fd[3], listener = listen_at("127.0.0.1", &to);
+
+	(void)closed_port_at("127.0.0.1", &closed);
+	fd[0] = mptcp_socket();
+	if (fd[0] < 0)
+		skip();
+	enforce_everywhere(fx, &policy, ebb_word(1, EBB_STATE_OPEN, FOR_EVER));
+	assert_int_equal(dial(fd[0], &to), -ECONNREFUSED);
+	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 1);
+	policy.override_state = EBB_OVERRIDE_OPEN;
+	enforce_everywhere(fx, &policy, 0);
+	assert_int_equal(dial(fd[0], &to), -ECONNREFUSED);
+	expect_pair(fx, &to, .denied = {[EBB_CAUSE_OVERRIDE] = 1, [EBB_CAUSE_BREAKER] = 1});
+	/* half-open it passes, beside the probes */
+	policy.override_state = EBB_OVERRIDE_AUTO;
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_HALF_OPEN, 0));
+	assert_int_equal(dial(fd[0], &to), 0);
+	assert_int_equal(probes_held(gate_of(fx, &to)), 0);
+	/* a cap does not hold it, and it takes nothing of one */
+	policy.limits.concurrent = 1;
+	enforce_everywhere(fx, &policy, ebb_word(3, EBB_STATE_CLOSED, 0));
+	fd[1] = mptcp_socket();
+	assert_int_equal(dial(fd[1], &to), 0);
+	assert_int_equal(gate_of(fx, &to)->in_use, 0);
+	for (int i = 0; i < 2; i++) {
+		int server = accept_from(listener);
+
+		hang_up(&fd[i]);
+		assert_int_equal(receive_end(server), 0);
+		hang_up(&server);
+	}
+	expect_pair(fx, &to, .attempts = 2, .syn_sent = 2, .established = 2,
+		    .denied = {[EBB_CAUSE_OVERRIDE] = 1, [EBB_CAUSE_BREAKER] = 1});
+	/* beside a limit, too, its result is one */
+	fd[2] = mptcp_socket();
+	assert_int_equal(dial(fd[2], &closed), -ECONNREFUSED);
+	hang_up(&fd[2]);
+	wait_for(ebb_run_failures(gate_of(fx, &closed)->run, 3) == 1);
+}
 
 static void stale_lease_refuses_nothing(void **state)
 {
@@ -744,6 +796,7 @@ int main(void)
 		bpf_test(observed_refusal_stays_mute_when_the_gate_closes_meanwhile),
 		bpf_test(slot_is_given_back_when_the_connection_ends_before_the_socket),
 		bpf_test(observed_limit_counts_and_moves_nothing),
+		bpf_test(subflows_of_mptcp_are_refused_and_hold_nothing),
 		bpf_test(stale_lease_refuses_nothing),
 		bpf_test(agent_that_never_ticked_has_no_lease),
 		bpf_test(hold_goes_on_refusing_without_a_lease),

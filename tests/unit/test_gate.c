@@ -137,12 +137,13 @@ static void open_gate_denies_until_its_end_and_then_probes(void **state)
 	assert_int_equal(ebb_word_gen(w.gate.pull), 2);
 }
 
-static void udp_is_refused_by_an_open_gate_and_is_never_a_probe(void **state)
+static void who_is_never_a_probe_is_refused_by_an_open_gate(void **state)
 {
-	static const enum ebb_asker askers[] = {EBB_ASKER_UDP_CONNECT, EBB_ASKER_UDP_SEND};
+	static const enum ebb_asker askers[] = {EBB_ASKER_UDP_CONNECT, EBB_ASKER_UDP_SEND,
+						EBB_ASKER_TCP_KERNEL};
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		struct world w = world_new();
 		struct ebb_answer answer;
 
@@ -176,8 +177,15 @@ static void datagram_takes_no_slot_and_a_udp_connect_takes_one(void **state)
 	assert_int_equal(w.gate.in_use, 1);
 	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_CONNECT).cause, EBB_CAUSE_CONCURRENCY);
 	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).kind, EBB_ANSWER_PASS);
+	/* nor does a socket of the kernel, whose tokens are as good as any */
+	assert_int_equal(ask_as(&w, EBB_ASKER_TCP_KERNEL).slot_taken, 0);
+	assert_int_equal(w.gate.in_use, 1);
+	assert_int_equal(ebb_limit_make(3600, 1, &w.policy.limits.bucket[EBB_LIMIT_CONNECTS]), 0);
+	assert_int_equal(ask_as(&w, EBB_ASKER_TCP_KERNEL).kind, EBB_ANSWER_PASS);
+	assert_int_equal(ask_as(&w, EBB_ASKER_TCP_KERNEL).cause, EBB_CAUSE_RATE);
 	w.policy.override_state = EBB_OVERRIDE_OPEN;
 	assert_int_equal(ask_as(&w, EBB_ASKER_UDP_SEND).cause, EBB_CAUSE_OVERRIDE);
+	assert_int_equal(ask_as(&w, EBB_ASKER_TCP_KERNEL).cause, EBB_CAUSE_OVERRIDE);
 }
 
 static void half_open_gate_admits_no_more_than_its_probes(void **state)
@@ -1498,7 +1506,7 @@ int main(void)
 		cmocka_unit_test(a_kernel_that_closes_alone_begins_the_ramp),
 		cmocka_unit_test(so_many_percent_of_refusals_stand),
 		cmocka_unit_test(open_gate_denies_until_its_end_and_then_probes),
-		cmocka_unit_test(udp_is_refused_by_an_open_gate_and_is_never_a_probe),
+		cmocka_unit_test(who_is_never_a_probe_is_refused_by_an_open_gate),
 		cmocka_unit_test(datagram_takes_no_slot_and_a_udp_connect_takes_one),
 		cmocka_unit_test(half_open_gate_admits_no_more_than_its_probes),
 		cmocka_unit_test(expired_probe_is_taken_over_and_counts_as_failed),
