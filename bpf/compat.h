@@ -120,6 +120,17 @@ static __always_inline int ebb_sock_is_orphan(const struct sock *sk)
 	return (sk->__sk_common.skc_flags >> SOCK_DEAD) & 1;
 }
 
+/*
+ * Was it accepted from a listener? Such a one keeps the device on which its client came as the one by which multicast
+ * would leave: nothing else sets that on a stream socket, where setsockopt() refuses to.
+ */
+static __always_inline int ebb_sock_was_accepted(const struct inet_sock *inet)
+{
+	if (inet->mc_index)
+		return 1;
+	return bpf_core_field_exists(inet->pinet6) && inet->pinet6 && inet->pinet6->mcast_oif;
+}
+
 /* The program has closed it, or the peer has: nothing more comes in. With only our half closed it does (RCV_SHUTDOWN). */
 static __always_inline int ebb_sock_hears_no_more(const struct sock *sk)
 {

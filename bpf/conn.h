@@ -33,6 +33,16 @@
 /* And what it has when it is established: before, the handshake's own RTT would be one call more. */
 #define EBB_CALLBACKS_OPEN (EBB_CALLBACKS | BPF_SOCK_OPS_RTT_CB_FLAG)
 
+/*
+ * Did we see it connect? Not one that answers a client, which another program may have armed, or which has the flags of
+ * its listener: its peer's address, with a port of chance, may be one that a rule claims.
+ */
+static __always_inline int ebb_sock_is_armed(const struct tcp_sock *tp)
+{
+	return (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) == EBB_CALLBACKS &&
+	       !ebb_sock_was_accepted(&tp->inet_conn.icsk_inet);
+}
+
 /* A memory begins. Its flags are written last by the caller. */
 static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,
 					   __u32 dst_epoch, __u32 gen)

@@ -241,13 +241,15 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct ebb_en
 	/*
 	 * ~other, remember: the address may have another slot by the time that the socket closes.
 	 * An error queue that is not empty: what an earlier attempt left there is not about this one. A socket of
-	 * the kernel itself is in no process's table: a recount finds it by its memory.
+	 * the kernel itself is in no process's table: a recount finds it by its memory. One that answered a client
+	 * before looks as if it did so still.
 	 */
 	if (conn || observed || answer.gen != plain_gen || answer.mute || answer.slot_taken ||
 	    answer.kind == EBB_ANSWER_PROBE || route.remember || route.dst_slot == EBB_SLOT_OTHER ||
 	    route.pair_slot == EBB_SLOT_OTHER || ebb_replacing ||
 	    tp->inet_conn.icsk_inet.sk.sk_error_queue.qlen ||
-	    ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk)) {
+	    ebb_sock_is_kernel(&tp->inet_conn.icsk_inet.sk) ||
+	    ebb_sock_was_accepted(&tp->inet_conn.icsk_inet)) {
 		if (!conn)
 			conn = bpf_sk_storage_get(&ebb_conn_v2, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!conn) {

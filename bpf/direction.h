@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Who opened an established TCP connection. The kernel keeps no bit that says it,
- * but its counters do: the SYN of the side that connects takes one sequence number,
+ * Who opened an established TCP connection. The kernel keeps no bit that is meant to say it
+ * (one says it by the way: ebb_sock_was_accepted()), but its counters do: the SYN of the side that connects takes one sequence number,
  * and the ACK of it is counted in bytes_acked; the side that accepts starts its
  * counting behind its SYN. So with
  *

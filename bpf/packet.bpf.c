@@ -284,7 +284,7 @@ static __always_inline int find(struct bpf_sock *sock, const struct tcp_sock *tp
 		return 1;
 	}
 	*ret_conn = NULL;
-	return sk->sk_type == SOCK_STREAM && (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) == EBB_CALLBACKS;
+	return sk->sk_type == SOCK_STREAM && ebb_sock_is_armed(tp);
 }
 
 static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock, int cast)

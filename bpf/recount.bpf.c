@@ -116,8 +116,7 @@ int ebb_recfile(struct bpf_iter__task_file *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !is_counted(sk) ||
-	    (tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS)
+	if (!ebb_sock_is_below(sk, agent->cgroup_id) || !is_counted(sk) || !ebb_sock_is_armed(tp))
 		return 0;
 	conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, 0);
 	if ((conn && (conn->flags & EBB_CONN_LIVE)) || is_met(file))

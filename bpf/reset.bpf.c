@@ -28,7 +28,7 @@ static __always_inline int find(const struct tcp_sock *tp, struct sock *sk, stru
 
 	if (conn && (conn->flags & EBB_CONN_LIVE))
 		return ebb_route_conn(conn, ret_route);
-	if ((tp->bpf_sock_ops_cb_flags & EBB_CALLBACKS) != EBB_CALLBACKS)
+	if (!ebb_sock_is_armed(tp))
 		return 0;
 	return ebb_route_find(sk, ret_route);
 }

@@ -122,8 +122,8 @@ static __always_inline void collect_listener(const struct sock *sk)
 }
 
 /*
- * Who opened it? Two witnesses: the counters, and that connect() never chooses a port on
- * which somebody listens. Where they disagree, or the counters say nothing, nobody knows.
+ * Who opened it? One that was accepted says so itself. For the others two witnesses: the counters, and that connect() never
+ * chooses a port on which somebody listens. Where they disagree, or the counters say nothing, nobody knows.
  */
 static __always_inline enum ebb_direction direction_of(const struct sock *sk, const struct facts *facts)
 {
@@ -132,6 +132,8 @@ static __always_inline enum ebb_direction direction_of(const struct sock *sk, co
 
 	if (facts->state == BPF_TCP_SYN_SENT)
 		return EBB_DIRECTION_ACTIVE;
+	if (ebb_sock_was_accepted((const struct inet_sock *)sk))
+		return EBB_DIRECTION_PASSIVE;
 	direction = ebb_direction(&facts->sent);
 	if (direction == EBB_DIRECTION_PASSIVE)
 		return direction;

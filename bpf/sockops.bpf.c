@@ -5,7 +5,7 @@
  *
  * Only sockets that connect are armed by us (in CONNECT_CB). One that answers a
  * client can still come here, armed by another program or by the earlier life of
- * its listener; its address is found nowhere, and it is left alone.
+ * its listener: it is left alone.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -43,6 +43,8 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 		return ebb_route_conn(conn, ret_route);
 	}
 	*ret_conn = NULL;
+	if (ebb_sock_was_accepted((const struct inet_sock *)sk))
+		return 0;
 	return ebb_route_find_by(sock, sk, ret_route);
 }
 

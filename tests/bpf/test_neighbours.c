@@ -10,6 +10,8 @@
 
 #include <bpf/libbpf.h>
 
+#include "kernel/mapping.h"
+
 /* generated: it casts const away */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"
@@ -224,6 +226,125 @@ static void callbacks_armed_by_a_program_after_us_bring_no_foreign_socket(void *
 	others__destroy(others);
 }
 
+/* Some rule claims every port of the address. Returns its slot. */
+static uint32_t claim_every_port(struct fixture *fx, const struct address *at)
+{
+	struct ebb_endpoint any = {.proto = IPPROTO_TCP};
+	struct ebb_mapping *mapping = NULL;
+	struct ebb_why why = {{0}};
+	struct ebb_ref ref = {0};
+
+	if (ebb_mapping_open(fx->pin_dir, fx->view, &mapping, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(ebb_slots_take(mapping, &ref.slot), 0);
+	fx->view->dsts[ref.slot].scope = EBB_SCOPE_WORKLOAD;
+	fx->view->dsts[ref.slot].state = EBB_SLOT_LIVE;
+	ref.epoch = fx->view->dsts[ref.slot].epoch;
+	if (at->sa.sa_family == AF_INET6) {
+		memcpy(any.addr, &at->v6.sin6_addr, 16);
+	} else {
+		memset(any.addr + 10, 0xff, 2);
+		memcpy(any.addr + 12, &at->v4.sin_addr, 4);
+	}
+	assert_int_equal(ebb_endpoints_put(mapping, &any, &ref), 0);
+	fx->view->agent->any_port = 1;
+	ebb_mapping_changed(mapping);
+	ebb_mapping_free(mapping);
+	return ref.slot;
+}
+
+static const struct ebb_pair *pair_at(const struct fixture *fx, uint32_t dst)
+{
+	for (uint32_t slot = 1; slot < fx->view->pair_max; slot++) {
+		if (fx->view->pairs[slot].state == EBB_SLOT_LIVE && fx->view->pairs[slot].dst == dst)
+			return &fx->view->pairs[slot];
+	}
+	fail_msg("no pair of %u", dst);
+	return NULL;
+}
+
+#define expect_at(fx, dst, ...) \
+	expect_pair_at(fx, pair_at(fx, dst), &(struct want){__VA_ARGS__}, __FILE__, __LINE__)
+
+/* A client from outside of the cgroup, and what it has of us. */
+static void serve_one(const struct fixture *fx, int listener, const struct address *at)
+{
+	int client, served;
+
+	fixture_leave(fx);
+	client = tcp_socket(at->sa.sa_family);
+	fixture_join(fx);
+	assert_int_equal(dial(client, at), 0);
+	served = accept_from(listener);
+	send_all(client, "ask");
+	receive_all(served, 3);
+	send_all(served, "hello");
+	receive_all(client, 5);
+	hang_up(&client);
+	assert_int_equal(receive_end(served), 0);
+	hang_up(&served);
+}
+
+/* Its clients' ports are no destinations, though a rule is about all of them, and the workload connects there, too. */
+static void armed_clients_of_a_claimed_address_are_left_alone(void **state)
+{
+	static const char *const addresses[] = {"127.0.0.1", "::1", "::ffff:127.0.0.1"};
+	struct fixture *fx = *state;
+	struct others *others = others_load(&(struct address){0});
+
+	attach(fx, others->progs.test_arm_all, &others->links.test_arm_all);
+	fixture_open_loader(fx);
+	for (int i = 0; i < 3; i++) {
+		struct address at;
+		int ours, served, listener = listen_at(addresses[i], &at);
+		uint32_t slot = claim_every_port(fx, &at);
+
+		ours = tcp_socket(at.sa.sa_family);
+		assert_int_equal(dial(ours, &at), 0);
+		served = accept_from(listener);
+		expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+		serve_one(fx, listener, &at);
+		expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+		hang_up(&ours);
+		hang_up(&served);
+		expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1);
+	}
+	assert_int_equal(error_count(fx, EBB_ERR_GAUGE_UNDERFLOW), 0);
+	others__destroy(others);
+}
+
+/* A listener that connected before hands its flags to those that it accepts; one of these connects afterwards. */
+static void clients_of_a_listener_that_once_connected_are_left_alone(void **state)
+{
+	struct fixture *fx = *state;
+	struct address at, here = address("127.0.0.1", 0);
+	int fd, client, served, listener = listen_at("127.0.0.1", &at);
+	uint32_t slot = claim_every_port(fx, &at);
+
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &at), 0);
+	assert_int_equal(undial(fd), 0);
+	expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1);
+	assert_int_equal(bind(fd, &here.sa, here.length), 0);
+	assert_int_equal(getsockname(fd, &here.sa, &here.length), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	serve_one(fx, fd, &here);
+	expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1);
+	fixture_leave(fx);
+	client = tcp_socket(AF_INET);
+	fixture_join(fx);
+	assert_int_equal(dial(client, &here), 0);
+	served = accept_from(fd);
+	hang_up(&client);
+	assert_int_equal(undial(served), 0);
+	assert_int_equal(dial(served, &at), 0);
+	expect_at(fx, slot, .attempts = 2, .syn_sent = 2, .established = 2, .active = 1);
+	hang_up(&served);
+	expect_at(fx, slot, .attempts = 2, .syn_sent = 2, .established = 2);
+	hang_up(&fd);
+	hang_up(&listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +355,8 @@ int main(void)
 		bpf_test_with(refusal_by_another_gives_slots_back_at_close, &open_later),
 		bpf_test_with(callbacks_armed_by_a_program_before_us_bring_no_foreign_socket, &open_later),
 		bpf_test_with(callbacks_armed_by_a_program_after_us_bring_no_foreign_socket, &open_later),
+		bpf_test_with(armed_clients_of_a_claimed_address_are_left_alone, &open_later),
+		bpf_test(clients_of_a_listener_that_once_connected_are_left_alone),
 	};
 
 	if (fixture_unavailable())
