@@ -10,7 +10,8 @@
  *	           none of these: it gets a slot of its own
  *
  * Addresses that a rule claims have no entry in endpoints, and their destination no address
- * of its own.
+ * of its own. Routes with one gate for all workloads claim no loopback or link-local address, which is
+ * another peer for each of them (ruling 1).
  */
 #ifndef EBB_ROUTE_H
 #define EBB_ROUTE_H
@@ -256,6 +257,14 @@ static __always_inline int ebb_resolve_route(const struct ebb_endpoint *endpoint
 	return ret_ref->slot ? EBB_RESOLVED : 0;
 }
 
+/* Has each workload a gate of its own there? */
+static __always_inline int ebb_is_of_each(__u32 dst_slot)
+{
+	const struct ebb_dst *dst = bpf_map_lookup_elem(&ebb_dst_v2, &dst_slot);
+
+	return dst && dst->scope == EBB_SCOPE_WORKLOAD;
+}
+
 /* Which destination is this? 0: no rule says, and nobody has met it. */
 EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload, struct ebb_ref *ret_ref)
 {
@@ -281,7 +290,9 @@ EBB_SUBPROG int ebb_resolve(const struct ebb_endpoint *endpoint, __u64 workload,
 		*ret_ref = *found;
 		return EBB_RESOLVED;
 	}
-	return ebb_resolve_route(endpoint, ret_ref);
+	if (!ebb_resolve_route(endpoint, ret_ref))
+		return 0;
+	return !ebb_key_is_local(endpoint) || ebb_is_of_each(ret_ref->slot) ? EBB_RESOLVED : 0;
 }
 
 /*

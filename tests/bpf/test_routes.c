@@ -24,7 +24,7 @@
 
 #define RULES_MAX 16
 
-/* Rules by text: "127.1.0.0/16", or "" for all addresses. */
+/* Rules by text: "10.1.0.0/16", or "" for all addresses. */
 struct text_rule {
 	const char *prefix;
 	uint16_t port;
@@ -37,6 +37,8 @@ static struct ebb_mapping *open_mapping(struct fixture *fx)
 	struct ebb_mapping *mapping = NULL;
 	struct ebb_why why = {{0}};
 
+	/* loopback is another network for each workload: no address of a rule with one gate for all */
+	shell("ip route replace local 10.0.0.0/8 dev lo");
 	if (ebb_mapping_open(fx->pin_dir, fx->view, &mapping, &why) < 0)
 		fail_msg("%s", why.text);
 	return mapping;
@@ -206,14 +208,14 @@ static void first_connection_to_a_claimed_address_is_governed(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t v4 = name_one(fx, mapping), v6 = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 0, 0, v4}, {"2001:db8::/32", 0, 0, v6}};
+	const struct text_rule rules[] = {{"10.1.0.0/16", 0, 0, v4}, {"2001:db8::/32", 0, 0, v6}};
 	struct ebb_policy policy = policy_default();
 	struct address to4, to6;
 	int fd;
 
 	policy.mode = EBB_MODE_ENFORCE;
 	shell("ip addr add 2001:db8::1/64 dev lo nodad");
-	(void)listen_at("127.1.0.1", &to4);
+	(void)listen_at("10.1.0.1", &to4);
 	(void)listen_at("2001:db8::1", &to6);
 	fx->view->policies[v4] = fx->view->policies[v6] = policy;
 	fx->view->policies[v6].override_state = EBB_OVERRIDE_OPEN;
@@ -252,40 +254,41 @@ static void longest_prefix_port_and_protocol_decide(void **state)
 		bool udp;
 		int want; /* of d; -1: a slot of its own */
 	} cases[] = {
-		{"127.1.1.9", 80, false, 1},
-		{"127.1.1.9", 81, false, 2},
-		{"127.1.1.9", 443, false, 1}, /* what a longer prefix says of all ports hides a shorter one */
-		{"127.1.1.9", 80, true, 5},
-		{"127.1.1.9", 81, true, 5},
-		{"127.1.2.9", 81, false, 1},
-		{"127.2.0.9", 80, false, 0},
-		{"127.2.0.9", 80, true, 0},
-		{"127.2.0.9", 443, false, 4}, /* a port of no address, below the prefixes */
-		{"127.2.0.9", 444, false, -1},
-		{"127.3.0.9", 444, false, 6},
-		{"127.3.0.10", 444, false, -1},
-		{"::1", 80, false, 3}, /* ::/0 is for IPv6, 0.0.0.0/0 for IPv4 */
-		{"::1", 443, false, 4},
-		{"::1", 445, false, -1},
+		{"10.1.1.9", 80, false, 1},
+		{"10.1.1.9", 81, false, 2},
+		{"10.1.1.9", 443, false, 1}, /* what a longer prefix says of all ports hides a shorter one */
+		{"10.1.1.9", 80, true, 5},
+		{"10.1.1.9", 81, true, 5},
+		{"10.1.2.9", 81, false, 1},
+		{"10.2.0.9", 80, false, 0},
+		{"10.2.0.9", 80, true, 0},
+		{"10.2.0.9", 443, false, 4}, /* a port of no address, below the prefixes */
+		{"10.2.0.9", 444, false, -1},
+		{"10.3.0.9", 444, false, 6},
+		{"10.3.0.10", 444, false, -1},
+		{"2001:db8:3::9", 80, false, 3}, /* ::/0 is for IPv6, 0.0.0.0/0 for IPv4 */
+		{"2001:db8:3::9", 443, false, 4},
+		{"2001:db8:3::9", 445, false, -1},
 		{"2001:db8:1::9", 80, false, 7},
 		{"2001:db8:2::9", 80, false, 3},
-		{"::ffff:127.1.1.9", 81, false, 2}, /* of an AF_INET6 socket */
+		{"::ffff:10.1.1.9", 81, false, 2}, /* of an AF_INET6 socket */
 	};
 
 	for (int i = 0; i < 8; i++)
 		d[i] = name_one(fx, mapping);
 	shell("ip addr add 2001:db8:1::9/128 dev lo nodad");
 	shell("ip addr add 2001:db8:2::9/128 dev lo nodad");
+	shell("ip addr add 2001:db8:3::9/128 dev lo nodad");
 	{
 		const struct text_rule rules[] = {
 			{"0.0.0.0/0", 80, 0, d[0]},
-			{"127.1.0.0/16", 0, 0, d[1]},
-			{"127.1.1.0/24", 81, 0, d[2]},
-			{"127.1.1.0/24", 0, IPPROTO_UDP, d[5]},
-			{"127.1.1.0/24", 81, IPPROTO_UDP, d[5]},
+			{"10.1.0.0/16", 0, 0, d[1]},
+			{"10.1.1.0/24", 81, 0, d[2]},
+			{"10.1.1.0/24", 0, IPPROTO_UDP, d[5]},
+			{"10.1.1.0/24", 81, IPPROTO_UDP, d[5]},
 			{"::/0", 80, 0, d[3]},
 			{"", 443, 0, d[4]},
-			{"127.3.0.9/32", 444, 0, d[6]},
+			{"10.3.0.9/32", 444, 0, d[6]},
 			{"2001:db8:1::/48", 80, 0, d[7]},
 		};
 
@@ -309,13 +312,39 @@ static void longest_prefix_port_and_protocol_decide(void **state)
 }
 
 /* A resolver connects to probe an address, and sends nothing. */
+/* Ruling 1: one pod's sidecar is not another's, although a rule is about their port. */
+static void loopback_is_claimed_by_no_rule_with_one_gate_for_all(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_mapping *mapping = open_mapping(fx);
+	uint32_t shared = name_one(fx, mapping), own = name_one(fx, mapping);
+	const struct text_rule rules[] = {{"", 5432, 0, shared},
+					  {"0.0.0.0/0", 5433, 0, shared},
+					  {"", 6379, 0, own}};
+	static const char *const local[] = {"127.0.0.1", "169.254.1.1", "::1", "fe80::1", "::ffff:127.0.0.9"};
+	struct address far = address("10.1.0.1", 5432);
+
+	fx->view->dsts[own].scope = EBB_SCOPE_WORKLOAD;
+	assert_int_equal(replace(fx, mapping, rules, 3), 0);
+	assert_int_equal(goes_to(fx, &far), shared);
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+		struct address to = address(local[i], 5432), each = address(local[i], 6379);
+		uint32_t met = goes_to(fx, &to);
+
+		assert_int_equal(met, dst_slot_of(fx, &to));
+		assert_int_equal(dst_of(fx, &to)->scope, EBB_SCOPE_WORKLOAD);
+		assert_int_equal(goes_to(fx, &each), own);
+	}
+	ebb_mapping_free(mapping);
+}
+
 static void udp_connect_is_counted_where_a_rule_claims_it(void **state)
 {
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t dns = name_one(fx, mapping);
 	const struct text_rule rules[] = {{"", 53, IPPROTO_UDP, dns}};
-	struct address claimed = udp_address("127.0.0.9", 53), other = udp_address("127.0.0.9", 54);
+	struct address claimed = udp_address("10.0.0.9", 53), other = udp_address("10.0.0.9", 54);
 
 	assert_int_equal(replace(fx, mapping, rules, 1), 0);
 	assert_int_equal(goes_to(fx, &claimed), dns);
@@ -328,8 +357,8 @@ static void rules_that_go_leave_the_address_to_itself(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t one = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 80, 0, one}, {"127.1.0.0/16", 81, 0, one}};
-	struct address to = address("127.1.0.1", 80);
+	const struct text_rule rules[] = {{"10.1.0.0/16", 80, 0, one}, {"10.1.0.0/16", 81, 0, one}};
+	struct address to = address("10.1.0.1", 80);
 
 	assert_int_equal(replace(fx, mapping, rules, 2), 0);
 	assert_int_equal(goes_to(fx, &to), one);
@@ -348,7 +377,7 @@ static void old_ports_and_what_a_killed_agent_left_go(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t one = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 80, 0, one}, {"127.2.0.0/16", 81, 0, one}};
+	const struct text_rule rules[] = {{"10.1.0.0/16", 80, 0, one}, {"10.2.0.0/16", 81, 0, one}};
 	struct ebb_port_key stray = {.prefix = 7, .port = 1, .proto = IPPROTO_TCP};
 	struct ebb_ref ref = ref_of(fx, one);
 	char path[FIXTURE_PATH_MAX + 32];
@@ -376,14 +405,14 @@ static void table_that_does_not_fit_leaves_the_old_one(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t one = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 80, 0, one}};
+	const struct text_rule rules[] = {{"10.1.0.0/16", 80, 0, one}};
 	struct ebb_route_port *ports = calloc(EBB_PORTS_MAX + 1, sizeof(*ports));
 	struct ebb_route_prefix twice[2] = {{.set = 0}, {.set = 0}};
 	struct ebb_route_table table = {.ports = ports,
 					.port_count = EBB_PORTS_MAX + 1,
 					.set_count = 2,
 					.prefixes = twice};
-	struct address to = address("127.1.0.1", 80);
+	struct address to = address("10.1.0.1", 80);
 	struct ebb_why why = {{0}};
 	uint64_t before;
 
@@ -458,8 +487,8 @@ static void swap_under_connections_loses_none_and_is_whole(void **state)
 	struct ebb_mapping *mapping = open_mapping(fx);
 	struct text_rule rules[2][DIALERS + 1];
 	static struct dialer dialers[DIALERS]; /* they outlive a test that fails */
-	static const char *const at[DIALERS] = {"127.1.0.1", "127.2.0.1", "127.3.0.1", "127.4.0.1"};
-	static const char *const under[DIALERS] = {"", "127.2.0.0/16", "", "127.4.0.1/32"};
+	static const char *const at[DIALERS] = {"10.1.0.1", "10.2.0.1", "10.3.0.1", "10.4.0.1"};
+	static const char *const under[DIALERS] = {"", "10.2.0.0/16", "", "10.4.0.1/32"};
 	uint64_t strict = 0, dialled = 0;
 	uint32_t high;
 
@@ -509,7 +538,7 @@ static void what_is_remembered_holds_until_the_mapping_changes(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t named = name_one(fx, mapping), own;
-	struct address to = address("127.1.0.1", 80);
+	struct address to = address("10.1.0.1", 80);
 	struct ebb_endpoint key = key_of(&to, true);
 	struct ebb_ref ref = ref_of(fx, named), found;
 
@@ -607,9 +636,9 @@ static void address_named_for_all_its_ports(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t all = name_one(fx, mapping), one = name_one(fx, mapping), route = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 0, 0, route}};
-	struct address to = address("127.1.0.1", 80), other = address("127.1.0.1", 81);
-	struct address neighbour = address("127.1.0.2", 80), udp = udp_address("127.1.0.1", 80);
+	const struct text_rule rules[] = {{"10.1.0.0/16", 0, 0, route}};
+	struct address to = address("10.1.0.1", 80), other = address("10.1.0.1", 81);
+	struct address neighbour = address("10.1.0.2", 80), udp = udp_address("10.1.0.1", 80);
 	struct ebb_endpoint any = key_of(&to, false), exact = key_of(&other, true);
 	struct ebb_ref ref_all = ref_of(fx, all), ref_one = ref_of(fx, one);
 
@@ -633,9 +662,9 @@ static void port_0_that_is_met_stands_for_no_other(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t all = name_one(fx, mapping), route = name_one(fx, mapping);
-	const struct text_rule rules[] = {{"127.1.0.0/16", 443, 0, route}};
-	struct address zero = address("127.1.0.1", 0), named = address("127.1.0.1", 443);
-	struct address to = address("127.1.0.1", 80), claimed = address("127.1.0.2", 0);
+	const struct text_rule rules[] = {{"10.1.0.0/16", 443, 0, route}};
+	struct address zero = address("10.1.0.1", 0), named = address("10.1.0.1", 443);
+	struct address to = address("10.1.0.1", 80), claimed = address("10.1.0.2", 0);
 	struct ebb_endpoint any = key_of(&claimed, false);
 	struct ebb_ref ref = ref_of(fx, all);
 	uint32_t met;
@@ -682,7 +711,7 @@ static void address_with_two_names_goes_by_what_the_workload_looked_up(void **st
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t first = name_one(fx, mapping), second = name_one(fx, mapping), apart;
-	struct address to = address("127.1.0.1", 80), other = address("127.1.0.1", 81);
+	struct address to = address("10.1.0.1", 80), other = address("10.1.0.1", 81);
 	struct ebb_lookup_key exact = {.workload = fx->cgroup_id, .endpoint = key_of(&to, true)};
 	struct ebb_lookup_key any = {.workload = fx->cgroup_id, .endpoint = key_of(&to, false)};
 	struct ebb_lookup_key shared = {.endpoint = key_of(&to, true)};
@@ -754,7 +783,7 @@ static void connection_by_an_address_with_two_names_ends_where_it_began(void **s
 	struct address to;
 	int fd;
 
-	(void)listen_at("127.1.0.1", &to);
+	(void)listen_at("10.1.0.1", &to);
 	lookup.endpoint = key_of(&to, true);
 	fx->view->agent->ambiguous = 1;
 	/* by what it looked up; then by the address alone, where the policy says that it will change */
@@ -918,7 +947,7 @@ static void live_slots_outside_of_the_table_are_not_given_away(void **state)
 	struct fixture *fx = *state;
 	struct ebb_mapping *mapping = open_mapping(fx);
 	uint32_t named = name_one(fx, mapping), apart, moved;
-	struct address to = address("127.1.0.1", 80), discovered = address("127.2.0.1", 80);
+	struct address to = address("10.1.0.1", 80), discovered = address("10.2.0.1", 80);
 	struct ebb_lookup_key lookup = {.workload = fx->cgroup_id, .endpoint = key_of(&to, false)};
 	struct ebb_endpoint key = key_of(&to, true), moved_key = key_of(&discovered, true);
 	struct ebb_ref ref = ref_of(fx, named), discover = {.slot = EBB_SLOT_DISCOVER};
@@ -952,6 +981,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bpf_test(first_connection_to_a_claimed_address_is_governed),
 		bpf_test(longest_prefix_port_and_protocol_decide),
+		bpf_test(loopback_is_claimed_by_no_rule_with_one_gate_for_all),
 		bpf_test(udp_connect_is_counted_where_a_rule_claims_it),
 		bpf_test(rules_that_go_leave_the_address_to_itself),
 		bpf_test(old_ports_and_what_a_killed_agent_left_go),

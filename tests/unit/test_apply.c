@@ -504,6 +504,32 @@ static void discovered_address_goes_to_its_rule_and_comes_back(void **state)
 	assert_int_equal(find_key(w, &w->view.dsts[slot].endpoint), w->key_count);
 }
 
+/* Ruling 1: the kernel claims it for no rule with one gate for all, and it keeps its key also when the agent starts again. */
+static void discovered_loopback_stays_where_a_rule_has_one_gate_for_all(void **state)
+{
+	struct world *w = *state;
+	static const char shared[] =
+		"destinations: [{name: any, match: [{port: 443}, {cidr: 127.0.0.0/8, port: 443}]}]\n";
+	uint32_t slot, far;
+
+	(void)apply(w, "mode: observe\n");
+	slot = discover(w, 5);
+	(void)remove_endpoint(w, &w->view.dsts[slot].endpoint);
+	w->view.dsts[slot].endpoint.addr[12] = 127;
+	(void)put_endpoint(w, &w->view.dsts[slot].endpoint,
+			   &(struct ebb_ref){slot, w->view.dsts[slot].epoch});
+	far = discover(w, 6);
+	(void)apply(w, shared);
+	assert_int_equal(w->refs[find_key(w, &w->view.dsts[slot].endpoint)].slot, slot);
+	assert_int_equal(find_key(w, &w->view.dsts[far].endpoint), w->key_count);
+	start_apply(w, false);
+	(void)apply(w, shared);
+	assert_int_equal(w->refs[find_key(w, &w->view.dsts[slot].endpoint)].slot, slot);
+	/* one that has a gate for each takes it */
+	(void)apply(w, "destinations: [{name: each, match: [{port: 443}], scope: workload}]\n");
+	assert_int_equal(find_key(w, &w->view.dsts[slot].endpoint), w->key_count);
+}
+
 /* -------------------------------------------------------------------- order */
 
 /* At the swap, who wins an address judges by the new settings already, who loses one still by the old. */
@@ -623,6 +649,7 @@ int main(void)
 		TEST(routes_change_only_where_rules_do),
 		TEST(routes_of_another_life_are_replaced),
 		TEST(discovered_address_goes_to_its_rule_and_comes_back),
+		TEST(discovered_loopback_stays_where_a_rule_has_one_gate_for_all),
 		TEST(winners_are_written_before_the_swap_and_losers_after),
 		TEST(defaults_come_before_what_comes_to_them),
 		TEST(who_loses_an_address_asks_for_memories_until_it_is_safe),

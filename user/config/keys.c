@@ -78,7 +78,7 @@ static const struct ebb_key setting_keys[] = {
 	 .flag = "scope",
 	 SETTING(scope),
 	 .help = "node: all workloads share the breaker and the limits of a destination; workload: each has its own. "
-		 "Loopback and link-local destinations always have one for each workload"},
+		 "Loopback and link-local destinations always have one for each workload: a destination of node scope that is about other addresses, too, claims none of them"},
 	{.path = "on_agent_loss",
 	 CHOICES(losses),
 	 .range = "release or hold",
