@@ -23,17 +23,17 @@
 #define TURNS 2
 
 /*
- * Takes each element once and puts it back, until the first comes round again; one
- * that stands in the queue twice loses its second place. Elements that programs
- * take or push meanwhile are seen or not.
+ * Takes each element and puts it back, until the first comes round again. Elements that
+ * programs take or push meanwhile are seen or not. *@ret_again: one came again: it stands there
+ * twice, or a program has taken the first, and the round went on.
  */
-static int turn_over(int queue_fd, uint32_t slots, bool *seen)
+static int turn_over(int queue_fd, uint32_t slots, bool *seen, bool *ret_again)
 {
 	uint32_t first = EBB_SLOT_OTHER;
+	int r;
 
-	for (uint32_t i = 0; i <= slots; i++) {
+	for (uint32_t i = 0; i <= slots && !*ret_again; i++) {
 		uint32_t slot = 0;
-		int r;
 
 		r = bpf_map_lookup_and_delete_elem(queue_fd, NULL, &slot);
 		if (r == -ENOENT)
@@ -42,18 +42,46 @@ static int turn_over(int queue_fd, uint32_t slots, bool *seen)
 			return r;
 		if (slot == EBB_SLOT_OTHER || slot >= slots)
 			continue; /* nobody may have put it there: dropped */
-		if (slot == first)
-			return bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
-		if (seen[slot])
-			continue;
+		r = bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
+		if (r < 0 || slot == first)
+			return r;
 		if (first == EBB_SLOT_OTHER)
 			first = slot;
+		*ret_again = seen[slot];
 		seen[slot] = true;
-		r = bpf_map_update_elem(queue_fd, NULL, &slot, BPF_ANY);
-		if (r < 0)
-			return r;
 	}
 	return 0;
+}
+
+/* One that stands in the queue twice loses its second place. For a moment the queue is empty because of us. */
+static int put_each_once(int queue_fd, uint32_t slots, bool *seen)
+{
+	_cleanup_free_ uint32_t *taken = calloc(slots, sizeof(*taken));
+	_cleanup_free_ bool *here = calloc(slots, sizeof(*here));
+	uint32_t count = 0;
+	int r = 0;
+
+	if (!taken || !here)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < 2 * slots; i++) {
+		uint32_t slot = 0;
+
+		r = bpf_map_lookup_and_delete_elem(queue_fd, NULL, &slot);
+		if (r < 0)
+			break;
+		if (slot == EBB_SLOT_OTHER || slot >= slots || here[slot])
+			continue;
+		here[slot] = seen[slot] = true;
+		taken[count++] = slot;
+	}
+	/* what cannot be put back is found missing at the next start */
+	for (uint32_t i = 0; i < count; i++) {
+		int put = bpf_map_update_elem(queue_fd, NULL, &taken[i], BPF_ANY);
+
+		if (put < 0)
+			return put;
+	}
+	return r == -ENOENT ? 0 : r;
 }
 
 static int mark_used(int table_fd, size_t key_size, uint32_t slots, bool *accounted)
@@ -84,8 +112,12 @@ int ebb_queue_rebuild(int queue_fd, int table_fd, size_t key_size, uint32_t slot
 	if (!accounted || !seen)
 		return -ENOMEM;
 	for (int turn = 0; turn < TURNS; turn++) {
+		bool again = false;
+
 		memset(seen, 0, slots * sizeof(*seen));
-		r = turn_over(queue_fd, slots, seen);
+		r = turn_over(queue_fd, slots, seen, &again);
+		if (r == 0 && again)
+			r = put_each_once(queue_fd, slots, seen);
 		if (r < 0)
 			return r;
 		for (uint32_t slot = 0; slot < slots; slot++)
