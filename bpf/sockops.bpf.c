@@ -297,7 +297,8 @@ static EBB_NOINLINE int broken(const struct ebb_route *route, struct ebb_conn *c
 	else /* jiffies: within one of them the answer is taken to be the later */
 		facts.asked_last = (__s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
 	outcome = ebb_outcome_established(&facts);
-	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX)
+	if (outcome == EBB_OUTCOME_ESTABLISHED || outcome >= EBB_OUTCOME_MAX ||
+	    ebb_is_held_back(route, conn, tp, old_state))
 		return EBB_OUTCOME_ESTABLISHED;
 	ebb_add(&route->pair->outcomes[outcome], 1);
 	if (facts.asked_last && ebb_turns_are_seen()) {

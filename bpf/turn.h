@@ -141,16 +141,20 @@ struct ebb_turn_end {
 	__u32 first;	  /* of the connection */
 	__u32 by_peer;	  /* the peer is done, else the program gave up */
 	__u32 heard; /* by_peer: it has acknowledged all of the turn, so its farewell is an answer to it */
+	__u32 held;  /* a part of it has not left, since we hold it back */
 };
 
 /*
  * enum ebb_turn; EBB_TURN_MAX: no answer was due to it. A peer that says farewell while a request is on
- * its way to it (the idle end of a pooled connection) has not heard it: the program's to repeat, and nobody's failure.
+ * its way to it (the idle end of a pooled connection) has not heard it: the program's to repeat, and nobody's failure. Nor is it
+ * one of the destination that nobody answers what our own limit or order has not let out.
  */
 static inline __attribute__((always_inline)) __u32 ebb_turn_ended(const struct ebb_turn_end *end)
 {
 	if (!end->first && end->bytes < EBB_TURN_LEAST_BYTES)
 		return EBB_TURN_MAX;
+	if (end->held)
+		return EBB_TURN_CANCELLED;
 	if (end->by_peer)
 		return end->heard || end->first ? EBB_TURN_UNANSWERED : EBB_TURN_CANCELLED;
 	return end->age_ns >= end->abandon_ns ? EBB_TURN_UNANSWERED : EBB_TURN_CANCELLED;

@@ -7,6 +7,7 @@
 #define EBB_TURNS_H
 
 #include "bpf/conn.h"
+#include "bpf/enforce.h"
 #include "bpf/result.h"
 #include "bpf/route.h"
 #include "bpf/stats.h"
@@ -179,6 +180,25 @@ static EBB_NOINLINE struct ebb_conn *ebb_turn_meet(struct bpf_sock *sock, const 
 	return ebb_conn_late(sock, tp, &route);
 }
 
+/*
+ * Is it we who hold back a part of what the program has written: by its pace, or since an operator has opened the breaker
+ * and what live connections send is dropped? One that opened by itself needs no look: an earlier generation's results move nothing.
+ */
+static EBB_NOINLINE int ebb_is_held_back(const struct ebb_route *route, const struct ebb_conn *conn,
+					 const struct tcp_sock *tp, __u32 state)
+{
+	__u64 now;
+
+	if (!route || !tp || (__s32)(ebb_turn_seq(tp, state) - tp->snd_nxt) <= 0)
+		return 0;
+	if (conn && conn->pace)
+		return 1;
+	if (route->policy->established != EBB_ESTABLISHED_DROP)
+		return 0;
+	now = bpf_ktime_get_ns();
+	return ebb_override_in_force(route->policy, now) == EBB_OVERRIDE_OPEN && ebb_is_enforced(route, now);
+}
+
 /* Nobody answers the open turn any more: its connection ends, or one way of it. @state as in ebb_turn_seq(). */
 static EBB_NOINLINE int ebb_turn_over(const struct ebb_route *route, struct ebb_conn *conn,
 				      const struct tcp_sock *tp, __u32 state, int by_peer)
@@ -198,6 +218,7 @@ static EBB_NOINLINE int ebb_turn_over(const struct ebb_route *route, struct ebb_
 	end.first = !conn->turn.done;
 	end.by_peer = by_peer;
 	end.heard = tp->snd_una == tp->write_seq;
+	end.held = (__u32)ebb_is_held_back(route, conn, tp, state);
 	if (!ebb_turn_take(&conn->turn, tp->data_segs_out, seq))
 		return 0;
 	how = ebb_turn_ended(&end);

@@ -633,6 +633,61 @@ static void a_reset_of_an_idle_connection_is_none(void **state)
 	expect_seen(fx, &line.to, .answered = 1, .ok = 1);
 }
 
+/* What an operator cuts off does not arrive, and nobody answers it. */
+static void what_we_drop_is_no_failure_of_the_destination(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct ebb_why why = {0};
+	struct line line;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.abandon_ms = 10;
+	policy.established = EBB_ESTABLISHED_DROP;
+	policy_everywhere(fx, &policy);
+	see_turns(fx);
+	line = line_at("127.0.0.1");
+	converse(&line, long_request);
+	assert_int_equal(ebb_loader_want_packets(fx->loader, true, &why), 0);
+	policy.override_state = EBB_OVERRIDE_OPEN;
+	policy_everywhere(fx, &policy);
+	send_all(line.client, long_request);
+	wait_ms_since_sent(line.client, 20);
+	hang_up(&line.client);
+	expect_seen(fx, &line.to, .answered = 1, .cancelled = 1, .ok = 1);
+	policy.override_state = EBB_OVERRIDE_AUTO;
+	policy_everywhere(fx, &policy);
+	expect_pair(fx, &line.to, .attempts = 1, .syn_sent = 1, .established = 1);
+}
+
+/* A program gives up an upload that our limit lets out slowly. */
+static void what_we_pace_is_no_failure_of_the_destination(void **state)
+{
+	static char upload[1 << 20];
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct ebb_why why = {0};
+	struct line line;
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy.abandon_ms = 10;
+	assert_int_equal(ebb_limit_make(3600ULL * 200000, 65536, &policy.limits.bucket[EBB_LIMIT_BYTES]), 0);
+	policy_everywhere(fx, &policy);
+	assert_int_equal(ebb_loader_want_packets(fx->loader, true, &why), 0);
+	see_turns(fx);
+	line = line_at("127.0.0.1");
+	converse(&line, long_request);
+	expect_seen(fx, &line.to, .answered = 1, .ok = 1);
+	while (send(line.client, upload, sizeof(upload), MSG_DONTWAIT) > 0)
+		;
+	wait_for(*(volatile __u64 *)&gate_of(fx, &line.to)->paced == 1);
+	wait_ms_since_sent(line.client, 20);
+	hang_up(&line.client);
+	expect_seen(fx, &line.to, .answered = 1, .cancelled = 1, .ok = 1);
+	hang_up_hard(&line.server);
+	expect_pair(fx, &line.to, .attempts = 1, .syn_sent = 1, .established = 1);
+}
+
 static void ruling_5_who_never_answers_does_not_fail(void **state)
 {
 	struct fixture *fx = *state;
@@ -842,6 +897,8 @@ int main(void)
 		bpf_test(the_program_gives_up_waiting),
 		bpf_test(a_reset_while_an_answer_is_due_is_a_failure),
 		bpf_test(a_reset_of_an_idle_connection_is_none),
+		bpf_test(what_we_drop_is_no_failure_of_the_destination),
+		bpf_test(what_we_pace_is_no_failure_of_the_destination),
 		bpf_test(ruling_5_who_never_answers_does_not_fail),
 		bpf_test(the_result_of_a_probe_is_its_first_answer),
 		bpf_test(a_probe_that_is_given_up_early_gives_its_slot_back),

@@ -132,18 +132,22 @@ static void the_end_of_an_open_turn(void **state)
 {
 	static const struct {
 		const char *what;
-		struct ebb_turn_end end; /* age, abandon, bytes, first, by_peer, heard */
+		struct ebb_turn_end end; /* age, abandon, bytes, first, by_peer, heard, held */
 		uint32_t how;
 	} cases[] = {
-		{"the peer is done", {0, S, 1, 1, 1, 1}, EBB_TURN_UNANSWERED},
-		{"whatever it heard of the first", {0, S, 1, 1, 1, 0}, EBB_TURN_UNANSWERED},
-		{"also in a later turn that is long enough", {0, S, 128, 0, 1, 1}, EBB_TURN_UNANSWERED},
-		{"which a farewell is not", {0, S, 127, 0, 1, 1}, EBB_TURN_MAX},
-		{"it had not heard the request", {9 * S, S, 500, 0, 1, 0}, EBB_TURN_CANCELLED},
-		{"the program waited long enough", {S, S, 1, 1, 0, 0}, EBB_TURN_UNANSWERED},
-		{"and not so long", {S - 1, S, 1, 1, 0, 0}, EBB_TURN_CANCELLED},
-		{"in a later one, too", {S, S, 128, 0, 0, 0}, EBB_TURN_UNANSWERED},
-		{"but no ping", {60 * S, S, 127, 0, 0, 0}, EBB_TURN_MAX},
+		{"the peer is done", {0, S, 1, 1, 1, 1, 0}, EBB_TURN_UNANSWERED},
+		{"whatever it heard of the first", {0, S, 1, 1, 1, 0, 0}, EBB_TURN_UNANSWERED},
+		{"also in a later turn that is long enough", {0, S, 128, 0, 1, 1, 0}, EBB_TURN_UNANSWERED},
+		{"which a farewell is not", {0, S, 127, 0, 1, 1, 0}, EBB_TURN_MAX},
+		{"it had not heard the request", {9 * S, S, 500, 0, 1, 0, 0}, EBB_TURN_CANCELLED},
+		{"the program waited long enough", {S, S, 1, 1, 0, 0, 0}, EBB_TURN_UNANSWERED},
+		{"and not so long", {S - 1, S, 1, 1, 0, 0, 0}, EBB_TURN_CANCELLED},
+		{"in a later one, too", {S, S, 128, 0, 0, 0, 0}, EBB_TURN_UNANSWERED},
+		{"what we held back says nothing of the peer",
+		 {60 * S, S, 500, 1, 1, 0, 1},
+		 EBB_TURN_CANCELLED},
+		{"nor of one for whom it was long", {60 * S, S, 500, 0, 0, 0, 1}, EBB_TURN_CANCELLED},
+		{"but no ping", {60 * S, S, 127, 0, 0, 0, 0}, EBB_TURN_MAX},
 	};
 
 	(void)state;
