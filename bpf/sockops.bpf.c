@@ -43,6 +43,9 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 		return ebb_route_conn(conn, ret_route);
 	}
 	*ret_conn = NULL;
+	/* refused by aiming it at nothing: what it meets there is no destination's */
+	if (conn && (conn->flags & EBB_CONN_DENIED))
+		return 0;
 	if (ebb_sock_was_accepted((const struct inet_sock *)sk))
 		return 0;
 	return ebb_route_find_by(sock, sk, ret_route);

@@ -345,6 +345,31 @@ static void clients_of_a_listener_that_once_connected_are_left_alone(void **stat
 	hang_up(&listener);
 }
 
+static struct fixture_options old_kernel = {.no_set_retval = true};
+
+/* Before 6.1 we refuse by aiming the socket at port 0 of the loopback, which some rule may claim, and the socket may be armed. */
+static void refusal_by_address_is_no_failure_of_who_has_that_address(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	struct address at;
+	int fd, listener = listen_at("127.0.0.1", &at);
+	uint32_t slot = claim_every_port(fx, &at);
+
+	policy.mode = EBB_MODE_ENFORCE;
+	policy_everywhere(fx, &policy);
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &at), 0);
+	assert_int_equal(undial(fd), 0);
+	expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1);
+	fx->view->policies[slot].override_state = EBB_OVERRIDE_OPEN;
+	assert_int_equal(dial(fd, &at), -ECONNREFUSED);
+	hang_up(&fd);
+	hang_up(&listener);
+	expect_at(fx, slot, .attempts = 1, .syn_sent = 1, .established = 1, .denied[EBB_CAUSE_OVERRIDE] = 1);
+	assert_int_equal(fx->view->gates[pair_at(fx, slot)->gate].failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +382,7 @@ int main(void)
 		bpf_test_with(callbacks_armed_by_a_program_after_us_bring_no_foreign_socket, &open_later),
 		bpf_test_with(armed_clients_of_a_claimed_address_are_left_alone, &open_later),
 		bpf_test(clients_of_a_listener_that_once_connected_are_left_alone),
+		bpf_test_with(refusal_by_address_is_no_failure_of_who_has_that_address, &old_kernel),
 	};
 
 	if (fixture_unavailable())
