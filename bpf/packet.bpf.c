@@ -120,7 +120,7 @@ static EBB_NOINLINE int drop(struct ebb_pair *pair, __u32 why, int enforced, con
 
 /*
  * A segment that TCP cannot do without is charged and goes: one without payload, a
- * retransmission, and the only one in flight, since for a first segment that is dropped
+ * retransmission, the SYN also where it carries data (fast open), and the only one in flight, since for a first segment that is dropped
  * TCP waits 200 ms, and for the others the next acknowledgement. Once the bucket owes
  * twice its depth the only one in flight waits too: else connections of one segment
  * each, which no pace reaches, would have no limit at all. One that nobody paces would
@@ -135,7 +135,8 @@ enum vital {
 
 static __always_inline enum vital is_vital(const struct tcp_sock *tp, const struct packet *packet, int paced)
 {
-	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0)
+	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0 ||
+	    tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_SYN_SENT)
 		return VITAL_ALWAYS;
 	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
 }

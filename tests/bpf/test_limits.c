@@ -463,6 +463,35 @@ static int send_for_ever(void *argument)
 	}
 }
 
+/* Dropped, it would cost a second, and look like a SYN that was lost. */
+static void syn_that_carries_data_goes(void **state)
+{
+	struct fixture *fx = *state;
+	int fd, served, listener, one = 1;
+	struct address to;
+
+	/* client and server, without cookies, for every listener */
+	write_file("/proc/sys/net/ipv4/tcp_fastopen", "1543");
+	listener = listen_at("127.0.0.1", &to);
+	limit_bytes(fx, 100000);
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(dial(fd, &to), 0);
+	hang_up(&fd);
+	served = accept_from(listener);
+	hang_up(&served);
+	gate_of(fx, &to)->full_ns[EBB_LIMIT_BYTES] = now_ns() + 2 * SECOND_NS;
+	fd = tcp_socket(AF_INET);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one)), 0);
+	assert_int_equal(dial(fd, &to), 0);
+	send_all(fd, "hello");
+	served = accept_from(listener);
+	assert_int_equal(syn_retransmits(fd), 0);
+	receive_all(served, 5);
+	hang_up(&fd);
+	hang_up(&served);
+	assert_int_equal(pair_of(fx, &to)->dropped_packets[EBB_DROP_BYTES], 0);
+}
+
 static void workloads_do_not_share_a_bucket_of_their_own(void **state)
 {
 	struct fixture *fx = *state;
@@ -735,6 +764,7 @@ int main(void)
 		bpf_test_with(packets_are_limited_too, &old_kernel),
 		bpf_test(short_connections_are_limited_together),
 		bpf_test(less_than_a_packet_a_second_is_a_limit),
+		bpf_test(syn_that_carries_data_goes),
 		bpf_test(workloads_do_not_share_a_bucket_of_their_own),
 		bpf_test(udp_is_exact_connected),
 		bpf_test(udp_is_exact_unconnected),
