@@ -56,6 +56,16 @@ http_get /api/v1/destinations -o /dev/null --max-time 60
 full=$(field RssAnon)
 between 'anonymous memory of the agent is below 32 MB (KB)' "$full" 1 32767
 echo "# RssAnon: empty $empty KB, full $full KB; maps $(($(metric 'ebb_memory_bytes{kind="maps"}') / 1024)) KB"
+
+# It answers at real-time priority while it enforces, which the kernel takes away from who works 200 ms without a rest.
+stop_agent
+start_agent --mode enforce --destinations $destinations --pairs $pairs --endpoints 65536 --idle 1h
+begin=$(now_ms)
+scrape
+echo "# a scrape of everything at real-time priority: $(($(now_ms) - begin)) ms"
+is 'enforcing, it scrapes the same' "$(grep -vc '^#' "$scratch/metrics")" "$series"
+http_get /api/v1/destinations -o /dev/null --max-time 60
+is 'and keeps its real-time priority' "$(chrt -p "$agent" | sed -n 's/.*scheduling policy: //p')" 'SCHED_RR|SCHED_RESET_ON_FORK'
 stop_agent
 ebb detach >/dev/null
 

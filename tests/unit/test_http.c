@@ -1210,6 +1210,27 @@ static void the_servers_own_delay_ends_nobody(void **state)
 	}
 }
 
+/* It answers in stretches, with rests between: an answer may take longer by all of them. */
+static void the_servers_rests_end_nobody(void **state)
+{
+	struct server server = server_with_more_than_a_socket_takes();
+	struct client client = client_new(&server);
+
+	(void)state;
+	client_ask(&client, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	run(&server);
+	for (int second = 0; second < 8; second++) {
+		ebb_http_rest(server.http, NS_PER_S);
+		let_pass(&server, NS_PER_S);
+		run(&server);
+	}
+	serve(&server, &client, NULL);
+	assert_int_equal(status_of(client.text), 200);
+	assert_non_null(strstr(client.text, "\nprocess_start_time_seconds "));
+	client_free(&client);
+	server_free(&server);
+}
+
 static void room_is_noticed_when_all_leave_at_once(void **state)
 {
 	enum {
@@ -1419,6 +1440,7 @@ int main(void)
 		cmocka_unit_test(a_busy_one_keeps_nobody_out),
 		cmocka_unit_test(what_is_no_stream_makes_room),
 		cmocka_unit_test(the_servers_own_delay_ends_nobody),
+		cmocka_unit_test(the_servers_rests_end_nobody),
 		cmocka_unit_test(room_is_noticed_when_all_leave_at_once),
 		cmocka_unit_test(clients_may_be_there_when_the_server_goes),
 		cmocka_unit_test(an_idle_server_wants_nothing),

@@ -29,6 +29,7 @@
 #include "agent/pushing.h"
 #include "agent/recounter.h"
 #include "agent/reload.h"
+#include "agent/rests.h"
 #include "agent/scheduling.h"
 #include "agent/seccomp.h"
 #include "agent/sockets.h"
@@ -79,6 +80,15 @@
 #define HINT_SPACING_NS NS_PER_MS
 #define HINT_BURST	64
 
+struct agent;
+
+/* One descriptor of the loop. */
+struct source {
+	int fd;
+	uint32_t events;
+	int (*handle)(struct agent *a);
+};
+
 struct agent {
 	const struct ebb_agent_options *options;
 	const struct ebb_config *config; /* in force; owned by reload, before that by ebb_agent_run() */
@@ -105,6 +115,9 @@ struct agent {
 	struct ebb_plain *plain; /* NULL: sockets of gates that have moved have a memory for ever */
 	struct ebb_cgroup_names *names;
 	struct ebb_http *http;
+	struct source clients; /* of it */
+	struct ebb_rests rests;
+	uint64_t rest_until_ns; /* nobody is answered before; 0: no rest */
 	struct ebb_sockets *sockets;
 	struct ebb_fetch *fetch;     /* whatever goes out by HTTP */
 	struct ebb_seccomp *seccomp; /* NULL: any system call may be made */
@@ -147,17 +160,11 @@ struct agent {
 	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
 	bool just_configured; /* a tick is due: what is armed follows at once */
 	bool urgent;	      /* something enforces, and real-time priority was asked for */
+	bool raised;	      /* and is ours */
 	struct ebb_move_log *move_log;
 	bool *capped; /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
 	struct ebb_troubles troubles;
-};
-
-/* One descriptor of the loop. */
-struct source {
-	int fd;
-	uint32_t events;
-	int (*handle)(struct agent *a);
 };
 
 static uint64_t now_monotonic(void)
@@ -459,11 +466,13 @@ static void follow_urgency(struct agent *a)
 	if (!urgent && !a->may_raise)
 		return;
 	a->urgent = urgent;
+	a->raised = false;
 	if (!urgent) {
 		ebb_scheduling_lower();
 		return;
 	}
 	r = ebb_scheduling_raise();
+	a->raised = r == 0;
 	if (r < 0)
 		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
 			 ebb_strerror(r));
@@ -563,8 +572,10 @@ static int tick(struct agent *a)
 	ebb_answering_tick(a->answering, start);
 	ebb_auditor_tick(a->auditor);
 	traces_ns = a->flushing ? flush_otlp(a) : ebb_tracing_tick(a->tracing, start);
-	if (ebb_scheduling_was_lost())
+	if (ebb_scheduling_was_lost()) {
+		a->raised = false;
 		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
+	}
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -836,17 +847,61 @@ static int handle_flushed(struct agent *a)
 	return 0;
 }
 
+/* While we rest from answering, they do not wake us. */
+static void listen_to_clients(struct agent *a, bool listen)
+{
+	struct epoll_event event = {.events = listen ? a->clients.events : 0, .data.ptr = &a->clients};
+
+	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, a->clients.fd, &event);
+}
+
+/* *@ret_timeout_ms: how long yet; untouched when there is no rest, or no longer. */
+static bool rests(struct agent *a, int *ret_timeout_ms)
+{
+	uint64_t now = now_monotonic();
+
+	if (!a->rest_until_ns)
+		return false;
+	if (now < a->rest_until_ns) {
+		*ret_timeout_ms = (int)((a->rest_until_ns - now + NS_PER_MS - 1) / NS_PER_MS);
+		return true;
+	}
+	a->rest_until_ns = 0;
+	listen_to_clients(a, true);
+	return false;
+}
+
+/* Ordinary priority needs no rests: there the kernel divides the time. */
+static void rest_after(struct agent *a, uint64_t start_ns, int *ret_timeout_ms)
+{
+	uint64_t end;
+
+	if (!a->raised)
+		return;
+	end = now_monotonic();
+	a->rest_until_ns = ebb_rests_worked(&a->rests, start_ns, end);
+	if (!a->rest_until_ns)
+		return;
+	ebb_http_rest(a->http, a->rest_until_ns - end);
+	listen_to_clients(a, false);
+	(void)rests(a, ret_timeout_ms);
+}
+
 /* Breakers go on without HTTP. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
 static void run_http(struct agent *a, int *ret_timeout_ms)
 {
+	uint64_t start;
 	int r;
 
 	*ret_timeout_ms = -1;
-	if (!a->http)
+	if (!a->http || rests(a, ret_timeout_ms))
 		return;
+	start = now_monotonic();
 	r = ebb_http_run(a->http, ret_timeout_ms);
-	if (r == 0)
+	if (r == 0) {
+		rest_after(a, start, ret_timeout_ms);
 		return;
+	}
 	ebb_err_r(r, "the HTTP server stops, breakers go on; start the agent again to have it back");
 	ebb_http_free(a->http);
 	a->http = NULL;
@@ -1544,7 +1599,6 @@ static int loop(struct agent *a, struct ebb_why *why)
 		 * very program from its processor.
 		 */
 		{ebb_loader_events_fd(a->loader), EPOLLIN | EPOLLET, handle_events},
-		{ebb_http_fd(a->http), EPOLLIN, handle_http},
 		{ebb_checks_fd(a->checks), EPOLLIN, handle_checks},
 		{ebb_reload_fd(a->reload), EPOLLIN, handle_config},
 		{ebb_sockets_done_fd(a->sockets), EPOLLIN, handle_remembered},
@@ -1556,11 +1610,13 @@ static int loop(struct agent *a, struct ebb_why *why)
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;
 
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+	a->clients = (struct source){.events = EPOLLIN, .handle = handle_http};
+	a->clients.fd = ebb_http_fd(a->http);
+	r = watch(a, &a->clients);
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]) && r == 0; i++)
 		r = sources[i].fd < 0 ? 0 : watch(a, &sources[i]);
-		if (r < 0)
-			return ebb_why(why, r, "cannot watch a descriptor: %s", ebb_strerror(r));
-	}
+	if (r < 0)
+		return ebb_why(why, r, "cannot watch a descriptor: %s", ebb_strerror(r));
 	while (!a->stop) {
 		n = epoll_wait(a->epoll_fd, events, sizeof(events) / sizeof(events[0]), timeout_ms);
 		if (n < 0 && errno != EINTR)

@@ -403,6 +403,16 @@ int ebb_http_fd(const struct ebb_http *http)
 	return http->epoll_fd;
 }
 
+void ebb_http_rest(struct ebb_http *http, uint64_t ns)
+{
+	for (size_t i = 0; i < EBB_HTTP_CLIENTS_MAX; i++) {
+		struct client *client = &http->clients[i];
+
+		if (client->used && client->deadline_ns != NEVER)
+			client->deadline_ns += ns;
+	}
+}
+
 /* Milliseconds from now to @at_ns, rounded up, so that it is not asked again too early; -1 for never. */
 static int ms_until(uint64_t at_ns, uint64_t now_ns)
 {

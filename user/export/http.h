@@ -33,6 +33,9 @@ int ebb_http_fd(const struct ebb_http *http);
 /* Serves what is ready; never blocks. *@ret_timeout_ms: when it wants to be called again, -1: when readable. */
 int ebb_http_run(struct ebb_http *http, int *ret_timeout_ms);
 
+/* We rest for @ns, and serve nobody: no client is so much later. */
+void ebb_http_rest(struct ebb_http *http, uint64_t ns);
+
 /* A breaker moved: who reads events hears of it with the next ebb_http_run(). */
 void ebb_http_moved(struct ebb_http *http, uint32_t dst, uint32_t gate, const struct ebb_transition *move);
 
