@@ -8,6 +8,8 @@
  *
  *	client   due -> connect() -> request -> answer, and the end -> done
  *	server   accept() -> request -> answer, close(): the port that waits for its end is the server's
+ *
+ * A destination is an address and a port: loads one after the other meet the same ones only at the same --port.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,7 @@ struct options {
 	uint32_t rate;
 	uint32_t milliseconds;
 	uint32_t destinations;
+	uint32_t port; /* of the server; 0: any that is free */
 };
 
 /* Microseconds. */
@@ -166,16 +169,18 @@ static _Noreturn void serve(int listener)
 	}
 }
 
-static int start_server(pid_t *ret_pid, uint16_t *ret_port)
+static int start_server(uint32_t port, pid_t *ret_pid, uint16_t *ret_port)
 {
-	struct sockaddr_in any = {.sin_family = AF_INET};
-	socklen_t size = sizeof(any);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+	socklen_t size = sizeof(all);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, size) < 0 || listen(fd, LISTEN_QUEUE) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&any, &size) < 0)
+	/* the connections of a load before this one still wait for their end */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(fd, (struct sockaddr *)&all, size) < 0 || listen(fd, LISTEN_QUEUE) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&all, &size) < 0)
 		return traffic_error("listen");
-	*ret_port = ntohs(any.sin_port);
+	*ret_port = ntohs(all.sin_port);
 	*ret_pid = fork();
 	if (*ret_pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -302,6 +307,7 @@ static int parse(int argc, char **argv, struct options *ret)
 						{"rate", required_argument, NULL, 'r'},
 						{"ms", required_argument, NULL, 'm'},
 						{"destinations", required_argument, NULL, 'd'},
+						{"port", required_argument, NULL, 'p'},
 						{NULL, 0, NULL, 0}};
 	int letter, r = 0;
 
@@ -313,11 +319,13 @@ static int parse(int argc, char **argv, struct options *ret)
 			r = letter == 'r'   ? ebb_parse_u32(optarg, &ret->rate)
 			    : letter == 'm' ? ebb_parse_u32(optarg, &ret->milliseconds)
 			    : letter == 'd' ? ebb_parse_u32(optarg, &ret->destinations)
+			    : letter == 'p' ? ebb_parse_u32(optarg, &ret->port)
 					    : -EINVAL;
 	}
-	if (r == 0 && ret->cgroup && ret->rate && ret->destinations)
+	if (r == 0 && ret->cgroup && ret->rate && ret->destinations && ret->port <= UINT16_MAX)
 		return 0;
-	(void)fprintf(stderr, "usage: ebb-bench load --cgroup DIR [--rate N] [--ms N] [--destinations N]\n");
+	(void)fprintf(stderr,
+		      "usage: ebb-bench load --cgroup DIR [--rate N] [--ms N] [--destinations N] [--port N]\n");
 	return -EINVAL;
 }
 
@@ -355,7 +363,7 @@ int traffic_load_main(int argc, char **argv)
 	}
 	r = load->epoll < 0 ? traffic_error("epoll") : bench_pin_cpu(-1);
 	if (r == 0)
-		r = start_server(&server, &load->port);
+		r = start_server(options.port, &server, &load->port);
 	if (r == 0)
 		r = bench_enter_cgroup(options.cgroup);
 	if (r == 0) {

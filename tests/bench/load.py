@@ -34,12 +34,14 @@ import figures  # noqa: E402
 import limits  # noqa: E402
 
 DESTINATIONS = 64
+PORT = 5201  # of every load: another port would be another 64 destinations
 RAMP = [100 * step for step in range(1, 11)]
 RAMP_S, STEADY_S, PAIR_S = 300, 600, 20
 PAIRS = {1000: 6, 2000: 6, 10000: 4}
 ASK_EVERY_S = 0.2
 PAGES = ('/api/v1/status', '/api/v1/destinations', '/metrics')
 COUNTER = re.compile(r'^(ebb_denied_total|ebb_breaker_transitions_total)(?:\{[^}]*\})? (\d+)', re.MULTILINE)
+KNOWN = re.compile(r'^ebb_map_entries\{map="destinations"\} (\d+)', re.MULTILINE)
 
 
 class Asker(threading.Thread):
@@ -73,10 +75,10 @@ class Asker(threading.Thread):
     def finish(self):
         self.ended.set()
         self.join()
-        counts = {}
-        for name, value in COUNTER.findall(self.get('/metrics')):
+        counts, metrics = {}, self.get('/metrics')
+        for name, value in COUNTER.findall(metrics):
             counts[name] = counts.get(name, 0) + int(value)
-        return {'ms': self.times, 'unwell': self.unwell, **counts}
+        return {'ms': self.times, 'unwell': self.unwell, 'destinations': int(KNOWN.search(metrics)[1]), **counts}
 
 
 class Run:
@@ -87,7 +89,7 @@ class Run:
 
     def load(self, cgroup, rate, seconds):
         return json.loads(limits.run(self.place.bench, 'load', '--cgroup', cgroup, '--rate', str(rate), '--ms',
-                                     str(max(1000, int(seconds * self.scale * 1000))), '--destinations', str(DESTINATIONS)))
+                                     str(max(1000, int(seconds * self.scale * 1000))), '--destinations', str(DESTINATIONS), '--port', str(PORT)))
 
     def without(self, rate, seconds):
         return {'rate': rate, 'ebb': False, **self.load(self.plain, rate, seconds)}
@@ -168,6 +170,8 @@ def table(result):
     p99 = figures.percentile(sorted(sum((one['ms'] for one in asked), [])), 0.99)
     yield (f'| the HTTP API meanwhile, p99 | {p99:.3g} ms | {sum(len(one["ms"]) for one in asked)} requests | < 50 ms '
            f'| {"met" if p99 < 50 else "**missed**"} |')
+    known = max(one['destinations'] for one in asked)
+    yield f'| destinations that an agent knew, at most | {known} | | {DESTINATIONS} | {"met" if known == DESTINATIONS else "**missed**"} |'
     yield f'| refused, breakers moved, checks not well | {", ".join(str(n) for n in wrong(result))} | of {total(result)} connections | 0 | |'
 
 
