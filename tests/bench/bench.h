@@ -35,6 +35,8 @@ struct bench_options {
 	bool agent;	       /* an agent is attached already */
 	bool moved;	       /* the gate has been open before */
 	bool tracers;	       /* tools that watch connections, instead of what stands between */
+	bool each;	       /* every sample is told, not only what they come to */
+	uint32_t proxy;	       /* port of its first destination; 0: there is none */
 };
 
 /* ---------------------------------------------------------------- measure -- */

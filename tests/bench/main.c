@@ -65,6 +65,8 @@ static const struct option long_options[] = {
 	{"destinations", required_argument, NULL, 'd'},
 	{"workloads", required_argument, NULL, 'w'},
 	{"rate", required_argument, NULL, 'q'},
+	{"proxy", required_argument, NULL, 'y'},
+	{"each", no_argument, NULL, 'e'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -75,8 +77,8 @@ static int usage(void)
 		      "                 turns|peers|growth|visit|knock\n"
 		      "       --cgroup DIR --pin DIR\n"
 		      "       [--rounds N] [--samples N] [--trials N] [--threads N] [--first N] [--cpu N]\n"
-		      "       [--destinations N] [--workloads N] [--rate N]\n"
-		      "       [--busy] [--agent] [--moved] [--tracers]\n"
+		      "       [--destinations N] [--workloads N] [--rate N] [--proxy PORT]\n"
+		      "       [--busy] [--agent] [--moved] [--tracers] [--each]\n"
 		      "       ebb-bench tcp|udp|delay|load ...\n");
 	return 2;
 }
@@ -87,7 +89,7 @@ static int parse(int argc, char **argv, struct bench_options *options)
 	int letter;
 
 	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (strchr("rstnfcdwq", letter) && ebb_parse_u32(optarg, &number) < 0)
+		if (strchr("rstnfcdwqy", letter) && ebb_parse_u32(optarg, &number) < 0)
 			return -EINVAL;
 		switch (letter) {
 		case 'g':
@@ -122,6 +124,12 @@ static int parse(int argc, char **argv, struct bench_options *options)
 			break;
 		case 'q':
 			options->rate = number;
+			break;
+		case 'y':
+			options->proxy = number;
+			break;
+		case 'e':
+			options->each = true;
 			break;
 		case 'b':
 			options->busy = true;

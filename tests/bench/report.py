@@ -172,6 +172,21 @@ def trip(results, prefix, whose):
                   r["slipped_total"] == 0 if kernel else None)
 
 
+def trip_peers(r):
+    names = {"row": "ebb, 5 failures in a row (the kernel)", "rate": "ebb, failure rate (the agent)",
+             "haproxy": "HAProxy, error-limit 5, one thread", "haproxy_2": "HAProxy, error-limit 5, two threads"}
+    for one in r:
+        when = f"{'both processors busy' if one['busy'] else 'idle'}, {one['threads']} connector{'s' if one['threads'] > 1 else ''}"
+        for name, what in names.items():
+            f = one["arms"][name]
+            ns, ratio, slipped = f["ns"], f["to_row"], f["slipped"]
+            against = f"; x {ratio['p50']:.3g} ({ratio['min']:.3g} to {ratio['max']:.3g})" if ratio and name != "row" else ""
+            yield row(f"5th failure to the first client turned away, {when}: {what}", f"{us(ns['p50'])}{against}",
+                      f"{us(ns['p25'])} to {us(ns['p75'])}, p99 {us(ns['p99'])}, n {f['n']}", "", None)
+            yield row("... clients that slipped through", f"{slipped['total']:.0f}",
+                      f"in {slipped['trials']} trials, at most {slipped['max']:.0f} in one", "", None)
+
+
 def bulkhead(r):
     calls, refused = r["calls"], r["refused"]
     yield row(f"bulkhead of {r['cap']}, {calls} connects of {r['threads']} threads: most connections at once",
@@ -308,6 +323,8 @@ def table(results):
             yield from rows(results[name])
     yield from trip(results, "trip_kernel", "N failures in a row (the kernel pulls)")
     yield from trip(results, "trip_agent", "failure rate (user space)")
+    if "trip_peers" in results:
+        yield from trip_peers(results["trip_peers"])
     yield from names(results)
     if "idle" in results and "discovered" in results:
         yield from idle(results["idle"], results["discovered"])

@@ -21,7 +21,7 @@ out=${OUT:-$build/bench.json}
 ebb=$build/ebb
 bench=$build/tests/bench/ebb-bench
 python=${PYTHON:-/usr/bin/python3}
-steps=(refused allowed moved send packets programs routes bulkhead gate trip-kernel trip-agent ingress turns peers tracers names idle growth limits)
+steps=(refused allowed moved send packets programs routes bulkhead gate trip-kernel trip-agent trip-peers ingress turns peers tracers names idle growth limits)
 
 for program in "$ebb" "$bench"; do
 	[ -x "$program" ] || { echo "run.sh: '$program' is not there: run 'make bench'" >&2; exit 1; }
@@ -123,6 +123,9 @@ step_trip_agent() {
 	stop_agent
 	return $rc
 }
+
+# Against a sidecar that watches its server.
+step_trip_peers() { BUILD=$build "$root/tests/bench/trip.py" --write "$work/trip_peers.json"; }
 
 step_ingress() { measure ingress ingress; }
 step_turns() { measure turns turns; }

@@ -7,6 +7,12 @@
  * A connect slipped through if it began after the one that made the Nth failure
  * had returned, and still reached the port. The time is from that return to the
  * return of the first connect() that is refused.
+ *
+ * With --proxy, each trial is a port of a proxy on this node (tests/bench/trip.py), whose server is a closed port. It
+ * accepts everybody, so both results come with what is read, and its configuration makes them different:
+ *
+ *	the end of the connection   the server was tried, and failed
+ *	a reset                     turned away: the server is marked down
  */
 #include <errno.h>
 #include <pthread.h>
@@ -25,6 +31,7 @@
 
 struct trial {
 	struct sockaddr_in address;
+	bool proxy;
 	uint64_t deadline_ns;
 	uint64_t failures;   /* atomic, like all below */
 	uint64_t nth_ns;     /* when the Nth failing connect() had returned */
@@ -33,14 +40,31 @@ struct trial {
 	int error;
 };
 
-static int try_once(const struct sockaddr_in *address)
+/* What a proxy says, as connect() would. Its reset may come before connect() has returned. */
+static int hear_proxy(int fd, int connected)
+{
+	char byte;
+	ssize_t n;
+
+	if (connected == 0) {
+		n = recv(fd, &byte, 1, 0);
+		if (n == 0)
+			return -ECONNREFUSED;
+		connected = n > 0 ? -EPROTO : -errno;
+	}
+	return connected == -ECONNRESET ? -EHOSTUNREACH : connected;
+}
+
+static int try_once(const struct trial *trial)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	r = connect(fd, (const struct sockaddr *)&trial->address, sizeof(trial->address)) < 0 ? -errno : 0;
+	if (trial->proxy)
+		r = hear_proxy(fd, r);
 	(void)close(fd);
 	return r;
 }
@@ -58,7 +82,7 @@ static void *hammer(void *argument)
 
 	for (;;) {
 		bool late = __atomic_load_n(&trial->failures, __ATOMIC_SEQ_CST) >= FAILURES;
-		int r = try_once(&trial->address);
+		int r = try_once(trial);
 		uint64_t now = bench_now();
 
 		if (r == -EHOSTUNREACH) {
@@ -98,14 +122,25 @@ static int run_trial(struct trial *trial, uint32_t threads)
 	return r;
 }
 
+static struct sockaddr_in proxy_address(uint32_t port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
 static int measure(const struct bench_options *options, uint16_t port, double *times, double *slipped)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	int r = 0;
 
 	for (uint32_t i = 0; i < options->trials && r == 0; i++) {
-		struct trial trial = {.address = bench_address(options->first + i, port)};
+		struct trial trial = {.proxy = options->proxy != 0};
 
+		trial.address = trial.proxy ? proxy_address(options->proxy + options->first + i)
+					    : bench_address(options->first + i, port);
 		r = run_trial(&trial, options->threads);
 		/* several connectors: the gate may refuse one before the Nth failure of another has returned */
 		times[i] = trial.nth_ns && trial.refused_ns > trial.nth_ns
@@ -115,6 +150,16 @@ static int measure(const struct bench_options *options, uint16_t port, double *t
 		(void)nanosleep(&pause, NULL);
 	}
 	return r;
+}
+
+/* In the order of the trials: [[ns, slipped], ...]. */
+static json_t *each_trial(const double *times, const double *slipped, uint32_t count)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t i = 0; i < count; i++)
+		(void)json_array_append_new(rows, json_pack("[f, f]", times[i], slipped[i]));
+	return rows;
 }
 
 static int with_machine(const struct bench_options *options, double *times, double *slipped)
@@ -146,7 +191,8 @@ int bench_trip(const struct bench_options *options, json_t *ret_result)
 	double total = 0;
 	int r = times && slipped ? 0 : -ENOMEM;
 
-	if (r == 0 && options->agent) {
+	/* the programs are those of an agent, or there are none */
+	if (r == 0 && (options->agent || options->proxy)) {
 		r = with_machine(options, times, slipped);
 	} else if (r == 0) {
 		r = bench_hooks_open(&hooks, options, FAILURES);
@@ -164,6 +210,10 @@ int bench_trip(const struct bench_options *options, json_t *ret_result)
 			total += slipped[i];
 		(void)json_object_set_new(ret_result, "threads", json_integer(options->threads));
 		(void)json_object_set_new(ret_result, "busy", json_boolean(options->busy));
+		/* before the summaries, which sort them */
+		if (options->each)
+			(void)json_object_set_new(ret_result, "each",
+						  each_trial(times, slipped, options->trials));
 		(void)json_object_set_new(ret_result, "reaction_ns", bench_summary(times, options->trials));
 		(void)json_object_set_new(ret_result, "slipped_total", json_real(total));
 		(void)json_object_set_new(ret_result, "slipped", bench_summary(slipped, options->trials));
