@@ -941,6 +941,28 @@ static void answers_are_wanted_for_rules_about_hosts_or_names(void **state)
 
 #define naming_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* Ruling 1: as with rules about prefixes and ports. */
+static void names_of_loopback_claim_nothing_with_one_gate_for_all(void **state)
+{
+	struct world *w = *state;
+
+	rule_api(w);
+	answer(w, POD1, "api.example.com", "127.0.0.5 ::1 169.254.9.9 10.0.0.5");
+	assert_int_equal(TCP_AT(w, "127.0.0.5", 443), -1);
+	assert_int_equal(TCP_AT(w, "::1", 443), -1);
+	assert_int_equal(TCP_AT(w, "169.254.9.9", 443), -1);
+	assert_int_equal(TCP_AT(w, "10.0.0.5", 443), RULE_SLOT(0));
+	/* beside a name that has a gate for each, each workload means what it looked up */
+	add_rule(w, "local.example.com", 0, 443, IPPROTO_TCP, 1);
+	w->view.dsts[RULE_SLOT(1)].scope = EBB_SCOPE_WORKLOAD;
+	put_in_force(w);
+	answer(w, POD2, "local.example.com", "127.0.0.6");
+	assert_int_equal(TCP_AT(w, "127.0.0.6", 443), RULE_SLOT(1));
+	answer(w, POD2, "local.example.com", "127.0.0.5");
+	assert_int_equal(meant_by(w, POD1, "127.0.0.5", 443), -2);
+	assert_int_equal(meant_by(w, POD2, "127.0.0.5", 443), RULE_SLOT(1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -952,6 +974,7 @@ int main(void)
 		naming_test(address_of_a_name_in_use_stays),
 		naming_test(name_that_moves_keeps_its_destination),
 		naming_test(who_means_another_name_of_the_address_goes_there),
+		naming_test(names_of_loopback_claim_nothing_with_one_gate_for_all),
 		naming_test(many_workloads_share_an_address_twice),
 		naming_test(two_names_of_one_destination_are_not_ambiguous),
 		naming_test(of_two_rules_the_first_has_who_did_not_say),

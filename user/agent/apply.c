@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/route_diff.h"
+#include "core/address.h"
 #include "core/configure.h"
 #include "core/limit.h"
 #include "core/match.h"
@@ -195,24 +196,12 @@ static uint32_t slot_named(const struct named *named, const char *text, uint32_t
 
 /* --------------------------------------------------------------- settings -- */
 
-static bool is_local(const uint8_t addr[16], uint8_t bits)
-{
-	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff}, one[16] = {[15] = 1};
-
-	if (memcmp(addr, v4, sizeof(v4)) == 0)
-		return (bits >= 104 && addr[12] == 127) ||
-		       (bits >= 112 && addr[12] == 169 && addr[13] == 254);
-	if (memcmp(addr, one, sizeof(one)) == 0)
-		return bits == 128;
-	return bits >= 10 && addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
 /* Loopback and link-local are another network for each workload, whatever a rule says (ruling 1). */
 static uint32_t scope_of(const struct ebb_destination *destination)
 {
 	for (size_t i = 0; i < destination->match_count; i++) {
 		if (destination->matches[i].kind != EBB_MATCH_PREFIX ||
-		    !is_local(destination->matches[i].addr, destination->matches[i].bits))
+		    !ebb_address_is_local(destination->matches[i].addr, destination->matches[i].bits))
 			return destination->settings.scope;
 	}
 	return destination->match_count ? (uint32_t)EBB_SCOPE_WORKLOAD : destination->settings.scope;
@@ -452,7 +441,7 @@ static uint32_t claimed(const struct plan *plan, const struct ebb_endpoint *endp
 	if (!plan)
 		return EBB_MATCH_NONE;
 	found = ebb_match_address(plan->matcher, endpoint->addr, ntohs(endpoint->port), endpoint->proto);
-	if (found != EBB_MATCH_NONE && is_local(endpoint->addr, 128) &&
+	if (found != EBB_MATCH_NONE && ebb_address_is_local(endpoint->addr, 128) &&
 	    scope_of(&plan->config->destinations[found]) == EBB_SCOPE_NODE)
 		return EBB_MATCH_NONE;
 	return found;

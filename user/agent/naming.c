@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/address.h"
 #include "export/name.h"
 #include "node/names.h"
 
@@ -569,6 +570,24 @@ static size_t collect_wanted(const struct ebb_naming *n, const struct ebb_named 
 	return count;
 }
 
+/*
+ * The slot to which a destination's connections to @addr go. Negative: nothing of that address is the destination's. Nor is loopback or
+ * link-local of one with one gate for all workloads, as it is by no route (ebb_resolve() of bpf/route.h; ruling 1).
+ */
+static int slot_for(const struct ebb_naming *n, uint32_t destination, const uint8_t addr[16],
+		    struct ebb_ref *ret_ref)
+{
+	struct ebb_ref ref;
+	int r = n->ops.slot_of(n->ops.userdata, destination, &ref);
+
+	if (r < 0)
+		return r;
+	if (ebb_address_is_local(addr, 128) && n->view->dsts[ref.slot].scope == EBB_SCOPE_NODE)
+		return -EADDRNOTAVAIL;
+	*ret_ref = ref;
+	return 0;
+}
+
 /* What ebb_names_lookups() is told. */
 struct meant {
 	struct ebb_naming *n;
@@ -598,7 +617,7 @@ static void on_lookup(void *userdata, uint64_t workload, const char *name)
 		/* a name without a rule: the address may have one */
 		if (d == EBB_MATCH_NONE)
 			d = ebb_match_address(n->config.matcher, m->addr, ntohs(w->port), w->proto);
-		if (d != EBB_MATCH_NONE && n->ops.slot_of(n->ops.userdata, d, &ref) < 0)
+		if (d != EBB_MATCH_NONE && slot_for(n, d, m->addr, &ref) < 0)
 			ref = (struct ebb_ref){.slot = EBB_SLOT_DISCOVER};
 		put_meaning(n, &key, &ref, 0, m->changed);
 	}
@@ -634,7 +653,7 @@ static void settle(struct ebb_naming *n, const uint8_t addr[16], uint64_t now_ns
 		struct ebb_ref ref;
 
 		if (wanted[k].destination == EBB_MATCH_NONE ||
-		    n->ops.slot_of(n->ops.userdata, wanted[k].destination, &ref) < 0)
+		    slot_for(n, wanted[k].destination, addr, &ref) < 0)
 			continue;
 		if (!c)
 			c = make_claim(n, &key);

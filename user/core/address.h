@@ -39,4 +39,17 @@ static inline void ebb_address_mask(uint8_t ret_addr[16], const uint8_t addr[16]
 	memset(ret_addr + whole, 0, 16 - whole);
 }
 
+/* Is all of that prefix loopback or link-local, where the same address is another peer for each workload? As bpf/key.h. */
+static inline bool ebb_address_is_local(const uint8_t addr[16], unsigned int bits)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	if (ebb_address_is_mapped(addr))
+		return (bits >= EBB_MAPPED_BITS + 8 && addr[12] == 127) ||
+		       (bits >= EBB_MAPPED_BITS + 16 && addr[12] == 169 && addr[13] == 254);
+	if (memcmp(addr, loopback, sizeof(loopback)) == 0)
+		return bits == 128;
+	return bits >= 10 && addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
 #endif /* EBB_CORE_ADDRESS_H */
