@@ -36,10 +36,14 @@ is 'at first all is well' "$(health 'd["status"], [n for n, c in d["components"]
 # seconds since CHECKED
 age() { component "$1" checked | "$python" -S -c 'import datetime as d
 print(int((d.datetime.now(d.timezone.utc) - d.datetime.strptime(input(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=d.timezone.utc)).total_seconds()))'; }
-for name in programs pins lease loop tables events node_fuse breakers; do
-	before=$(component "$name" checked)
-	is_checked_again() { [ "$(component "$name" checked)" != "$before" ]; }
-	check "$name is checked again and again" wait_for 14 is_checked_again
+names=(programs pins lease loop tables events node_fuse breakers)
+checked() { health "' '.join(d['components'][n]['checked'] for n in '${names[*]}'.split())"; }
+read -ra first <<<"$(checked)"
+begin=$(now_ms)
+for i in "${!names[@]}"; do
+	name=${names[i]}
+	is_checked_again() { [ "$(component "$name" checked)" != "${first[i]}" ]; }
+	check "$name is checked again and again" wait_for $((14 - ($(now_ms) - begin) / 1000)) is_checked_again
 	between "$name: the last time is not long ago, in s" "$(age "$name")" 0 11
 done
 is 'since when it has been so stays' "$(health 'len({c["since"] for c in d["components"].values() if c["since"] != d["components"]["loop"]["since"]})')" 0

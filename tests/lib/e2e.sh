@@ -73,13 +73,17 @@ show_logs() {
 
 now_ms() { printf '%s' "$((${EPOCHREALTIME/./} / 1000))"; }
 
-# wait_for SECONDS COMMAND...: until it succeeds; its output is dropped.
+# wait_for SECONDS COMMAND...: until it succeeds; its output is dropped. The longer it has waited, the less often it looks, or
+# a test that waits would take the processor from what it waits for.
 wait_for() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local begin=${EPOCHREALTIME/./} limit=$(($1 * 1000000)) waited nap
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ $((${EPOCHREALTIME/./})) -lt "$end" ] || return 1
-		sleep 0.02
+		waited=$((${EPOCHREALTIME/./} - begin))
+		[ "$waited" -lt "$limit" ] || return 1
+		nap=$((waited / 20))
+		printf -v nap '0.%06d' $((nap < 20000 ? 20000 : nap > 100000 ? 100000 : nap))
+		sleep "$nap"
 	done
 }
 
