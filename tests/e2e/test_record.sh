@@ -44,7 +44,7 @@ breaker=consecutive_failures=3,open_for=30s,open_max=30s,open_jitter=0
 start_agent --mode enforce --breaker "$breaker"
 wrong 2 "'0s' is not possible: a time like 10m" --for 0s
 wrong 2 "'soon' is not possible" --for soon
-wrong 1 "cannot write '$scratch/no/file'" --trace "$scratch/no/file"
+wrong 3 "cannot write '$scratch/no/file'" --trace "$scratch/no/file"
 is 'before: nothing is recorded' "$(until_ns)" 0
 
 # -------------------------------------------------------------------- a line for each call --
