@@ -100,7 +100,7 @@ static const char selectors[] =
 	"  exclude: [{namespace: kube-system}, {cgroup: \"/system.slice/*\"}]\n"
 	"```\n"
 	"\n"
-	"The agent's own pod, `kube-system` and the priority classes of the system are always excluded.\n";
+	"The agent's own pod, `kube-system` and the priority classes of the system are excluded also without a rule; a rule of `include` that fits brings them back.\n";
 
 /* What stands before and behind the table of a part of the file. */
 static const struct {
