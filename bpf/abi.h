@@ -877,7 +877,7 @@ struct ebb_agent {
 	__u32	fuse_acted;		/* how often it began to act */
 	__u64	fuse_window_ns;
 	__u32	turns;			/* 1: requests and answers are seen: what is established alone is no success */
-	__u32	pad0;
+	__u32	config_behind;		/* 1: what holds is not all that the configuration says by now; /health tells why */
 	__u64	pad;
 };
 _Static_assert(sizeof(struct ebb_agent) == 192, "map value layout is ABI");

@@ -131,6 +131,8 @@ let_go third
 yaml 4 | next
 is 'a right one after it is in force' "$(metric ebb_config_last_reload_successful)" 1
 check 'health is healthy' wait_for 5 is_health healthy
+shown() { { timeout 20 "$ebb_program" config show --pin "$pin" >/dev/null; } 2>&1; }
+is 'what config show reads is what holds' "$(shown)" ''
 
 # ------------------------------------------------------- how it can be replaced
 
@@ -195,6 +197,7 @@ next <<-YAML
 	    match: [{cidr: 127.0.0.0/8, port: $c}]
 YAML
 check 'what needs a restart is named' logged 'adopt cannot change while the agent runs'
+like 'config show says that it does not hold' "$(shown)" 'warning: the agent \(pid [0-9]+\) does not hold all of this'
 
 descriptors() { find "/proc/$agent/fd" -mindepth 1 | wc -l; }
 before=$(descriptors)

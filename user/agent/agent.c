@@ -962,6 +962,7 @@ static int write_agent(struct agent *a, bool took_over)
 	shared->started_realtime_s = (uint64_t)now_realtime() / NS_PER_S;
 	shared->run_id = random[1];
 	shared->pid = (uint32_t)getpid();
+	shared->config_behind = 0;
 	shared->dst_max = a->view->dst_max;
 	shared->pair_max = a->view->pair_max;
 	shared->cgroup_id = a->cgroup_id;

@@ -101,6 +101,12 @@ static void tell_problems(const struct ebb_reload *r, const struct ebb_problems 
 			 problems->more);
 }
 
+/* For 'ebb config show', which reads the sources and not what holds. */
+static void set_behind(const struct ebb_reload *r, bool behind)
+{
+	__atomic_store_n(&r->setup.source->view->agent->config_behind, behind, __ATOMIC_RELAXED);
+}
+
 static void rejected(struct ebb_reload *r, const char *why)
 {
 	ebb_err("configuration rejected, the one before goes on: generation=%" PRIu64 " file=%s reason='%s'",
@@ -109,6 +115,7 @@ static void rejected(struct ebb_reload *r, const char *why)
 	r->setup.source->reload_failed = true;
 	ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
 		       "rejected, an older one goes on: %s", why);
+	set_behind(r, true);
 	r->setup.rejected(r->setup.userdata, why);
 }
 
@@ -124,6 +131,7 @@ static void tell_restart(struct ebb_reload *r)
 	else
 		ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_HEALTHY, r->setup.realtime_ns(), "%s",
 			       "");
+	set_behind(r, keys[0] != '\0');
 	if (keys[0] && strcmp(keys, r->restart_told) != 0)
 		ebb_warn("configuration: %s cannot change while the agent runs: start it again to have it; everything else is in force",
 			 keys);
@@ -227,6 +235,7 @@ static void tell_gone(struct ebb_reload *r)
 	r->gone_told = true;
 	ebb_health_set(r->setup.health, EBB_HEALTH_CONFIG, EBB_DEGRADED, r->setup.realtime_ns(),
 		       "the file is gone: what it said stays in force");
+	set_behind(r, true);
 }
 
 static void read_sources(struct ebb_reload *r, const char *cause)

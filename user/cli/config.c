@@ -328,8 +328,8 @@ static enum ebb_exit show_json(const struct ebb_args *args, const struct ebb_con
 			       const struct ebb_running *running)
 {
 	struct showing showing = {.list = json_array(), .all = true};
-	json_t *agent = running ? json_pack("{s:I, s:I}", "pid", (json_int_t)running->pid, "generation",
-					    (json_int_t)running->generation)
+	json_t *agent = running ? json_pack("{s:I, s:I, s:b}", "pid", (json_int_t)running->pid, "generation",
+					    (json_int_t)running->generation, "behind", running->behind)
 				: json_null();
 	int r = showing.list && agent ? show_values(config, ebb_args_positional(args, 0), &showing) : -ENOMEM;
 
@@ -375,6 +375,10 @@ enum ebb_exit ebb_cmd_config_show(const struct ebb_args *args)
 		code = show_json(args, config, found ? running : NULL);
 	} else {
 		ebb_tell_problems(args, run->sources.path, &problems);
+		if (found && running->behind)
+			(void)ebb_fail(args, code,
+				       "warning: the agent (pid %u) does not hold all of this: 'config' in its /health tells why",
+				       running->pid);
 		code = show_text(args, config, found ? running : NULL);
 	}
 	ebb_config_free(config);

@@ -12,8 +12,8 @@
 
 #define PROC_BYTES_MAX (4U << 20) /* of a command line or an environment */
 
-/* The pid of the agent that keeps its heartbeat, and the generation of what it runs on. */
-static int find_agent(const char *pin_dir, uint32_t *ret_pid, uint32_t *ret_generation)
+/* The agent that keeps its heartbeat, and what it runs on. */
+static int find_agent(const char *pin_dir, struct ebb_running *running)
 {
 	const struct ebb_agent *agent;
 	struct ebb_maps *maps;
@@ -29,8 +29,9 @@ static int find_agent(const char *pin_dir, uint32_t *ret_pid, uint32_t *ret_gene
 	if (ebb_agent_state(agent, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ==
 		    EBB_AGENT_RUNNING &&
 	    agent->pid > 0) {
-		*ret_pid = agent->pid;
-		*ret_generation = agent->generation;
+		running->pid = agent->pid;
+		running->generation = agent->generation;
+		running->behind = agent->config_behind;
 		r = 0;
 	}
 	ebb_maps_free(maps);
@@ -176,7 +177,7 @@ int ebb_running_find(const char *pin_dir, const struct ebb_keys *keys, struct eb
 	int r;
 
 	memset(running, 0, sizeof(*running));
-	r = find_agent(pin_dir, &running->pid, &running->generation);
+	r = find_agent(pin_dir, running);
 	if (r < 0)
 		return r;
 	r = read_words(running);

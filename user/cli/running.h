@@ -11,6 +11,7 @@
 struct ebb_running {
 	uint32_t pid;
 	uint32_t generation; /* of its configuration */
+	bool behind;	     /* its sources say something else by now */
 	struct ebb_run_sources run;
 	/* what these borrow from */
 	struct ebb_args *args;

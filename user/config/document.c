@@ -28,7 +28,7 @@ static const char preface[] =
 	"**Who wins.** A flag of `ebb run`, then a variable `EBB_...`, then the file, then the default. What the file says\n"
 	"about one destination stands over all that says what holds for every destination, whoever says that.\n"
 	"`ebb config show` tells every value and who says it, of the agent that runs; `ebb config show DEST` all that\n"
-	"holds for one destination.\n"
+	"holds for one destination. It reads the sources of that agent, and warns where the agent does not hold all of them: refused, gone, or waiting for a restart.\n"
 	"\n"
 	"**Whole or not at all.** A file that is wrong is refused with everything that is wrong in it, each as\n"
 	"`FILE:LINE:COLUMN: what was found: what is possible`, and the agent goes on with what it had; it does not start\n"
