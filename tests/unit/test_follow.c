@@ -194,6 +194,31 @@ static void file_that_is_being_written_is_not_told_however_long_it_takes(void **
 	assert_int_equal(close(fd), 0);
 }
 
+/* /dev/null is a configuration in which nothing stands, and is written to all the time. */
+static void device_wakes_nobody(void **state)
+{
+	struct place *p = *state;
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), woken = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(symlink("/dev/null", p->path), 0);
+	start(p);
+	for (int i = 0; i < 20; i++) {
+		struct pollfd poll_fd = {.fd = ebb_follow_fd(p->follow), .events = POLLIN};
+
+		(void)ebb_follow_take(p->follow);
+		assert_int_equal(write(fd, "x", 1), 1);
+		/* the time of a look may just have come, not each time */
+		woken += poll(&poll_fd, 1, 0);
+	}
+	assert_true(woken < 20);
+	assert_int_equal(close(fd), 0);
+	/* a file in its place is found all the same */
+	write_file(in(p, "new"), "mode: enforce\n");
+	assert_int_equal(rename(in(p, "new"), p->path), 0);
+	assert_true(told_within(p, DEADLINE_MS));
+}
+
 /* A file that is made and not yet written is no configuration, also when a neighbour moves meanwhile. */
 static void new_file_is_told_when_it_is_closed(void **state)
 {
@@ -406,6 +431,7 @@ int main(void)
 		TEST(rename_is_told_at_once),
 		TEST(write_in_place_is_told_when_it_is_closed),
 		TEST(file_that_is_being_written_is_not_told_however_long_it_takes),
+		TEST(device_wakes_nobody),
 		TEST(new_file_is_told_when_it_is_closed),
 		TEST(editor_that_moves_the_old_one_away_is_one_change),
 		TEST(several_writes_in_a_row_are_one_change),

@@ -121,6 +121,14 @@ static int add_directory(const struct ebb_follow *w, const char *path)
 	return descriptor;
 }
 
+/* Half of the node writes to /dev/null, which may stand for no configuration: looking has to do. */
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /*
  * Where the path leads may change with each event. What is watched already gives the
  * descriptor that it has.
@@ -132,10 +140,11 @@ static void watch_all(struct ebb_follow *w)
 
 	if (w->inotify_fd < 0)
 		return;
-	next[0] = add_directory(w, w->path);
 	real = realpath(w->path, NULL);
 	w->real_name[0] = '\0';
-	if (real) {
+	if (!real || !is_device(real))
+		next[0] = add_directory(w, w->path);
+	if (real && next[0] >= 0) {
 		next[1] = add_directory(w, real);
 		next[2] = inotify_add_watch(w->inotify_fd, real, IN_MODIFY | IN_CLOSE_WRITE);
 		(void)snprintf(w->real_name, sizeof(w->real_name), "%s", strrchr(real, '/') + 1);
