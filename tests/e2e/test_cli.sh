@@ -116,6 +116,8 @@ fails 2 'no option --statte: did you mean --state\?' list --statte open
 fails 2 'pin is given twice' list --pin a --pin b
 fails 2 "'extra' is too much" list extra
 fails 2 'DEST is missing' show
+fails 2 "state: 'ajar' is not possible: closed, open" list --state ajar --pin "$pin-none"
+fails 2 "sort: 'colour' is not possible: one of name" list --sort colour --pin "$pin-none"
 for command in $reading; do
 	fails 2 "output: 'yaml' is no format: text or json" "$command" -o yaml
 done

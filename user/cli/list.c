@@ -6,21 +6,26 @@
 #include "lib/text.h"
 #include "tell/render.h"
 
-static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_session *session,
-				struct ebb_snapshot *snapshot)
+static struct ebb_list_filter filter_of(const struct ebb_args *args)
 {
-	const struct ebb_list_filter filter = {
+	return (struct ebb_list_filter){
 		.state = ebb_args_get(args, "state"),
 		.workload = ebb_args_get(args, "workload"),
 		.sort = ebb_args_get(args, "sort"),
 	};
+}
+
+static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_session *session,
+				struct ebb_snapshot *snapshot)
+{
+	const struct ebb_list_filter filter = filter_of(args);
 	bool none = snapshot->count == 0;
 	struct ebb_why why = {};
 	int r;
 
 	r = ebb_list_select(&session->look, snapshot, &filter, &why);
 	if (r < 0)
-		return ebb_fail(args, r == -EINVAL ? EBB_EXIT_USAGE : EBB_EXIT_FAILED, "%s", why.text);
+		return ebb_fail(args, EBB_EXIT_FAILED, "%s", why.text);
 	if (session->json)
 		return ebb_print_json(args, ebb_list_json(&session->look, snapshot));
 	if (snapshot->count == 0)
@@ -32,5 +37,11 @@ static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_se
 
 enum ebb_exit ebb_cmd_list(const struct ebb_args *args)
 {
+	const struct ebb_list_filter filter = filter_of(args);
+	struct ebb_why why = {};
+
+	/* wrong use is told also where nothing is pinned yet: a script is tried before it is needed */
+	if (ebb_list_check(&filter, &why) < 0)
+		return ebb_fail(args, EBB_EXIT_USAGE, "%s", why.text);
 	return ebb_with_snapshot(args, print_list);
 }

@@ -211,29 +211,44 @@ static bool has_workload(const struct ebb_look *look, const struct ebb_gate_row 
 	return false;
 }
 
-int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
-		    const struct ebb_list_filter *filter, struct ebb_why *why)
+/* NULL: there is no such key. */
+static const struct sort_key *find_sort_key(const char *name)
 {
-	const struct sort_key *key = &sort_keys[0];
-	size_t kept = 0;
+	for (size_t i = 0; i < SORT_KEYS; i++) {
+		if (strcmp(sort_keys[i].name, name) == 0)
+			return &sort_keys[i];
+	}
+	return NULL;
+}
 
-	if (filter->sort) {
+int ebb_list_check(const struct ebb_list_filter *filter, struct ebb_why *why)
+{
+	if (filter->sort && !find_sort_key(filter->sort)) {
 		char names[256];
-		size_t used = 0, i;
+		size_t used = 0;
 
-		for (i = 0; i < SORT_KEYS && strcmp(sort_keys[i].name, filter->sort) != 0; i++)
+		for (size_t i = 0; i < SORT_KEYS; i++)
 			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
 						 sort_keys[i].name);
-		if (i == SORT_KEYS)
-			return ebb_why(why, -EINVAL, "--sort: '%s' is not possible: one of %s", filter->sort,
-				       names);
-		key = &sort_keys[i];
+		return ebb_why(why, -EINVAL, "--sort: '%s' is not possible: one of %s", filter->sort, names);
 	}
 	if (filter->state && !is_state(filter->state))
 		return ebb_why(why, -EINVAL,
 			       "--state: '%s' is not possible: closed, open, half_open, forced_open or forced_closed",
 			       filter->state);
+	return 0;
+}
 
+int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
+		    const struct ebb_list_filter *filter, struct ebb_why *why)
+{
+	const struct sort_key *key;
+	size_t kept = 0;
+	int r = ebb_list_check(filter, why);
+
+	if (r < 0)
+		return r;
+	key = filter->sort ? find_sort_key(filter->sort) : &sort_keys[0];
 	for (size_t i = 0; i < snapshot->count; i++) {
 		struct ebb_gate_row row = snapshot->rows[i];
 

@@ -27,6 +27,9 @@ struct ebb_list_filter {
 	const char *sort;
 };
 
+/* -EINVAL with the reason, where the filter makes no sense. */
+int ebb_list_check(const struct ebb_list_filter *filter, struct ebb_why *why);
+
 /* Keeps the rows that pass and sorts them. -EINVAL with the reason. */
 int ebb_list_select(const struct ebb_look *look, struct ebb_snapshot *snapshot,
 		    const struct ebb_list_filter *filter, struct ebb_why *why);
