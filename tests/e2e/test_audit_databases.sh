@@ -367,6 +367,20 @@ is 'all of them' "$(sql 'select count(*) from audit_log')" 10
 FEED_AHEAD_S=86400 check 'a node whose clock is a day ahead' feed 3 10 30 postgres
 is 'removes nothing of the others' "$(sql 'select count(*) from audit_log')" 20
 
+# ---- somebody reads, and stands still in the middle
+
+rm -rf "$scratch/audit" "$scratch/audit.db"*
+feed 1 5000 60 "sqlite=$scratch/audit.db"
+mkfifo "$scratch/pager"
+exec 8<>"$scratch/pager" # or this shell would wait for a reader
+background "$ebb_program" audit --from "$scratch/audit.db" --pin "$pin" --since 2026-11-01 >"$scratch/pager"
+reader=$!
+exec 7<"$scratch/pager" 8<&-
+has_closed() { [ -d "/proc/$reader" ] && ! find "/proc/$reader/fd" -lname '*audit.db*' | grep -q .; }
+check 'output that nobody takes keeps no database open' wait_for 20 has_closed
+is 'and all of it comes' "$(wc -l <&7)" 5000
+exec 7<&-
+
 # ---- a full disk
 
 mkdir "$scratch/small"

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -82,6 +83,8 @@ static enum ebb_exit read_query(const struct ebb_args *args, struct ebb_audit_qu
 struct printing {
 	bool json;
 	uint64_t count;
+	bool patient; /* nobody is waited for while events are read: see put() */
+	FILE *aside;  /* what nobody took at once; NULL: all was taken */
 };
 
 static int output_failed(struct ebb_why *why)
@@ -91,29 +94,65 @@ static int output_failed(struct ebb_why *why)
 	return ebb_why(why, r, "cannot write the output: %s", ebb_strerror(r));
 }
 
-static int print_json(const struct ebb_audit_record *record)
+static bool is_taken_at_once(size_t length)
 {
-	char line[EBB_AUDIT_LINE_MAX];
-	int length = ebb_audit_line(&record->event, record->id, line, sizeof(line));
+	struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
-	/* it was one already, so it fits */
-	return length < 0 || fwrite(line, 1, (size_t)length, stdout) != (size_t)length ? -EIO : 0;
+	/* so much a pipe takes that takes anything */
+	return length <= PIPE_BUF && poll(&fd, 1, 0) != 0;
+}
+
+/*
+ * A database that is read in the middle cannot empty its write-ahead log, which grows with each event: where nobody takes what
+ * is printed, a pager say, it is put aside, and printed when all is read.
+ */
+static int put(struct printing *p, const char *text, size_t length)
+{
+	FILE *out;
+
+	if (p->patient && !p->aside && !is_taken_at_once(length)) {
+		p->aside = tmpfile();
+		/* without room for it somebody is waited for */
+		p->patient = p->aside != NULL;
+	}
+	out = p->aside ? p->aside : stdout;
+	return fwrite(text, 1, length, out) == length ? 0 : -EIO;
+}
+
+static int print_aside(struct printing *p, struct ebb_why *why)
+{
+	char block[16384];
+	size_t n;
+
+	if (!p->aside)
+		return 0;
+	errno = 0;
+	if (fflush(p->aside) != 0 || fseek(p->aside, 0, SEEK_SET) != 0)
+		return output_failed(why);
+	while ((n = fread(block, 1, sizeof(block), p->aside)) > 0) {
+		if (fwrite(block, 1, n, stdout) != n)
+			return output_failed(why);
+	}
+	return ferror(p->aside) ? output_failed(why) : 0;
 }
 
 static int print_event(void *userdata, const struct ebb_audit_record *record, struct ebb_why *why)
 {
+	char when[EBB_TIME_MAX], text[EBB_EVENT_TEXT_MAX], line[EBB_EVENT_TEXT_MAX + EBB_AUDIT_LINE_MAX];
 	struct printing *p = userdata;
-	char when[EBB_TIME_MAX], text[EBB_EVENT_TEXT_MAX];
+	int length;
 
 	p->count++;
-	errno = 0;
+	/* a line of the log was one already, so it fits */
 	if (p->json)
-		return print_json(record) < 0 ? output_failed(why) : 0;
-	if (printf("%s  %-19s  %s\n", ebb_format_time(record->event.realtime_ns, true, when, sizeof(when)),
-		   ebb_audit_type_name(record->event.type),
-		   ebb_event_text(&record->event, text, sizeof(text))) < 0)
-		return output_failed(why);
-	return 0;
+		length = ebb_audit_line(&record->event, record->id, line, EBB_AUDIT_LINE_MAX);
+	else
+		length = snprintf(line, sizeof(line), "%s  %-19s  %s\n",
+				  ebb_format_time(record->event.realtime_ns, true, when, sizeof(when)),
+				  ebb_audit_type_name(record->event.type),
+				  ebb_event_text(&record->event, text, sizeof(text)));
+	errno = 0;
+	return length < 0 || put(p, line, (size_t)length) < 0 ? output_failed(why) : 0;
 }
 
 /* ----------------------------------------------------------------- follow -- */
@@ -200,8 +239,16 @@ static int follow_source(const struct ebb_args *args, const struct ebb_audit_sou
 static int read_source(const struct ebb_audit_source *source, const struct ebb_audit_query *query,
 		       struct printing *printing, uint64_t *ret_unknown, struct ebb_why *why)
 {
-	if (source->database)
-		return ebb_audit_query_sqlite(source->path, query, print_event, printing, ret_unknown, why);
+	int r;
+
+	if (source->database) {
+		printing->patient = true;
+		r = ebb_audit_query_sqlite(source->path, query, print_event, printing, ret_unknown, why);
+		r = r == 0 ? print_aside(printing, why) : r;
+		if (printing->aside)
+			(void)fclose(printing->aside);
+		return r;
+	}
 	return ebb_audit_query_files(source->path, source->keep, query, print_event, printing, ret_unknown,
 				     why);
 }
