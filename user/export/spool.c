@@ -155,7 +155,8 @@ static int find_segments(struct ebb_spool *s, struct ebb_why *why)
 	/* lines of a segment that is not seen would be lost */
 	if (errno)
 		return ebb_why(why, -errno, "cannot list the spool: %s", strerror(errno));
-	qsort(s->segments, s->count, sizeof(s->segments[0]), by_position);
+	if (s->count > 0)
+		qsort(s->segments, s->count, sizeof(s->segments[0]), by_position);
 	return check_segments(s, why);
 }
 
