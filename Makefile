@@ -59,6 +59,8 @@ DEPS_DEB := debhelper dpkg-dev
 DEPS_BENCH := haproxy libbpf-tools linux-perf
 DEPS_IMAGE := mmdebstrap buildah podman runc
 DEPS_KERNELS := qemu-system-x86 busybox-static cpio xz-utils systemd nginx curl iproute2 python3
+# What 'make test' installs besides what it needs, for whoever goes on with another target.
+DEPS_MORE ?=
 
 # ---- flags
 
@@ -273,10 +275,12 @@ demo: ## a failing server, curl, the breaker that opens and heals, in under a mi
 	@EBB=$(BUILD)/ebb deploy/demo.sh
 
 ##@ Test
+# What compiling does not need is installed meanwhile.
 test: ## install what is missing, build, run every test (root)
-	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory $(JOBS) all tests lint-needs
-	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests
+	@tools/deps.sh $(DEPS_BUILD) libcmocka-dev
+	@tools/deps.sh $(DEPS_TEST) $(DEPS_MORE) & deps=$$!; \
+	$(MAKE) --no-print-directory $(JOBS) all tests lint-needs; status=$$?; wait $$deps && exit $$status
+	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests-unit
 	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
 	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) $(CHAOS_TESTS_SHORT) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
@@ -409,7 +413,7 @@ tests: $(TEST_PROGRAMS) $(BENCH_PROGRAM)
 tests-unit: $(UNIT_PROGRAMS) $(BUILD)/ebb
 tests-bpf: $(BPF_PROGRAMS)
 tests-e2e: $(HELPER_PROGRAMS) $(BENCH_PROGRAM)
-tests-tsan: $(TSAN_UNIT_PROGRAMS) tests-e2e
+tests-tsan: $(TSAN_UNIT_PROGRAMS)
 fuzzers: $(FUZZ_PROGRAMS)
 # clang-tidy reads the skeleton, the check of the documents runs the tool
 lint-needs: $(SKELETON) $(PAGE) $(MIGRATIONS) $(DOCS_TOOL)

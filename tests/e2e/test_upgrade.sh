@@ -46,7 +46,7 @@ replace('#define EBB_TRANSITIONS_KEPT 4', '#define EBB_TRANSITIONS_KEPT 6')
 replace('56 + 4 * 48', '56 + 6 * 48')
 open(sys.argv[1], 'w').write(text)
 END
-make -C "$later" -j"$(nproc)" BUILD="$later/build" all >"$scratch/make.log" 2>&1 ||
+make -C "$later" -j"$(nproc)" BUILD="$later/build" OPTIMIZE=-O1 all >"$scratch/make.log" 2>&1 ||
 	bail "the next layout does not build: $(tail -3 "$scratch/make.log")"
 next=$later/build/ebb
 
