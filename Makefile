@@ -159,7 +159,7 @@ E2E_LIB_TESTS := tests/lib/test_e2e.sh
 # What happens to the agent under load: 'make chaos' all of it and often, 'make test' shortly, a minute of faults and one of load.
 # What test_robbed does once is in e2e/test_health and bpf/test_neighbours too.
 CHAOS_TESTS := $(sort $(wildcard tests/chaos/test_*.sh))
-CHAOS_TESTS_SHORT := $(filter-out %/test_robbed.sh %/test_clock.sh,$(CHAOS_TESTS))
+CHAOS_TESTS_SHORT := tests/chaos/test_soak.sh $(filter-out %/test_soak.sh %/test_robbed.sh %/test_clock.sh,$(CHAOS_TESTS))
 E2E_TESTS := $(sort $(wildcard tests/e2e/test_*.sh tests/e2e/test_*.py))
 
 # The same tests with everything built by 'make asan'.
@@ -176,8 +176,11 @@ NOT_ASAN := agent_death apart fuse moves upgrade switches page prometheus full b
 ASAN_UNIT_TESTS := $(patsubst $(BUILD)/%,$(ASAN_BUILD)/%,$(filter-out %/test_orders,$(UNIT_PROGRAMS)))
 # What commands say and what is kept in tables is asked once in 'make test', under the sanitizers.
 ONLY_ASAN := adopt audit_follow audit_log cli config deadletter log names notify record report top tuning turns workloads
-BOTH_E2E_TESTS := $(filter-out $(ONLY_ASAN:%=\%/test_%.sh),$(E2E_TESTS))
-ASAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(filter-out $(NOT_ASAN:%=\%/test_%.sh),$(E2E_TESTS)))
+# What takes longest begins first, so that none of it runs on alone.
+LONG := upgrade docs audit_databases fleet_ssh health tuning traces switches
+long_first = $(filter $(LONG:%=\%/test_%.sh),$(1)) $(filter-out $(LONG:%=\%/test_%.sh),$(1))
+BOTH_E2E_TESTS := $(call long_first,$(filter-out $(ONLY_ASAN:%=\%/test_%.sh),$(E2E_TESTS)))
+ASAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(call long_first,$(filter-out $(NOT_ASAN:%=\%/test_%.sh),$(E2E_TESTS))))
 
 # Tests of what has threads, with everything built by 'make tsan'. -Wno-tsan: a fence orders what
 # another process writes, and no sanitizer sees that.
@@ -283,7 +286,7 @@ test: ## install what is missing, build, run every test (root)
 	@$(ASAN_MAKE) --no-print-directory $(JOBS) all tests-unit
 	@$(TSAN_MAKE) --no-print-directory $(JOBS) all tests-tsan
 	@$(FUZZ_MAKE) --no-print-directory $(JOBS) fuzzers
-	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) $(CHAOS_TESTS_SHORT) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) \
+	@$(LINT_ENV) RUNS=$(RUNS) $(RUN_TESTS) --lanes 2 $(CHAOS_TESTS_SHORT) $(ASAN_E2E_TESTS) $(TSAN_E2E_TESTS) $(BPF_TESTS) $(E2E_LIB_TESTS) $(BOTH_E2E_TESTS) \
 		--beside '$(LINT) --tap' $(UNIT_TESTS) $(CHART_TEST) $(IMAGE_TEST) $(MODEL_TEST) $(FUZZ_TESTS) $(ASAN_UNIT_TESTS) $(TSAN_UNIT_TESTS)
 
 check: tests-unit lint-needs ## lint and unit tests; needs no privileges

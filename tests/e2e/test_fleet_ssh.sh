@@ -20,8 +20,12 @@ sshd=/usr/sbin/sshd
 
 # ------------------------------------------------------------------- packages
 
-(cd "$root" && DEB_BUILD_OPTIONS=noautodbgsym make -s deb BUILD="${EBB_BUILD#"$root"/}") >"$scratch/build" 2>&1 || bail "make deb: $(tail -20 "$scratch/build")"
-package=$(find "$EBB_BUILD/deb" -maxdepth 1 -name 'ebb_*.deb')
+# one at a time: test_package.sh makes one, too
+(
+	flock 9
+	cd "$root" && DEB_BUILD_OPTIONS=noautodbgsym make -s deb BUILD="${EBB_BUILD#"$root"/}" && cp "$EBB_BUILD"/deb/ebb_*.deb "$scratch"
+) 9>"$EBB_BUILD/deb.lock" >"$scratch/build" 2>&1 || bail "make deb: $(tail -20 "$scratch/build")"
+package=$(find "$scratch" -maxdepth 1 -name 'ebb_*.deb')
 old=$(dpkg-deb --field "$package" Version)
 new=$old+next
 # The next version has another configuration, and does not get ready where there is a file that says so.

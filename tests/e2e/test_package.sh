@@ -15,6 +15,8 @@
 
 # -------------------------------------------------------------------- build
 
+exec 9>"$EBB_BUILD/deb.lock"
+flock 9 # one at a time: test_fleet_ssh.sh makes one, too
 begin=$(now_ms)
 (cd "$root" && make -s deb BUILD="${EBB_BUILD#"$root"/}") >"$scratch/build" 2>&1 || bail "make deb: $(tail -20 "$scratch/build")"
 note <<<"make deb: $((($(now_ms) - begin) / 1000)) s"
@@ -23,6 +25,8 @@ is 'lintian has nothing to say' "$(lintian --allow-root --fail-on error,warning 
 is 'its configuration is a conffile' "$(dpkg-deb --info "$package" conffiles)" /etc/ebb/ebb.yaml
 tree_is_clean() { [ -z "$(cd "$root" && find debian deploy/debian/.debhelper deploy/debian/ebb 2>/dev/null)" ]; }
 check 'the tree is as it was' tree_is_clean
+cp "$package" "$scratch/ebb.deb"
+exec 9>&-
 
 # ------------------------------------------------------------------ install
 
@@ -39,7 +43,7 @@ in_service() { in_machine systemctl "$@" ebb; }
 journal() { in_machine journalctl -u ebb --no-pager -o cat; }
 
 before=$(traces)
-cp "$package" "$at/tmp/ebb.deb"
+cp "$scratch/ebb.deb" "$at/tmp/ebb.deb"
 in_machine dpkg -i /tmp/ebb.deb >"$scratch/dpkg" 2>&1 || { note <"$scratch/dpkg"; journal | note; bail 'dpkg -i'; }
 is 'installed, it runs, is ready, and will after a boot' "$(property ActiveState) $(health) $(in_service is-enabled)" 'active 200 enabled'
 like 'systemd shows how it is' "$(property StatusText)" '^mode=observe configuration=1$'

@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs test programs one after the other and counts what they report in TAP.
 
-usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] [--again N] COMMAND... [--beside COMMAND...]
+usage: run.py [--logs DIR] [--deadline SECONDS] [--allowed-skips FILE] [--again N] [--lanes N] COMMAND... [--beside COMMAND...]
 
 A COMMAND is one word to the shell that calls us: a program with its arguments, and
 before it, as for env(1), NAME=value settings. cmocka programs are told to speak TAP.
-Those after --beside run beside the others, also one after the other, with what they leave
-of the processors and four times their deadline: work that needs a processor and no time.
 The last line is 'N passed, N failed'; the exit status is 0 when nothing failed.
+
+With --lanes N so many run at a time: whichever lane is free takes the next one, with N times its deadline. A lane
+of several has, as root, a network of its own, so that a port which one test has closed is not the one that another opens.
+Those after --beside run beside the others, one after the other, with what they leave of the processors
+and four times their deadline: work that needs a processor and no time. A lane that has nothing else to do
+takes of them too.
 
 What counts as one failure: a 'not ok' line; a program that prints no result, fewer
 results than it planned, ends with a status or a signal that no 'not ok' explains, is
 not done at its deadline, or leaves processes behind. The deadline is --deadline, or in
 a script a line '# deadline: SECONDS'.
 
-With --again N, when at most N programs failed, each is run once more at the end. One that
+With --again N, when at most N programs of a lane failed, each is run once more at the end. One that
 passes then was unsteady: it is named in the summary as FLAKY, its first output is shown, and it
 does not count as failed. A crash, a report of a sanitizer, a skip, processes left behind are
 believed the first time.
@@ -27,10 +31,13 @@ CI=true or EBB_REQUIRE set it is a failure, unless tests/lib/allowed-skips.txt l
 import argparse
 import ctypes
 import fnmatch
+import json
 import os
 import re
+import resource
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -44,6 +51,7 @@ SANITIZER = re.compile(r'(Address|Leak|Memory|Thread)Sanitizer|runtime error:')
 DEADLINE = re.compile(r'^#\s*deadline:\s*(\d+)\s*$', re.MULTILINE)
 
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNET = 0x40000000
 
 # From asking a program to end, so that its traps can clean up, to killing it.
 GRACE_SECONDS = 10.0
@@ -115,10 +123,32 @@ def deadline_of(words, default):
     return default
 
 
+def call_libc(name, *arguments):
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), f'{name}(): {os.strerror(ctypes.get_errno())}')
+
+
 def become_subreaper():
     """Whatever a program leaves behind becomes our child, also when it left its process group."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), 'prctl(PR_SET_CHILD_SUBREAPER)')
+    call_libc('prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Networks:
+    """The machine's network, and one of our own in which there is only ourselves."""
+
+    def __init__(self):
+        self.machine = self.here()
+        call_libc('unshare', CLONE_NEWNET)
+        self.own = self.here()
+        subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+
+    @staticmethod
+    def here():
+        return os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC)
+
+    def enter(self, own):
+        """What is started from now on is there."""
+        call_libc('setns', self.own if own else self.machine, CLONE_NEWNET)
 
 
 def children_gone():
@@ -154,6 +184,12 @@ def kill_children():
     wait_for(none_left, LINGER_SECONDS)
 
 
+def processor_seconds():
+    """Of all that we have started and waited for, and all that it waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def wait_for(condition, seconds):
     end = time.monotonic() + seconds
     while not condition():
@@ -187,6 +223,7 @@ class Program:
         self.lines = []
         self.process = None
         self.seconds = 0.0
+        self.processor = 0.0  # seconds of one
 
     def fail(self, text, beyond_doubt=False):
         self.tally.failures.append(text)
@@ -216,7 +253,7 @@ class Program:
         self.process.wait()
 
     def run(self):
-        start = time.monotonic()
+        start, used = time.monotonic(), processor_seconds()
         try:
             self.process = subprocess.Popen(self.words, env=self.environment, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -235,6 +272,7 @@ class Program:
             kill_children()
         reader.join(LINGER_SECONDS)
         self.seconds = time.monotonic() - start
+        self.processor = processor_seconds() - used
         self.judge(late, left)
 
     def judge(self, late, left):
@@ -302,35 +340,81 @@ def report(program, width):
             print(f'      skipped: {test}{" (" + reason + ")" if reason and reason != test else ""}')
 
 
-def store_log(directory, number, program):
+def store_log(directory, number, program, again=''):
     name = re.sub(r'[^A-Za-z0-9_.-]+', '_', program.name)[-100:].strip('_')
-    with open(os.path.join(directory, f'{number:03d}-{name}.log'), 'w', encoding='utf-8') as file:
-        file.write('\n'.join([f'$ {program.name}', *program.lines, '']))
+    with open(os.path.join(directory, f'{number:03d}-{name}{again}.log'), 'w', encoding='utf-8') as file:
+        took = f'# {program.seconds:.2f} s, {program.processor:.2f} s of a processor'
+        file.write('\n'.join([f'$ {program.name}', *program.lines, took, '']))
+
+
+def clear_logs(directory):
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir(directory):
+        if name.endswith('.log'):
+            os.unlink(os.path.join(directory, name))
 
 
 SUMMARY = re.compile(r'(\d+) passed, (\d+) failed$')
+OF_LANE = re.compile(r'The \w+ lane ran (\d+) programs')
+
+LANES = ['first', 'second', 'third', 'fourth']
 
 # How much longer what runs beside others may take.
 BESIDE_PATIENCE = 4
 
 
+def jobs(commands, first=0, patience=1, own_network=False):
+    """What to run: @patience times as long as elsewhere, perhaps in a network of our own; its log has the number."""
+    return [{'command': text, 'number': number, 'patience': patience, 'own_network': own_network}
+            for number, text in enumerate(commands, first)]
+
+
+class Queue:
+    """Jobs for several lanes. Each message is one, and goes to one lane whole; the end is an empty one."""
+
+    def __init__(self, jobs_in_it):
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.messages = [json.dumps(job).encode() for job in jobs_in_it]
+        threading.Thread(target=self.feed, daemon=True).start()
+
+    def feed(self):
+        with self.ours:
+            for message in self.messages:
+                try:
+                    self.ours.send(message)
+                except BrokenPipeError:  # no lane is left, and each of them says so
+                    return
+
+    @staticmethod
+    def take(queues):
+        """What is in them, one after the other."""
+        for number in queues:
+            with socket.socket(fileno=number) as queue:
+                while message := queue.recv(1 << 16):
+                    yield json.loads(message)
+
+
 class Lane:
     """A run.py of its own, so that what a program leaves behind is laid at the right door."""
 
-    def __init__(self, options, commands, logs, beside):
+    printing = threading.Lock()
+
+    def __init__(self, name, options, queues):
         words = [sys.executable, os.path.abspath(__file__), '--deadline', str(options.deadline),
-                 '--allowed-skips', options.allowed_skips, '--again', str(options.again)]
-        if logs:
-            words += ['--logs', logs]
-        if beside:
-            words = ['nice', '-n', '19', *words, '--patience', str(BESIDE_PATIENCE)]
-        self.name = 'beside' if beside else 'first'
-        self.lines = []  # all that was said before the summary
+                 '--allowed-skips', options.allowed_skips, '--again', str(options.again),
+                 '--lane', name, '--width', str(options.width)]
+        if options.logs:
+            words += ['--logs', options.logs]
+        for queue in queues:
+            words += ['--queue', str(queue.theirs.fileno())]
+        if name == 'beside':
+            words = ['nice', '-n', '19', *words]
+        self.name = name
         self.summary = []
-        self.passed, self.failed = 0, 0
+        self.passed, self.failed, self.programs = 0, 0, 0
         self.counted = False
-        self.shows = not beside
-        self.process = subprocess.Popen([*words, *commands], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True,
+                                        pass_fds=[queue.theirs.fileno() for queue in queues])
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -344,30 +428,34 @@ class Lane:
                 self.counted = True
             elif at_end or not line:
                 at_end = True
+                found = OF_LANE.match(line)
+                self.programs += int(found[1]) if found else 0
                 self.summary += [line] if line else []
             else:
-                self.lines.append(line)
-                if self.shows:
+                with self.printing:
                     print(line, flush=True)
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
 
     def finish(self):
-        """Waits for it. Says what it has kept to itself."""
+        """Waits for it."""
         status = self.process.wait()
         self.reader.join()
-        if not self.shows:
-            print('\n'.join(self.lines), flush=True)
         if not self.counted or (status != 0 and not self.failed):
             self.failed += 1
             self.summary.append(f'FAIL  the {self.name} lane ended with {status}')
 
 
 def run_lanes(options):
-    logs = options.logs
-    lanes = [Lane(options, options.commands, logs, beside=False),
-             Lane(options, options.beside, logs and logs + '-beside', beside=True)]
+    # each has only a part of the processors
+    first = Queue(jobs(options.commands, patience=options.lanes, own_network=options.lanes > 1 and os.geteuid() == 0))
+    beside = Queue(jobs(options.beside, len(options.commands), patience=BESIDE_PATIENCE))
+    lanes = [Lane(name, options, [first, beside]) for name in LANES[:options.lanes]]
+    if options.beside:
+        lanes.append(Lane('beside', options, [beside]))
+    for queue in (first, beside):
+        queue.theirs.close()
 
     def end(_number, _frame):
         for lane in lanes:
@@ -381,42 +469,63 @@ def run_lanes(options):
         for line in lane.summary:
             print(line)
     failed = sum(lane.failed for lane in lanes)
+    wanted, were_run = len(options.commands + options.beside), sum(lane.programs for lane in lanes)
+    if all(lane.counted for lane in lanes) and were_run != wanted:
+        print(f'FAIL  of {wanted} programs {were_run} were run')
+        failed += 1
     print(f'{sum(lane.passed for lane in lanes)} passed, {failed} failed')
     return 1 if failed else 0
 
 
-def run_programs(options, commands, rules, first_log=0):
-    """One after the other, each reported when it is done."""
-    programs = [Program(text, options.deadline, options.patience) for text in commands]
-    width = max((len(program.name) for program in programs), default=0)
-    for number, program in enumerate(programs, first_log):
+class Runner:
+    """Runs jobs one after the other: what to run, how, and what came of it."""
+
+    def __init__(self, options, rules):
+        self.options = options
+        self.rules = rules
+        self.networks = None
+        self.done = []  # (job, program)
+
+    def run_one(self, job, again=''):
+        if job['own_network'] and not self.networks:
+            self.networks = Networks()
+        if self.networks:
+            self.networks.enter(job['own_network'])
+        program = Program(job['command'], self.options.deadline, job['patience'])
         program.run()
         if ended:
-            break
-        if rules is not None:
-            forbid_skips(program, rules)
-        report(program, width)
-        if options.logs:
-            store_log(options.logs, number, program)
-    return programs
+            return program
+        if self.rules is not None:
+            forbid_skips(program, self.rules)
+        report(program, self.options.width)
+        if self.options.logs:
+            store_log(self.options.logs, job['number'], program, again)
+        return program
+
+    def run(self, jobs):
+        for job in jobs:
+            self.done.append((job, self.run_one(job)))
+            if ended:
+                return
+
+    def run_again(self):
+        """Names those that failed and passed when asked again; their second run takes the place of the first."""
+        failed = [index for index, (_, program) in enumerate(self.done) if program.tally.failures]
+        asked = [index for index in failed if self.done[index][1].may_be_unsteady()]
+        if ended or not asked or len(failed) > self.options.again:
+            return []
+        print('run.py: what failed is run again', flush=True)
+        unsteady = []
+        for index in asked:
+            job = self.done[index][0]
+            again = self.run_one(job, '.again')
+            if not again.tally.failures and not ended:
+                self.done[index] = (job, again)
+                unsteady.append(again.name)
+        return unsteady
 
 
-def run_again(options, programs, rules):
-    """Names those that failed and passed when asked again; their second run takes the place of the first in @programs."""
-    failed = [index for index, program in enumerate(programs) if program.tally.failures]
-    asked = [index for index in failed if programs[index].may_be_unsteady()]
-    if ended or not asked or len(failed) > options.again:
-        return []
-    print('run.py: what failed is run again', flush=True)
-    unsteady = []
-    for index, again in zip(asked, run_programs(options, [programs[index].name for index in asked], rules, len(programs))):
-        if not again.tally.failures and not ended:
-            programs[index] = again
-            unsteady.append(again.name)
-    return unsteady
-
-
-def summarize(programs, unsteady):
+def summarize(programs, unsteady, lane, begin):
     passed = sum(program.tally.passed for program in programs)
     failed = sum(len(program.tally.failures) for program in programs)
     skipped = sum(len(program.tally.skips) for program in programs)
@@ -428,6 +537,9 @@ def summarize(programs, unsteady):
     for program in programs:
         if program.tally.failures:
             print(f'FAIL  {program.name}')
+    if lane:
+        print(f'The {lane} lane ran {len(programs)} programs in {time.monotonic() - begin:.0f} s, '
+              f'with {processor_seconds():.0f} s of a processor')
     print(f'{passed} passed, {failed} failed')
     return 1 if failed else 0
 
@@ -439,35 +551,37 @@ def main():
     parser.add_argument('--allowed-skips', metavar='FILE',
                         default=os.path.join(os.path.dirname(os.path.abspath(__file__)), 'allowed-skips.txt'))
     parser.add_argument('--again', metavar='N', type=int, default=0, help='up to N programs that failed are run again')
-    parser.add_argument('--patience', metavar='N', type=int, default=1, help='every deadline is N times as long')
+    parser.add_argument('--lanes', metavar='N', type=int, default=1, choices=range(1, len(LANES) + 1), help='so many run at a time')
     parser.add_argument('--beside', nargs='+', metavar='COMMAND', default=[])
+    # what one of several lanes is told
+    parser.add_argument('--lane', help=argparse.SUPPRESS)
+    parser.add_argument('--queue', type=int, action='append', help=argparse.SUPPRESS)
+    parser.add_argument('--width', type=int, help=argparse.SUPPRESS)
     parser.add_argument('commands', nargs='*', metavar='COMMAND')
     options = parser.parse_args()
-    if not options.commands:
+    options.width = options.width or max(map(len, options.commands + options.beside), default=0)
+    if not options.commands and not options.queue:
         # A run of nothing that succeeds would hide a wrong wildcard.
         print('run.py: no test programs were given', file=sys.stderr)
         print('0 passed, 1 failed')
         return 1
-    if options.beside:
+    if options.logs and not options.queue:
+        clear_logs(options.logs)
+    if options.beside or options.lanes > 1:
         return run_lanes(options)
 
+    begin = time.monotonic()
     required = os.environ.get('CI') == 'true' or bool(os.environ.get('EBB_REQUIRE'))
-    rules = allowed_skips(options.allowed_skips) if required else None
-    if options.logs:
-        os.makedirs(options.logs, exist_ok=True)
-        for name in os.listdir(options.logs):
-            if name.endswith('.log'):
-                os.unlink(os.path.join(options.logs, name))
-
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    programs = run_programs(options, options.commands, rules)
-    unsteady = run_again(options, programs, rules)
+    runner = Runner(options, allowed_skips(options.allowed_skips) if required else None)
+    runner.run(Queue.take(options.queue) if options.queue else jobs(options.commands))
+    unsteady = runner.run_again()
     if ended:
         print(f'run.py: ended by {signal.Signals(ended[0]).name}', file=sys.stderr)
         return 128 + ended[0]
-    return summarize(programs, unsteady)
+    return summarize([program for _, program in runner.done], unsteady, options.lane, begin)
 
 
 if __name__ == '__main__':

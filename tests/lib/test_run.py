@@ -3,6 +3,7 @@
 """tests/lib/run.py must not be fooled: fed with fake programs, it counts what they did."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -123,15 +124,44 @@ class RunTest(unittest.TestCase):
                               'echo "ok 1 - $(nice)"; echo "not ok 2 - b"; exit 1', 'second.sh')
         output = self.expect(2, 1, first, '--beside', second, options=['--deadline', '10'])
         self.assertIn('| ok 1 - 19', output)
-        self.assertIn(f'FAIL  {second}\n2 passed, 1 failed', output)
+        self.assertIn(f'FAIL  {second}\n', output)
+
+    def met(self, own, other):
+        """Waits until the other of two programs runs too."""
+        return f'touch {self.path(own)}; until [ -e {self.path(other)} ]; do sleep 0.01; done; echo "ok 1 - {own}"'
+
+    def test_several_lanes_share_what_there_is(self):
+        programs = [self.program(self.met('a', 'b'), 'a.sh'), self.program(self.met('b', 'a'), 'b.sh'),
+                    *(self.program('echo "ok 1 - c"', f'{number}.sh') for number in range(20))]
+        logs = self.path('logs')
+        output = self.expect(22, 0, *programs, options=['--lanes', '2', '--deadline', '10', '--logs', logs])
+        self.assertEqual(sum(line.startswith('ok ') for line in output.split('\n')), 22)
+        self.assertEqual(sum(map(int, re.findall(r'(?m)^The (?:first|second) lane ran (\d+) programs in', output))), 22)
+        self.assertEqual([name[:3] for name in sorted(os.listdir(logs))], [f'{number:03d}' for number in range(22)])
+
+    def test_lane_with_nothing_to_do_takes_of_what_runs_beside(self):
+        self.expect(3, 0, self.program('echo "ok 1 - c"', 'c.sh'), '--beside', self.program(self.met('a', 'b'), 'a.sh'),
+                    self.program(self.met('b', 'a'), 'b.sh'), options=['--deadline', '5'])
+
+    def test_lanes_do_not_meet_in_the_network(self):
+        if os.geteuid() != 0:
+            self.skipTest('needs root, for networks')
+        listen = ('exec /usr/bin/python3 -c "import os, socket, time; s = socket.create_server((\'127.0.0.1\', 4)); '
+                  'print(\'ok 1 - listens\', flush=True); open(\'{0}\', \'w\').close()\n'
+                  'while not os.path.exists(\'{1}\'): time.sleep(0.01)"')
+        names = self.path('a'), self.path('b')
+        programs = [self.program(listen.format(*order), name) for order, name in ((names, 'a.sh'), (names[::-1], 'b.sh'))]
+        beside = self.program('[ "$(readlink /proc/self/ns/net)" = "$NET" ] && echo "ok 1 - that of the machine"', 'c.sh')
+        self.expect(3, 0, *programs, '--beside', beside, options=['--lanes', '2', '--deadline', '10'],
+                    NET=os.readlink('/proc/self/ns/net'))
 
     def test_what_runs_beside_has_four_times_the_time(self):
         slow = self.program('sleep 1.5; echo "ok 1 - a"')
         self.expect(1, 1, slow, '--beside', slow, options=['--deadline', '1'])
 
     def test_lane_that_dies_is_a_failure(self):
-        killer = self.program('kill -KILL $PPID')
-        output = self.expect(1, 1, self.program('echo "ok 1 - a"', 'a.sh'), '--beside', killer)
+        waits = self.program(f'until [ -e {self.path("killed")} ]; do sleep 0.01; done; echo "ok 1 - a"', 'a.sh')
+        output = self.expect(1, 1, waits, '--beside', self.program(f'touch {self.path("killed")}; kill -KILL $PPID'))
         self.assertIn('the beside lane ended', output)
 
     def test_left_process_is_a_failure_and_is_ended(self):
