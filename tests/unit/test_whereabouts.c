@@ -57,21 +57,26 @@ static void what_is_said_last_is_found(void **state)
 /* One that is being written, or was by somebody else. */
 static void what_is_not_whole_is_not_believed(void **state)
 {
-	static const char *const texts[] = {
-		"serial=1",
-		"serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=2",
-		"serial=1\0dir=/d\0sqlite=\0file=\0serial=1\0keep=5",
-		"serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=1\0more",
+#define WITH_SIZE(text) text, sizeof(text)
+	static const struct {
+		const char *text;
+		size_t size;
+	} said_by_others[] = {
+		{WITH_SIZE("serial=1")},
+		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=2")},
+		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0serial=1\0keep=5")},
+		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=1\0more")},
 	};
-	static const size_t sizes[] = {9, 49, 49, 54};
 	struct ebb_whereabouts said = {.dir = "/d"}, found;
 	int fd = -1;
 
 	(void)state;
 	assert_int_equal(ebb_whereabouts_new(&fd), 0);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < sizeof(said_by_others) / sizeof(said_by_others[0]); i++) {
+		ssize_t size = (ssize_t)said_by_others[i].size;
+
 		assert_int_equal(ftruncate(fd, 0), 0);
-		assert_int_equal(pwrite(fd, texts[i], sizes[i], 0), sizes[i]);
+		assert_int_equal(pwrite(fd, said_by_others[i].text, (size_t)size, 0), size);
 		assert_int_equal(ebb_whereabouts_of((uint32_t)getpid(), &found), -ENOENT);
 	}
 	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
