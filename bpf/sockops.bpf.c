@@ -465,8 +465,8 @@ static __always_inline void round_trip(struct bpf_sock_ops *ctx, struct bpf_sock
 	}
 	if (sampled) {
 		ebb_hist_add(&route.dst->rtt, tp->srtt_us >> 1);
-		/* the first answer may be in the packet that acknowledges all, and then shows in no counter yet */
-		if (!conn && (tp->bytes_received || tp->snd_una != tp->write_seq) &&
+		/* where the first answer is in this very packet, only the count of segments knows of it yet */
+		if (!conn && (tp->bytes_received || !tp->data_segs_in) &&
 		    tp->bytes_acked + tp->bytes_received > LONG_TRANSFER_BYTES)
 			conn = ebb_conn_late(sock, tp, &route);
 		if (conn)
