@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1879,6 +1880,12 @@ static void close_all(struct agent *a)
 		(void)close(a->cgroup_fd);
 }
 
+/*
+ * A table larger than this has pages of its own, of which only those are there that are used. Left to itself malloc() raises
+ * the bound with what is freed, 8 MB of types of the kernel, and then clears tables where libbpf has worked: all their pages are there.
+ */
+#define OWN_PAGES (128 << 10)
+
 int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *config, struct ebb_why *why)
 {
 	struct agent a = {
@@ -1894,6 +1901,7 @@ int ebb_agent_run(const struct ebb_agent_options *options, struct ebb_config *co
 	size_t removed = 0;
 	int r;
 
+	(void)mallopt(M_MMAP_THRESHOLD, OWN_PAGES);
 	r = start(&a, &config, why);
 	if (r == 0)
 		r = loop(&a, why);
