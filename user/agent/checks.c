@@ -263,8 +263,7 @@ static void check_fuse(struct ebb_checks *c)
 /* One that is over and waits for a probe is not. */
 static bool is_open(const struct ebb_view *view, uint32_t gate, uint64_t now)
 {
-	uint64_t word = ebb_word_in_force(__atomic_load_n(&view->verdicts[gate].word, __ATOMIC_RELAXED),
-					  __atomic_load_n(&view->gates[gate].pull, __ATOMIC_RELAXED));
+	uint64_t word = ebb_view_word(view, gate);
 
 	return ebb_word_state(word) == EBB_STATE_OPEN && now < ebb_ticks_to_ns(ebb_word_until(word));
 }

@@ -113,14 +113,14 @@ static bool is_connecting(const struct ebb_pair *pair)
 /* Closed, and not in backoff. */
 static bool is_calm(const struct ebb_view *view, uint32_t gate)
 {
-	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+	uint64_t word = ebb_view_word(view, gate);
 
 	return ebb_word_state(word) == EBB_STATE_CLOSED && view->memories[gate].trips == 0;
 }
 
 static bool is_open(const struct ebb_view *view, uint32_t gate, uint64_t now_ns)
 {
-	uint64_t word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+	uint64_t word = ebb_view_word(view, gate);
 
 	return ebb_word_state(word) == EBB_STATE_OPEN && ebb_ticks_to_ns(ebb_word_until(word)) > now_ns;
 }

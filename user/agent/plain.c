@@ -33,12 +33,6 @@ void ebb_plain_free(struct ebb_plain *plain)
 	free(plain);
 }
 
-static uint64_t word_of(const struct ebb_view *view, uint32_t gate)
-{
-	return ebb_word_in_force(__atomic_load_n(&view->verdicts[gate].word, __ATOMIC_RELAXED),
-				 __atomic_load_n(&view->gates[gate].pull, __ATOMIC_ACQUIRE));
-}
-
 /* Is it the gate that all who connect through it ask? Those of ~other have a memory anyhow. */
 static bool is_shared(const struct ebb_view *view, uint32_t gate)
 {
@@ -56,7 +50,7 @@ static bool is_shared(const struct ebb_view *view, uint32_t gate)
 /* Is it calm? */
 static bool look_at(struct ebb_plain *p, uint32_t gate)
 {
-	uint64_t word = word_of(p->view, gate);
+	uint64_t word = ebb_view_word(p->view, gate);
 	struct gate *g = &p->gates[gate];
 	bool closed = ebb_word_state(word) == EBB_STATE_CLOSED;
 
@@ -90,7 +84,7 @@ uint32_t ebb_plain_walked(struct ebb_plain *plain, uint64_t began_ns)
 		return 0;
 	p->wanted_ns = 0;
 	for (uint32_t gate = 0; gate < p->view->gate_max; gate++) {
-		uint64_t word = word_of(p->view, gate);
+		uint64_t word = ebb_view_word(p->view, gate);
 
 		/* what has moved since the look is looked at again */
 		if (!p->gates[gate].calm || ebb_word_state(word) != EBB_STATE_CLOSED ||

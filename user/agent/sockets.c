@@ -312,7 +312,7 @@ void ebb_sockets_free(struct ebb_sockets *sockets)
 static bool is_shut(const struct ebb_view *view, const struct ebb_pair *pair, const struct ebb_policy *policy,
 		    uint64_t now_ns)
 {
-	uint64_t word = ebb_word_in_force(view->verdicts[pair->gate].word, view->gates[pair->gate].pull);
+	uint64_t word = ebb_view_word(view, pair->gate);
 	uint32_t override_state = ebb_override_of(policy, now_ns);
 
 	if (override_state != EBB_OVERRIDE_AUTO)

@@ -406,7 +406,7 @@ static int tell_moves(struct teller *t, struct seen_gate *seen, uint32_t gate, b
 	int r = 0;
 
 	memcpy(&memory, &view->memories[gate], sizeof(memory));
-	seen->word = ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull);
+	seen->word = ebb_view_word(view, gate);
 	/* fewer than before: the slot has a new owner */
 	fresh = memory.count >= seen->moves ? memory.count - seen->moves : memory.count;
 	seen->moves = memory.count;
@@ -560,7 +560,7 @@ static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, u
 	if (r < 0)
 		return r;
 	if (told && (seen->touched || view->memories[gate].count != seen->moves ||
-		     ebb_word_in_force(view->verdicts[gate].word, view->gates[gate].pull) != seen->word))
+		     ebb_view_word(view, gate) != seen->word))
 		about(t, dst, gate, workload);
 	if (told && seen->touched)
 		r = tell_failures(t, seen, view->policies[dst].count_mask);

@@ -340,7 +340,7 @@ static void read_turn_duration(struct ebb_reading *r, const struct ebb_item *ite
 static uint32_t gate_state(const struct ebb_reading *r, uint32_t gate, uint64_t *ret_until_ns)
 {
 	const struct ebb_view *view = r->source->view;
-	uint64_t word = ebb_word_in_force(load(&view->verdicts[gate].word), load(&view->gates[gate].pull));
+	uint64_t word = ebb_view_word(view, gate);
 	uint32_t state = ebb_word_state(word);
 
 	*ret_until_ns = ebb_ticks_to_ns(ebb_word_until(word));

@@ -51,6 +51,13 @@ struct ebb_view {
 	uint32_t gate_max; /* dst_max + pair_max */
 };
 
+/* The state word of a gate that is in force now: the agent's, or what the kernel pulled since. */
+static inline uint64_t ebb_view_word(const struct ebb_view *view, uint32_t gate)
+{
+	return ebb_word_in_force(__atomic_load_n(&view->verdicts[gate].word, __ATOMIC_RELAXED),
+				 __atomic_load_n(&view->gates[gate].pull, __ATOMIC_RELAXED));
+}
+
 /*
  * Is a workload judged by the gate of its pair, although all share that of their destination (core/apart.h)?
  * Limits and slots are at that of the destination all the same.
