@@ -43,6 +43,16 @@ static __always_inline int ebb_sock_is_armed(const struct tcp_sock *tp)
 	       !ebb_sock_was_accepted(&tp->inet_conn.icsk_inet);
 }
 
+/* The memory of a socket, made where it has none: then all of it is 0. NULL: it cannot be had. */
+static __always_inline struct ebb_conn *ebb_conn_make(void *sock)
+{
+	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn)
+		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
+	return conn;
+}
+
 /* A memory begins. Its flags are written last by the caller. */
 static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __u32 pair_epoch, __u32 dst,
 					   __u32 dst_epoch, __u32 gen)

@@ -177,12 +177,11 @@ static __always_inline void settle(const struct sock *sk, struct ebb_conn *conn,
 /* What was said before its memory begins; see ebb_conn_take_up(). A FIN of ours takes a number, too. */
 static __always_inline __u32 take_up(struct ebb_conn *conn, const struct facts *facts)
 {
-	__u64 acked = facts->sent.bytes_acked;
 	__u32 una = facts->sent.snd_una;
 
 	if (facts->state == BPF_TCP_FIN_WAIT2)
 		una--;
-	return ebb_conn_take_up(conn, facts->received, acked > 1 ? acked - 1 : 0, una);
+	return ebb_conn_take_up(conn, facts->received, ebb_acked_payload(facts->sent.bytes_acked), una);
 }
 
 static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
@@ -195,12 +194,8 @@ static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 	ebb_key_from_sock(&endpoint, sk);
 	if (!ebb_route_meet(&endpoint, ebb_sock_workload(sk), &route))
 		return 0;
-	conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
-		return 0;
-	}
-	if (conn->flags)
+	conn = ebb_conn_make(sk);
+	if (!conn || conn->flags)
 		return 0;
 	ebb_conn_begin(conn, route.pair_slot, route.pair->epoch, route.dst_slot, route.dst->epoch,
 		       ebb_word_gen(ebb_gate_word(route.breaker, route.verdict)));
@@ -240,13 +235,9 @@ static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 static __always_inline struct ebb_conn *begin_memory(struct sock *sk, const struct ebb_route *route,
 						     const struct facts *facts, __u32 *io_flags)
 {
-	struct ebb_conn *conn = bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct ebb_conn *conn = ebb_conn_make(sk);
 
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
-		return NULL;
-	}
-	if (conn->flags)
+	if (!conn || conn->flags)
 		return NULL;
 	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
 		       ebb_route_plain_gen(route));

@@ -55,15 +55,10 @@ static EBB_NOINLINE int find(struct bpf_sock *sock, const struct sock *sk, struc
 static EBB_NOINLINE struct ebb_conn *remember(struct bpf_sock *sock, struct ebb_ref pair, struct ebb_ref dst,
 					      __u32 gen)
 {
-	struct ebb_conn *conn;
+	struct ebb_conn *conn = ebb_conn_make(sock);
 
-	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
-		return NULL;
-	}
 	/* what it holds would be lost */
-	if (conn->flags & EBB_CONN_LIVE)
+	if (!conn || (conn->flags & EBB_CONN_LIVE))
 		return conn;
 	ebb_conn_begin(conn, pair.slot, pair.epoch, dst.slot, dst.epoch, gen);
 	(void)ebb_conn_speak(conn, EBB_CONN_LIVE | EBB_CONN_SYN);

@@ -37,11 +37,9 @@ static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
 	return tp->bytes_received - fin;
 }
 
-/* Payload that the peer has acknowledged, without the SYN. */
-static __always_inline __u64 ebb_tcp_acked(const struct tcp_sock *tp)
+/* Payload of what the peer has acknowledged (bytes_acked), without the SYN. */
+static __always_inline __u64 ebb_acked_payload(__u64 acked)
 {
-	__u64 acked = tp->bytes_acked;
-
 	return acked > 1 ? acked - 1 : 0;
 }
 

@@ -68,7 +68,7 @@ static __always_inline void ebb_turn_read(const struct tcp_sock *tp, __u32 seq, 
 	ret->sent = tp->data_segs_out;
 	ret->unacked = (__s32)(seq - tp->snd_una) > 0;
 	ret->received = ebb_tcp_received(tp);
-	ret->acked = ebb_tcp_acked(tp);
+	ret->acked = ebb_acked_payload(tp->bytes_acked);
 }
 
 /* @state as in ebb_turn_seq(). */
@@ -90,18 +90,14 @@ static __always_inline struct ebb_conn *ebb_conn_late(struct bpf_sock *sock, con
 						      const struct ebb_route *route)
 {
 	__u32 flags = EBB_CONN_LIVE | EBB_CONN_SYN | EBB_CONN_ACTIVE;
-	struct ebb_conn *conn;
+	struct ebb_conn *conn = ebb_conn_make(sock);
 
-	conn = bpf_sk_storage_get(&ebb_conn_v2, sock, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
-		return NULL;
-	}
-	if (conn->flags & EBB_CONN_LIVE)
+	if (!conn || (conn->flags & EBB_CONN_LIVE))
 		return conn;
 	ebb_conn_begin(conn, route->pair_slot, route->pair->epoch, route->dst_slot, route->dst->epoch,
 		       ebb_route_plain_gen(route));
-	flags |= ebb_conn_take_up(conn, ebb_tcp_received(tp), ebb_tcp_acked(tp), tp->snd_una);
+	flags |=
+		ebb_conn_take_up(conn, ebb_tcp_received(tp), ebb_acked_payload(tp->bytes_acked), tp->snd_una);
 	/* seed.bpf.c may do the same at the same time: who comes first says what it is */
 	(void)EBB_CAS(&conn->flags, 0, flags);
 	return conn;
