@@ -126,9 +126,14 @@ static __always_inline int ebb_sock_is_orphan(const struct sock *sk)
  */
 static __always_inline int ebb_sock_was_accepted(const struct inet_sock *inet)
 {
+	const struct ipv6_pinfo *np;
+
 	if (inet->mc_index)
 		return 1;
-	return bpf_core_field_exists(inet->pinet6) && inet->pinet6 && inet->pinet6->mcast_oif;
+	if (!bpf_core_field_exists(inet->pinet6))
+		return 0;
+	np = inet->pinet6;
+	return np && np->mcast_oif;
 }
 
 /* The program has closed it, or the peer has: nothing more comes in. With only our half closed it does (RCV_SHUTDOWN). */

@@ -73,8 +73,8 @@ static __always_inline void ebb_conn_begin(struct ebb_conn *conn, __u32 pair, __
 	conn->pace = 0;
 	conn->sender_epoch = 0;
 	conn->turn.out_ns = 0;
-	conn->turn.seq = 0;
-	conn->turn.done = 0;
+	conn->turn.ended.seq = 0;
+	conn->turn.ended.count = 0;
 }
 
 /*
@@ -86,8 +86,8 @@ static __always_inline __u32 ebb_conn_take_up(struct ebb_conn *conn, __u64 recei
 {
 	if (!ebb_turn_is_later(received, acked))
 		return 0;
-	conn->turn.seq = una;
-	conn->turn.done = 1;
+	conn->turn.ended.seq = una;
+	conn->turn.ended.count = 1;
 	/* it was recorded, too, where somebody does */
 	return EBB_CONN_JUDGED | EBB_CONN_TOLD;
 }

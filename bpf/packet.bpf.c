@@ -80,7 +80,7 @@ static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto,
 		if (data + TCP_HEADER > end)
 			return 0;
 		headers = at + (data[12] >> 4) * 4U;
-		ret->seq = (__u32)data[4] << 24 | (__u32)data[5] << 16 | (__u32)data[6] << 8 | data[7];
+		ret->seq = bpf_ntohl(*(const __be32 *)(data + 4));
 	} else {
 		headers = at + UDP_HEADER;
 		ret->seq = 0;
@@ -496,7 +496,7 @@ static __always_inline int hear(struct __sk_buff *skb, int cast)
 	if (!tp->data_segs_out || !find(sock, tp, &conn))
 		return PASS;
 	written = tp->write_seq;
-	seq = ebb_turn_seq_of(written, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
+	seq = ebb_turn_seq_of(written, sock->state);
 	if (conn) {
 		if (!ebb_turn_is_open(&conn->turn, 1, seq))
 			return PASS;
@@ -513,7 +513,7 @@ static __always_inline int hear(struct __sk_buff *skb, int cast)
 	if (!answers(skb, tp, conn))
 		return PASS;
 	out_ns = ebb_turn_out_of(conn, tp, written);
-	if (tp->inet_conn.icsk_inet.sk.sk_bpf_storage && ebb_spans_wanted())
+	if ((conn || tp->inet_conn.icsk_inet.sk.sk_bpf_storage) && ebb_spans_wanted())
 		ebb_span_answered(sock, out_ns);
 	ebb_turn_answered(sock, conn, tp, seq, out_ns);
 	return PASS;

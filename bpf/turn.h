@@ -31,11 +31,19 @@
 #include "bpf/abi.h"
 #include "bpf/atomic.h"
 
+/* The turns of a connection that have ended. */
+union ebb_turns_ended {
+	struct {
+		__u32 seq;   /* the end of what was written when the last one did */
+		__u32 count;
+	};
+	__u64 word; /* both, which move together */
+};
+
 /* Of one connection; in its memory. */
 struct ebb_turn_state {
 	__u64 out_ns; /* when the open turn's last byte went out, where TCP has sent it again since; 0: TCP says it */
-	__u32 seq;  /* the end of what was written when the last turn ended */
-	__u32 done; /* turns that have ended */
+	union ebb_turns_ended ended;
 };
 
 /* What the counters of TCP say; payload only. */
@@ -62,31 +70,33 @@ static inline __attribute__((always_inline)) int ebb_turn_is_later(__u64 receive
 static inline __attribute__((always_inline)) int ebb_turn_is_open(const struct ebb_turn_state *state,
 								  __u32 spoke, __u32 seq)
 {
-	return spoke && (!EBB_LOAD(state->done) || EBB_LOAD(state->seq) != seq);
+	return spoke && (!EBB_LOAD(state->ended.count) || EBB_LOAD(state->ended.seq) != seq);
 }
 
 /* Bytes that went out in it. A first turn has no beginning that is known, and needs none. */
 static inline __attribute__((always_inline)) __u32 ebb_turn_bytes(const struct ebb_turn_state *state,
 								  __u32 seq)
 {
-	return state->done ? seq - state->seq : ~0U;
+	return state->ended.count ? seq - state->ended.seq : ~0U;
 }
 
 /*
- * Takes the open turn away. 0: there is none, or another processor has ended it at this moment. That one may have
- * moved @seq and not yet counted it, when the first turn still looks open: so nothing is taken that ends where the last did.
+ * Takes the open turn away. 0: there is none, or another processor has ended it at this moment.
  *
- * Tolerated: a first turn that happens to end at number 0 is never taken. An answer that looked at @seq before the program
- * asked again, and comes here after the answer to that, ends a turn of its own, and one more is ended by the next.
+ * Tolerated: an answer that looked at @seq before the program asked again, and comes here after the answer to
+ * that, ends a turn of its own, and one more is ended by the next.
  */
 static inline __attribute__((always_inline)) int ebb_turn_take(struct ebb_turn_state *state, __u32 spoke,
 							       __u32 seq)
 {
-	__u32 old = EBB_LOAD(state->seq);
+	union ebb_turns_ended old = {.word = EBB_LOAD(state->ended.word)}, ended;
 
-	if (!spoke || old == seq || EBB_CAS(&state->seq, old, seq) != old)
+	if (!spoke || (old.count && old.seq == seq))
 		return 0;
-	EBB_ADD(&state->done, 1);
+	ended.seq = seq;
+	ended.count = old.count + 1;
+	if (EBB_CAS(&state->ended.word, old.word, ended.word) != old.word)
+		return 0;
 	EBB_STORE(state->out_ns, 0);
 	return 1;
 }

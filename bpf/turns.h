@@ -211,7 +211,7 @@ static EBB_NOINLINE int ebb_turn_over(const struct ebb_route *route, struct ebb_
 	end.age_ns = ebb_turn_lasted(ebb_turn_out_ns(conn, tp), now);
 	end.abandon_ns = route->policy->abandon_ms * EBB_NS_PER_MS;
 	end.bytes = ebb_turn_bytes(&conn->turn, seq);
-	end.first = !conn->turn.done;
+	end.first = !conn->turn.ended.count;
 	end.by_peer = by_peer;
 	end.heard = tp->snd_una == tp->write_seq;
 	end.held = (__u32)ebb_is_held_back(route, conn, tp, state);

@@ -102,8 +102,7 @@ static const char *word_name(size_t offset)
 		{offsetof(__typeof__(w), verdict.succeeded), "verdict.succeeded"},
 		{offsetof(__typeof__(w), pairs[0].result_ok), "pairs[0].ok"},
 		{offsetof(__typeof__(w), pairs[1].result_ok), "pairs[1].ok"},
-		{offsetof(__typeof__(w), turn.seq), "turn.seq"},
-		{offsetof(__typeof__(w), turn.done), "turn.done"},
+		{offsetof(__typeof__(w), turn.ended.word), "turn.ended"},
 		{offsetof(__typeof__(w), turn.out_ns), "turn.out_ns"},
 		{offsetof(__typeof__(w), written), "written"},
 		{offsetof(__typeof__(w), served), "served"},
@@ -1272,8 +1271,8 @@ static void begin_first_turn(void)
 static void begin_later_turn(void)
 {
 	begin_first_turn();
-	w.turn.seq = 50;
-	w.turn.done = 1;
+	w.turn.ended.seq = 50;
+	w.turn.ended.count = 1;
 }
 
 static void answer(unsigned int context)
@@ -1294,7 +1293,7 @@ static const char *one_answer_ends_it(void)
 
 static uint32_t turns_ended(void)
 {
-	return w.turn.done - (now_tried->begin == begin_later_turn);
+	return w.turn.ended.count - (now_tried->begin == begin_later_turn);
 }
 
 static const char *one_turn_was_ended(void)

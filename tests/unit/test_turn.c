@@ -53,22 +53,33 @@ static void a_turn_is_open_from_what_is_asked_to_the_answer(void **state)
 	/* whatever the first number is */
 	assert_true(ebb_turn_is_open(&turn, 1, 0));
 	assert_true(ebb_turn_take(&turn, 1, 1200));
-	assert_int_equal(turn.done, 1);
+	assert_int_equal(turn.ended.count, 1);
 	/* the rest of the answer is no turn */
 	assert_false(ebb_turn_is_open(&turn, 1, 1200));
 	assert_false(ebb_turn_take(&turn, 1, 1200));
 	/* the next one begins with the next byte, and numbers wrap */
 	assert_true(ebb_turn_is_open(&turn, 1, 1201));
 	assert_int_equal(ebb_turn_bytes(&turn, 1201), 1);
-	turn.seq = 0xfffffff0;
+	turn.ended.seq = 0xfffffff0;
 	assert_int_equal(ebb_turn_bytes(&turn, 0x10), 0x20);
 	assert_true(ebb_turn_take(&turn, 1, 0x10));
-	assert_int_equal(turn.done, 2);
+	assert_int_equal(turn.ended.count, 2);
+}
+
+static void a_first_turn_may_end_at_any_number(void **state)
+{
+	struct ebb_turn_state turn = {0};
+
+	(void)state;
+	assert_true(ebb_turn_take(&turn, 1, 0));
+	assert_int_equal(turn.ended.count, 1);
+	assert_false(ebb_turn_is_open(&turn, 1, 0));
+	assert_false(ebb_turn_take(&turn, 1, 0));
 }
 
 static void when_it_was_sent_first_is_of_one_turn(void **state)
 {
-	struct ebb_turn_state turn = {.out_ns = 5 * S, .done = 1, .seq = 7};
+	struct ebb_turn_state turn = {.out_ns = 5 * S, .ended.count = 1, .ended.seq = 7};
 
 	(void)state;
 	assert_true(ebb_turn_take(&turn, 1, 8));
@@ -210,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_first_turn_shows_without_a_memory),
 		cmocka_unit_test(a_turn_is_open_from_what_is_asked_to_the_answer),
+		cmocka_unit_test(a_first_turn_may_end_at_any_number),
 		cmocka_unit_test(when_it_was_sent_first_is_of_one_turn),
 		cmocka_unit_test(a_byte_that_leaves_later_than_its_answer_comes_took_no_time),
 		cmocka_unit_test(one_of_many_answers_ends_it),
