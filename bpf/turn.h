@@ -34,7 +34,7 @@
 /* The turns of a connection that have ended. */
 union ebb_turns_ended {
 	struct {
-		__u32 seq;   /* the end of what was written when the last one did */
+		__u32 seq; /* the end of what was written when the last one did */
 		__u32 count;
 	};
 	__u64 word; /* both, which move together */
