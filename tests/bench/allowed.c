@@ -12,7 +12,7 @@
  * One thread is both ends, so no wake-up and no other processor is in the figure,
  * and since the server closes first, all callbacks of the client's socket but one
  * (ESTABLISHED -> CLOSE_WAIT) fall into the two timed calls: nothing dilutes them.
- * The time of the whole block, for each connection, is told beside it.
+ * The time of the whole block, for each connection, is told beside it. BENCH_LOADS times, with programs loaded anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,8 @@
 
 #include "bench.h"
 
-#define WARM_UP 32
+#define WARM_UP	 32
+#define FAILURES 5 /* open a breaker; there are none */
 
 enum {
 	CASE_NONE,
@@ -96,25 +97,6 @@ static int block(const struct listener *listener, uint32_t count, uint64_t clock
 	return r;
 }
 
-static int measure(const struct bench_options *options, struct bench_hooks *hooks,
-		   const struct listener *listener, struct bench_series calls[CASE_MAX],
-		   struct bench_series whole[CASE_MAX])
-{
-	uint64_t clock_ns = bench_clock_cost();
-	int r = 0;
-
-	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
-		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
-			uint32_t c = (round + i) % CASE_MAX;
-
-			r = bench_hooks_use(hooks, cases[c].arm);
-			if (r == 0)
-				r = block(listener, options->samples, clock_ns, &calls[c], &whole[c]);
-		}
-	}
-	return r;
-}
-
 /* As if its breaker had opened and closed again: the sockets of a gate of a later generation have a memory. */
 static int move_gate(struct bench_hooks *hooks, const struct listener *listener)
 {
@@ -133,6 +115,28 @@ static int move_gate(struct bench_hooks *hooks, const struct listener *listener)
 		return -ENOENT;
 	view->verdicts[view->dst_max + pair].word = ebb_word(3, EBB_STATE_CLOSED, 0);
 	return 0;
+}
+
+static int measure(const struct bench_options *options, struct bench_hooks *hooks,
+		   const struct listener *listener, struct bench_series calls[CASE_MAX],
+		   struct bench_series whole[CASE_MAX])
+{
+	uint64_t clock_ns = bench_clock_cost();
+	int r = 0;
+
+	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
+		r = bench_hooks_renew(hooks, options, FAILURES, round);
+		if (r >= 0)
+			r = options->moved && (round == 0 || r) ? move_gate(hooks, listener) : 0;
+		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
+			uint32_t c = (round + i) % CASE_MAX;
+
+			r = bench_hooks_use(hooks, cases[c].arm);
+			if (r == 0)
+				r = block(listener, options->samples, clock_ns, &calls[c], &whole[c]);
+		}
+	}
+	return r;
 }
 
 static json_t *describe(const struct bench_series calls[CASE_MAX], const struct bench_series whole[CASE_MAX],
@@ -165,12 +169,9 @@ int bench_allowed(const struct bench_options *options, json_t *ret_result)
 	if (r == 0)
 		r = bench_enter_cgroup(options->cgroup);
 	if (r == 0)
-		r = bench_hooks_open(&hooks, options, 5);
+		r = bench_hooks_open(&hooks, options, FAILURES);
 	if (r == 0) {
-		if (options->moved)
-			r = move_gate(&hooks, &listener);
-		if (r == 0)
-			r = measure(options, &hooks, &listener, calls, whole);
+		r = measure(options, &hooks, &listener, calls, whole);
 		bench_hooks_close(&hooks);
 	}
 	if (r == 0) {

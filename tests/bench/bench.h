@@ -159,6 +159,22 @@ extern const char *const bench_arm_names[BENCH_ARM_MAX];
 int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *options, uint32_t failures);
 void bench_hooks_close(struct bench_hooks *hooks);
 
+/*
+ * Where the kernel puts the programs moves a ratio by as much as what is in them (docs/performance.md, "Where the
+ * programs lie"): a figure that is compared with a target is that of several loads.
+ */
+#define BENCH_LOADS 10
+
+/* Rounds of one load, at least 1. */
+static inline uint32_t bench_load_rounds(const struct bench_options *options)
+{
+	return options->rounds > BENCH_LOADS ? options->rounds / BENCH_LOADS : 1;
+}
+
+/* Loads everything anew where a load ends with @round. 1: it did; 0: it is not time. */
+int bench_hooks_renew(struct bench_hooks *hooks, const struct bench_options *options, uint32_t failures,
+		      uint32_t round);
+
 /* From now on this is attached, and nothing else. */
 int bench_hooks_use(struct bench_hooks *hooks, enum bench_arm arm);
 int bench_hooks_use_packets(struct bench_hooks *hooks, enum bench_packets packets);

@@ -172,6 +172,16 @@ static void write_policy(const struct bench_hooks *hooks, uint32_t failures)
 		hooks->view->policies[d] = policy;
 }
 
+static void forget(struct bench_hooks *hooks)
+{
+	memset(hooks, 0, sizeof(*hooks));
+	memset(hooks->programs, -1, sizeof(hooks->programs));
+	memset(hooks->links, -1, sizeof(hooks->links));
+	memset(hooks->packet_programs, -1, sizeof(hooks->packet_programs));
+	memset(hooks->packet_links, -1, sizeof(hooks->packet_links));
+	hooks->cgroup_fd = -1;
+}
+
 int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *options, uint32_t failures)
 {
 	struct ebb_loader_options loader_options = {
@@ -183,11 +193,7 @@ int bench_hooks_open(struct bench_hooks *hooks, const struct bench_options *opti
 	struct ebb_why why = {};
 	int r;
 
-	memset(hooks, 0, sizeof(*hooks));
-	memset(hooks->programs, -1, sizeof(hooks->programs));
-	memset(hooks->links, -1, sizeof(hooks->links));
-	memset(hooks->packet_programs, -1, sizeof(hooks->packet_programs));
-	memset(hooks->packet_links, -1, sizeof(hooks->packet_links));
+	forget(hooks);
 	hooks->pin_dir = options->pin_dir;
 	hooks->cgroup_fd = open(options->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (hooks->cgroup_fd < 0)
@@ -241,8 +247,19 @@ void bench_hooks_close(struct bench_hooks *hooks)
 	}
 	if (hooks->cgroup_fd >= 0)
 		(void)close(hooks->cgroup_fd);
-	memset(hooks, 0, sizeof(*hooks));
-	hooks->cgroup_fd = -1;
+	forget(hooks);
+}
+
+int bench_hooks_renew(struct bench_hooks *hooks, const struct bench_options *options, uint32_t failures,
+		      uint32_t round)
+{
+	int r;
+
+	if (round == 0 || round % bench_load_rounds(options) != 0)
+		return 0;
+	bench_hooks_close(hooks);
+	r = bench_hooks_open(hooks, options, failures);
+	return r < 0 ? r : 1;
 }
 
 int bench_hooks_use(struct bench_hooks *hooks, enum bench_arm arm)

@@ -58,6 +58,8 @@ static const struct {
 	[CASE_NONE_AGAIN] = {"none_again", BENCH_ARM_NONE, BENCH_PACKETS_NONE, 0},
 };
 
+#define ACCOUNTS 40
+
 /* To one destination. */
 struct path {
 	struct sockaddr_in to;
@@ -74,6 +76,8 @@ struct traffic {
 	double units; /* of one sample: what the figures are for each of */
 	struct path paths[2];
 	struct bench_series series[CASE_MAX];
+	double program_ns[3][ACCOUNTS]; /* a run, of the cases accounted */
+	uint32_t account_count;
 };
 
 static int fail(const char *what)
@@ -214,9 +218,10 @@ static int block(struct traffic *traffic, int c, uint32_t count)
 
 static int measure(const struct bench_options *options, struct bench_hooks *hooks, struct traffic *traffic)
 {
+	uint32_t rounds = bench_load_rounds(options);
 	int r = 0;
 
-	for (uint32_t round = 0; round < options->rounds && r == 0; round++) {
+	for (uint32_t round = 0; round < rounds && r == 0; round++) {
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			int c = (int)((round + i) % CASE_MAX);
 
@@ -251,28 +256,23 @@ static int account(struct bench_hooks *hooks, const struct traffic *traffic, int
 	return r;
 }
 
-#define ACCOUNT_ROUNDS 40
+static const int accounted[] = {CASE_EMPTY, CASE_OTHER, CASE_LIMITED};
 
 static int measure_program(const struct bench_options *options, struct bench_hooks *hooks,
-			   const struct traffic *traffic, json_t *result)
+			   struct traffic *traffic)
 {
-	static const int accounted[] = {CASE_EMPTY, CASE_OTHER, CASE_LIMITED};
-	double ns[3][ACCOUNT_ROUNDS];
-	json_t *programs = json_object();
 	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	int r = stats < 0 ? stats : 0;
 
-	for (int round = 0; round < ACCOUNT_ROUNDS && r == 0; round++) {
+	for (int round = 0; round < ACCOUNTS / BENCH_LOADS && r == 0; round++) {
 		for (int i = 0; i < 3 && r == 0; i++) {
 			int a = (round + i) % 3;
 
-			r = account(hooks, traffic, accounted[a], options->samples, &ns[a][round]);
+			r = account(hooks, traffic, accounted[a], options->samples,
+				    &traffic->program_ns[a][traffic->account_count]);
 		}
+		traffic->account_count++;
 	}
-	for (int i = 0; i < 3 && r == 0; i++)
-		(void)json_object_set_new(programs, cases[accounted[i]].name,
-					  bench_summary(ns[i], ACCOUNT_ROUNDS));
-	(void)json_object_set_new(result, "program_ns", programs);
 	if (stats >= 0)
 		(void)close(stats);
 	return r;
@@ -281,7 +281,7 @@ static int measure_program(const struct bench_options *options, struct bench_hoo
 static json_t *describe(struct traffic *traffic)
 {
 	struct bench_series *series = traffic->series;
-	json_t *result = json_object();
+	json_t *result = json_object(), *programs = json_object();
 
 	for (int c = 0; c < CASE_MAX; c++)
 		(void)json_object_set_new(result, cases[c].name,
@@ -292,30 +292,25 @@ static json_t *describe(struct traffic *traffic)
 						    bench_ratio(&series[c], &series[CASE_NO_LIMIT]),
 						    "to_empty",
 						    bench_ratio(&series[c], &series[CASE_EMPTY])));
+	for (int i = 0; i < 3; i++)
+		(void)json_object_set_new(programs, cases[accounted[i]].name,
+					  bench_summary(traffic->program_ns[i], traffic->account_count));
+	(void)json_object_set_new(result, "program_ns", programs);
 	return result;
 }
 
+/* Of one load, over connections of its own. */
 static int one_traffic(const struct bench_options *options, struct bench_hooks *hooks,
-		       struct traffic *traffic, json_t *ret_result)
+		       struct traffic *traffic)
 {
-	int r = 0;
+	int r = use(hooks, CASE_LIMITED);
 
-	for (int c = 0; c < CASE_MAX && r == 0; c++)
-		r = bench_series_init(&traffic->series[c], options->rounds, options->samples);
-	if (r == 0)
-		r = use(hooks, CASE_LIMITED);
 	if (r == 0)
 		r = open_paths(hooks, traffic);
 	if (r == 0)
 		r = measure(options, hooks, traffic);
-	if (r == 0) {
-		json_t *result = describe(traffic);
-
-		r = measure_program(options, hooks, traffic, result);
-		(void)json_object_set_new(ret_result, traffic->name, result);
-	}
-	for (int c = 0; c < CASE_MAX; c++)
-		bench_series_done(&traffic->series[c]);
+	if (r == 0)
+		r = measure_program(options, hooks, traffic);
 	for (int d = 0; d < 2; d++)
 		close_ends(&traffic->paths[d]);
 	return r;
@@ -327,21 +322,31 @@ int bench_packets(const struct bench_options *options, json_t *ret_result)
 		{.name = "udp", .type = SOCK_DGRAM, .sample = datagrams, .units = DATAGRAMS},
 		{.name = "tcp", .type = SOCK_STREAM, .sample = pieces, .units = PIECES * (PIECE / 1024.0)},
 	};
+	uint32_t rounds = BENCH_LOADS * bench_load_rounds(options);
 	struct bench_hooks hooks;
 	int r = 0;
 
 	for (uint32_t t = 0; t < 2; t++) {
 		for (uint32_t d = 0; d < 2 && r == 0; d++)
 			r = open_listener(&all[t].paths[d], all[t].type, 2 * t + d);
+		for (int c = 0; c < CASE_MAX && r == 0; c++)
+			r = bench_series_init(&all[t].series[c], rounds, options->samples);
 	}
 	if (r == 0)
 		r = bench_enter_cgroup(options->cgroup);
-	if (r == 0)
+	for (int load = 0; load < BENCH_LOADS && r == 0; load++) {
 		r = bench_hooks_open(&hooks, options, 5);
-	if (r < 0)
-		return r;
-	for (int t = 0; t < 2 && r == 0; t++)
-		r = one_traffic(options, &hooks, &all[t], ret_result);
-	bench_hooks_close(&hooks);
+		if (r < 0)
+			break;
+		for (int t = 0; t < 2 && r == 0; t++)
+			r = one_traffic(options, &hooks, &all[t]);
+		bench_hooks_close(&hooks);
+	}
+	for (int t = 0; t < 2; t++) {
+		if (r == 0)
+			(void)json_object_set_new(ret_result, all[t].name, describe(&all[t]));
+		for (int c = 0; c < CASE_MAX; c++)
+			bench_series_done(&all[t].series[c]);
+	}
 	return r;
 }

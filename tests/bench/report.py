@@ -345,6 +345,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", required=True)
     parser.add_argument("--load", nargs=2, required=True)
+    parser.add_argument("--elsewhere", default="", help="hooks at which somebody else had programs")
     parser.add_argument("--failed", default="")
     parser.add_argument("results", nargs="*")
     arguments = parser.parse_args()
@@ -355,6 +356,7 @@ def main():
         "processors": os.cpu_count(),
         "load_before": float(arguments.load[0]),
         "load_after": float(arguments.load[1]),
+        "hooks_elsewhere": arguments.elsewhere.split(),
     }
     results = {}
     for path in arguments.results:
@@ -370,6 +372,8 @@ def main():
 
     print(f"Linux {machine['kernel']}, {machine['processors']} x {machine['processor']}, "
           f"load {machine['load_before']} before and {machine['load_after']} after\n")
+    if arguments.elsewhere:
+        print(f"Somebody else had programs at {arguments.elsewhere}: ratios to nothing attached are too good.\n")
     print("\n".join(whole(results)))
     for step in failed:
         print(f"\nfailed: {step}")

@@ -98,6 +98,12 @@ measure() {
 
 load() { cut -d' ' -f1 /proc/loadavg; }
 
+# Hooks at which somebody else has programs: "nothing attached" then pays for them, too.
+hooks_elsewhere() {
+	bpftool cgroup tree "$mount" |
+		awk '$2 ~ /^cgroup_(inet|inet4|inet6|udp4|udp6|sock_ops)/ {print substr($2, 8)}' | sort -u | paste -sd ' '
+}
+
 # ------------------------------------------------------------------ steps --
 
 step_refused() { measure refused refused; }
@@ -215,11 +221,13 @@ for step in "${steps[@]}"; do
 	}
 done
 failed=()
+elsewhere=$(hooks_elsewhere)
+[ -z "$elsewhere" ] || echo "run.sh: somebody else has programs at $elsewhere: ratios to nothing attached come out too good" >&2
 load_before=$(load)
 for step in "${steps[@]}"; do
 	printf 'run.sh: %s\n' "$step" >&2
 	"step_${step//-/_}" || failed+=("$step")
 done
-"$python" "$root/tests/bench/report.py" --write "$out" --load "$load_before" "$(load)" --failed "${failed[*]}" \
+"$python" "$root/tests/bench/report.py" --write "$out" --load "$load_before" "$(load)" --elsewhere "$elsewhere" --failed "${failed[*]}" \
 	"$work"/*.json || exit 1
 [ ${#failed[@]} = 0 ]

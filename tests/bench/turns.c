@@ -21,6 +21,8 @@
  *
  * And for each of the first three what the programs cost by the kernel's own account (BPF_ENABLE_STATS), with what the account itself
  * costs, as empty programs show it, taken off.
+ *
+ * All of it BENCH_LOADS times, with programs that are loaded anew.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -195,6 +197,16 @@ static int do_far(const struct place *place)
 	return ask(&place->far);
 }
 
+/* What the programs cost by the kernel's account, round by round. */
+#define ACCOUNTS 40
+
+struct account {
+	double all[ACCOUNTS]; /* together, for each sample */
+	double run[ACCOUNTS]; /* the one that sees packets, for each of its runs */
+	uint32_t count;
+	double runs; /* of all, for each sample */
+};
+
 /* A kind of work. */
 struct work {
 	const char *name;
@@ -204,6 +216,7 @@ struct work {
 	bool stream;
 	bool served; /* by another process */
 	struct bench_series series[CASE_MAX];
+	struct account account;
 };
 
 static int use(struct bench_hooks *hooks, int c)
@@ -235,14 +248,28 @@ static int block(struct place *place, struct work *work, int c, uint32_t count)
 	return r;
 }
 
-static int measure(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
-		   struct work *work)
+static uint32_t rounds_of(const struct bench_options *options, const struct work *work)
 {
-	uint32_t rounds = work->served ? OFTENER * options->rounds : options->rounds;
+	return (work->served ? OFTENER : 1) * bench_load_rounds(options);
+}
+
+static int init_series(const struct bench_options *options, struct work *work)
+{
 	int r = 0;
 
 	for (int c = 0; c < CASE_MAX && r == 0; c++)
-		r = bench_series_init(&work->series[c], rounds, options->samples);
+		r = bench_series_init(&work->series[c], BENCH_LOADS * rounds_of(options, work),
+				      options->samples);
+	return r;
+}
+
+/* Of one load. */
+static int measure(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
+		   struct work *work)
+{
+	uint32_t rounds = rounds_of(options, work);
+	int r = 0;
+
 	for (uint32_t round = 0; round < rounds && r == 0; round++) {
 		for (uint32_t i = 0; i < CASE_MAX && r == 0; i++) {
 			int c = (int)((round + i) % CASE_MAX);
@@ -255,6 +282,25 @@ static int measure(const struct bench_options *options, struct bench_hooks *hook
 	return r;
 }
 
+/* The median of each load. */
+static json_t *by_load(const struct work *work, int c)
+{
+	const struct bench_series *a = &work->series[c], *b = &work->series[CASE_NONE];
+	uint32_t rounds = a->round_count / BENCH_LOADS;
+	json_t *loads = json_array();
+
+	for (uint32_t load = 0; load < BENCH_LOADS; load++) {
+		struct bench_series one = {.medians = a->medians + (size_t)load * rounds,
+					   .round_count = rounds};
+		struct bench_series none = {.medians = b->medians + (size_t)load * rounds};
+		json_t *ratio = bench_ratio(&one, &none);
+
+		(void)json_array_append(loads, json_object_get(ratio, "p50"));
+		json_decref(ratio);
+	}
+	return loads;
+}
+
 static json_t *describe(const struct work *work)
 {
 	json_t *result = json_object();
@@ -263,10 +309,10 @@ static json_t *describe(const struct work *work)
 		const struct bench_series *series = &work->series[c];
 
 		(void)json_object_set_new(result, cases[c].name,
-					  json_pack("{s:o, s:o, s:o}", "ns",
+					  json_pack("{s:o, s:o, s:o, s:o}", "ns",
 						    bench_summary(series->samples, series->sample_count),
 						    "to_none", bench_ratio(series, &work->series[CASE_NONE]),
-						    "to_empty",
+						    "to_none_by_load", by_load(work, c), "to_empty",
 						    bench_ratio(series, &work->series[CASE_EMPTY])));
 	}
 	return result;
@@ -274,8 +320,7 @@ static json_t *describe(const struct work *work)
 
 /* ---------------------------------------------------------------- programs -- */
 
-#define PROGRAMS       (BENCH_HOOKS + 1)
-#define ACCOUNT_ROUNDS 40
+#define PROGRAMS (BENCH_HOOKS + 1)
 
 static int program_of(const struct bench_hooks *hooks, bool ours, int p)
 {
@@ -321,51 +366,67 @@ static int account(const struct bench_options *options, struct bench_hooks *hook
 	return r;
 }
 
-/* All programs together, for each sample; and the one that sees packets, for each of its runs. */
+/* Of one load. */
 static int measure_programs(const struct bench_options *options, struct bench_hooks *hooks,
-			    struct place *place, const struct work *work, json_t *result)
+			    struct place *place, struct work *work)
 {
-	double all[ACCOUNT_ROUNDS], run[ACCOUNT_ROUNDS], runs = 0;
 	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	int r = stats < 0 ? stats : 0;
+	struct account *a = &work->account;
 	struct spent spent[2];
 
-	for (int round = 0; round < ACCOUNT_ROUNDS && r == 0; round++) {
-		all[round] = runs = 0;
+	for (int round = 0; round < ACCOUNTS / BENCH_LOADS && r == 0; round++) {
+		double all = 0, runs = 0;
+
 		for (int i = 0; i < 2 && r == 0; i++)
 			r = account(options, hooks, place, work, (round + i) % 2, &spent[(round + i) % 2]);
+		if (r < 0)
+			break;
 		for (int p = 0; p < PROGRAMS; p++) {
-			all[round] += spent[1].ns[p] - spent[0].ns[p];
+			all += spent[1].ns[p] - spent[0].ns[p];
 			runs += spent[1].runs[p];
 		}
-		run[round] = spent[1].ns[BENCH_HOOKS] / spent[1].runs[BENCH_HOOKS] -
-			     spent[0].ns[BENCH_HOOKS] / spent[0].runs[BENCH_HOOKS];
+		a->all[a->count] = all;
+		a->run[a->count++] = spent[1].ns[BENCH_HOOKS] / spent[1].runs[BENCH_HOOKS] -
+				     spent[0].ns[BENCH_HOOKS] / spent[0].runs[BENCH_HOOKS];
+		a->runs = runs;
 	}
-	if (r == 0)
-		(void)json_object_set_new(result, "programs",
-					  json_pack("{s:o, s:f, s:o}", "net_ns",
-						    bench_summary(all, ACCOUNT_ROUNDS), "runs", runs,
-						    "run_ns", bench_summary(run, ACCOUNT_ROUNDS)));
 	if (stats >= 0)
 		(void)close(stats);
 	return r;
 }
 
-static int measure_work(const struct bench_options *options, struct bench_hooks *hooks, struct place *place,
-			struct work *work, json_t *ret_result)
+static json_t *describe_account(struct account *a)
 {
-	int r = measure(options, hooks, place, work);
+	return json_pack("{s:o, s:f, s:o}", "net_ns", bench_summary(a->all, a->count), "runs", a->runs,
+			 "run_ns", bench_summary(a->run, a->count));
+}
 
-	if (r == 0) {
-		json_t *result = describe(work);
+/* Everything once, with programs of its own. */
+static int measure_load(const struct bench_options *options, struct place *place, struct work *works,
+			size_t count)
+{
+	struct bench_hooks hooks;
+	int r = bench_hooks_open(&hooks, options, 5);
 
-		if (!work->served)
-			r = measure_programs(options, hooks, place, work, result);
-		(void)json_object_set_new(ret_result, work->name, result);
+	if (r < 0)
+		return r;
+	for (size_t w = 0; w < count && r == 0; w++) {
+		r = measure(options, &hooks, place, &works[w]);
+		if (r == 0 && !works[w].served)
+			r = measure_programs(options, &hooks, place, &works[w]);
 	}
-	for (int c = 0; c < CASE_MAX; c++)
-		bench_series_done(&work->series[c]);
+	bench_hooks_close(&hooks);
 	return r;
+}
+
+static json_t *result_of(struct work *work)
+{
+	json_t *result = describe(work);
+
+	if (!work->served)
+		(void)json_object_set_new(result, "programs", describe_account(&work->account));
+	return result;
 }
 
 /* Before entering the cgroup: the server's sockets are not governed. */
@@ -403,19 +464,22 @@ int bench_turns(const struct bench_options *options, json_t *ret_result)
 		{.name = "served", .sample = do_served, .clock = bench_now, .units = 1, .served = true},
 		{.name = "far", .sample = do_far, .clock = bench_now, .units = 1, .served = true},
 	};
-	struct bench_hooks hooks;
+	const size_t count = sizeof(works) / sizeof(works[0]);
 	struct place place = {.listener = -1, .client = -1, .server = -1};
 	int r;
 
 	r = open_place(&place);
 	if (r == 0)
 		r = bench_enter_cgroup(options->cgroup);
-	if (r == 0)
-		r = bench_hooks_open(&hooks, options, 5);
-	if (r == 0) {
-		for (size_t w = 0; w < sizeof(works) / sizeof(works[0]) && r == 0; w++)
-			r = measure_work(options, &hooks, &place, &works[w], ret_result);
-		bench_hooks_close(&hooks);
+	for (size_t w = 0; w < count && r == 0; w++)
+		r = init_series(options, &works[w]);
+	for (int load = 0; load < BENCH_LOADS && r == 0; load++)
+		r = measure_load(options, &place, works, count);
+	for (size_t w = 0; w < count; w++) {
+		if (r == 0)
+			(void)json_object_set_new(ret_result, works[w].name, result_of(&works[w]));
+		for (int c = 0; c < CASE_MAX; c++)
+			bench_series_done(&works[w].series[c]);
 	}
 	close_place(&place);
 	return r;
