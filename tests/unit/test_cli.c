@@ -1290,6 +1290,7 @@ static void fuse_is_shown_as_the_destination_node(void **state)
 	assert_string_equal(fuse_text(),
 			    "~node\n"
 			    "  node fuse  does not act: 1 of 8 active destinations open, 30 results in 10.0s\n"
+			    "  counts     active destinations that a rule names or two workloads use\n"
 			    "  action     shed\n"
 			    "  acts       when of at least 4 active destinations 50% are open, and 50 results came\n"
 			    "  ends       when less than 25% were open for 10.0s\n"
@@ -1300,6 +1301,7 @@ static void fuse_is_shown_as_the_destination_node(void **state)
 	assert_string_equal(fuse_text(),
 			    "~node\n"
 			    "  node fuse  sheds since 12.0s: 5 of 8 active destinations open, 30 results in 10.0s\n"
+			    "  counts     active destinations that a rule names or two workloads use\n"
 			    "  action     shed\n"
 			    "  acts       when of at least 4 active destinations 50% are open, and 50 results came\n"
 			    "  ends       when less than 25% were open for 10.0s\n"

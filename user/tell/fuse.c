@@ -130,6 +130,8 @@ int ebb_fuse_text(FILE *out, const struct ebb_look *look)
 		return r;
 	ebb_table_cell(table, "node fuse");
 	ebb_table_cell(table, "%s", ebb_fuse_sentence(look, text, sizeof(text)));
+	ebb_table_cell(table, "counts");
+	ebb_table_cell(table, "active destinations that a rule names or two workloads use");
 	ebb_table_cell(table, "action");
 	ebb_table_cell(table, "%s", ebb_fuse_name(agent->fuse_action));
 	ebb_table_cell(table, "acts");
