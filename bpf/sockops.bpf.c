@@ -397,6 +397,18 @@ static __always_inline void farewell(struct bpf_sock *sock, const struct tcp_soc
 	ebb_turn_over(&route, conn, tp, BPF_TCP_ESTABLISHED, new_state == BPF_TCP_CLOSE_WAIT);
 }
 
+/*
+ * The program has said all, and all of it is acknowledged: the one round trip that is still to come is that of the FIN, which
+ * nobody asks for. A run less for most connections, and no more than this sample is taken from others who want RTTs.
+ */
+static __always_inline void said_all(struct bpf_sock_ops *ctx, const struct tcp_sock *tp)
+{
+	__u32 flags = ctx->bpf_sock_ops_cb_flags;
+
+	if ((flags & BPF_SOCK_OPS_RTT_CB_FLAG) && tp->snd_una == tp->write_seq)
+		bpf_sock_ops_cb_flags_set(ctx, flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
 static __always_inline void request_retransmitted(struct bpf_sock *sock, const struct tcp_sock *tp)
 {
 	struct ebb_route route = {};
@@ -475,6 +487,7 @@ static __always_inline int call_back(struct bpf_sock_ops *ctx, int cast)
 {
 	struct bpf_sock *sock;
 	struct tcp_sock *tp;
+	__u32 state = 0;
 
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
@@ -486,8 +499,9 @@ static __always_inline int call_back(struct bpf_sock_ops *ctx, int cast)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] != BPF_TCP_CLOSE && ctx->args[1] != BPF_TCP_CLOSE_WAIT &&
-		    ctx->args[1] != BPF_TCP_FIN_WAIT1)
+		state = ctx->args[1];
+		if (state != BPF_TCP_CLOSE && state != BPF_TCP_CLOSE_WAIT && state != BPF_TCP_FIN_WAIT1 &&
+		    state != BPF_TCP_LAST_ACK)
 			return 1;
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
@@ -519,10 +533,14 @@ static __always_inline int call_back(struct bpf_sock_ops *ctx, int cast)
 		established(ctx, sock, tp);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE)
+		if (state == BPF_TCP_CLOSE) {
 			closed(sock, tp, ctx->args[0]);
-		else
-			farewell(sock, tp, ctx->args[1]);
+			break;
+		}
+		if (state != BPF_TCP_CLOSE_WAIT)
+			said_all(ctx, tp);
+		if (state != BPF_TCP_LAST_ACK)
+			farewell(sock, tp, state);
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
 		/* called before it is sent again */

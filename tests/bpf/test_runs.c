@@ -24,10 +24,10 @@ struct runs {
 	uint64_t count;
 };
 
-static const struct runs empty_connection[] = {{"connect4", 1}, {"sockops", 10}, {"release", 1}, {NULL, 0}};
-static const struct runs one_request[] = {{"connect4", 1}, {"sockops", 11}, {"release", 1}, {NULL, 0}};
+static const struct runs empty_connection[] = {{"connect4", 1}, {"sockops", 9}, {"release", 1}, {NULL, 0}};
+static const struct runs one_request[] = {{"connect4", 1}, {"sockops", 10}, {"release", 1}, {NULL, 0}};
 static const struct runs one_request_turns[] = {{"connect4", 1},
-						{"sockops", 11},
+						{"sockops", 10},
 						{"release", 1},
 						{"turns", 5},
 						{NULL, 0}};
