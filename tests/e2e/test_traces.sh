@@ -67,6 +67,11 @@ is 'whose id the log has, too' "$(spans "${episode}['attributes']['ebb.episode']
 is 'what opened and what closed it' "$(spans "' '.join(str(${episode}['attributes'][k]) for k in ('ebb.reason', 'ebb.failed', 'ebb.end_reason'))")" \
 	'consecutive_failures 3 probes_succeeded'
 is 'each move is an event' "$(spans "' '.join(e['name'] for e in ${episode}['events'])")" 'open half_open closed'
+is 'with the facts that the log has of it' \
+	"$(spans "'\n'.join(' '.join([e['name'], *(str(e['attributes']['ebb.' + k]) for k in ('reason', 'ok', 'failed', 'slow', 'run', 'generation'))]) for e in ${episode}['events'])")" \
+	"$(sed -nE "s/.*breaker moved:.* to=([a-z_]+) reason=([a-z_]+) ok=([0-9]+) failed=([0-9]+) slow=([0-9]+) run=([0-9]+) .*generation=([0-9]+) .*/\1 \2 \3 \4 \5 \6 \7/p" "$agent_log")"
+is 'and what failed last before it opened' "$(spans "' '.join(${episode}['attributes'][k] for k in ('ebb.last_failure', 'ebb.mode'))")" \
+	"$(sed -nE "s/.*breaker moved:.* to=open .*last_failure=([a-z]+) .*mode=([a-z]+) .*/\1 \2/p" "$agent_log")"
 check 'its probe is marked' wait_for 10 took "$of('ebb.probe')]"
 check 'nothing that came was not strictly OTLP' test ! -e "$where/refused"
 refute 'no secret is in the log' grep -q sesame "$agent_log"

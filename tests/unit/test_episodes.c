@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/episodes.h"
+#include "agent/move_facts.h"
 #include "core/policy.h"
 
 #define GATE 3
@@ -49,11 +50,16 @@ static struct ebb_move remember(uint32_t reason, uint64_t episode)
 }
 
 /* Remembered, then told, as the tick does it. */
-static bool move(uint32_t reason, uint64_t episode)
+static bool move_after(const char *last_failure, uint32_t reason, uint64_t episode)
 {
 	struct ebb_move m = remember(reason, episode);
 
-	return ebb_episodes_moved(episodes, &m, &told);
+	return ebb_episodes_moved(episodes, &m, last_failure, &told);
+}
+
+static bool move(uint32_t reason, uint64_t episode)
+{
+	return move_after(EBB_FAILURE_UNKNOWN, reason, episode);
 }
 
 static void another_agent_takes_over(void)
@@ -107,6 +113,27 @@ static void the_next_one_begins_anew(void **state)
 	assert_int_equal(told.moves[0].at_ns, 400);
 }
 
+static void the_failure_that_opened_it_is_told_at_its_end(void **state)
+{
+	(void)state;
+	(void)move_after("reset", EBB_REASON_FAILURE_RATE, 7);
+	(void)move(EBB_REASON_OPEN_EXPIRED, 7);
+	(void)move_after("timeout", EBB_REASON_PROBES_FAILED, 7);
+	(void)move(EBB_REASON_OPEN_EXPIRED, 7);
+	assert_true(move(EBB_REASON_PROBES_SUCCEEDED, 7));
+	assert_string_equal(told.last_failure, "reset");
+	/* one that nobody knows is nobody else's */
+	(void)move(EBB_REASON_SLOW_RATE, 8);
+	(void)move(EBB_REASON_OPEN_EXPIRED, 8);
+	assert_true(move(EBB_REASON_PROBES_SUCCEEDED, 8));
+	assert_null(told.last_failure);
+	(void)move_after("reset", EBB_REASON_FAILURE_RATE, 9);
+	another_agent_takes_over();
+	(void)move(EBB_REASON_OPEN_EXPIRED, 9);
+	assert_true(move(EBB_REASON_PROBES_SUCCEEDED, 9));
+	assert_null(told.last_failure);
+}
+
 static void one_that_began_under_another_agent_is_found_in_the_memory(void **state)
 {
 	(void)state;
@@ -146,12 +173,12 @@ static void several_of_one_look_are_told_each_with_its_own(void **state)
 				   remember(EBB_REASON_FAILURE_RATE, 8)};
 
 	(void)state;
-	assert_false(ebb_episodes_moved(episodes, &moves[0], &told));
-	assert_false(ebb_episodes_moved(episodes, &moves[1], &told));
-	assert_true(ebb_episodes_moved(episodes, &moves[2], &told));
+	assert_false(ebb_episodes_moved(episodes, &moves[0], EBB_FAILURE_UNKNOWN, &told));
+	assert_false(ebb_episodes_moved(episodes, &moves[1], EBB_FAILURE_UNKNOWN, &told));
+	assert_true(ebb_episodes_moved(episodes, &moves[2], EBB_FAILURE_UNKNOWN, &told));
 	assert_int_equal(told.id, 7);
 	assert_int_equal(told.move_count, 3);
-	assert_false(ebb_episodes_moved(episodes, &moves[3], &told));
+	assert_false(ebb_episodes_moved(episodes, &moves[3], EBB_FAILURE_UNKNOWN, &told));
 }
 
 static void of_one_that_is_taken_up_none_is_counted_twice(void **state)
@@ -163,8 +190,8 @@ static void of_one_that_is_taken_up_none_is_counted_twice(void **state)
 	another_agent_takes_over();
 	moves[0] = remember(EBB_REASON_OPEN_EXPIRED, 7);
 	moves[1] = remember(EBB_REASON_PROBES_SUCCEEDED, 7);
-	assert_false(ebb_episodes_moved(episodes, &moves[0], &told));
-	assert_true(ebb_episodes_moved(episodes, &moves[1], &told));
+	assert_false(ebb_episodes_moved(episodes, &moves[0], EBB_FAILURE_UNKNOWN, &told));
+	assert_true(ebb_episodes_moved(episodes, &moves[1], EBB_FAILURE_UNKNOWN, &told));
 	assert_int_equal(told.move_count, 3);
 	assert_int_equal(told.dropped, 0);
 }
@@ -210,6 +237,7 @@ int main(void)
 		TEST(one_is_told_when_it_closes),
 		TEST(a_long_one_keeps_its_beginning_and_its_end),
 		TEST(the_next_one_begins_anew),
+		TEST(the_failure_that_opened_it_is_told_at_its_end),
 		TEST(one_that_began_under_another_agent_is_found_in_the_memory),
 		TEST(one_whose_beginning_is_forgotten_says_so),
 		TEST(several_of_one_look_are_told_each_with_its_own),

@@ -122,7 +122,7 @@ static struct ebb_episode_span episode(void)
 		.move_count = 3,
 		.realtime_minus_mono = NOW,
 		.last_failure = "refused",
-		.enforced = true,
+		.mode = "enforce",
 	};
 }
 

@@ -196,13 +196,14 @@ static void reset_after_move(void *userdata, const struct ebb_move *move)
 		ebb_sockets_want(a->sockets, EBB_SOCKETS_RESET);
 }
 
-/* Listener: audit and log, with the same facts. */
+/* Listener: traces, audit and log, with the same facts. */
 static void tell_move(void *userdata, const struct ebb_move *move)
 {
 	const struct agent *a = userdata;
 	struct ebb_move_facts facts;
 
 	ebb_move_book_take(a->move_book, move, &facts);
+	ebb_tracing_moved(a->tracing, &facts);
 	if (a->auditor)
 		ebb_audit_feed_moved(ebb_auditor_feed(a->auditor), &facts);
 	ebb_move_log_tell(a->move_log, &facts);
@@ -236,8 +237,7 @@ static int listen_to_moves(struct agent *a)
 	const struct ebb_move_listener listeners[] = {
 		{"reset", reset_after_move, a},
 		{"http", tell_http, a},
-		{"traces", ebb_tracing_moved, a->tracing},
-		{"audit and log", tell_move, a},
+		{"traces, audit and log", tell_move, a},
 	};
 	int r = 0;
 

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agent/move_facts.h"
 #include "core/policy.h"
 
 /* One that goes on, by gate; untouched pages cost nothing. */
 struct open_episode {
 	struct ebb_transition first;
-	uint32_t moves; /* seen, the first too */
+	const char *last_failure; /* NULL: not known */
+	uint32_t moves;		  /* seen, the first too */
 	uint32_t whole;
 };
 
@@ -63,6 +66,7 @@ static uint32_t remembered(const struct ebb_view *view, const struct ebb_move *m
 static void begin(struct open_episode *open, const struct ebb_transition *first)
 {
 	open->first = *first;
+	open->last_failure = NULL;
 	open->moves = 1;
 	open->whole = ebb_reason_from(first->reason) == EBB_STATE_CLOSED;
 }
@@ -87,7 +91,11 @@ static void conclude(const struct ebb_episodes *e, const struct ebb_move *move,
 	struct ebb_transition moves[EBB_TRANSITIONS_KEPT];
 	uint32_t count = remembered(e->view, move, moves);
 
-	*ret = (struct ebb_episode){.id = move->transition.episode, .whole = open->whole};
+	*ret = (struct ebb_episode){
+		.id = move->transition.episode,
+		.whole = open->whole,
+		.last_failure = open->last_failure,
+	};
 	ret->moves[ret->move_count++] = open->first;
 	for (uint32_t i = 0; i < count; i++)
 		if (moves[i].gen != open->first.gen)
@@ -96,7 +104,7 @@ static void conclude(const struct ebb_episodes *e, const struct ebb_move *move,
 		ret->dropped = open->moves - ret->move_count;
 }
 
-bool ebb_episodes_moved(struct ebb_episodes *episodes, const struct ebb_move *move,
+bool ebb_episodes_moved(struct ebb_episodes *episodes, const struct ebb_move *move, const char *last_failure,
 			struct ebb_episode *ret_episode)
 {
 	struct open_episode *open = &episodes->open[move->gate];
@@ -104,12 +112,15 @@ bool ebb_episodes_moved(struct ebb_episodes *episodes, const struct ebb_move *mo
 
 	if (t->episode == 0)
 		return false;
-	if (open->moves > 0 && open->first.episode == t->episode)
+	if (open->moves > 0 && open->first.episode == t->episode) {
 		open->moves++;
-	else if (ebb_reason_from(t->reason) == EBB_STATE_CLOSED)
+	} else if (ebb_reason_from(t->reason) == EBB_STATE_CLOSED) {
 		begin(open, t);
-	else
+		if (strcmp(last_failure, EBB_FAILURE_UNKNOWN) != 0)
+			open->last_failure = last_failure;
+	} else {
 		take_up(episodes, move, open);
+	}
 	if (ebb_reason_to(t->reason) != EBB_STATE_CLOSED)
 		return false;
 	conclude(episodes, move, open, ret_episode);

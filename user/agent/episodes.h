@@ -20,8 +20,9 @@ struct ebb_episode {
 	uint64_t id;
 	struct ebb_transition moves[EBB_EPISODE_MOVES]; /* the oldest first; the last one closes it */
 	uint32_t move_count;
-	uint32_t dropped; /* between the first and those that follow */
-	bool whole;	  /* the first is the one that opened it; else that was not seen */
+	uint32_t dropped;	  /* between the first and those that follow */
+	bool whole;		  /* the first is the one that opened it; else that was not seen */
+	const char *last_failure; /* the outcome that opened it, as it was told then; NULL: not known */
 };
 
 struct ebb_episodes;
@@ -30,8 +31,11 @@ struct ebb_episodes;
 int ebb_episodes_new(const struct ebb_view *view, struct ebb_episodes **ret_episodes);
 void ebb_episodes_free(struct ebb_episodes *episodes);
 
-/* A move, after it stands in the pinned memory. True: it ends an episode, which is in *@ret_episode. */
-bool ebb_episodes_moved(struct ebb_episodes *episodes, const struct ebb_move *move,
+/*
+ * A move, after it stands in the pinned memory, and the failure that caused it, as ebb_move_facts tells it: a text that
+ * stays. True: it ends an episode, which is in *@ret_episode.
+ */
+bool ebb_episodes_moved(struct ebb_episodes *episodes, const struct ebb_move *move, const char *last_failure,
 			struct ebb_episode *ret_episode);
 
 /*

@@ -10,13 +10,16 @@
 #include "kernel/maps.h"
 #include "node/who.h"
 
+#define EBB_FAILURE_UNKNOWN "-"
+
 struct ebb_move_facts {
 	const struct ebb_move *move; /* its transition has the counts */
 	char destination[EBB_DST_NAME_MAX];
 	struct ebb_who who; /* .workload is "": the gate is the node's */
 	const char *from, *to, *reason;
-	const char *last_failure; /* enum ebb_outcome as text; "-": not known, or it does not open */
-	uint64_t open_for_ns;	  /* from now on; 0: it does not open */
+	const char *
+		last_failure; /* enum ebb_outcome as text, or EBB_FAILURE_UNKNOWN, also where it does not open */
+	uint64_t open_for_ns; /* from now on; 0: it does not open */
 	const char *mode;
 	uint64_t now_ns;
 };

@@ -102,10 +102,10 @@ void ebb_tracing_configure(struct ebb_tracing *t, const struct ebb_config *confi
 	tell(&t->absent, asked_by(&t->absent, config->traces_endpoint));
 }
 
-void ebb_tracing_moved(void *userdata, const struct ebb_move *move)
+void ebb_tracing_moved(struct ebb_tracing *tracing, const struct ebb_move_facts *facts)
 {
-	(void)userdata;
-	(void)move;
+	(void)tracing;
+	(void)facts;
 }
 
 uint64_t ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns)

@@ -9,13 +9,11 @@
 
 #include "agent/episodes.h"
 #include "agent/otlp_peer.h"
-#include "core/by_hand.h"
 #include "core/policy.h"
 #include "export/name.h"
 #include "export/span.h"
 #include "export/span_sender.h"
 #include "lib/log.h"
-#include "node/owns.h"
 #include "node/place.h"
 #include "node/who.h"
 
@@ -182,14 +180,14 @@ static void on_span(void *userdata, const struct ebb_span_end *end)
 	put_line(t, &line, ebb_span_put_connection(&line, &c));
 }
 
-static void put_episode(struct ebb_tracing *t, const struct ebb_move *move, const struct ebb_episode *episode)
+static void put_episode(struct ebb_tracing *t, const struct ebb_move_facts *facts,
+			const struct ebb_episode *episode)
 {
+	const struct ebb_move *move = facts->move;
 	struct ebb_line line = {.data = t->line, .size = sizeof(t->line)};
-	const struct ebb_view *view = t->setup.view;
 	struct names names;
-	struct ebb_policy policy;
 	struct ebb_episode_span span = {
-		.destination = ebb_dst_name(view, move->dst, names.destination, sizeof(names.destination)),
+		.destination = facts->destination,
 		.episode = episode->id,
 		.start_realtime_ns = to_realtime(t, episode->moves[0].at_ns),
 		.end_realtime_ns = to_realtime(t, move->transition.at_ns),
@@ -197,14 +195,12 @@ static void put_episode(struct ebb_tracing *t, const struct ebb_move *move, cons
 		.move_count = episode->move_count,
 		.dropped_moves = episode->dropped,
 		.realtime_minus_mono = t->realtime_minus_mono,
+		.last_failure = episode->last_failure,
+		.mode = facts->mode,
 	};
-	uint64_t now = t->setup.now_ns();
 
 	if (move->pair != EBB_SLOT_OTHER)
-		name_workload(t, view->pairs[move->pair].workload, &names, &span.who);
-	ebb_gate_policy(view, move->dst, move->gate, now, &policy);
-	span.enforced =
-		ebb_mode_of(&policy, &view->policies[EBB_SLOT_OTHER], move->dst, now) == EBB_MODE_ENFORCE;
+		name_workload(t, t->setup.view->pairs[move->pair].workload, &names, &span.who);
 	put_line(t, &line, ebb_span_put_episode(&line, &span));
 }
 
@@ -214,16 +210,16 @@ static void look_at_clocks(struct ebb_tracing *t)
 	t->realtime_minus_mono = t->setup.realtime_ns() - (int64_t)t->setup.now_ns();
 }
 
-void ebb_tracing_moved(void *userdata, const struct ebb_move *move)
+void ebb_tracing_moved(struct ebb_tracing *tracing, const struct ebb_move_facts *facts)
 {
-	struct ebb_tracing *t = userdata;
+	struct ebb_tracing *t = tracing;
 	struct ebb_episode episode;
 
 	/* also without a collector: it may be asked for while one goes on */
-	if (!ebb_episodes_moved(t->episodes, move, &episode) || !t->sender)
+	if (!ebb_episodes_moved(t->episodes, facts->move, facts->last_failure, &episode) || !t->sender)
 		return;
 	look_at_clocks(t);
-	put_episode(t, move, &episode);
+	put_episode(t, facts, &episode);
 }
 
 /* --------------------------------------------------------------- collector -- */

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/moves.h"
+#include "agent/move_facts.h"
 #include "config/config.h"
 #include "export/health.h"
 #include "export/traces.h"
@@ -41,8 +41,8 @@ void ebb_tracing_free(struct ebb_tracing *tracing);
 /* Another configuration is in force. Spans that wait for a collector that is no longer asked for are given up. */
 void ebb_tracing_configure(struct ebb_tracing *tracing, const struct ebb_config *config);
 
-/* Listener (agent/moves.h); @userdata: struct ebb_tracing. */
-void ebb_tracing_moved(void *userdata, const struct ebb_move *move);
+/* A breaker moved, and that stands in the pinned memory. */
+void ebb_tracing_moved(struct ebb_tracing *tracing, const struct ebb_move_facts *facts);
 
 /* With every tick. Returns when it wants to be called again; UINT64_MAX: with the next tick. */
 uint64_t ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns);

@@ -319,7 +319,7 @@ int ebb_span_put_episode(struct ebb_line *line, const struct ebb_episode_span *e
 	add_text(&d, "ebb.destination", episode->destination);
 	add_who(&d, &episode->who);
 	add_episode(&d, episode->episode);
-	add_text(&d, "ebb.mode", episode->enforced ? "enforce" : "observe");
+	add_text(&d, "ebb.mode", episode->mode);
 	add_causes(&d, episode);
 	for (size_t i = 0; i < episode->move_count; i++)
 		describe_move(&episode->moves[i], episode->realtime_minus_mono, facts[i], &events[i]);

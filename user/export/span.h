@@ -63,7 +63,7 @@ struct ebb_episode_span {
 	uint32_t dropped_moves;	     /* that it had besides */
 	int64_t realtime_minus_mono; /* what makes a monotonic time a real one, ns */
 	const char *last_failure;    /* the outcome that opened it; NULL: not known */
-	bool enforced;		     /* in mode enforce, when it ended */
+	const char *mode;	     /* that was in force when it ended */
 };
 
 /*
