@@ -997,6 +997,25 @@ static void bytes_that_are_no_text_are_refused(void **state)
 	free(big);
 }
 
+/* 50 for 50% is a slip of many. */
+static void a_ratio_out_of_range_is_told_how_it_is_written(void **state)
+{
+	(void)state;
+	assert_int_not_equal(parse("node_fuse: {open_ratio: 50}\n"
+				   "traces: {otlp: {sample: 10}}\n"
+				   "defaults: {breaker: {failure_rate: 50, open_jitter: 95%}}\n"),
+			     0);
+	assert_int_equal(problems.count, 4);
+	assert_string_equal(problem_text(0),
+			    "f:1:25: node_fuse.open_ratio: '50' is not possible: a ratio above 0 and up to 1, like 0.5 or 50%");
+	assert_string_equal(problem_text(1),
+			    "f:2:25: traces.otlp.sample: '10' is not possible: a ratio from 0 to 1, like 0.5 or 50%");
+	assert_string_equal(problem_text(2),
+			    "f:3:36: defaults.breaker.failure_rate: '50' is not possible: a ratio above 0 and up to 1, like 0.5 or 50%");
+	assert_string_equal(problem_text(3),
+			    "f:3:53: defaults.breaker.open_jitter: '95%' is not possible: a ratio from 0 to 0.9, like 0.5 or 50%");
+}
+
 static void all_errors_are_told_in_order(void **state)
 {
 	char text[8192] = "";
@@ -1595,6 +1614,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_told_with_its_place),
 		cmocka_unit_test(what_is_no_yaml_is_told_with_its_place),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
+		cmocka_unit_test(a_ratio_out_of_range_is_told_how_it_is_written),
 		cmocka_unit_test(all_errors_are_told_in_order),
 		cmocka_unit_test(the_first_of_many_errors_stay),
 		cmocka_unit_test(a_sink_may_be_off),

@@ -190,7 +190,14 @@ static void bad_settings_change_nothing_and_say_why(void **state)
 		const char *text;
 		const char *why;
 	} cases[] = {
-		{"failure_rate=1.5", "breaker: failure_rate=1.5: expected a ratio above 0 and up to 1"},
+		{"failure_rate=1.5",
+		 "breaker: failure_rate=1.5: expected a ratio above 0 and up to 1, like 0.5 or 50%"},
+		{"failure_rate=50",
+		 "breaker: failure_rate=50: expected a ratio above 0 and up to 1, like 0.5 or 50%"},
+		{"slow_rate=101%",
+		 "breaker: slow_rate=101%: expected a ratio above 0 and up to 1, like 0.5 or 50%"},
+		{"open_jitter=20",
+		 "breaker: open_jitter=20: expected a ratio from 0 to 0.9, like 0.5 or 50%"},
 		{"probes=9", "breaker: probes=9: expected a whole number from 1 to 8"},
 		{"probes=-1", "breaker: probes=-1: expected a whole number from 1 to 8"},
 		{"probes=", "breaker: probes=: expected a whole number from 1 to 8"},
@@ -232,7 +239,7 @@ static void bad_settings_change_nothing_and_say_why(void **state)
 		 "breaker: weighting is by age, and window_calls (5) has no age: leave one of them out"},
 		/* good settings in front of a bad one */
 		{"probes=2,min_calls=7,slow_rate=2",
-		 "breaker: slow_rate=2: expected a ratio above 0 and up to 1"},
+		 "breaker: slow_rate=2: expected a ratio above 0 and up to 1, like 0.5 or 50%"},
 	};
 	struct ebb_breaker_config config, before;
 
@@ -283,6 +290,8 @@ static void the_kernel_gets_ticks_rounded_up(void **state)
 	ebb_policy_defaults(&config);
 	config.slow_call_ns = 123456;
 	config.abandon_after_ns = 250000001;
+	config.ramp_ns = 1000000001;
+	config.syn_retries = 7;
 	ebb_policy_to_kernel(&config, &policy);
 	assert_int_equal(ebb_arm_failures(policy.arm), 5);
 	assert_int_equal(ebb_arm_open_ticks(policy.arm), (5000000000 + (1 << 20) - 1) >> 20);
@@ -293,6 +302,8 @@ static void the_kernel_gets_ticks_rounded_up(void **state)
 	assert_int_equal(policy.probe_lease_ticks, (10000000000 + (1 << 20) - 1) >> 20);
 	assert_int_equal(policy.abandon_ms, 251);
 	assert_int_equal(policy.slow_ns, 123456);
+	assert_int_equal(policy.ramp_ticks, (1000000001 + (1 << 20) - 1) >> 20);
+	assert_int_equal(policy.syn_retries, 7);
 	/* what is not the breaker's is left alone */
 	assert_int_equal(policy.limits.concurrent, 64);
 	assert_int_equal(policy.override_state, EBB_OVERRIDE_OPEN);

@@ -1086,7 +1086,8 @@ int ebb_key_parse(const struct ebb_key *key, const char *text, void *base, struc
 		return parse_number(key, text, base, why);
 	case EBB_KEY_RATIO:
 		if (ebb_parse_ratio(text, &ratio) < 0 || (key->min && ratio <= 0))
-			return expected(key, why);
+			return ebb_why(why, -EINVAL, "a ratio %s%s%s", key->min ? "" : "from ", key->range,
+				       EBB_RATIO_EXAMPLES);
 		return store(key, base, &ratio, sizeof(ratio));
 	case EBB_KEY_BREAKER:
 		return parse_breaker(key, text, base, why);

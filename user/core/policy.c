@@ -375,7 +375,8 @@ static int why_expected(const struct ebb_policy_key *key, struct ebb_why *why)
 	};
 	bool number = key->range[0] >= '0' && key->range[0] <= '9';
 
-	return ebb_why(why, -EINVAL, "%s%s%s", what[key->kind], number ? "from " : "", key->range);
+	return ebb_why(why, -EINVAL, "%s%s%s%s", what[key->kind], number ? "from " : "", key->range,
+		       key->kind == EBB_POLICY_RATIO ? EBB_RATIO_EXAMPLES : "");
 }
 
 int ebb_policy_parse_value(const struct ebb_policy_key *key, const char *text,

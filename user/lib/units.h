@@ -18,6 +18,8 @@ int ebb_parse_duration(const char *text, uint64_t *ret_ns);
 
 /* "0.5", "1", "50%": 0 to 1. */
 int ebb_parse_ratio(const char *text, double *ret_ratio);
+/* For whoever says what is expected in place of one: "50" is written for 50% as often as not. */
+#define EBB_RATIO_EXAMPLES ", like 0.5 or 50%"
 
 /* A decimal number, finite, not negative. */
 int ebb_parse_number(const char *text, double *ret_number);
