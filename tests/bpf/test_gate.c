@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/gate.h"
+
 #define HOUR_NS	  3600000000000ULL
 #define SECOND_NS 1000000000ULL
 #define FOR_EVER  EBB_UNTIL_MASK
@@ -303,6 +305,34 @@ static void override_close_answers_for_the_breaker_alone(void **state)
 	expect_pair(fx, &to, .denied[EBB_CAUSE_CONCURRENCY] = 1, .attempts = 2, .syn_sent = 2,
 		    .established = 2);
 	assert_int_equal(error_count(fx, EBB_ERR_LEASE_EXPIRED), 0);
+}
+
+/* ------------------------------------------------------------------- ramp -- */
+
+/* Half of its hour is over. Who is let through has a result like any other; without a ramp all are. */
+static void closed_gate_that_ramps_lets_its_share_through(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+	uint64_t passed = 0;
+	struct address to;
+
+	(void)listen_at("127.0.0.1", &to);
+	policy.ramp_ticks = (uint32_t)ebb_ns_to_ticks(HOUR_NS);
+	enforce_everywhere(fx, &policy, ebb_word(2, EBB_STATE_CLOSED, now_ticks() + policy.ramp_ticks / 2));
+	for (uint64_t n = 1; n <= 20; n++) {
+		bool passes = ebb_share_has(n, 1ULL << 31);
+
+		dial_once(&to, passes ? 0 : -ECONNREFUSED);
+		passed += passes;
+	}
+	assert_in_range(passed, 9, 11);
+	expect_pair(fx, &to, .denied[EBB_CAUSE_BREAKER] = 20 - passed, .attempts = passed, .syn_sent = passed,
+		    .established = passed);
+	assert_int_equal(gate_of(fx, &to)->ok, passed);
+	policy_of(fx, &to)->ramp_ticks = 0;
+	for (int i = 0; i < 10; i++)
+		dial_once(&to, 0);
 }
 
 /* -------------------------------------------------------------- half-open -- */
@@ -802,6 +832,7 @@ int main(void)
 		bpf_test(hold_goes_on_refusing_without_a_lease),
 		bpf_test(override_open_refuses_whatever_the_verdict_and_the_lease),
 		bpf_test(override_close_answers_for_the_breaker_alone),
+		bpf_test(closed_gate_that_ramps_lets_its_share_through),
 		bpf_test(end_of_open_admits_exactly_the_probes),
 		bpf_test(results_of_probes_are_counted),
 		bpf_test(established_probe_frees_its_slot),

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/gate.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
 #include "kernel/packets.h"
@@ -129,6 +130,37 @@ static void ruling_14_every_hook_obeys_the_mode_in_force(void **state)
 			assert_int_equal(pair_of(fx, &to)->would_deny[EBB_CAUSE_OVERRIDE], would);
 		}
 		ebb_mode_give(node_policy(fx), 0, 0, 0);
+	}
+}
+
+/* A quarter of what an open breaker would refuse; the others go on and tell the breaker nothing. */
+static void enforce_percent_refuses_its_share_in_every_hook(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = policy_default();
+
+	policy.spare_percent = 75;
+	enforce_everywhere(fx, &policy, 0);
+	for (size_t h = 0; h < HOOKS; h++) {
+		struct address to = meet(&hooks[h]);
+		const struct ebb_pair *pair = pair_of(fx, &to);
+		uint64_t ok = gate_of(fx, &to)->ok, refused = 0;
+
+		verdict_of(fx, &to)->word = ebb_word(1, EBB_STATE_OPEN, FOR_EVER);
+		for (uint64_t n = 1; n <= 20; n++) {
+			bool stands = ebb_share_has(n, (25ULL << 32) / 100);
+
+			assert_int_equal(hooks[h].once(&to), stands ? -ECONNREFUSED : 0);
+			refused += stands;
+		}
+		assert_int_equal(refused, 5);
+		assert_int_equal(pair->denied[EBB_CAUSE_BREAKER], 5);
+		assert_int_equal(pair->would_deny[EBB_CAUSE_BREAKER], 15);
+		assert_int_equal(gate_of(fx, &to)->ok, ok);
+		/* an operator means what is said */
+		ebb_override_give(policy_of(fx, &to), EBB_OVERRIDE_OPEN, 0, 0);
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(hooks[h].once(&to), -ECONNREFUSED);
 	}
 }
 
@@ -642,6 +674,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bpf_test(ruling_14_every_hook_obeys_the_mode_in_force),
+		bpf_test(enforce_percent_refuses_its_share_in_every_hook),
 		bpf_test(mode_and_override_end_by_themselves),
 		bpf_test(forced_closed_passes_an_open_breaker_and_not_a_limit),
 		bpf_test(limits_and_the_breaker_refuse_each_with_its_errno),

@@ -247,17 +247,20 @@ static void every_slot_has_its_settings(void **state)
 	struct world *w = *state;
 	uint32_t api;
 
-	(void)apply(w, "mode: enforce\n" API "mode: observe, limits: {concurrent: 3}}]\n");
+	(void)apply(w, "mode: enforce\ndefaults: {enforce_percent: 90}\n" API
+		       "mode: observe, enforce_percent: 10, limits: {concurrent: 3}}]\n");
 	api = slot_of(w, "api");
 	assert_int_not_equal(api, 0);
 	assert_int_equal(w->view.names[api].flags, EBB_NAME_RULE);
 	assert_int_equal(w->view.policies[api].mode, EBB_MODE_OBSERVE);
+	assert_int_equal(w->view.policies[api].spare_percent, 90);
 	assert_int_equal(w->view.policies[api].limits.concurrent, 3);
 	assert_int_equal(w->view.policies[api].asks, EBB_ASK_CONNECT);
 	for (uint32_t d = 1; d < DSTS; d++) {
 		if (d == api)
 			continue;
 		assert_int_equal(w->view.policies[d].mode, EBB_MODE_ENFORCE);
+		assert_int_equal(w->view.policies[d].spare_percent, 10);
 		assert_int_equal(w->view.policies[d].limits.concurrent, 0);
 	}
 	/* ~other is never refused */

@@ -92,7 +92,7 @@ static const struct ebb_key setting_keys[] = {
 	 .range = "0 to 100",
 	 .fallback = "100",
 	 SETTING(enforce_percent),
-	 .help = "of a hundred connections that would be refused so many are, to roll out carefully; the others are only counted, as in observe mode. What an operator opens by hand refuses all"},
+	 .help = "of a hundred connections that would be refused so many are, to roll out carefully; the others are only counted, as in observe mode. What an operator opens by hand refuses all; limits of bytes and packets, and established, hold whole"},
 	{.path = "breaker",
 	 SECTION,
 	 .help = "when connections are refused because a destination fails, and for how long (docs/state-machine.md)"},
