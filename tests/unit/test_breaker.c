@@ -1648,6 +1648,188 @@ static void the_document_tells_every_transition_as_it_is(void **state)
 		assert_int_equal(told[reason], 1);
 }
 
+/* The table of transitions as it is read: what must hold, and what then is. */
+struct rule {
+	char state[16], reason[32], when[256], then[64];
+};
+
+struct rules {
+	struct rule list[EBB_REASON_MAX];
+	size_t count;
+};
+
+static void copy_cell(const char *cell, char *ret_text, size_t size)
+{
+	size_t used = 0;
+
+	for (; *cell != '\0'; cell++) {
+		assert_true(used + 1 < size);
+		if (*cell != '`')
+			ret_text[used++] = *cell;
+	}
+	ret_text[used] = '\0';
+}
+
+static void read_rule(char *cells[5], void *userdata)
+{
+	struct rules *rules = userdata;
+	struct rule *rule = &rules->list[rules->count];
+
+	assert_true(rules->count < EBB_REASON_MAX);
+	copy_cell(cells[0], rule->state, sizeof(rule->state));
+	copy_cell(cells[1], rule->reason, sizeof(rule->reason));
+	copy_cell(cells[3], rule->when, sizeof(rule->when));
+	copy_cell(cells[4], rule->then, sizeof(rule->then));
+	rules->count++;
+}
+
+/* What a key of the settings, or a word of the table, stands for; @overdue: probes that are. */
+static double quantity(const struct world *w, uint32_t overdue, const char *name)
+{
+	const double results = (double)(w->gate.ok + w->gate.failed);
+	const uint32_t gen = gen_of(w);
+	const struct {
+		const char *name;
+		double value;
+	} words[] = {
+		{"0", 0},
+		{"the run of failures", ebb_run_failures(w->gate.run, gen)},
+		{"results in the window", results},
+		{"failures / results", (double)w->gate.failed / results},
+		{"slow results / results", (double)w->gate.slow / results},
+		{"now", (double)w->now_ns},
+		{"the end of the open time", (double)ebb_ticks_to_ns(ebb_word_until(w->b.word))},
+		{"probes succeeded", ebb_probe_succeeded(w->gate.probe_result, gen)},
+		{"probes failed or overdue", ebb_probe_failed(w->gate.probe_result, gen) + overdue},
+		{"consecutive_failures", w->config.consecutive_failures},
+		{"min_calls", w->config.min_calls},
+		{"failure_rate", w->config.failure_rate},
+		{"slow_call", (double)w->config.slow_call_ns},
+		{"slow_rate", w->config.slow_rate},
+		{"close_after", w->config.close_after},
+		{"reopen_after", w->config.reopen_after},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (strcmp(words[i].name, name) == 0)
+			return words[i].value;
+	}
+	fail_msg("docs/state-machine.md: '%s' is nothing that a condition is made of", name);
+	return 0;
+}
+
+/* "a >= b", "a > b", "a is set" */
+static bool term_holds(const struct world *w, uint32_t overdue, char *term)
+{
+	char *at_least = strstr(term, " >= "), *above = strstr(term, " > "), *set = strstr(term, " is set");
+
+	if (set) {
+		*set = '\0';
+		return quantity(w, overdue, term) > 0;
+	}
+	if (at_least) {
+		*at_least = '\0';
+		return quantity(w, overdue, term) >= quantity(w, overdue, at_least + 4);
+	}
+	if (!above)
+		fail_msg("docs/state-machine.md: '%s' is no condition", term);
+	*above = '\0';
+	return quantity(w, overdue, term) > quantity(w, overdue, above + 3);
+}
+
+static bool rule_holds(const struct world *w, uint32_t overdue, const struct rule *rule)
+{
+	char when[sizeof(rule->when)], *term = when;
+	bool holds = true;
+
+	memcpy(when, rule->when, sizeof(when));
+	while (term && holds) {
+		char *next = strstr(term, " and ");
+
+		if (next)
+			*next = '\0';
+		holds = term_holds(w, overdue, term);
+		term = next ? next + 5 : NULL;
+	}
+	return holds;
+}
+
+static void random_thresholds(struct world *w)
+{
+	static const double rates[] = {0.25, 0.5, 0.75, 1};
+
+	w->config.min_calls = 1 + random_below(6);
+	w->config.failure_rate = rates[random_below(4)];
+	w->config.slow_call_ns = random_below(2) * SECOND;
+	w->config.slow_rate = rates[random_below(4)];
+	w->config.consecutive_failures = random_below(5);
+	w->config.close_after = 1 + random_below(4);
+	w->config.reopen_after = 1 + random_below(4);
+}
+
+/* Facts on both sides of each threshold. Returns how many probes are overdue. */
+static uint32_t random_facts(struct world *w, uint32_t state)
+{
+	uint32_t gen = gen_of(w), overdue = 0;
+	uint64_t now = w->now_ns >> EBB_TICK_SHIFT;
+
+	if (state == EBB_STATE_CLOSED) {
+		results(w, random_below(5), random_below(5), 0);
+		w->gate.slow = random_below((uint32_t)(w->gate.ok + w->gate.failed) + 1);
+		w->gate.run = ebb_run_word(gen, 1, random_below(6));
+	}
+	if (state == EBB_STATE_OPEN)
+		w->now_ns = ebb_ticks_to_ns(ebb_word_until(w->b.word)) + random_below(3) - 1;
+	if (state != EBB_STATE_HALF_OPEN)
+		return 0;
+	w->gate.probe_result = ebb_probe_result_word(gen, random_below(5), random_below(4));
+	for (uint32_t i = 0; i < 3; i++) {
+		bool own = random_below(4) > 0, late = random_below(2);
+
+		w->gate.probes[i] = ebb_probe_slot_word(own ? gen : gen - 1, late ? now : now + 2);
+		overdue += own && late;
+	}
+	return overdue;
+}
+
+/* Whatever the thresholds and the facts, the first rule of the table that holds is the one that moves it. */
+static void the_conditions_of_the_document_are_those_of_the_code(void **state)
+{
+	uint32_t moved[EBB_REASON_MAX] = {0}, stayed = 0;
+	struct rules rules = {.count = 0};
+
+	(void)state;
+	random_state = 5;
+	assert_int_equal(each_row("Transitions", read_rule, &rules), EBB_REASON_MAX);
+	for (uint32_t turn = 0; turn < 6000; turn++) {
+		uint32_t from = turn % EBB_STATE_MAX, overdue, trips;
+		const struct rule *rule = rules.list, *end = rules.list + rules.count;
+		struct world w;
+
+		start_in(&w, from);
+		random_thresholds(&w);
+		overdue = random_facts(&w, from);
+		trips = w.b.trips;
+		while (rule < end &&
+		       (strcmp(rule->state, ebb_state_name(from)) != 0 || !rule_holds(&w, overdue, rule)))
+			rule++;
+		look(&w);
+		assert_int_equal(w.count, rule < end);
+		if (rule == end) {
+			stayed++;
+			continue;
+		}
+		assert_string_equal(ebb_reason_name(w.moves[0].reason), rule->reason);
+		assert_int_equal(w.b.trips, trips + (strstr(rule->then, "trip + 1") ? 1 : 0));
+		assert_int_equal(w.moves[0].until_ns > w.now_ns,
+				 strstr(rule->then, "open time drawn") ? 1 : 0);
+		moved[w.moves[0].reason]++;
+	}
+	for (uint32_t reason = 0; reason < EBB_REASON_MAX; reason++)
+		assert_true(moved[reason] > 50);
+	assert_true(stayed > 500);
+}
+
 static void check_setting_row(char *cells[5], void *userdata)
 {
 	size_t *index = userdata, count;
@@ -1719,6 +1901,7 @@ int main(void)
 		cmocka_unit_test(generations_wrap_without_notice),
 		cmocka_unit_test(properties_hold_under_random_traffic),
 		cmocka_unit_test(the_document_tells_every_transition_as_it_is),
+		cmocka_unit_test(the_conditions_of_the_document_are_those_of_the_code),
 		cmocka_unit_test(the_document_tells_every_setting_as_it_is),
 	};
 
