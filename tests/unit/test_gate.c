@@ -284,7 +284,7 @@ static void heartbeat_that_is_younger_than_now_is_alive(void **state)
 	assert_int_equal(ask(&w).kind, EBB_ANSWER_DENY);
 }
 
-static void override_wins_and_ignores_the_lease(void **state)
+static void ruling_13_override_wins_and_ignores_the_lease(void **state)
 {
 	struct world w = world_new();
 	struct ebb_answer answer;
@@ -1514,7 +1514,7 @@ int main(void)
 		cmocka_unit_test(probe_slots_of_an_earlier_generation_are_free),
 		cmocka_unit_test(stale_lease_refuses_nothing_unless_told_to_hold),
 		cmocka_unit_test(heartbeat_that_is_younger_than_now_is_alive),
-		cmocka_unit_test(override_wins_and_ignores_the_lease),
+		cmocka_unit_test(ruling_13_override_wins_and_ignores_the_lease),
 		cmocka_unit_test(override_ends_by_itself),
 		cmocka_unit_test(override_close_answers_only_for_the_breaker),
 		cmocka_unit_test(cap_refuses_over_it_and_gives_back),

@@ -17,14 +17,15 @@
 #include "bpf/gate.h"
 #include "tests/lib/fake_view.h"
 
-#define MS     1000000ULL
-#define S      1000000000ULL
-#define MINUTE (60 * S)
-#define HOUR   (60 * MINUTE)
-#define DSTS   4
-#define PAIRS  4
-#define DST    1
-#define PAIR   1
+#define MS	  1000000ULL
+#define S	  1000000000ULL
+#define MINUTE	  (60 * S)
+#define HOUR	  (60 * MINUTE)
+#define DSTS	  4
+#define PAIRS	  4
+#define DST	  1
+#define OTHER_DST 2
+#define PAIR	  1
 
 struct world {
 	struct ebb_view view;
@@ -32,14 +33,35 @@ struct world {
 	struct ebb_ticker *ticker;
 	struct ebb_moves listeners;
 	uint32_t moved[EBB_REASON_MAX];
+	uint32_t passed; /* of those that asked another destination in the middle of a tick */
 	uint64_t now;
 };
+
+static uint64_t word_of(const struct world *w)
+{
+	return ebb_gate_word(&w->view.gates[DST], &w->view.verdicts[DST]);
+}
+
+static uint32_t state_of(const struct world *w)
+{
+	return ebb_word_state(word_of(w));
+}
+
+static struct ebb_answer ask(struct world *w, uint32_t dst)
+{
+	struct ebb_answer answer;
+
+	ebb_gate_ask(&w->view.gates[dst], &w->view.verdicts[dst], &w->view.policies[dst], w->view.agent,
+		     w->now, &answer);
+	return answer;
+}
 
 static void on_move(void *userdata, const struct ebb_move *move)
 {
 	struct world *w = userdata;
 
 	w->moved[move->transition.reason]++;
+	w->passed += ask(w, OTHER_DST).kind == EBB_ANSWER_PASS;
 }
 
 static int set_up(void **state)
@@ -84,23 +106,12 @@ static void tick(struct world *w)
 	w->view.agent->heartbeat_ns = w->now;
 }
 
-static uint64_t word_of(const struct world *w)
-{
-	return ebb_gate_word(&w->view.gates[DST], &w->view.verdicts[DST]);
-}
-
-static uint32_t state_of(const struct world *w)
-{
-	return ebb_word_state(word_of(w));
-}
-
 /* A connect() that has its result at once. */
 static struct ebb_answer call(struct world *w, int ok)
 {
 	struct ebb_gate *gate = &w->view.gates[DST];
-	struct ebb_answer answer;
+	struct ebb_answer answer = ask(w, DST);
 
-	ebb_gate_ask(gate, &w->view.verdicts[DST], &w->view.policies[DST], w->view.agent, w->now, &answer);
 	if (answer.kind == EBB_ANSWER_PROBE)
 		(void)ebb_probe_finish(gate, answer.probe_index, answer.probe_word, w->now,
 				       ok ? EBB_PROBE_OK : EBB_PROBE_FAILED);
@@ -230,6 +241,26 @@ static void an_agent_that_was_stopped_for_an_hour(void **state)
 	assert_int_equal(state_of(w), EBB_STATE_CLOSED);
 }
 
+/*
+ * The heartbeat is the last write of a tick, and the agent's alone: while one that was stopped looks again, what it said
+ * before still holds for nobody.
+ */
+static void ruling_13_who_asks_while_an_agent_wakes_meets_nothing_stale(void **state)
+{
+	struct world *w = *state;
+
+	open_it(w);
+	w->view.agent->fuse = EBB_FUSE_SHED;
+	assert_int_equal(ask(w, OTHER_DST).cause, EBB_CAUSE_FUSE);
+	w->now += HOUR;
+	w->passed = 0;
+	tick(w);
+	assert_int_equal(w->moved[EBB_REASON_OPEN_EXPIRED], 1);
+	assert_int_equal(w->passed, 1);
+	/* and then it has looked at the fuse, too */
+	assert_int_equal(ask(w, OTHER_DST).kind, EBB_ANSWER_PASS);
+}
+
 /* What begins before the breaker opens and ends in every later state moves none of them. */
 static void results_of_an_older_generation(void **state)
 {
@@ -293,6 +324,7 @@ int main(void)
 		WITH_WORLD(a_destination_with_one_call_an_hour),
 		WITH_WORLD(a_destination_with_50000_calls_a_second),
 		WITH_WORLD(an_agent_that_was_stopped_for_an_hour),
+		WITH_WORLD(ruling_13_who_asks_while_an_agent_wakes_meets_nothing_stale),
 		WITH_WORLD(results_of_an_older_generation),
 		WITH_WORLD(a_probe_admitted_and_then_blocked_by_another_limit),
 	};
