@@ -467,7 +467,61 @@ static void results_make_the_next_tick_soon(void **state)
 	(void)tick(w);
 	(void)succeed_once(w, DST, 0);
 	assert_true(tick(w).busy);
+	/* a hint says that something happens, whatever it finds; and a moment without anything is no end */
+	(void)tick(w);
+	(void)tick(w);
+	(void)ebb_tick_gate(w->ticker, DST, w->now);
+	assert_true(tick(w).busy);
+	assert_true(tick(w).busy);
 	assert_false(tick(w).busy);
+}
+
+/* Two probes that end alike, and the look that finds them. */
+static void probe_twice(struct world *w, enum ebb_probe_end end)
+{
+	w->now = ebb_ticks_to_ns(ebb_word_until(w->view.verdicts[DST].word));
+	(void)tick(w);
+	for (int i = 0; i < 2; i++) {
+		struct ebb_answer answer = ask(w, DST);
+
+		assert_int_equal(answer.kind, EBB_ANSWER_PROBE);
+		(void)ebb_probe_finish(&w->view.gates[DST], answer.probe_index, answer.probe_word, w->now,
+				       end);
+	}
+	(void)tick(w);
+}
+
+/*
+ * Nine calls a second, of an agent that looks again when it is to: each full window of a second has its
+ * successes, and is a step down. At one look a second every other would pass unseen.
+ */
+static void a_few_calls_a_second_are_looked_at_in_time(void **state)
+{
+	struct world *w = *state;
+	uint64_t closed, tick_at, call_at;
+
+	w->config.window_ns = S;
+	w->config.min_calls = 5;
+	start_ticker(w, false);
+	discover(w, EBB_SCOPE_NODE);
+	(void)tick(w);
+	for (int i = 0; i < 5; i++)
+		(void)fail_once(w, DST, 0);
+	(void)tick(w);
+	for (int i = 0; i < 3; i++)
+		probe_twice(w, EBB_PROBE_FAILED);
+	probe_twice(w, EBB_PROBE_OK);
+	assert_int_equal(w->view.memories[DST].trips, 4);
+	closed = tick_at = call_at = w->now;
+	for (; w->now <= closed + 4 * S + S / 5; w->now += S / 100) {
+		if (w->now >= call_at) {
+			(void)succeed_once(w, DST, ebb_word_gen(w->view.verdicts[DST].word));
+			call_at += 11 * S / 100;
+		}
+		if (w->now >= tick_at)
+			tick_at = w->now + (tick(w).busy ? S / 10 : S);
+	}
+	assert_int_equal(w->view.memories[DST].trips, 0);
 }
 
 /* Slot @dst, another destination than DST, with the gate of the node. */
@@ -836,6 +890,7 @@ int main(void)
 		TEST(a_new_owner_of_a_slot_has_episodes_of_its_own),
 		TEST(slot_with_a_new_owner_starts_anew),
 		TEST(results_make_the_next_tick_soon),
+		TEST(a_few_calls_a_second_are_looked_at_in_time),
 		TEST(settings_of_a_destination_are_its_own),
 		TEST(gates_of_workloads_follow_their_destination),
 		TEST(another_rate_judges_the_same_window),

@@ -12,6 +12,9 @@
 #include "core/verdict.h"
 #include "export/name.h"
 
+/* Ticks in a row in which nothing happened, after which the next is not soon. */
+#define QUIET_TICKS 3
+
 /* What the agent keeps of a gate beside the maps. */
 struct ebb_ticker_gate {
 	bool known;
@@ -53,10 +56,11 @@ struct ebb_ticker {
 	void *fuse_userdata;
 	struct ebb_fuse_gates *fuse_gates; /* by destination slot, of one tick */
 	uint64_t results;		   /* that the fuse has not seen yet */
-	struct ebb_ticker_pair *pairs;	   /* by pair slot */
-	struct ebb_ticker_dst *dsts;	   /* by destination slot */
-	uint32_t round;			   /* of the lists; a tick makes them again */
-	struct ebb_verdict verdict;	   /* of the look that is being concluded */
+	uint32_t quiet;		       /* ticks in a row in which nothing happened; QUIET_TICKS: or more */
+	struct ebb_ticker_pair *pairs; /* by pair slot */
+	struct ebb_ticker_dst *dsts;   /* by destination slot */
+	uint32_t round;		       /* of the lists; a tick makes them again */
+	struct ebb_verdict verdict;    /* of the look that is being concluded */
 };
 
 /* Did the fuse act when the last agent's lease had not yet been over? */
@@ -123,6 +127,7 @@ int ebb_ticker_new(const struct ebb_view *view, const struct ebb_breaker_config 
 	}
 	t->first = *config;
 	t->round = 1;
+	t->quiet = QUIET_TICKS;
 	t->configs = &t->first;
 	t->seed = seed;
 	t->restore = restore;
@@ -401,9 +406,9 @@ static void rejoin(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	__atomic_store_n(&t->view->pairs[pair].gate, dst, __ATOMIC_RELEASE);
 }
 
-/* Returns the number of moves; *@io_busy and *@io_deadline take in what this gate adds. */
+/* Returns the number of moves; *@io_found (results came) and *@io_deadline take in what this gate adds. */
 static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t pair, uint32_t epoch,
-		   uint64_t now_ns, bool *io_busy, uint64_t *io_deadline)
+		   uint64_t now_ns, bool *io_found, uint64_t *io_deadline)
 {
 	struct ebb_ticker_gate *g = &t->gates[gate];
 	const struct ebb_breaker_config *config = config_of(t, dst);
@@ -420,7 +425,7 @@ static size_t look(struct ebb_ticker *t, uint32_t gate, uint32_t dst, uint32_t p
 	if (!known)
 		meet_gate(t, gate, dst, pair, epoch, &facts, now_ns);
 	if (take_results(t, g, &facts, now_ns) && known)
-		*io_busy = true;
+		*io_found = true;
 
 	if (pair == EBB_SLOT_OTHER) {
 		note_users(t, dst, &facts, now_ns);
@@ -515,6 +520,7 @@ void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result
 	struct ebb_tick_result result = {.deadline_ns = UINT64_MAX};
 	uint32_t dst_high = view->kernel->dst_high, pair_high = view->kernel->pair_high;
 	uint32_t dst, pair, epoch;
+	bool found = false;
 
 	ebb_tick_begin(view);
 	list_pairs(ticker);
@@ -523,8 +529,8 @@ void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result
 			result.dst_live++;
 		if (!gate_owner(view, d, &dst, &pair, &epoch))
 			continue;
-		result.moves += (uint32_t)look(ticker, d, dst, pair, epoch, now_ns, &result.busy,
-					       &result.deadline_ns);
+		result.moves +=
+			(uint32_t)look(ticker, d, dst, pair, epoch, now_ns, &found, &result.deadline_ns);
 		count_gate(ticker, d, dst, now_ns);
 	}
 	for (uint32_t p = EBB_SLOT_OTHER + 1; p <= pair_high && p < view->pair_max; p++) {
@@ -537,12 +543,17 @@ void ebb_tick(struct ebb_ticker *ticker, uint64_t now_ns, struct ebb_tick_result
 		}
 		if (!gate_owner(view, gate, &dst, &pair, &epoch))
 			continue;
-		result.moves += (uint32_t)look(ticker, gate, dst, pair, epoch, now_ns, &result.busy,
-					       &result.deadline_ns);
+		result.moves +=
+			(uint32_t)look(ticker, gate, dst, pair, epoch, now_ns, &found, &result.deadline_ns);
 		/* that a workload is apart says nothing of the destination */
 		if (view->dsts[dst].scope == EBB_SCOPE_WORKLOAD)
 			count_gate(ticker, gate, dst, now_ns);
 	}
+	if (found || result.moves)
+		ticker->quiet = 0;
+	else if (ticker->quiet < QUIET_TICKS)
+		ticker->quiet++;
+	result.busy = ticker->quiet < QUIET_TICKS;
 	look_at_fuse(ticker, dst_high, now_ns, &result.deadline_ns);
 	*ret_result = result;
 }
@@ -551,9 +562,11 @@ uint64_t ebb_tick_gate(struct ebb_ticker *ticker, uint32_t gate, uint64_t now_ns
 {
 	uint64_t deadline = UINT64_MAX;
 	uint32_t dst, pair, epoch;
-	bool busy = false;
+	bool found = false;
 
 	if (gate_owner(ticker->view, gate, &dst, &pair, &epoch))
-		(void)look(ticker, gate, dst, pair, epoch, now_ns, &busy, &deadline);
+		(void)look(ticker, gate, dst, pair, epoch, now_ns, &found, &deadline);
+	/* whatever it found, the next tick does not find it any more; and where a probe closed a breaker, calls follow */
+	ticker->quiet = 0;
 	return deadline;
 }

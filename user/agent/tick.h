@@ -21,7 +21,7 @@ struct ebb_tick_result {
 	uint32_t dst_live; /* slots in use, ~other not counted */
 	uint32_t pair_live;
 	uint32_t moves;
-	bool busy;	      /* results came since the last tick */
+	bool busy; /* results or a move came in this tick or a moment ago: the next one is to be soon */
 	uint64_t deadline_ns; /* when something ends by itself; UINT64_MAX: nothing */
 };
 
