@@ -789,6 +789,28 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "    first seen  2023-11-14 22:11:15 (2m05s ago)\n");
 }
 
+/* With weighting: exponential another one than the counts say: it is what failure_rate is compared with. */
+static void the_share_of_failures_is_the_one_that_is_judged(void **state)
+{
+	struct ebb_memory *memory = &fake.memories[DSTS + 1];
+	struct ebb_snapshot snapshot;
+	json_t *root, *window;
+
+	(void)state;
+	make_node();
+	memory->window_failed = 5;
+	memory->window_ratio_ppm = 312500;
+	assert_non_null(strstr(show_text("10.0.0.10:443"),
+			       "  window    20 succeeded, 5 failed (31%), 0 slow\n"));
+	assert_non_null(strstr(list_text(&(struct ebb_list_filter){}), "31% of 25"));
+	snapshot = take();
+	root = ebb_list_json(&fake.look, &snapshot);
+	window = json_object_get(json_array_get(json_object_get(root, "destinations"), 1), "window");
+	assert_float_equal(json_real_value(json_object_get(window, "failure_rate")), 0.3125, 0);
+	json_decref(root);
+	ebb_snapshot_free(&snapshot);
+}
+
 static void a_workload_that_is_apart_has_a_row_and_a_reason(void **state)
 {
 	struct ebb_snapshot snapshot;
@@ -1838,6 +1860,7 @@ int main(void)
 		WITH_FAKE(list_sorts_and_keeps_the_order_of_equals),
 		WITH_FAKE(list_filters),
 		WITH_FAKE(list_in_json_has_base_units),
+		WITH_FAKE(the_share_of_failures_is_the_one_that_is_judged),
 		WITH_FAKE(what_is_torn_or_stale_is_left_out),
 		WITH_FAKE(the_overflow_shows_once_it_counts),
 		WITH_FAKE(a_sentence_says_why_a_state_is_as_it_is),

@@ -214,9 +214,9 @@ const char *ebb_gate_state_name(const struct ebb_gate_row *row)
 
 double ebb_window_share(const struct ebb_gate_row *row)
 {
-	double calls = (double)row->memory.window_ok + (double)row->memory.window_failed;
-
-	return calls > 0 ? (double)row->memory.window_failed / calls : -1;
+	if (row->memory.window_ok == 0 && row->memory.window_failed == 0)
+		return -1;
+	return row->memory.window_ratio_ppm / 1e6;
 }
 
 /* -------------------------------------------------------------- counts -- */

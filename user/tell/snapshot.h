@@ -164,7 +164,7 @@ const char *ebb_episode_text(uint64_t episode, char *buffer, size_t size);
 size_t ebb_memory_kept(const struct ebb_memory *memory);
 const struct ebb_transition *ebb_memory_at(const struct ebb_memory *memory, size_t index);
 
-/* Share of failures in the window as of the agent's last look; negative: the window is empty. */
+/* Share of failures in the window as of the agent's last look, weighted as it is judged; negative: the window is empty. */
 double ebb_window_share(const struct ebb_gate_row *row);
 
 #endif /* EBB_TELL_SNAPSHOT_H */
