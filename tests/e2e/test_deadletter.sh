@@ -75,5 +75,23 @@ took=$(($(now_ms) - start))
 note <<<"20000 letters in $took ms"
 between 'at 2,000/s at least on a busy machine' "$took" 1 10000
 is 'each once' "$(wc -l <"$dir/audit.jsonl")" 20000
+stop_agent
+
+# whose PostgreSQL it is; nobody listens at any of these ports
+letters 1 >"$dir/deadletter/postgres.jsonl"
+export EBB_AUDIT_POSTGRES_HOST=127.0.0.1
+server_of() { "$ebb_program" deadletter replay --sink postgres --pin "$pin" --dir "$dir" "$@" 2>&1 | grep -o '127.0.0.1[: a-z]*[0-9]*' | head -1; }
+is 'without an agent: that of the variables' "$(EBB_AUDIT_POSTGRES_PORT=2 server_of)" 127.0.0.1:2
+printf 'audit: {postgres: {port: 3}}\n' >"$EBB_CONFIG"
+is 'or of the file, which is weaker' "$(server_of) $(EBB_AUDIT_POSTGRES_PORT=2 server_of)" '127.0.0.1:3 127.0.0.1:2'
+start_agent
+unset EBB_AUDIT_POSTGRES_HOST
+printf 'mode: none\naudit: {postgres: {host: 127.0.0.1, port: 4}}\n' >"$EBB_CONFIG"
+check 'a file that is refused' wait_for 10 logged 'configuration rejected'
+is 'with an agent: the one that it has, by its variables and its file, whatever that says by now' \
+	"$(server_of) $(EBB_AUDIT_POSTGRES_PORT=2 server_of)" '127.0.0.1:3 127.0.0.1:3'
+printf 'audit: {postgres: {host: 127.0.0.1, port: 5}}\n' >"$scratch/other.yaml"
+is 'unless another file is named' "$(server_of --config "$scratch/other.yaml")" 127.0.0.1:5
+stop_agent KILL # or it would wait for that server
 
 done_testing

@@ -24,11 +24,24 @@ static void is_said(const struct ebb_whereabouts *wanted)
 	assert_string_equal(found.sqlite, wanted->sqlite);
 	assert_string_equal(found.file, wanted->file);
 	assert_int_equal(found.keep, wanted->keep);
+	assert_string_equal(found.host, wanted->host);
+	assert_int_equal(found.port, wanted->port);
+	assert_string_equal(found.database, wanted->database);
+	assert_string_equal(found.user, wanted->user);
+	assert_string_equal(found.password_file, wanted->password_file);
 }
 
 static void what_is_said_last_is_found(void **state)
 {
-	struct ebb_whereabouts said = {.dir = "/var/lib/ebb", .sqlite = "/a b=c/audit.db", .keep = 5}, found;
+	struct ebb_whereabouts said = {.dir = "/var/lib/ebb",
+				       .sqlite = "/a b=c/audit.db",
+				       .keep = 5,
+				       .host = "db.example.com",
+				       .port = 5432,
+				       .database = "a=b",
+				       .user = "writer",
+				       .password_file = "/run/secret"},
+			       found;
 	struct stat st;
 	int fd = -1;
 
@@ -45,6 +58,11 @@ static void what_is_said_last_is_found(void **state)
 	memset(said.sqlite, 's', sizeof(said.sqlite) - 1);
 	memset(said.file, 'f', sizeof(said.file) - 1);
 	said.keep = UINT32_MAX;
+	memset(said.host, 'h', sizeof(said.host) - 1);
+	memset(said.database, 'b', sizeof(said.database) - 1);
+	memset(said.user, 'u', sizeof(said.user) - 1);
+	memset(said.password_file, 'p', sizeof(said.password_file) - 1);
+	said.port = UINT32_MAX;
 	assert_int_equal(ebb_whereabouts_say(fd, &said), 0);
 	is_said(&said);
 	said = (struct ebb_whereabouts){.dir = "/d"};
@@ -58,14 +76,18 @@ static void what_is_said_last_is_found(void **state)
 static void what_is_not_whole_is_not_believed(void **state)
 {
 #define WITH_SIZE(text) text, sizeof(text)
+#define BEGIN		"serial=1\0dir=/d\0sqlite=\0file=\0keep=5"
+#define SERVER		"host=db\0port=1\0database=d\0user=u\0password_file="
 	static const struct {
 		const char *text;
 		size_t size;
 	} said_by_others[] = {
 		{WITH_SIZE("serial=1")},
-		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=2")},
-		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0serial=1\0keep=5")},
-		{WITH_SIZE("serial=1\0dir=/d\0sqlite=\0file=\0keep=5\0serial=1\0more")},
+		{WITH_SIZE(BEGIN "\0" SERVER "\0serial=2")},
+		{WITH_SIZE(BEGIN "\0serial=1\0" SERVER)},
+		{WITH_SIZE(BEGIN "\0" SERVER "\0serial=1\0more")},
+		/* of an earlier version, which does not say where PostgreSQL is */
+		{WITH_SIZE(BEGIN "\0serial=1")},
 	};
 	struct ebb_whereabouts said = {.dir = "/d"}, found;
 	int fd = -1;

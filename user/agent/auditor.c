@@ -60,6 +60,7 @@ static int open_feed(struct ebb_auditor *a)
 }
 
 _Static_assert(EBB_PATH_TEXT_MAX <= EBB_WHEREABOUTS_PATH_MAX, "every path fits");
+_Static_assert(EBB_WORD_MAX <= EBB_WHEREABOUTS_WORD_MAX, "every word fits");
 
 /* Commands that do not find it go by the configuration file. */
 static void tell_place(struct ebb_auditor *a, const struct ebb_audit_config *audit)
@@ -67,6 +68,12 @@ static void tell_place(struct ebb_auditor *a, const struct ebb_audit_config *aud
 	(void)snprintf(a->place.sqlite, sizeof(a->place.sqlite), "%s", audit->sqlite.path);
 	(void)snprintf(a->place.file, sizeof(a->place.file), "%s", audit->file.path);
 	a->place.keep = audit->file.keep;
+	(void)snprintf(a->place.host, sizeof(a->place.host), "%s", audit->postgres.host);
+	a->place.port = audit->postgres.port;
+	(void)snprintf(a->place.database, sizeof(a->place.database), "%s", audit->postgres.database);
+	(void)snprintf(a->place.user, sizeof(a->place.user), "%s", audit->postgres.user);
+	(void)snprintf(a->place.password_file, sizeof(a->place.password_file), "%s",
+		       audit->postgres.password_file);
 	if (a->place_fd >= 0 && ebb_whereabouts_say(a->place_fd, &a->place) < 0)
 		ebb_warn("commands cannot be told where the audit log is: they go by the configuration file");
 }

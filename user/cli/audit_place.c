@@ -60,12 +60,18 @@ static bool find_agent(const struct ebb_args *args, const struct ebb_keys *keys,
 	       ebb_running_find(ebb_args_get(args, "pin"), keys, ret_running) == 0;
 }
 
-static void set_paths(struct ebb_audit_config *audit, const struct ebb_whereabouts *said)
+static void set_place(struct ebb_audit_config *audit, const struct ebb_whereabouts *said)
 {
 	(void)snprintf(audit->dir, sizeof(audit->dir), "%s", said->dir);
 	(void)snprintf(audit->sqlite.path, sizeof(audit->sqlite.path), "%s", said->sqlite);
 	(void)snprintf(audit->file.path, sizeof(audit->file.path), "%s", said->file);
 	audit->file.keep = said->keep;
+	(void)snprintf(audit->postgres.host, sizeof(audit->postgres.host), "%s", said->host);
+	audit->postgres.port = said->port;
+	(void)snprintf(audit->postgres.database, sizeof(audit->postgres.database), "%s", said->database);
+	(void)snprintf(audit->postgres.user, sizeof(audit->postgres.user), "%s", said->user);
+	(void)snprintf(audit->postgres.password_file, sizeof(audit->postgres.password_file), "%s",
+		       said->password_file);
 }
 
 enum ebb_exit ebb_audit_place(const struct ebb_args *args, struct ebb_audit_place *ret_place)
@@ -94,7 +100,7 @@ enum ebb_exit ebb_audit_place(const struct ebb_args *args, struct ebb_audit_plac
 	if (code != EBB_EXIT_DONE)
 		return code;
 	if (told)
-		set_paths(&ret_place->config->audit, &said);
+		set_place(&ret_place->config->audit, &said);
 	(void)snprintf(ret_place->dir, sizeof(ret_place->dir), "%s",
 		       dir ? dir : ret_place->config->audit.dir);
 	return EBB_EXIT_DONE;

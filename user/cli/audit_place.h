@@ -15,9 +15,10 @@
 #include "export/sink.h"
 
 struct ebb_audit_place {
-	struct ebb_config *config; /* whose .audit it is, with the paths that the agent has; owned */
-	char dir[PATH_MAX];	   /* spool and dead letters are below it */
-	bool running;		   /* an agent says it */
+	struct ebb_config
+		*config;    /* whose .audit it is, with the paths and the server that the agent has; owned */
+	char dir[PATH_MAX]; /* spool and dead letters are below it */
+	bool running;	    /* an agent says it */
 };
 
 /*

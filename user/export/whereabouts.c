@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,8 @@
 
 #define NAME	   "ebb-audit"
 #define LINK	   "/memfd:" NAME " (deleted)"
-#define TEXT_MAX   (3 * EBB_WHEREABOUTS_PATH_MAX + 256)
+#define TEXT_MAX   (4 * EBB_WHEREABOUTS_PATH_MAX + 3 * EBB_WHEREABOUTS_WORD_MAX + 256)
 #define TRIES	   10
-#define WORDS	   6
 #define SERIAL_MAX 32
 
 /* -------------------------------------------------------------------- say -- */
@@ -35,13 +35,6 @@ int ebb_whereabouts_new(int *ret_fd)
 	return 0;
 }
 
-static size_t put(char text[TEXT_MAX], size_t used, const char *name, const char *value)
-{
-	int n = snprintf(text + used, TEXT_MAX - used, "%s=%s", name, value);
-
-	return used + (size_t)n + 1;
-}
-
 /* The serial of what stands there; 0: nothing does. */
 static unsigned long last_serial(int fd)
 {
@@ -52,18 +45,56 @@ static unsigned long last_serial(int fd)
 	return strncmp(text, "serial=", 7) == 0 ? strtoul(text + 7, NULL, 10) : 0;
 }
 
+/* Between the two serials, in this order: texts, and numbers. */
+#define TEXT(name, member)                                            \
+	{                                                             \
+		name, offsetof(struct ebb_whereabouts, member),       \
+			sizeof(((struct ebb_whereabouts *)0)->member) \
+	}
+#define NUMBER(name, member)                                      \
+	{                                                         \
+		name, offsetof(struct ebb_whereabouts, member), 0 \
+	}
+
+static const struct {
+	const char *name;
+	size_t offset;
+	size_t size; /* of a text; 0: a number */
+} words[] = {
+	TEXT("dir", dir),	    TEXT("sqlite", sqlite), TEXT("file", file),
+	NUMBER("keep", keep),	    TEXT("host", host),	    NUMBER("port", port),
+	TEXT("database", database), TEXT("user", user),	    TEXT("password_file", password_file),
+};
+
+#define WORDS (sizeof(words) / sizeof(words[0]))
+
+static size_t put(char text[TEXT_MAX], size_t used, const char *name, const char *value)
+{
+	return used + (size_t)snprintf(text + used, TEXT_MAX - used, "%s=%s", name, value) + 1;
+}
+
+static size_t put_word(char text[TEXT_MAX], size_t used, size_t word, const struct ebb_whereabouts *w)
+{
+	const char *at = (const char *)w + words[word].offset;
+	char number[SERIAL_MAX];
+	uint32_t value;
+
+	if (words[word].size)
+		return put(text, used, words[word].name, at);
+	memcpy(&value, at, sizeof(value));
+	(void)snprintf(number, sizeof(number), "%u", value);
+	return put(text, used, words[word].name, number);
+}
+
 int ebb_whereabouts_say(int fd, const struct ebb_whereabouts *w)
 {
-	char text[TEXT_MAX], serial[SERIAL_MAX], keep[SERIAL_MAX];
-	size_t used = 0;
+	char text[TEXT_MAX], serial[SERIAL_MAX];
+	size_t used;
 
 	(void)snprintf(serial, sizeof(serial), "%lu", last_serial(fd) + 1);
-	(void)snprintf(keep, sizeof(keep), "%u", w->keep);
-	used = put(text, used, "serial", serial);
-	used = put(text, used, "dir", w->dir);
-	used = put(text, used, "sqlite", w->sqlite);
-	used = put(text, used, "file", w->file);
-	used = put(text, used, "keep", keep);
+	used = put(text, 0, "serial", serial);
+	for (size_t i = 0; i < WORDS; i++)
+		used = put_word(text, used, i, w);
 	used = put(text, used, "serial", serial);
 	errno = 0;
 	if (pwrite(fd, text, used, 0) != (ssize_t)used || ftruncate(fd, (off_t)used) < 0)
@@ -71,41 +102,51 @@ int ebb_whereabouts_say(int fd, const struct ebb_whereabouts *w)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- read -- */
+/* -------------------------------------------------------------------- read -- */
 
-static int take_path(const char *word, const char *name, char path[EBB_WHEREABOUTS_PATH_MAX])
+/* The value of the word at *@io_text, which moves behind it; NULL: it is another one, or not whole. */
+static const char *take(const char **io_text, const char *end, const char *name)
 {
+	const char *text = *io_text, *nul = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
 	size_t length = strlen(name);
 
-	if (strncmp(word, name, length) != 0 || word[length] != '=' ||
-	    strlen(word + length + 1) >= EBB_WHEREABOUTS_PATH_MAX)
+	if (!nul || strncmp(text, name, length) != 0 || text[length] != '=')
+		return NULL;
+	*io_text = nul + 1;
+	return text + length + 1;
+}
+
+static int take_word(const char **io_text, const char *end, size_t word, struct ebb_whereabouts *w)
+{
+	const char *value = take(io_text, end, words[word].name);
+	char *at = (char *)w + words[word].offset;
+	uint32_t number;
+
+	if (!value || (words[word].size && strlen(value) >= words[word].size))
 		return -EBADMSG;
-	(void)snprintf(path, EBB_WHEREABOUTS_PATH_MAX, "%s", word + length + 1);
+	if (words[word].size) {
+		(void)snprintf(at, words[word].size, "%s", value);
+		return 0;
+	}
+	number = (uint32_t)strtoul(value, NULL, 10);
+	memcpy(at, &number, sizeof(number));
 	return 0;
 }
 
 /* @text: @length bytes, each word ended by a NUL. */
 static int parse(const char *text, size_t length, struct ebb_whereabouts *w)
 {
-	char serial[EBB_WHEREABOUTS_PATH_MAX], end[EBB_WHEREABOUTS_PATH_MAX], keep[EBB_WHEREABOUTS_PATH_MAX];
-	const char *words[WORDS];
-	size_t at = 0;
+	const char *end = text + length, *begun, *ended;
 
-	for (size_t i = 0; i < WORDS; i++) {
-		const char *nul = at < length ? memchr(text + at, '\0', length - at) : NULL;
-
-		if (!nul)
-			return -EBADMSG;
-		words[i] = text + at;
-		at = (size_t)(nul - text) + 1;
-	}
-	if (at != length || take_path(words[0], "serial", serial) < 0 ||
-	    take_path(words[1], "dir", w->dir) < 0 || take_path(words[2], "sqlite", w->sqlite) < 0 ||
-	    take_path(words[3], "file", w->file) < 0 || take_path(words[4], "keep", keep) < 0 ||
-	    take_path(words[5], "serial", end) < 0 || strcmp(serial, end) != 0)
+	begun = take(&text, end, "serial");
+	if (!begun)
 		return -EBADMSG;
-	w->keep = (uint32_t)strtoul(keep, NULL, 10);
-	return 0;
+	for (size_t i = 0; i < WORDS; i++) {
+		if (take_word(&text, end, i, w) < 0)
+			return -EBADMSG;
+	}
+	ended = take(&text, end, "serial");
+	return ended && text == end && strcmp(begun, ended) == 0 ? 0 : -EBADMSG;
 }
 
 static int read_whole(int fd, struct ebb_whereabouts *ret)

@@ -5,7 +5,7 @@
  * environment is, by root), and which is gone with it:
  *
  *	/proc/PID/fd/9 -> "/memfd:ebb-audit (deleted)"
- *	serial=7\0dir=/var/lib/ebb\0sqlite=/var/lib/ebb/audit.db\0file=\0keep=5\0serial=7\0
+ *	serial=7\0dir=/var/lib/ebb\0sqlite=/var/lib/ebb/audit.db\0file=\0keep=5\0host=db\0port=5432\0...serial=7\0
  *
  * Nothing else of the configuration stands there. Who reads while it is written sees two serials, and reads again.
  */
@@ -15,12 +15,20 @@
 #include <stdint.h>
 
 #define EBB_WHEREABOUTS_PATH_MAX 512
+#define EBB_WHEREABOUTS_WORD_MAX 256
 
 struct ebb_whereabouts {
 	char dir[EBB_WHEREABOUTS_PATH_MAX];    /* spool and dead letters are below it */
 	char sqlite[EBB_WHEREABOUTS_PATH_MAX]; /* "": there is none */
 	char file[EBB_WHEREABOUTS_PATH_MAX];   /* "": there is none */
 	uint32_t keep;			       /* that were moved aside, beside the file */
+
+	/* of PostgreSQL */
+	char host[EBB_WHEREABOUTS_WORD_MAX]; /* "": there is none */
+	uint32_t port;
+	char database[EBB_WHEREABOUTS_WORD_MAX];
+	char user[EBB_WHEREABOUTS_WORD_MAX];
+	char password_file[EBB_WHEREABOUTS_PATH_MAX]; /* a path, no secret; "": there is none */
 };
 
 /* Nothing is said yet. The caller closes *@ret_fd; or a negative errno. */
