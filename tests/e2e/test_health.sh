@@ -18,6 +18,7 @@ metric() { http_get /metrics | sed -n "s/^$1 //p"; }
 is_metric() { [ "$(metric "$1")" = "$2" ]; }
 attached() { bpftool cgroup show "$cgroup" | grep -c ebb_; }
 pins() { find "$1" -mindepth 1 | sort; }
+policy() { chrt -p "$agent" | sed -n 's/.*scheduling policy: //p'; }
 # count_logged REGULAR-EXPRESSION
 count_logged() { grep -Ec -- "$1" "$agent_log"; }
 
@@ -135,6 +136,12 @@ ebb detach >/dev/null
 mkdir "$cgroup/child"
 start_agent --mode enforce --pin "$pin-child" --cgroup "$cgroup/child" --breaker "$breaker"
 rmdir "$cgroup/child"
+# and its real-time priority, which comes back while we wait for the rest
+is 'enforcing, it has real-time priority' "$(policy) $(metric ebb_realtime_priority)" 'SCHED_RR|SCHED_RESET_ON_FORK 1'
+chrt -o -p 0 "$agent"
+check 'real-time priority that somebody took is missed' wait_for 5 logged 'real-time priority is gone \(somebody took it\): .*it is asked for again: in=5'
+is 'the metrics say so' "$(metric ebb_realtime_priority) $(metric ebb_realtime_priority_losses_total)" '0 1'
+check 'and health' wait_for 8 is_component loop degraded
 check 'a removed cgroup: not ready' wait_for 8 is_status /health/ready 503
 like 'it says why' "$(curl -sS --max-time 5 "http://$address/health/ready")" 'enforcement is asked for and not in place: 0 of 8 programs attached, '
 is 'health is an error' "$(http_status /health) $(component programs state) $(component enforcement state) $(component lease state)" '503 unhealthy unhealthy healthy'
@@ -149,6 +156,9 @@ is 'with every program' "$(bpftool cgroup show "$cgroup/child" | grep -c ebb_)" 
 is 'and told' "$(count_logged 'the cgroup was removed and is there again: cgroup=.*/child') $(count_logged 'enforcement is back')" '1 1'
 is 'commands know which one it is' "$("$ebb_program" status --pin "$pin-child" -o json | json 'd["cgroup"]["id"]')" "$(stat -c %i "$cgroup/child")"
 is 'what fails there is refused' "$(in_cgroup -c child "$python" -S "$root/tests/lib/connect.py" --count 6 127.0.0.1 "$dead" | tail -1)" ECONNREFUSED
+check 'it has asked for its real-time priority' wait_for 10 logged 'real-time priority is there again: lasted='
+is 'and has it' "$(policy) $(metric ebb_realtime_priority)" 'SCHED_RR|SCHED_RESET_ON_FORK 1'
+is 'a line for each' "$(count_logged 'real-time priority')" 2
 is 'by the breaker' "$("$ebb_program" list --pin "$pin-child" -o json | json 'd["destinations"][0]["state"]')" open
 stop_agent
 "$ebb_program" detach --pin "$pin-child" >/dev/null

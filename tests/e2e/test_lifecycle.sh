@@ -64,13 +64,15 @@ is 'and nothing is put there' "$(ls "$pin-others")" ''
 rmdir "$pin-others"
 mkdir -m 755 "$pin"
 run_agent
-# NET_ADMIN 12, PERFMON 38, BPF 39
-wanted=$(printf '%016x' $((1 << 12 | 1 << 38 | 1 << 39)))
+# NET_ADMIN 12, PERFMON 38, BPF 39; SYS_NICE 23 where no limit can permit real-time priority
+wanted=$((1 << 12 | 1 << 38 | 1 << 39))
+prlimit --rtprio=1 true 2>/dev/null || wanted=$((wanted | 1 << 23))
+wanted=$(printf '%016x' $wanted)
 # of every thread
 caps() { cat "/proc/$agent"/task/*/status | awk -v set="$1:" '$1 == set { print $2 }' | sort -u; }
 between 'it has several threads' "$(find "/proc/$agent/task" -mindepth 1 -maxdepth 1 | wc -l)" 3 20
 for set in CapEff CapPrm CapBnd; do
-	is "$set is BPF, NET_ADMIN and PERFMON, of every thread" "$(caps "$set")" "$wanted"
+	is "$set is BPF, NET_ADMIN, PERFMON and what real-time priority needs, of every thread" "$(caps "$set")" "$wanted"
 done
 is 'CapInh and CapAmb are empty' "$(caps CapInh) $(caps CapAmb)" '0000000000000000 0000000000000000'
 # a build with a sanitizer has no filter

@@ -24,6 +24,9 @@ static inline struct fake *small_node(void)
 	fake->names[4] = "/system.slice/agent.service";
 	fake->health.started = true;
 	fake->health.enforce_wanted = true;
+	fake->source.realtime_wanted = true;
+	fake->source.realtime = true;
+	fake->source.realtime_losses = 2;
 	fake->source.dst_live = 2;
 	fake->source.pair_live = 2;
 	fake->source.tick_duration.buckets[ebb_hist_bucket(400)] = 7; /* 100 us */

@@ -325,6 +325,22 @@ static void a_lease_that_is_over_is_lost_enforcement(void **state)
 	assert_int_equal(w->back, 1);
 }
 
+static void priority_that_was_taken_is_told_until_it_is_there_again(void **state)
+{
+	struct world *w = *state;
+
+	pass(w, 5);
+	ebb_checks_priority(w->checks, true);
+	pass(w, 5);
+	assert_int_equal(entry(w, EBB_HEALTH_LOOP)->state, EBB_DEGRADED);
+	assert_non_null(strstr(entry(w, EBB_HEALTH_LOOP)->why, "real-time priority was taken"));
+	pass(w, 60);
+	assert_int_equal(entry(w, EBB_HEALTH_LOOP)->state, EBB_DEGRADED);
+	ebb_checks_priority(w->checks, false);
+	pass(w, 5);
+	assert_int_equal(entry(w, EBB_HEALTH_LOOP)->state, EBB_HEALTHY);
+}
+
 static void a_late_tick_is_told_until_the_next_look(void **state)
 {
 	struct world *w = *state;
@@ -436,6 +452,7 @@ int main(void)
 		check_test(pins_that_cannot_be_made_are_told_once),
 		check_test(a_lease_that_is_over_is_lost_enforcement),
 		check_test(a_late_tick_is_told_until_the_next_look),
+		check_test(priority_that_was_taken_is_told_until_it_is_there_again),
 		check_test(tables_are_told_before_they_are_full),
 		check_test(hints_that_are_lost_are_told),
 		check_test(open_breakers_only_degrade),

@@ -47,23 +47,61 @@ static int raised(void)
 	return ebb_scheduling_was_lost() ? 2 : 0;
 }
 
-static int runaway(void)
+static int spin_until_lost(void)
 {
 	struct timespec now, start;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (sched_getscheduler(0) == (SCHED_OTHER | SCHED_RESET_ON_FORK))
+			return ebb_scheduling_was_lost() && !ebb_scheduling_was_lost() &&
+					       !ebb_scheduling_is_raised()
+				       ? 0
+				       : 3;
+	} while (now.tv_sec - start.tv_sec < SPIN_LIMIT_S);
+	return 4;
+}
+
+static int runaway(void)
+{
 	int r = raised();
 
 	if (r)
 		return r;
 	/* as in the agent: nothing is left that would permit more than giving up */
-	if (ebb_drop_privileges(false) < 0)
+	return ebb_drop_privileges(false, false) < 0 ? 6 : spin_until_lost();
+}
+
+/* Of processor time, without waiting. */
+static void spin_ms(long ms)
+{
+	struct timespec now;
+
+	do
+		(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < ms);
+}
+
+/* It is ours again, and for as long as at first: what was used up before does not count. */
+static int converted(void)
+{
+	struct timespec used;
+	int r = raised();
+
+	if (r)
+		return r;
+	/* by a limit, or the right is kept */
+	if (ebb_drop_privileges(false, ebb_scheduling_permit() < 0) < 0)
 		return 6;
-	(void)clock_gettime(CLOCK_MONOTONIC, &start);
-	do {
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		if (sched_getscheduler(0) == (SCHED_OTHER | SCHED_RESET_ON_FORK))
-			return ebb_scheduling_was_lost() && !ebb_scheduling_was_lost() ? 0 : 3;
-	} while (now.tv_sec - start.tv_sec < SPIN_LIMIT_S);
-	return 4;
+	r = spin_until_lost();
+	if (r)
+		return r;
+	if (ebb_scheduling_raise() < 0 || !ebb_scheduling_is_raised())
+		return 7;
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	spin_ms(used.tv_sec * 1000 + used.tv_nsec / 1000000 + 100);
+	return ebb_scheduling_is_raised() && !ebb_scheduling_was_lost() ? spin_until_lost() : 8;
 }
 
 /* Rests often: never 200 ms without waiting, but more than that in sum. */
@@ -96,6 +134,12 @@ static void who_never_waits_loses_it(void **state)
 	assert_int_equal(run_in_child(runaway), 0);
 }
 
+static void who_lost_it_can_have_it_again(void **state)
+{
+	(void)state;
+	assert_int_equal(run_in_child(converted), 0);
+}
+
 static void who_waits_keeps_it(void **state)
 {
 	(void)state;
@@ -107,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raised_is_the_lowest_real_time_priority),
 		cmocka_unit_test(who_never_waits_loses_it),
+		cmocka_unit_test(who_lost_it_can_have_it_again),
 		cmocka_unit_test(who_waits_keeps_it),
 	};
 

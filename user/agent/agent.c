@@ -37,6 +37,7 @@
 #include "agent/tick.h"
 #include "agent/tracing.h"
 #include "agent/troubles.h"
+#include "agent/urgency.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
 #include "core/policy.h"
@@ -158,10 +159,9 @@ struct agent {
 	uint64_t mended_at_ns; /* of the next recount because of that */
 	int mended_recounts;   /* that are left */
 	uint64_t reset_at_ns;
-	const char *no_reset; /* why live connections cannot be reset; NULL: they can */
-	bool just_configured; /* a tick is due: what is armed follows at once */
-	bool urgent;	      /* something enforces, and real-time priority was asked for */
-	bool raised;	      /* and is ours */
+	const char *no_reset;	    /* why live connections cannot be reset; NULL: they can */
+	bool just_configured;	    /* a tick is due: what is armed follows at once */
+	struct ebb_urgency urgency; /* real-time priority: wanted while something enforces */
 	struct ebb_move_log *move_log;
 	bool *capped; /* see ebb_sockets_cap_came() */
 	uint32_t capped_high;
@@ -455,28 +455,55 @@ static void watch_sockets(struct agent *a, uint64_t now)
 		ebb_sockets_want(a->sockets, what);
 }
 
-/* Who only observes is in no hurry. */
-static void follow_urgency(struct agent *a)
+static void ask_for_priority(struct agent *a, uint64_t now)
 {
-	bool urgent = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
-	int r;
+	uint64_t since = a->urgency.since_ns;
+	bool again = a->urgency.wait_ns != 0;
+	char lasted[EBB_FORMAT_MAX];
+	int r = ebb_scheduling_raise();
 
-	if (urgent == a->urgent)
-		return;
-	/* once lowered we could not raise it again */
-	if (!urgent && !a->may_raise)
-		return;
-	a->urgent = urgent;
-	a->raised = false;
-	if (!urgent) {
-		ebb_scheduling_lower();
-		return;
-	}
-	r = ebb_scheduling_raise();
-	a->raised = r == 0;
-	if (r < 0)
+	ebb_urgency_asked(&a->urgency, r == 0, now);
+	if (r < 0 && !again)
 		ebb_warn("no real-time priority (%s): on a busy machine verdicts can be some 10 ms late; going on without",
 			 ebb_strerror(r));
+	else if (r == 0 && again)
+		ebb_info("real-time priority is there again: lasted=%s",
+			 ebb_format_duration(now - since, lasted, sizeof(lasted)));
+}
+
+/* The kernel takes it from who works for too long without a pause, and root from whom it will. */
+static void notice_loss(struct agent *a, uint64_t now)
+{
+	bool overran = ebb_scheduling_was_lost();
+	char wait[EBB_FORMAT_MAX];
+
+	if (!a->urgency.held || ebb_scheduling_is_raised())
+		return;
+	ebb_urgency_lost(&a->urgency, now);
+	ebb_warn("real-time priority is gone (%s): on a busy machine verdicts can be some 10 ms late; it is asked for again: in=%s",
+		 overran ? "200 ms of work without a pause" : "somebody took it",
+		 ebb_format_duration(a->urgency.wait_ns, wait, sizeof(wait)));
+}
+
+/* Who only observes is in no hurry. */
+static void follow_urgency(struct agent *a, uint64_t now)
+{
+	bool wanted = a->health.enforce_wanted && a->config->scheduling == EBB_SCHEDULING_RR;
+
+	notice_loss(a, now);
+	/* once lowered we could not raise it again */
+	if (wanted || a->may_raise) {
+		if (a->urgency.held && !wanted)
+			ebb_scheduling_lower();
+		ebb_urgency_want(&a->urgency, wanted, now);
+	}
+	if (ebb_urgency_is_due(&a->urgency, now))
+		ask_for_priority(a, now);
+	if (a->checks)
+		ebb_checks_priority(a->checks, a->urgency.taken);
+	a->source.realtime_wanted = a->urgency.wanted;
+	a->source.realtime = a->urgency.held;
+	a->source.realtime_losses = a->urgency.losses;
 }
 
 /* The agent ends: what there is goes, or is told to be lost. Returns when to look again. */
@@ -562,7 +589,7 @@ static int tick(struct agent *a)
 	follow_policies(a);
 	follow_turns(a);
 	a->health.enforce_wanted = wants_enforcement(a, start);
-	follow_urgency(a);
+	follow_urgency(a, start);
 	report_errors(a, start);
 	report_calls(a);
 	ebb_checks_ticked(a->checks, late, result.dst_live, result.pair_live);
@@ -573,10 +600,6 @@ static int tick(struct agent *a)
 	ebb_answering_tick(a->answering, start);
 	ebb_auditor_tick(a->auditor);
 	traces_ns = a->flushing ? flush_otlp(a) : ebb_tracing_tick(a->tracing, start);
-	if (ebb_scheduling_was_lost()) {
-		a->raised = false;
-		ebb_warn("200 ms of work without a pause: real-time priority is given up, going on at ordinary priority");
-	}
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -877,7 +900,7 @@ static void rest_after(struct agent *a, uint64_t start_ns, int *ret_timeout_ms)
 {
 	uint64_t end;
 
-	if (!a->raised)
+	if (!a->urgency.held)
 		return;
 	end = now_monotonic();
 	a->rest_until_ns = ebb_rests_worked(&a->rests, start_ns, end);
@@ -1221,7 +1244,7 @@ static void on_configured(void *userdata, const struct ebb_config *config,
 	ebb_collector_set_idle(a->collector, config->idle_ns);
 	ebb_log_set_level((enum ebb_log_level)config->log_level);
 	ebb_log_set_format((enum ebb_log_format)config->log_format);
-	follow_urgency(a);
+	follow_urgency(a, now_monotonic());
 	audit_config(a);
 	a->just_configured = true;
 }
@@ -1780,6 +1803,20 @@ static void open_notify(struct agent *a)
 			 ebb_strerror(r));
 }
 
+/*
+ * Real-time priority may be asked for again: another configuration may enforce, and what is held can be taken. Where no limit
+ * permits it, the right to it is kept; where there is none, that is told when it matters.
+ */
+static void give_up_rights(struct agent *a)
+{
+	bool permitted = ebb_scheduling_permit() == 0;
+	int r = ebb_drop_privileges(!a->no_reset, !permitted && a->config->scheduling == EBB_SCHEDULING_RR);
+
+	if (r < 0)
+		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
+	a->may_raise = permitted || ebb_may_raise();
+}
+
 /* @io_config: the caller's, until it is in force. */
 static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why *why)
 {
@@ -1815,12 +1852,8 @@ static int start(struct agent *a, struct ebb_config **io_config, struct ebb_why 
 	if (r < 0)
 		return r;
 	adopt_open(a);
-	follow_urgency(a);
-	/* another configuration may enforce; where it is not permitted, that is told when it matters */
-	a->may_raise = ebb_scheduling_permit() == 0;
-	r = ebb_drop_privileges(!a->no_reset);
-	if (r < 0)
-		ebb_warn("cannot drop capabilities (%s): the agent keeps them", ebb_strerror(r));
+	follow_urgency(a, now_monotonic());
+	give_up_rights(a);
 	open_seccomp(a);
 	r = open_sockets(a, why);
 	if (r == 0)

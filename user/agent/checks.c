@@ -32,7 +32,8 @@ struct ebb_checks {
 	bool begun; /* every check was made once */
 
 	uint32_t dst_live, pair_live;
-	uint64_t late_ns; /* the latest tick since the last look at that */
+	uint64_t late_ns;    /* the latest tick since the last look at that */
+	bool priority_taken; /* and not there again */
 	uint64_t link_restored_ns, pin_restored_ns;
 	char link_restored[96], pin_restored[96]; /* what was, and how it was lost */
 	bool link_failed, pin_failed;		  /* told already */
@@ -199,6 +200,9 @@ static void check_loop(struct ebb_checks *c)
 	if (c->late_ns > LATE_NS)
 		set(c, EBB_HEALTH_LOOP, EBB_DEGRADED, "a tick was %llu ms late",
 		    (unsigned long long)(c->late_ns / NS_PER_MS));
+	else if (c->priority_taken)
+		set(c, EBB_HEALTH_LOOP, EBB_DEGRADED,
+		    "real-time priority was taken: on a busy machine verdicts can be late; it is asked for again");
 	else
 		set_healthy(c, EBB_HEALTH_LOOP);
 	c->late_ns = 0;
@@ -381,4 +385,9 @@ void ebb_checks_ticked(struct ebb_checks *c, uint64_t late_ns, uint32_t dst_live
 	c->pair_live = pair_live;
 	/* what is set with each tick counts, too */
 	watch_enforcement(c);
+}
+
+void ebb_checks_priority(struct ebb_checks *c, bool taken)
+{
+	c->priority_taken = taken;
 }

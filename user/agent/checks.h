@@ -65,4 +65,7 @@ void ebb_checks_run(struct ebb_checks *checks);
 /* A tick is done: @late_ns after its time, with so many slots in use. */
 void ebb_checks_ticked(struct ebb_checks *checks, uint64_t late_ns, uint32_t dst_live, uint32_t pair_live);
 
+/* Real-time priority was taken from the agent, or is there again, or no longer wanted. */
+void ebb_checks_priority(struct ebb_checks *checks, bool taken);
+
 #endif /* EBB_AGENT_CHECKS_H */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define SLICE_US 200000 /* of processor time without waiting */
 
@@ -33,6 +34,17 @@ static void give_up(int signal_number)
 	errno = saved;
 }
 
+/*
+ * The kernel counts the time without waiting from the last wait at real-time priority (rt.timeout, set to 0 by a wake-up
+ * alone), and goes on counting where it was when the priority comes back: its next timer tick would take it again.
+ */
+static void forget_time(void)
+{
+	const struct timespec moment = {.tv_nsec = 50000};
+
+	(void)nanosleep(&moment, NULL);
+}
+
 int ebb_scheduling_raise(void)
 {
 	const struct sched_param lowest = {.sched_priority = 1};
@@ -49,6 +61,7 @@ int ebb_scheduling_raise(void)
 	}
 	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) < 0)
 		return -errno;
+	forget_time();
 	return 0;
 }
 
@@ -77,4 +90,11 @@ bool ebb_scheduling_was_lost(void)
 
 	lost = 0;
 	return was;
+}
+
+bool ebb_scheduling_is_raised(void)
+{
+	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+
+	return policy == SCHED_RR || policy == SCHED_FIFO;
 }

@@ -13,7 +13,7 @@
  * The lowest real-time priority (SCHED_RR, 1), for this process and not for what it
  * starts. Whoever runs 200 ms without once waiting for an event loses it again, so
  * that a fault of ours never keeps a processor from others (RLIMIT_RTTIME).
- * 0, or a negative errno where it is not permitted.
+ * 0, or a negative errno where it is not permitted. May be called again after a loss.
  */
 int ebb_scheduling_raise(void);
 
@@ -26,7 +26,10 @@ void ebb_scheduling_lower(void);
  */
 int ebb_scheduling_permit(void);
 
-/* Was it lost? True once for each loss. */
+/* Was it lost to that bound? True once for each time. */
 bool ebb_scheduling_was_lost(void);
+
+/* Has the calling thread a real-time priority, from whomever? Anybody who may can take it or give it (chrt). */
+bool ebb_scheduling_is_raised(void);
 
 #endif /* EBB_AGENT_SCHEDULING_H */

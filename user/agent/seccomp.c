@@ -73,9 +73,9 @@ static const char *const allowed[] = {
 	"getrandom", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid",
 	"prctl", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn",
 	"rt_sigsuspend", "rt_sigtimedwait", "sched_get_priority_max", "sched_get_priority_min",
-	"sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler", "sched_setparam",
-	"sched_setscheduler", "sched_yield", "set_robust_list", "set_tid_address", "setpriority", "setrlimit",
-	"sigaltstack", "sysinfo", "uname", "wait4", "waitid",
+	"sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler", "sched_yield",
+	"set_robust_list", "set_tid_address", "setrlimit", "sigaltstack", "sysinfo", "uname", "wait4",
+	"waitid",
 	/* what it is for; how long its programs run */
 	"bpf", "perf_event_open"};
 
@@ -159,7 +159,10 @@ static int allow_threads(scmp_filter_ctx filter)
 	return allow_if(filter, SCMP_SYS(clone), 0, namespaces, 0);
 }
 
-/* Others are asked whether they are there; only ourselves are sent a signal, as abort() does, or limited. */
+/*
+ * Others are asked whether they are there; only ourselves are sent a signal, as abort() does, limited, or given another
+ * priority, for which we may have the right to do it to all.
+ */
 static int allow_processes(scmp_filter_ctx filter)
 {
 	scmp_datum_t own = (scmp_datum_t)getpid();
@@ -173,6 +176,10 @@ static int allow_processes(scmp_filter_ctx filter)
 		r = allow_if(filter, SCMP_SYS(prlimit64), 0, WHOLE, 0);
 	if (r == 0)
 		r = allow_if(filter, SCMP_SYS(prlimit64), 0, WHOLE, own);
+	if (r == 0)
+		r = allow_if(filter, SCMP_SYS(sched_setscheduler), 0, WHOLE, 0);
+	if (r == 0)
+		r = allow_if(filter, SCMP_SYS(setpriority), 1, WHOLE, 0);
 	return r;
 }
 

@@ -665,6 +665,20 @@ static void read_links_restored(struct ebb_reading *r, const struct ebb_item *it
 	(void)add(r, EBB_SAMPLE_NUMBER, r->source->links_restored);
 }
 
+/* None where nobody asks for it: 0 is a fault, or a right that is missing. */
+static void read_realtime(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	if (r->source->realtime_wanted)
+		(void)add(r, EBB_SAMPLE_NUMBER, r->source->realtime);
+}
+
+static void read_realtime_losses(struct ebb_reading *r, const struct ebb_item *item)
+{
+	(void)item;
+	(void)add(r, EBB_SAMPLE_NUMBER, r->source->realtime_losses);
+}
+
 static void read_seccomp(struct ebb_reading *r, const struct ebb_item *item)
 {
 	(void)item;
@@ -1043,6 +1057,12 @@ const struct ebb_family ebb_families[] = {
 	 read_links_restored},
 	{"ebb_pins_restored", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "Pins that somebody removed or replaced and that the agent made again.", read_pins_restored},
+	{"ebb_realtime_priority", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "1: the agent has the real-time priority that it wants while it enforces; 0: it was taken, or is not permitted. Not there where none is wanted: in observe mode, or with 'scheduling: other'.",
+	 read_realtime},
+	{"ebb_realtime_priority_losses", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
+	 "Times that real-time priority was taken from the agent, by the kernel after 200 ms of work without a pause, or by somebody.",
+	 read_realtime_losses},
 	{"ebb_seccomp_enforced", EBB_GAUGE, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,
 	 "1: system calls that the agent does not need are refused to it; 0: they are not.", read_seccomp},
 	{"ebb_seccomp_unlisted_calls", EBB_COUNTER, NULL, EBB_GROUP_AGENT, EBB_WALK_ONCE, NULL,

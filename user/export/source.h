@@ -61,6 +61,9 @@ struct ebb_source {
 	uint64_t applied_realtime_s;	      /* when the one in force was applied */
 	uint64_t links_restored;	      /* programs that somebody took away, attached again */
 	uint64_t pins_restored;
+	bool realtime_wanted;	   /* real-time priority is, since something enforces */
+	bool realtime;		   /* and is there */
+	uint64_t realtime_losses;  /* how often it was taken */
 	bool seccomp;		   /* system calls that we do not need are refused to us */
 	uint64_t calls_unlisted;   /* such calls that were made, refused or not */
 	struct ebb_groups *groups; /* kept by the exporter (items.c); NULL: pairs keep all their labels */
