@@ -1468,7 +1468,46 @@ static void watch_tells_only_what_changed(void **state)
 	ebb_watch_free(watch);
 }
 
-static void watch_tells_cause_move_and_consequence_in_order(void **state)
+/* A line a second for each, or what moves drowns; at the end nothing is left out. */
+static void watch_tells_counts_once_a_second(void **state)
+{
+	struct ebb_watch *watch;
+	FILE *out;
+
+	(void)state;
+	make_node();
+	watch = make_watch(false);
+	for (int i = 0; i < 4; i++) {
+		fake.pairs[3].denied[EBB_CAUSE_BREAKER] += 10;
+		assert_string_equal(poll_text(watch),
+				    i ? ""
+				      : "22:13:20.200  10.0.0.9:443/tcp            denied     +10 breaker\n");
+	}
+	/* a success ends no second, and needs no line */
+	fake.pairs[1].outcomes[EBB_OUTCOME_ESTABLISHED]++;
+	assert_string_equal(poll_text(watch), "");
+	fake.pairs[1].outcomes[EBB_OUTCOME_REFUSED]++;
+	assert_string_equal(poll_text(watch),
+			    "22:13:21.200  10.0.0.9:443/tcp            denied     +30 breaker\n"
+			    "22:13:21.200  10.0.0.10:443/tcp           failed     +1 refused (/work.slice/w21\\x1b[2J)\n");
+	/* what was counted before something moves is told with it */
+	fake.pairs[3].denied[EBB_CAUSE_BREAKER] += 3;
+	move(2, EBB_REASON_OPEN_EXPIRED, 0, 0, (struct ebb_transition){});
+	fake.memories[2].last[1].at_ns = NOW + 1300 * MS;
+	assert_string_equal(poll_text(watch),
+			    "22:13:21.300  10.0.0.9:443/tcp            half_open  was open: its time was over; episode " EPISODE_TEXT
+			    "\n"
+			    "22:13:21.400  10.0.0.9:443/tcp            denied     +3 breaker\n");
+	fake.pairs[3].denied[EBB_CAUSE_HALF_OPEN] += 2;
+	assert_string_equal(poll_text(watch), "");
+	out = open_text();
+	assert_int_equal(ebb_watch_finish(watch, &fake.look, out), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(text, "22:13:21.600  10.0.0.9:443/tcp            denied     +2 half_open\n");
+	ebb_watch_free(watch);
+}
+
+static void watch_tells_cause_move_and_consequence_in_the_order_of_time(void **state)
 {
 	struct ebb_watch *watch;
 
@@ -1476,15 +1515,24 @@ static void watch_tells_cause_move_and_consequence_in_order(void **state)
 	make_node();
 	watch = make_watch(false);
 	add_dst(3, 77);
+	fake.dsts[3].created_ns = NOW + 50 * MS;
 	add_pair(4, 3, 3, 22)->outcomes[EBB_OUTCOME_REFUSED] = 5;
 	fake.pairs[4].denied[EBB_CAUSE_BREAKER] = 9;
 	move(3, EBB_REASON_CONSECUTIVE_FAILURES, 0, NOW + 5 * S,
 	     (struct ebb_transition){.failed = 5, .run = 5});
+	fake.memories[3].last[0].at_ns = NOW + 120 * MS;
+	/* what others do meanwhile stands where its time is */
+	move(2, EBB_REASON_OPEN_EXPIRED, 0, 0, (struct ebb_transition){});
+	fake.memories[2].last[1].at_ns = NOW + 150 * MS;
+	fake.pairs[3].denied[EBB_CAUSE_HALF_OPEN] += 2;
 	assert_string_equal(poll_text(watch),
-			    "22:13:20.200  10.0.0.77:443/tcp           new        first connection\n"
-			    "22:13:20.200  10.0.0.77:443/tcp           failed     +5 refused\n"
-			    "22:13:20.000  10.0.0.77:443/tcp           open       was closed: 5 failures in a row; probes begin at "
+			    "22:13:20.050  10.0.0.77:443/tcp           new        first connection\n"
+			    "22:13:20.120  10.0.0.77:443/tcp           failed     +5 refused\n"
+			    "22:13:20.120  10.0.0.77:443/tcp           open       was closed: 5 failures in a row; probes begin at "
 			    "22:13:25.000; episode " EPISODE_TEXT "\n"
+			    "22:13:20.150  10.0.0.9:443/tcp            half_open  was open: its time was over; episode " EPISODE_TEXT
+			    "\n"
+			    "22:13:20.200  10.0.0.9:443/tcp            denied     +2 half_open\n"
 			    "22:13:20.200  10.0.0.77:443/tcp           denied     +9 breaker\n");
 	assert_string_equal(poll_text(watch), "");
 	ebb_watch_free(watch);
@@ -1551,6 +1599,28 @@ static void watch_tells_what_the_kernel_did_without_an_agent(void **state)
 	ebb_watch_free(watch);
 }
 
+/* The look falls between the kernel's pull and the agent's word about it. */
+static void watch_waits_a_look_for_why_the_kernel_moved(void **state)
+{
+	struct ebb_watch *watch;
+
+	(void)state;
+	add_dst(2, 9);
+	add_pair(3, 2, 2, 21);
+	watch = make_watch(false);
+	fake.pairs[3].outcomes[EBB_OUTCOME_REFUSED] = 5;
+	fake.gates[2].pull = ebb_word(1, EBB_STATE_OPEN, ebb_ns_to_ticks(NOW + 5 * S));
+	assert_string_equal(poll_text(watch), "");
+	move(2, EBB_REASON_CONSECUTIVE_FAILURES, 0, NOW + 5 * S,
+	     (struct ebb_transition){.failed = 5, .run = 5});
+	fake.memories[2].last[0].at_ns = NOW + 190 * MS;
+	assert_string_equal(poll_text(watch),
+			    "22:13:20.190  10.0.0.9:443/tcp            failed     +5 refused\n"
+			    "22:13:20.190  10.0.0.9:443/tcp            open       was closed: 5 failures in a row; probes begin at "
+			    "22:13:25.000; episode " EPISODE_TEXT "\n");
+	ebb_watch_free(watch);
+}
+
 static void watch_in_json_is_an_object_on_a_line(void **state)
 {
 	struct ebb_watch *watch;
@@ -1564,23 +1634,25 @@ static void watch_in_json_is_an_object_on_a_line(void **state)
 	add_pair(4, 3, 3, 22)->outcomes[EBB_OUTCOME_REFUSED] = 5;
 	fake.pairs[4].denied[EBB_CAUSE_BREAKER] = 9;
 	fake.pairs[4].dropped_packets[EBB_DROP_BYTES] = 3;
+	fake.dsts[3].created_ns = NOW + 50 * MS;
 	move(3, EBB_REASON_CONSECUTIVE_FAILURES, 0, NOW + 5 * S,
 	     (struct ebb_transition){.failed = 5, .run = 5});
+	fake.memories[3].last[0].at_ns = NOW + 120 * MS;
 	fake.agent.heartbeat_ns = 0;
 	(void)poll_text(watch);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		static const char *const events[] = {"agent",	   "new_destination", "failures",
-						     "transition", "denials",	      "drops"};
+		static const char *const events[] = {"new_destination", "failures", "transition",
+						     "agent",		"denials",  "drops"};
 		json_t *object = json_loads(line, 0, NULL);
 
 		assert_non_null(object);
 		assert_true(lines < 6);
 		assert_string_equal(json_string_value(json_object_get(object, "event")), events[lines]);
 		assert_true(json_is_real(json_object_get(object, "timestamp")));
-		if (lines > 0)
+		if (lines != 3)
 			assert_string_equal(json_string_value(json_object_get(object, "destination")),
 					    "10.0.0.77:443/tcp");
-		if (lines == 3)
+		if (lines == 2)
 			assert_string_equal(json_string_value(json_object_get(object, "to")), "open");
 		if (lines == 5)
 			assert_int_equal(json_integer_value(json_object_get(json_object_get(object,
@@ -1889,10 +1961,12 @@ int main(void)
 		WITH_FAKE(gate_refuses_as_the_fuse_has_it),
 		WITH_FAKE(watch_tells_when_the_fuse_acts_and_ends),
 		WITH_FAKE(watch_tells_only_what_changed),
-		WITH_FAKE(watch_tells_cause_move_and_consequence_in_order),
+		WITH_FAKE(watch_tells_counts_once_a_second),
+		WITH_FAKE(watch_tells_cause_move_and_consequence_in_the_order_of_time),
 		WITH_FAKE(watch_tells_a_slot_with_a_new_owner_anew),
 		WITH_FAKE(watch_tells_the_agent_lost_and_back),
 		WITH_FAKE(watch_tells_what_the_kernel_did_without_an_agent),
+		WITH_FAKE(watch_waits_a_look_for_why_the_kernel_moved),
 		WITH_FAKE(watch_in_json_is_an_object_on_a_line),
 		cmocka_unit_test(doctor_says_what_to_do),
 		cmocka_unit_test(run_has_safe_defaults),

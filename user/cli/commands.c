@@ -293,8 +293,8 @@ const struct ebb_command ebb_commands[] = {
 	 "in the environment is respected.",
 	 top_options, ebb_cmd_top, NULL},
 	{"watch", NULL, "what happens, a line each: transitions, failures, refusals, drops",
-	 "Looks five times a second; what is counted within one look is one line. With -o json every line is an "
-	 "object.",
+	 "Looks five times a second. What moves is told at once, at its own time; counts of one destination are a line a "
+	 "second, with the time by which they had grown. With -o json every line is an object.",
 	 watch_options, ebb_cmd_watch, NULL},
 	{"limit set", "DEST", "limit a destination by hand, at once",
 	 "Replaces the limits that are given and leaves the others; none lifts a configured one. Holds at the next "

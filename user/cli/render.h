@@ -16,6 +16,8 @@ int ebb_watch_new(const struct ebb_look *look, bool json, struct ebb_watch **ret
 void ebb_watch_free(struct ebb_watch *watch);
 /* Prints what changed since the last time: a line each, or a JSON object. 0 or a negative errno. */
 int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *out);
+/* The same for the last time: also counts that would have waited for the next line of their gate. */
+int ebb_watch_finish(struct ebb_watch *watch, const struct ebb_look *look, FILE *out);
 
 /* ------------------------------------------------------------- doctor -- */
 

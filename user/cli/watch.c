@@ -3,7 +3,8 @@
  * 'ebb watch': what happens, a line or a JSON object each. It polls the maps
  * and tells the difference to what it saw before; so it needs no privilege
  * beyond reading, takes no event from the agent, and costs the same whatever
- * the traffic. Counts of one poll are one line.
+ * the traffic. What moves is told at once, and with it what was counted until
+ * then; else the counts of a gate are one line a second.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,9 @@
 #include "lib/units.h"
 #include "node/owns.h"
 
-#define POLL_NS	     200000000L
+#define POLL_NS 200000000L
+#define COUNTS_NS \
+	1000000000ULL /* from one line of counts of a gate to the next, or transitions drown in them */
 #define NAME_COLUMNS 26
 
 struct seen_dst {
@@ -40,7 +43,8 @@ struct seen_gate {
 	uint64_t word;
 	uint32_t moves; /* ever */
 	struct by_hand by_hand;
-	/* of this poll */
+	uint64_t counts_told_ns;
+	/* since then */
 	bool touched;
 	uint32_t dst;
 	uint64_t workload;
@@ -60,9 +64,11 @@ struct seen_pair {
 struct ebb_watch {
 	bool json;
 	bool primed;
+	bool last; /* what is not told in this look never is */
 	enum ebb_agent_state agent;
 	uint64_t run_id;
 	bool fuse_acts;
+	uint64_t looked_ns; /* when it looked before */
 	struct seen_dst *dsts;
 	struct seen_gate *gates;
 	struct seen_pair *pairs;
@@ -103,11 +109,23 @@ int ebb_watch_new(const struct ebb_look *look, bool json, struct ebb_watch **ret
 
 /* ------------------------------------------------------------- output -- */
 
+/* What one look tells: moves have times of their own, what is counted that of the look. */
+struct line {
+	uint64_t at_ns;
+	size_t place; /* of one moment: in the order in which they were told */
+	char *text;
+};
+
+struct told {
+	struct line *lines;
+	size_t count, room;
+};
+
 /* Where a line goes, and what it is about. */
 struct teller {
 	const struct ebb_watch *watch;
 	const struct ebb_look *look;
-	FILE *out;
+	struct told *told;
 	char name[EBB_DST_NAME_MAX];
 	char workload[EBB_CGROUP_PATH_MAX]; /* "": of the node */
 };
@@ -129,17 +147,64 @@ static bool is_configured(const struct ebb_view *view, uint32_t dst)
 	return name && (name->flags & EBB_NAME_RULE);
 }
 
+/* Takes @text over, also where it fails; NULL: there was no memory for it. */
+static int keep_line(struct told *told, uint64_t at_ns, char *text)
+{
+	if (text && told->count == told->room) {
+		size_t room = told->room ? 2 * told->room : 16;
+		struct line *lines = realloc(told->lines, room * sizeof(*lines));
+
+		if (lines) {
+			told->lines = lines;
+			told->room = room;
+		}
+	}
+	if (!text || told->count == told->room) {
+		free(text);
+		return -ENOMEM;
+	}
+	told->lines[told->count] = (struct line){at_ns, told->count, text};
+	told->count++;
+	return 0;
+}
+
+static int by_time(const void *pa, const void *pb)
+{
+	const struct line *a = pa, *b = pb;
+
+	if (a->at_ns != b->at_ns)
+		return a->at_ns < b->at_ns ? -1 : 1;
+	return a->place < b->place ? -1 : 1;
+}
+
+/* In the order of time; frees them. */
+static int print_lines(struct told *told, FILE *out)
+{
+	int r = 0;
+
+	if (told->count > 1)
+		qsort(told->lines, told->count, sizeof(told->lines[0]), by_time);
+	for (size_t i = 0; i < told->count; i++) {
+		if (fputs(told->lines[i].text, out) == EOF)
+			r = errno ? -errno : -EIO;
+		free(told->lines[i].text);
+	}
+	free(told->lines);
+	return r;
+}
+
 /* A line of text: time, destination, kind, and what happened. */
 static int tell_text(const struct teller *t, uint64_t at_ns, const char *kind, const char *what)
 {
-	char at[EBB_TIME_MAX];
+	char at[EBB_TIME_MAX], *text = NULL;
 	const char *clock;
 
 	(void)ebb_format_time(ebb_look_realtime(t->look, at_ns), true, at, sizeof(at));
 	clock = strchr(at, ' ');
-	(void)fprintf(t->out, "%s  %-*s  %-9s  %s%s%s%s\n", clock ? clock + 1 : at, NAME_COLUMNS, t->name,
-		      kind, what, t->workload[0] ? " (" : "", t->workload, t->workload[0] ? ")" : "");
-	return ferror(t->out) ? -EIO : 0;
+	if (asprintf(&text, "%s  %-*s  %-9s  %s%s%s%s\n", clock ? clock + 1 : at, NAME_COLUMNS, t->name, kind,
+		     what, t->workload[0] ? " (" : "", t->workload, t->workload[0] ? ")" : "") < 0)
+		return -ENOMEM;
+	return keep_line(t->told, at_ns, text);
 }
 
 /* A JSON object on a line: what every event has, then @facts, which is consumed. */
@@ -147,6 +212,7 @@ static int tell_json(const struct teller *t, uint64_t at_ns, const char *event, 
 {
 	json_t *object =
 		json_pack("{s:o, s:s}", "timestamp", ebb_json_timestamp(t->look, at_ns), "event", event);
+	char *dumped = NULL, *text = NULL;
 	int r = object && facts ? 0 : -ENOMEM;
 
 	if (r == 0 && t->name[0])
@@ -157,13 +223,13 @@ static int tell_json(const struct teller *t, uint64_t at_ns, const char *event, 
 	if (r == 0)
 		r = json_object_update(object, facts);
 	json_decref(facts);
-	if (r < 0) {
-		json_decref(object);
-		return -ENOMEM;
-	}
-	r = json_dumpf(object, t->out, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	if (r == 0)
+		dumped = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	json_decref(object);
-	return r < 0 || fputc('\n', t->out) == EOF ? -EIO : 0;
+	if (!dumped || asprintf(&text, "%s\n", dumped) < 0)
+		text = NULL;
+	free(dumped);
+	return keep_line(t->told, at_ns, text);
 }
 
 /* "+12 refused, +3 timeout" of what is above zero. */
@@ -236,6 +302,7 @@ static int tell_agent(struct ebb_watch *watch, struct teller *t)
 static int tell_new(struct ebb_watch *watch, struct teller *t)
 {
 	const struct ebb_view *view = t->look->view;
+	uint64_t at_ns;
 	int r = 0;
 
 	for (uint32_t d = 1; d < view->dst_max && d <= view->kernel->dst_high && r == 0; d++) {
@@ -252,8 +319,10 @@ static int tell_new(struct ebb_watch *watch, struct teller *t)
 		if (!is_new || !watch->primed)
 			continue;
 		about(t, d, d, 0);
-		r = watch->json ? tell_json(t, t->look->now_ns, "new_destination", json_object())
-				: tell_text(t, t->look->now_ns, "new",
+		at_ns = view->dsts[d].created_ns > watch->looked_ns ? view->dsts[d].created_ns
+								    : t->look->now_ns;
+		r = watch->json ? tell_json(t, at_ns, "new_destination", json_object())
+				: tell_text(t, at_ns, "new",
 					    is_configured(view, d) ? "named by the configuration"
 								   : "first connection");
 	}
@@ -303,7 +372,8 @@ static void collect(struct ebb_watch *watch, const struct ebb_view *view)
 	}
 }
 
-static int tell_failures(const struct teller *t, struct seen_gate *gate, uint32_t count_mask)
+/* @at_ns: by when they had all happened. */
+static int tell_failures(const struct teller *t, struct seen_gate *gate, uint32_t count_mask, uint64_t at_ns)
 {
 	char what[256];
 
@@ -314,11 +384,11 @@ static int tell_failures(const struct teller *t, struct seen_gate *gate, uint32_
 	if (!any(gate->outcomes, EBB_OUTCOME_MAX))
 		return 0;
 	if (t->watch->json)
-		return tell_json(t, t->look->now_ns, "failures",
+		return tell_json(t, at_ns, "failures",
 				 json_pack("{s:o}", "outcomes",
 					   counts_json(gate->outcomes, EBB_OUTCOME_MAX, ebb_outcome_name)));
 	counts_text(gate->outcomes, EBB_OUTCOME_MAX, ebb_outcome_name, what, sizeof(what));
-	return tell_text(t, t->look->now_ns, "failed", what);
+	return tell_text(t, at_ns, "failed", what);
 }
 
 static int tell_denials(const struct teller *t, const uint64_t *denied, bool enforced)
@@ -397,27 +467,45 @@ static int tell_kernel_move(const struct teller *t, uint64_t before, uint64_t wo
 	return tell_text(t, t->look->now_ns, state, what);
 }
 
-static int tell_moves(struct teller *t, struct seen_gate *seen, uint32_t gate, bool told)
+/* Moves of @memory that were not seen, of those that it keeps: from the returned one on. */
+static uint32_t first_fresh(const struct ebb_memory *memory, const struct seen_gate *seen)
 {
-	const struct ebb_view *view = t->look->view;
-	struct ebb_memory memory;
+	/* fewer than before: the slot has a new owner */
+	uint32_t fresh = memory->count >= seen->moves ? memory->count - seen->moves : memory->count;
+	uint32_t kept = (uint32_t)ebb_memory_kept(memory);
+
+	return fresh < kept ? kept - fresh : 0;
+}
+
+/* The last opening in @memory that was not seen, which the failures of this look led to; without one, now. */
+static uint64_t failed_by_ns(const struct teller *t, const struct ebb_memory *memory,
+			     const struct seen_gate *seen)
+{
+	for (uint32_t i = (uint32_t)ebb_memory_kept(memory); i-- > first_fresh(memory, seen);) {
+		const struct ebb_transition *move = ebb_memory_at(memory, i);
+
+		if (ebb_reason_to(move->reason) == EBB_STATE_OPEN)
+			return move->at_ns;
+	}
+	return t->look->now_ns;
+}
+
+static int tell_moves(struct teller *t, struct seen_gate *seen, uint32_t gate,
+		      const struct ebb_memory *memory, bool told)
+{
+	uint32_t first = first_fresh(memory, seen), kept = (uint32_t)ebb_memory_kept(memory);
 	uint64_t before = seen->word;
-	uint32_t fresh, kept;
 	int r = 0;
 
-	memcpy(&memory, &view->memories[gate], sizeof(memory));
-	seen->word = ebb_view_word(view, gate);
-	/* fewer than before: the slot has a new owner */
-	fresh = memory.count >= seen->moves ? memory.count - seen->moves : memory.count;
-	seen->moves = memory.count;
+	seen->word = ebb_view_word(t->look->view, gate);
+	seen->moves = memory->count;
 	if (!told)
 		return 0;
-	if (fresh == 0 && t->watch->agent != EBB_AGENT_RUNNING &&
+	if (first == kept && t->watch->agent != EBB_AGENT_RUNNING &&
 	    ebb_word_state(before) != ebb_word_state(seen->word))
 		return tell_kernel_move(t, before, seen->word);
-	kept = (uint32_t)ebb_memory_kept(&memory);
-	for (uint32_t i = fresh < kept ? kept - fresh : 0; i < kept && r == 0; i++)
-		r = tell_transition(t, ebb_memory_at(&memory, i));
+	for (uint32_t i = first; i < kept && r == 0; i++)
+		r = tell_transition(t, ebb_memory_at(memory, i));
 	return r;
 }
 
@@ -546,42 +634,66 @@ static bool may_have_orders(const struct ebb_view *view, const struct seen_gate 
 	       seen->by_hand.limits.given;
 }
 
+static void forget_counts(struct seen_gate *seen)
+{
+	memset(seen->outcomes, 0, sizeof(seen->outcomes));
+	memset(seen->denied, 0, sizeof(seen->denied));
+	memset(seen->would_deny, 0, sizeof(seen->would_deny));
+	memset(seen->dropped, 0, sizeof(seen->dropped));
+	memset(seen->would_drop, 0, sizeof(seen->would_drop));
+	seen->touched = false;
+}
+
+static int tell_consequences(const struct teller *t, const struct seen_gate *seen)
+{
+	int r = tell_denials(t, seen->denied, true);
+
+	if (r == 0)
+		r = tell_denials(t, seen->would_deny, false);
+	if (r == 0)
+		r = tell_drops(t, seen->dropped, true);
+	if (r == 0)
+		r = tell_drops(t, seen->would_drop, false);
+	return r;
+}
+
 /* What led to a move, the move, what came of it. */
 static int tell_gate(struct ebb_watch *watch, struct teller *t, uint32_t gate, uint32_t dst,
 		     uint64_t workload)
 {
 	struct seen_gate *seen = &watch->gates[gate];
 	const struct ebb_view *view = t->look->view;
-	bool told = watch->primed;
+	struct ebb_memory memory;
+	bool told = watch->primed, moved, unexplained, counts;
+	size_t lines;
 	int r = 0;
 
+	memcpy(&memory, &view->memories[gate], sizeof(memory));
 	if (may_have_orders(view, seen, dst))
 		r = tell_by_hand(t, seen, dst, gate, workload, told);
 	if (r < 0)
 		return r;
-	if (told && (seen->touched || view->memories[gate].count != seen->moves ||
-		     ebb_view_word(view, gate) != seen->word))
+	moved = memory.count != seen->moves;
+	/* an agent that lives is about to write down why: in the next look cause and move stand together */
+	unexplained = !moved && ebb_view_word(view, gate) != seen->word;
+	if (unexplained && watch->agent != EBB_AGENT_RUNNING)
+		moved = true;
+	counts = told && seen->touched &&
+		 (moved || watch->last ||
+		  (!unexplained && ebb_age(t->look->now_ns, seen->counts_told_ns) >= COUNTS_NS));
+	if (told && (counts || moved))
 		about(t, dst, gate, workload);
-	if (told && seen->touched)
-		r = tell_failures(t, seen, view->policies[dst].count_mask);
+	lines = t->told->count;
+	if (counts)
+		r = tell_failures(t, seen, view->policies[dst].count_mask, failed_by_ns(t, &memory, seen));
 	if (r == 0)
-		r = tell_moves(t, seen, gate, told);
-	if (r == 0 && told && seen->touched)
-		r = tell_denials(t, seen->denied, true);
-	if (r == 0 && told && seen->touched)
-		r = tell_denials(t, seen->would_deny, false);
-	if (r == 0 && told && seen->touched)
-		r = tell_drops(t, seen->dropped, true);
-	if (r == 0 && told && seen->touched)
-		r = tell_drops(t, seen->would_drop, false);
-	if (seen->touched) {
-		memset(seen->outcomes, 0, sizeof(seen->outcomes));
-		memset(seen->denied, 0, sizeof(seen->denied));
-		memset(seen->would_deny, 0, sizeof(seen->would_deny));
-		memset(seen->dropped, 0, sizeof(seen->dropped));
-		memset(seen->would_drop, 0, sizeof(seen->would_drop));
-		seen->touched = false;
-	}
+		r = tell_moves(t, seen, gate, &memory, told);
+	if (r == 0 && counts)
+		r = tell_consequences(t, seen);
+	if (counts && t->told->count > lines)
+		seen->counts_told_ns = t->look->now_ns;
+	if (counts || !told)
+		forget_counts(seen);
 	return r;
 }
 
@@ -605,8 +717,9 @@ static int tell_fuse(struct ebb_watch *watch, struct teller *t)
 int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *out)
 {
 	const struct ebb_view *view = look->view;
-	struct teller t = {.watch = watch, .look = look, .out = out};
-	int r;
+	struct told told = {};
+	struct teller t = {.watch = watch, .look = look, .told = &told};
+	int printed, r;
 
 	r = tell_agent(watch, &t);
 	if (r == 0)
@@ -621,9 +734,17 @@ int ebb_watch_poll(struct ebb_watch *watch, const struct ebb_look *look, FILE *o
 
 		r = tell_gate(watch, &t, gate, watch->gates[gate].dst, watch->gates[gate].workload);
 	}
-	if (r == 0 && out && fflush(out) != 0)
-		r = -errno;
-	return r;
+	watch->looked_ns = look->now_ns;
+	printed = print_lines(&told, out);
+	if (printed == 0 && out && fflush(out) != 0)
+		printed = -errno;
+	return r < 0 ? r : printed;
+}
+
+int ebb_watch_finish(struct ebb_watch *watch, const struct ebb_look *look, FILE *out)
+{
+	watch->last = true;
+	return ebb_watch_poll(watch, look, out);
 }
 
 /* ------------------------------------------------------------ command -- */
@@ -636,6 +757,7 @@ static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session 
 	const char *pin_dir = ebb_args_get(args, "pin");
 	uint64_t pins = ebb_session_pins(args), start_ns = session->look.now_ns;
 	sigset_t signals;
+	bool last = false;
 	int r;
 
 	(void)sigemptyset(&signals);
@@ -643,20 +765,19 @@ static enum ebb_exit watch_loop(const struct ebb_args *args, struct ebb_session 
 	(void)sigaddset(&signals, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return ebb_fail(args, EBB_EXIT_FAILED, "cannot wait for signals: %s", ebb_strerror(-errno));
-	for (;;) {
-		if (sigtimedwait(&signals, NULL, &interval) > 0)
-			return EBB_EXIT_DONE;
+	while (!last) {
+		last = sigtimedwait(&signals, NULL, &interval) > 0;
 		ebb_session_look(args, session);
-		r = ebb_watch_poll(watch, &session->look, stdout);
+		last = last || (for_ns && ebb_age(session->look.now_ns, start_ns) >= for_ns);
+		r = (last ? ebb_watch_finish : ebb_watch_poll)(watch, &session->look, stdout);
 		if (r < 0)
 			return ebb_fail(args, EBB_EXIT_FAILED, "cannot write the output: %s",
 					ebb_strerror(r));
 		if (ebb_session_pins(args) != pins)
 			return ebb_fail(args, EBB_EXIT_NO_AGENT,
 					"the maps in '%s' were removed: start 'ebb run'", pin_dir);
-		if (for_ns && ebb_age(session->look.now_ns, start_ns) >= for_ns)
-			return EBB_EXIT_DONE;
 	}
+	return EBB_EXIT_DONE;
 }
 
 enum ebb_exit ebb_cmd_watch(const struct ebb_args *args)
