@@ -43,9 +43,13 @@ static struct fake {
 	struct ebb_look look;
 } fake;
 
+#define GONE 4711 /* a cgroup that was removed */
+
 static int fake_resolve(void *userdata, uint64_t id, char *ret_path, size_t size)
 {
 	(void)userdata;
+	if (id == GONE)
+		return -ESTALE;
 	if (id == 1)
 		(void)snprintf(ret_path, size, "/");
 	else
@@ -280,16 +284,18 @@ static const struct enforcement_case enforcement_cases[] = {
 	{"observe", NOW, EBB_MODE_OBSERVE, 1,
 	 "enforcement   not active: mode is observe: what would be refused is counted\n"},
 	{"a program is gone", NOW, EBB_MODE_ENFORCE, 0,
+	 "enforcement   not active: not attached: sockops: the agent attaches them again within 5 s, or its log says why not\n"},
+	{"a program is gone, and so is the agent", NOW - 31 * S, EBB_MODE_ENFORCE, 0,
 	 "enforcement   not active: not attached: sockops: start 'ebb run'\n"},
 	{"the lease is over", NOW - 31 * S, EBB_MODE_ENFORCE, 1,
 	 "enforcement   not active: the agent's lease is over: only what was given by hand holds; start 'ebb run'\n"},
 	{"silent, but leased", NOW - 29 * S, EBB_MODE_ENFORCE, 1, "enforcement   active\n"},
 	{"a dead agent", NOW - 31 * S, EBB_MODE_ENFORCE, 1,
-	 "agent         dead, was pid 4242, last heard of at 2023-11-14 22:12:49 (31.0s ago)\n"},
+	 "agent         dead, last heard of at 2023-11-14 22:12:49 (31.0s ago): 'ps 4242' tells whether it hangs or is gone\n"},
 	{"a dead agent's lease", NOW - 31 * S, EBB_MODE_ENFORCE, 1,
 	 "lease         of 30.0s is over since 1.00s\n"},
 	{"a silent agent", NOW - 5 * S, EBB_MODE_ENFORCE, 1,
-	 "agent         silent, was pid 4242, last heard"},
+	 "agent         silent, last heard of at 2023-11-14 22:13:15 (5.00s ago): 'ps 4242' tells"},
 	{"an agent that ended in order", NOW - 5 * S, EBB_MODE_ENFORCE, 1,
 	 "agent         none, it ended at 2023-11-14 22:13:15 (5.00s ago): start 'ebb run'\n"},
 	{"no agent", 0, EBB_MODE_ENFORCE, 1, "agent         none: start 'ebb run'\n"},
@@ -313,6 +319,15 @@ static void status_says_whether_and_why_not_enforcement_is_active(void **state)
 		if (!strstr(status_text(), c->said))
 			fail_msg("%s:\n%s", c->what, text);
 	}
+}
+
+static void status_says_that_the_cgroup_is_gone(void **state)
+{
+	(void)state;
+	make_node();
+	fake.agent.cgroup_id = GONE;
+	assert_non_null(strstr(status_text(),
+			       "\ncgroup        removed, or not to be seen from here (id 4711)\n"));
 }
 
 static void status_in_json_says_the_same(void **state)
@@ -732,7 +747,7 @@ static void show_tells_a_destination_in_full(void **state)
 			    "\n"
 			    "  settings\n"
 			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
-			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
+			    "    breaker     opens at 5 failures in a row, then for 5.00s; at which rates it opens too: 'ebb config show'\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned or unanswered\n"
 			    "    black hole  a SYN that is sent again 2 times is a timeout\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
@@ -778,7 +793,7 @@ static void show_tells_each_gate_of_a_destination(void **state)
 			    "\n"
 			    "  settings\n"
 			    "    mode        enforce: a refused connect() returns ECONNREFUSED\n"
-			    "    breaker     opens at 5 failures in a row, then for 5.00s; rates are judged by the agent\n"
+			    "    breaker     opens at 5 failures in a row, then for 5.00s; at which rates it opens too: 'ebb config show'\n"
 			    "    failures    refused, timeout, unreachable, abandoned, reset, unanswered; given up after 1.00s counts as abandoned or unanswered\n"
 			    "    black hole  a SYN that is sent again 2 times is a timeout\n"
 			    "    probes      3 at once, each for 10.0s; 2 successes close, 2 failures open again\n"
@@ -954,6 +969,17 @@ static void an_unknown_destination_is_told_with_near_names(void **state)
 	assert_int_equal(first, 77);
 	assert_int_equal(count, 77);
 	ebb_snapshot_free(&snapshot);
+}
+
+/* What the maps do not hold is to be found by one more command: of a name of the configuration by that name. */
+static void show_tells_where_the_rates_stand(void **state)
+{
+	(void)state;
+	make_node();
+	assert_non_null(strstr(show_text("10.0.0.9:443/tcp"),
+			       "at which rates it opens too: 'ebb config show'\n"));
+	fake.names[2] = (struct ebb_name){.epoch = fake.dsts[2].epoch, .flags = EBB_NAME_RULE, .text = "api"};
+	assert_non_null(strstr(show_text("api"), "at which rates it opens too: 'ebb config show api'\n"));
 }
 
 /* Of three names as long as names can be only the nearest finds room. */
@@ -1925,6 +1951,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FAKE(status_tells_the_node_at_a_glance),
 		WITH_FAKE(status_says_whether_and_why_not_enforcement_is_active),
+		WITH_FAKE(status_says_that_the_cgroup_is_gone),
 		WITH_FAKE(status_in_json_says_the_same),
 		WITH_FAKE(list_has_a_row_for_each_gate),
 		WITH_FAKE(list_fits_a_narrow_terminal),
@@ -1945,6 +1972,7 @@ int main(void)
 		WITH_FAKE(turns_are_told),
 		WITH_FAKE(turns_in_json_are_those_of_each_workload),
 		WITH_FAKE(an_unknown_destination_is_told_with_near_names),
+		WITH_FAKE(show_tells_where_the_rates_stand),
 		WITH_FAKE(near_names_find_room_however_long_they_are),
 		WITH_FAKE(show_in_json_has_gates_and_workloads),
 		WITH_FAKE(show_tells_drops_by_cause_and_what_udp_sends),

@@ -246,7 +246,19 @@ static const char *live_sentence(uint32_t established)
 	}
 }
 
-static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row)
+/* What else trips it stands in the agent alone, not in the maps. */
+static const char *rates_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
+				  size_t size)
+{
+	const struct ebb_name *name = ebb_dst_given_name(look->view, row->dst);
+	bool named = name && (name->flags & EBB_NAME_RULE);
+
+	(void)snprintf(buffer, size, "at which rates it opens too: 'ebb config show%s%s'", named ? " " : "",
+		       named ? row->name : "");
+	return buffer;
+}
+
+static void policy_cells(struct ebb_table *table, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
 	const struct ebb_policy *p = &row->policy;
 	char names[SENTENCE_MAX], a[EBB_FORMAT_MAX], b[EBB_FORMAT_MAX];
@@ -264,13 +276,13 @@ static void policy_cells(struct ebb_table *table, const struct ebb_gate_row *row
 	ebb_table_cell(table, "breaker");
 	/* what is armed can be less than what is configured: some runs are the agent's to judge */
 	if (ebb_arm_failures(p->arm) > 0)
-		ebb_table_cell(table,
-			       "opens at %u failures in a row, then for %s; rates are judged by the agent",
+		ebb_table_cell(table, "opens at %u failures in a row, then for %s; %s",
 			       ebb_arm_failures(p->arm),
-			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(p->arm)), a,
-						   sizeof(a)));
+			       ebb_format_duration(ebb_ticks_to_ns(ebb_arm_open_ticks(p->arm)), a, sizeof(a)),
+			       rates_sentence(look, row, names, sizeof(names)));
 	else
-		ebb_table_cell(table, "no limit of failures in a row; rates are judged by the agent");
+		ebb_table_cell(table, "no limit of failures in a row; %s",
+			       rates_sentence(look, row, names, sizeof(names)));
 	outcome_names(p->count_mask, names, sizeof(names));
 	ebb_table_cell(table, "failures");
 	ebb_table_cell(table, "%s; given up after %s counts as abandoned or unanswered", names,
@@ -307,7 +319,7 @@ static int settings_text(FILE *out, const struct ebb_look *look, const struct eb
 	r = ebb_table_new(fact_columns, 2, &table);
 	if (r < 0)
 		return r;
-	policy_cells(table, row);
+	policy_cells(table, look, row);
 	ebb_table_cell(table, "scope");
 	ebb_table_cell(table, "%s",
 		       row->scope == EBB_SCOPE_NODE ? "node: one gate for all workloads"

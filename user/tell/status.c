@@ -49,8 +49,10 @@ static void judge_enforcement(const struct ebb_look *look, struct ebb_status *st
 	why[0] = '\0';
 	if (look->link_count == 0 || status->attached < look->link_count) {
 		name_missing(look, missing, sizeof(missing));
-		(void)snprintf(why, size, "not attached: %s: start 'ebb run'",
-			       missing[0] ? missing : "any program");
+		(void)snprintf(why, size, "not attached: %s: %s", missing[0] ? missing : "any program",
+			       status->state == EBB_AGENT_RUNNING
+				       ? "the agent attaches them again within 5 s, or its log says why not"
+				       : "start 'ebb run'");
 	} else if (status->enforcing == 0 && node_mode(look, status) != EBB_MODE_ENFORCE) {
 		(void)snprintf(why, size, "mode is observe: what would be refused is counted");
 	} else if (status->enforcing > 0 && status->unleased == status->enforcing) {
@@ -136,11 +138,13 @@ static void agent_line(struct ebb_table *table, const struct ebb_look *look, con
 		break;
 	case EBB_AGENT_SILENT:
 	case EBB_AGENT_DEAD:
-		ebb_table_cell(table, "%s, was pid %u, last heard of at %s (%s ago)",
-			       ebb_agent_state_name(status->state), agent->pid,
+		/* the maps do not tell one that is gone from one that hangs */
+		ebb_table_cell(table,
+			       "%s, last heard of at %s (%s ago): 'ps %u' tells whether it hangs or is gone",
+			       ebb_agent_state_name(status->state),
 			       ebb_format_time(ebb_look_realtime(look, agent->heartbeat_ns), false, at,
 					       sizeof(at)),
-			       ebb_format_duration(age, a, sizeof(a)));
+			       ebb_format_duration(age, a, sizeof(a)), agent->pid);
 		break;
 	}
 	if (agent->heartbeat_ns == 0)
@@ -154,6 +158,17 @@ static void agent_line(struct ebb_table *table, const struct ebb_look *look, con
 		ebb_table_cell(table, "%s, renewed %s ago",
 			       ebb_format_duration(agent->lease_ns, a, sizeof(a)),
 			       ebb_format_duration(age, b, sizeof(b)));
+}
+
+static void cgroup_line(struct ebb_table *table, const struct ebb_look *look, uint64_t id)
+{
+	const char *name = ebb_cgroup_name(look->names, id);
+
+	ebb_table_cell(table, "cgroup");
+	if (strncmp(name, "cgroup:", strlen("cgroup:")) == 0)
+		ebb_table_cell(table, "removed, or not to be seen from here (id %" PRIu64 ")", id);
+	else
+		ebb_table_cell(table, "%s (id %" PRIu64 ")", name, id);
 }
 
 static void programs_line(struct ebb_table *table, const struct ebb_look *look,
@@ -276,9 +291,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 	ebb_table_cell(table, "%s", ebb_node_mode_sentence(look, mode, sizeof(mode)));
 	ebb_table_cell(table, "enforcement");
 	ebb_table_cell(table, "%s%s", status.inactive[0] ? "not active: " : "active", status.inactive);
-	ebb_table_cell(table, "cgroup");
-	ebb_table_cell(table, "%s (id %" PRIu64 ")", ebb_cgroup_name(look->names, status.agent.cgroup_id),
-		       (uint64_t)status.agent.cgroup_id);
+	cgroup_line(table, look, status.agent.cgroup_id);
 	programs_line(table, look, &status);
 	destinations_line(table, look, snapshot, &status);
 	ebb_table_cell(table, "node fuse");
