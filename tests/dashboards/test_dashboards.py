@@ -52,6 +52,25 @@ class Dashboards(unittest.TestCase):
                 self.assertEqual((variable['includeAll'], variable['allValue']), (all_of_them, '.*' if all_of_them else None))
                 self.assertEqual(variable['datasource'], DATASOURCE)
 
+    def test_no_legend_says_enforced_true(self):
+        """A series by cause and 'enforced' has a name in words, for every cause that docs/metrics.md has."""
+        with open(os.path.join(here, '..', '..', 'docs', 'metrics.md'), encoding='utf-8') as file:
+            causes = dict(re.findall(r'^\| cause of a (denial|drop) \| ([a-z_, ]+) \|$', file.read(), re.MULTILINE))
+        legends = 0
+        for panel in self.for_each_panel():
+            called = {o['matcher']['options']: p['value'] for o in panel['fieldConfig']['overrides']
+                      for p in o['properties'] if p['id'] == 'displayName'}
+            for target in panel['targets']:
+                legend = target['legendFormat']
+                if '{{enforced}}' not in legend:
+                    continue
+                legends += 1
+                for cause in causes['drop' if 'dropped' in legend else 'denial'].split(', '):
+                    for enforced in 'true', 'false':
+                        series = legend.replace('{{cause}}', cause).replace('{{enforced}}', enforced)
+                        self.assertEqual(('would be' in called[series], cause in called[series]), (enforced == 'false', True))
+        self.assertEqual(legends, 4)
+
     def test_dashboards_cannot_be_edited_by_accident(self):
         for board in self.for_each():
             self.assertIs(board['editable'], False)

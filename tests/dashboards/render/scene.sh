@@ -11,6 +11,8 @@
 . "$(dirname "$0")/../../lib/e2e.sh"
 
 directory=${1:?usage: scene.sh DIR [SECONDS]} seconds=${2:-280}
+# what looks back over five minutes shows a rise until there are five minutes: they are not in the picture
+warm_up=330
 mkdir -p "$directory"
 
 cat >"$scratch/server.py" <<'PY'
@@ -142,7 +144,7 @@ client node-1 crawler.service "$api" 1 200 0.05
 for _ in 1 2 3 4 5 6 7; do load node-2 crawler.service "$python" -S "$root/tests/lib/connect.py" --count 0 --every 3 --hold 2 127.0.0.1 "$api"; done
 
 # the server of payments is away for a quarter of the time
-end=$((SECONDS + seconds)) begin=$EPOCHSECONDS
+end=$((SECONDS + warm_up + seconds)) begin=$((EPOCHSECONDS + warm_up))
 while [ "$SECONDS" -lt "$end" ]; do
 	sleep 30
 	[ "$SECONDS" -lt "$end" ] || break

@@ -35,8 +35,8 @@ function(config) lib.dashboard(
             { name: 'On nodes', unit: 'short', expr: 'cluster_destination:ebb_breaker_state:nodes_not_closed{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd], thresholds: ['transparent', 'orange', 1] },
             { name: 'Of nodes', unit: 'short', expr: 'cluster_destination:ebb_breaker_state:nodes{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
             { name: 'Failures', unit: 'percentunit', expr: 'cluster_destination:ebb_connection_failures:ratio_rate5m{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd], thresholds: ['transparent', 'red', 0.1] },
-            { name: 'Failed/s', unit: 'cps', expr: 'cluster_destination:ebb_connection_failures:rate5m{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
-            { name: 'Refused/s', unit: 'cps', expr: 'sum by (cluster, destination) (cluster_destination:ebb_denied:rate5m{%s,enforced="true"}) and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
+            { name: 'Failed/s', unit: 'short', expr: 'cluster_destination:ebb_connection_failures:rate5m{%s} and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
+            { name: 'Refused/s', unit: 'short', expr: 'sum by (cluster, destination) (cluster_destination:ebb_denied:rate5m{%s,enforced="true"}) and cluster_destination:ebb_breaker_state:not_closed{%s} > 0' % [cd, cd] },
           ],
           w=15
         ),
@@ -46,7 +46,7 @@ function(config) lib.dashboard(
           ['node', 'cluster'],
           [
             { name: 'Not closed', unit: 'short', expr: 'topk(20, cluster_node:ebb_breaker_state:not_closed{%s} > 0)' % cn, thresholds: ['transparent', 'orange', 1] },
-            { name: 'Failed/s', unit: 'cps', expr: 'cluster_node:ebb_connection_failures:rate5m{%s} and topk(20, cluster_node:ebb_breaker_state:not_closed{%s} > 0)' % [cn, cn] },
+            { name: 'Failed/s', unit: 'short', expr: 'cluster_node:ebb_connection_failures:rate5m{%s} and topk(20, cluster_node:ebb_breaker_state:not_closed{%s} > 0)' % [cn, cn] },
           ],
           w=9
         ),
@@ -56,7 +56,7 @@ function(config) lib.dashboard(
       title: 'Destinations',
       panels: [
         lib.graph('Share of failures', 'Of what was really tried, the ten worst. What ebb refused is not in it.', 'percentunit', [lib.target('topk(10, cluster_destination:ebb_connection_failures:ratio_rate5m{%s})' % cd, '{{destination}}')]),
-        lib.graph('Refused by cause', 'What ebb refuses each second and why; in observe mode what it would refuse (enforced false).', 'cps', [lib.target('sum by (cause, enforced) (cluster_destination:ebb_denied:rate5m{%s}) > 0' % cd, '{{cause}}, enforced {{enforced}}')], stack=true, more=lib.none('nothing is refused') + lib.overrides(lib.causes)),
+        lib.graph('Refused by cause', 'What ebb refuses each second and why; in observe mode what it would refuse.', 'cps', [lib.target('sum by (cause, enforced) (cluster_destination:ebb_denied:rate5m{%s}) > 0' % cd, '{{cause}}, enforced {{enforced}}')], stack=true, more=lib.none('nothing is refused') + lib.overrides(lib.causes)),
         lib.graph('Breakers not closed', 'Breakers that are open or half-open, by destination, the ten worst. A saw tooth is a breaker that flaps.', 'short', [lib.target('topk(10, cluster_destination:ebb_breaker_state:not_closed{%s} > 0)' % cd, '{{destination}}')], more=lib.none('all are closed')),
         lib.graph('Time to connect, 95th percentile', 'The ten slowest destinations.', 's', [lib.target('topk(10, cluster_destination:ebb_connect_duration_seconds:p95_rate5m{%s})' % cd, '{{destination}}')]),
         lib.graph('Attempts', 'Connections that were really tried each second, the ten busiest destinations.', 'cps', [lib.target('topk(10, cluster_destination:ebb_connects:rate5m{%s})' % cd, '{{destination}}')]),

@@ -96,7 +96,7 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
   // Of all nodes at once.
   recordedTransitions: 'cluster_destination:ebb_breaker_transitions:rate5m{cluster=~"$cluster",destination=~"$destination"}',
 
-  // What is the same has the same color in all graphs, and what is worse is redder. Of causes: 'breaker, enforced true' and 'breaker, enforced false'.
+  // What is the same has the same color in all graphs, and what is worse is redder.
   outcomes: [$.color(of[0], of[1]) for of in [
     ['established', 'green'],
     ['answered', 'green'],
@@ -110,14 +110,23 @@ local agents = 'job=~"$job",cluster=~"$cluster"';
     ['cancelled', 'blue'],
     ['local', 'light-blue'],
   ]],
-  causes: [$.color('/^%s, enforced true/' % of[0], of[1]) { matcher+: { id: 'byRegexp' } } for of in [
-    ['breaker', 'red'],
-    ['half_open', 'yellow'],
-    ['rate', 'blue'],
-    ['concurrency', 'purple'],
-    ['fuse', 'dark-red'],
-    ['override', 'orange'],
-  ]],
+  // The label 'enforced' in words: what is really refused is called by its cause alone.
+  local called(legend, name, properties=[]) = { matcher: { id: 'byName', options: legend }, properties: [{ id: 'displayName', value: name }] + properties },
+  causes: std.flattenArrays([
+    [called(of[0] + ', enforced true', of[0], $.color('', of[1]).properties), called(of[0] + ', enforced false', of[0] + ', would be refused')]
+    for of in [
+      ['breaker', 'red'],
+      ['half_open', 'yellow'],
+      ['rate', 'blue'],
+      ['concurrency', 'purple'],
+      ['fuse', 'dark-red'],
+      ['override', 'orange'],
+    ]
+  ]),
+  dropped: std.flattenArrays([
+    [called('dropped, %s, enforced true' % cause, 'dropped, ' + cause), called('dropped, %s, enforced false' % cause, 'would be dropped, ' + cause)]
+    for cause in ['bytes', 'packets', 'breaker']
+  ]),
   overrides(list): { fieldConfig+: { overrides: list } },
 
   // A series of another unit than its graph has: its axis is on the right.

@@ -51,11 +51,11 @@ function(config) lib.dashboard(
             },
             { name: 'Probes in', unit: 's', expr: 'max by (destination, workload, namespace, node) (clamp_min((ebb_breaker_open_until_timestamp_seconds{%s} > 0) - time(), 0))' % d },
             // a breaker without a workload refuses those of all
-            { name: 'Refused/s', unit: 'cps', expr: '(sum by (destination, workload, namespace, node) (%s) or sum by (destination, node) (%s)) and on (destination, workload, namespace, node) (ebb_breaker_state{%s,state!="closed"} > 0)' % [refused, refused, d] },
+            { name: 'Refused/s', unit: 'short', expr: '(sum by (destination, workload, namespace, node) (%s) or sum by (destination, node) (%s)) and on (destination, workload, namespace, node) (ebb_breaker_state{%s,state!="closed"} > 0)' % [refused, refused, d] },
           ],
           h=7
         ),
-        lib.graph('Refused by cause', 'What a gate refused, or in observe mode would have (enforced false).', 'cps', [lib.target('sum by (cause, enforced) (rate(ebb_denied_total{%s}[$__rate_interval])) > 0' % p, '{{cause}}, enforced {{enforced}}')], w=8, stack=true, more=lib.none('nothing is refused') + lib.overrides(lib.causes)),
+        lib.graph('Refused by cause', 'What a gate refused, or in observe mode would have.', 'cps', [lib.target('sum by (cause, enforced) (rate(ebb_denied_total{%s}[$__rate_interval])) > 0' % p, '{{cause}}, enforced {{enforced}}')], w=8, stack=true, more=lib.none('nothing is refused') + lib.overrides(lib.causes)),
         lib.graph('Transitions a minute', 'How often breakers change, by where to.', 'short', [lib.target('60 * sum by (from, to) (rate(ebb_breaker_transitions_total{%s}[$__rate_interval])) > 0' % d, '{{from}} to {{to}}')], w=8, more=lib.none('none')),
         lib.graph('Concurrency', 'Slots taken, as a share of the limit, the ten fullest.', 'percentunit', [lib.target('topk(10, ebb_concurrent_in_use{%s} / (ebb_concurrent_limit{%s} > 0))' % [d, d], '{{destination}} {{workload}}')], w=8, more=lib.none('no such limit') + lib.whole),
       ],
