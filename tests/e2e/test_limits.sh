@@ -149,7 +149,7 @@ start_agent --connects 5/min,burst=1
 start_server
 limit set "127.0.0.1:$port" --concurrent 1
 is 'a destination that is not there: not found' "$rc $(cat "$scratch/err")" \
-	"3 ebb limit set: there is no destination '127.0.0.1:$port': 'ebb list' tells which there are"
+	"3 ebb limit set: there is no destination '127.0.0.1:$port': 'ebb list' tells which there are; an address that a rule claims has the rule's name"
 is 'observe: nothing is refused' "$(connect --count 4 --sum 127.0.0.1 "$port")" OK=4
 is 'observe: it is counted' "$(denied rate denied) $(denied rate would_deny)" '0 3'
 limit set "127.0.0.1:$port" --concurrent 1

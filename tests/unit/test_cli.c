@@ -962,7 +962,11 @@ static void an_unknown_destination_is_told_with_near_names(void **state)
 	assert_int_equal(ebb_show_find(&snapshot, "10.0.0.8:443/tcp", &first, &count, &why), -ENOENT);
 	assert_string_equal(why.text,
 			    "there is no destination '10.0.0.8:443/tcp': did you mean 10.0.0.9:443/tcp, "
-			    "10.0.0.10:443/tcp?");
+			    "10.0.0.10:443/tcp? An address that a rule claims has the rule's name");
+	assert_int_equal(ebb_show_find(&snapshot, "[2001:db8::5]:443", &first, &count, &why), -ENOENT);
+	assert_string_equal(why.text,
+			    "there is no destination '[2001:db8::5]:443': 'ebb list' tells which there are; an "
+			    "address that a rule claims has the rule's name");
 	assert_int_equal(ebb_show_find(&snapshot, "anthropic", &first, &count, &why), -ENOENT);
 	assert_string_equal(why.text,
 			    "there is no destination 'anthropic': 'ebb list' tells which there are");

@@ -63,11 +63,21 @@ static void offer(struct near_names *near_names, const char *name, size_t distan
 	near_names->distances[at] = distance;
 }
 
+/* "10.0.0.5:443", "[2001:db8::5]:443/tcp": who has it from a log looks for the destination that it belongs to. */
+static bool like_address(const char *name)
+{
+	size_t length = strspn(name, "0123456789abcdefABCDEF.:[]");
+
+	return (name[length] == '\0' || name[length] == '/') && strchr(name, ':') &&
+	       strspn(name, "0123456789[") > 0;
+}
+
 int ebb_show_find(const struct ebb_snapshot *snapshot, const char *name, size_t *ret_first, size_t *ret_count,
 		  struct ebb_why *why)
 {
 	static const char *const endings[] = {"", "/tcp", "/udp"};
 	struct near_names near_names = {};
+	bool address = like_address(name);
 	char text[EBB_DST_NAME_MAX + 2];
 	size_t used = 0, distance;
 
@@ -81,13 +91,15 @@ int ebb_show_find(const struct ebb_snapshot *snapshot, const char *name, size_t 
 			offer(&near_names, snapshot->rows[i].name, distance);
 	}
 	if (near_names.count == 0)
-		return ebb_why(why, -ENOENT, "there is no destination '%s': 'ebb list' tells which there are",
-			       name);
+		return ebb_why(why, -ENOENT,
+			       "there is no destination '%s': 'ebb list' tells which there are%s", name,
+			       address ? "; an address that a rule claims has the rule's name" : "");
 	/* the nearest, and of the others those that find room */
 	for (size_t i = 0; i < near_names.count && used + strlen(near_names.names[i]) + 2 < sizeof(text); i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
 					 near_names.names[i]);
-	return ebb_why(why, -ENOENT, "there is no destination '%s': did you mean %s?", name, text);
+	return ebb_why(why, -ENOENT, "there is no destination '%s': did you mean %s?%s", name, text,
+		       address ? " An address that a rule claims has the rule's name" : "");
 }
 
 /* ----------------------------------------------------------- sentence -- */
