@@ -268,6 +268,7 @@ shows() { http /metrics | grep -q "^ebb_connects_total{destination=\"$1\",worklo
 total() { http /metrics | awk -v d="destination=\"$1\"" 'index($0, "ebb_connects_total{") == 1 && index($0, d) { n += $NF } END { print n + 0 }'; }
 # the kernel has two files of its own in bpffs
 pins() { find /sys/fs/bpf -mindepth 1 -type f ! -name '*.debug' | wc -l; }
+token_is_refused() { [ "$(curl -s --max-time 5 --cacert "$work/ca.crt" -H "Authorization: Bearer $token" -o "$work/answer" -w '%{http_code}' "https://$service_ip/api")" = 401 ]; }
 is_gone() { ! kubectl -n ebb get all,configmap,serviceaccount,role,rolebinding -o name | grep -q ebb; }
 maps() { bpftool map show pinned /sys/fs/bpf/ebb/ebb_gate_v2 | sed 's/:.*//'; }
 links() { for link in /sys/fs/bpf/ebb/*; do bpftool link show pinned "$link" 2>/dev/null | sed -n 's/^\([0-9]*\): cgroup.*/\1/p'; done | sort -n | tr '\n' ' '; }
@@ -450,6 +451,8 @@ lies() {
 		kubectl -n ebb apply -f - >/dev/null 2>&1
 	check 'the right CA is taken from the same file, without a new pod' wait_for 150 is_health kubernetes healthy
 	kubectl -n ebb delete serviceaccount reader >/dev/null
+	# the API server believes it for a moment still
+	wait_for 60 token_is_refused || die 'the API server still takes the token of a service account that is gone'
 	kubectl -n shop rollout restart deployment/web >/dev/null
 	# a watch that stands goes on until it ends; a new one is refused
 	kubectl -n ebb delete pod "$(pod | jq -r .metadata.name)" >/dev/null
