@@ -90,22 +90,41 @@ static void the_turns_of_long_ago_are_not_judged(void **state)
 	assert_true(unanswered(&w));
 }
 
-/* One call a minute: what calls are like is not forgotten between them. */
-static void few_turns_stay_judged_until_enough_have_come(void **state)
+/* However many of them come in one: a storm of failures does not push out what was answered. */
+static void the_turns_of_a_window_are_all_judged(void **state)
 {
 	struct world w = world_new();
 
 	(void)state;
-	for (int i = 0; i < 20; i++) {
-		w.gate.turns_answered++;
-		w.now += 60 * S;
+	w.now += 10 * S;
+	w.gate.turns_answered = 1000;
+	look(&w);
+	w.gate.turns_answered += 100;
+	for (int i = 0; i < 90; i++) {
+		w.now += S / 10;
 		look(&w);
-	}
-	/* and then the server hangs: the five failures that open the breaker all count */
-	for (int i = 0; i < 5; i++) {
 		assert_true(unanswered(&w));
-		w.now += 60 * S;
-		look(&w);
+	}
+}
+
+/* One call a minute: what calls are like is not forgotten between them, whichever call a mark fell on. */
+static void few_turns_stay_judged_until_enough_have_come(void **state)
+{
+	(void)state;
+	for (int answered = 5; answered < 40; answered++) {
+		struct world w = world_new();
+
+		for (int i = 0; i < answered; i++) {
+			w.gate.turns_answered++;
+			w.now += 60 * S;
+			look(&w);
+		}
+		/* and then the server hangs: the five failures that open the breaker all count */
+		for (int i = 0; i < 5; i++) {
+			assert_true(unanswered(&w));
+			w.now += 60 * S;
+			look(&w);
+		}
 	}
 }
 
@@ -141,6 +160,7 @@ int main(void)
 		cmocka_unit_test(who_never_answers_never_fails),
 		cmocka_unit_test(ruling_5_half_of_the_turns_is_enough),
 		cmocka_unit_test(the_turns_of_long_ago_are_not_judged),
+		cmocka_unit_test(the_turns_of_a_window_are_all_judged),
 		cmocka_unit_test(few_turns_stay_judged_until_enough_have_come),
 		cmocka_unit_test(a_slot_that_was_cleared_begins_anew),
 	};
