@@ -437,6 +437,48 @@ static void closing_begins_the_ramp(void **state)
 	assert_true(ebb_breaker_deadline(&w.b, &w.gate) == UINT64_MAX);
 }
 
+static uint64_t ticks_after(uint64_t at_ns, uint64_t ns)
+{
+	return ebb_ns_to_ticks(at_ns) + ebb_ns_to_ticks(ns);
+}
+
+/* Longer by a reload in its first second: a share of a tenth does not become one of nine tenths. */
+static void another_ramp_goes_on_from_the_time_since_closing(void **state)
+{
+	struct world w;
+	uint64_t closed_ns, word;
+
+	(void)state;
+	start_in(&w, EBB_STATE_HALF_OPEN);
+	w.config.ramp_ns = 10 * SECOND;
+	w.gate.probe_result = ebb_probe_result_word(gen_of(&w), 2, 0);
+	assert_int_equal(look(&w), 1);
+	closed_ns = w.now_ns;
+	w.now_ns += SECOND;
+	w.config.ramp_ns = 60 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(w.verdict.word, ebb_word(3, EBB_STATE_CLOSED, ticks_after(closed_ns, 60 * SECOND)));
+	w.config.ramp_ns = 3 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(ebb_word_until(w.verdict.word), ticks_after(closed_ns, 3 * SECOND));
+	restart_agent(&w);
+	w.config.ramp_ns = 4 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(ebb_word_until(w.verdict.word), ticks_after(closed_ns, 4 * SECOND));
+	/* one that is over does not begin again */
+	w.now_ns += 4 * SECOND;
+	w.config.ramp_ns = 60 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(ebb_word_until(w.verdict.word), ticks_after(closed_ns, 4 * SECOND));
+	/* and one that the kernel began is the kernel's */
+	word = ebb_word(gen_of(&w) + 3, EBB_STATE_CLOSED, ticks_after(w.now_ns, 60 * SECOND));
+	w.gate.pull = word;
+	assert_int_equal(look(&w), 3);
+	w.config.ramp_ns = 10 * SECOND;
+	assert_int_equal(look(&w), 0);
+	assert_int_equal(w.verdict.word, word);
+}
+
 static void counters_that_ran_backwards_are_not_results(void **state)
 {
 	struct world w;
@@ -1864,6 +1906,7 @@ int main(void)
 		cmocka_unit_test(a_window_of_calls_judges_the_last_ones),
 		cmocka_unit_test(other_settings_take_up_the_window_as_it_is),
 		cmocka_unit_test(closing_begins_the_ramp),
+		cmocka_unit_test(another_ramp_goes_on_from_the_time_since_closing),
 		cmocka_unit_test(counters_that_ran_backwards_are_not_results),
 		cmocka_unit_test(open_ends_at_its_time_and_not_before),
 		cmocka_unit_test(nothing_is_judged_in_open),

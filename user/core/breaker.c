@@ -161,6 +161,12 @@ static void enter(struct ebb_breaker *b, uint64_t word, uint64_t at_ns, const st
 	ebb_window_clear(&b->window);
 }
 
+/* When all are let through again; in ticks, 0: at once. */
+static uint64_t ramp_end(const struct ebb_breaker_config *config, uint64_t closed_ns)
+{
+	return config->ramp_ns > 0 ? ebb_ns_to_ticks(closed_ns) + ebb_ns_to_ticks(config->ramp_ns) : 0;
+}
+
 /* Moves by our own judgement. @why carries the reason and the facts. */
 static void transit(struct ebb_breaker *b, const struct ebb_breaker_config *config,
 		    const struct ebb_gate *facts, uint64_t now_ns, struct ebb_transition why,
@@ -174,8 +180,8 @@ static void transit(struct ebb_breaker *b, const struct ebb_breaker_config *conf
 		until = ebb_ns_to_ticks(now_ns) + ebb_breaker_next_open_ticks(b, config);
 		why.until_ns = ebb_ticks_to_ns(until);
 		b->trips = next_trip(b);
-	} else if (state == EBB_STATE_CLOSED && config->ramp_ns > 0) {
-		until = ebb_ns_to_ticks(now_ns) + ebb_ns_to_ticks(config->ramp_ns);
+	} else if (state == EBB_STATE_CLOSED) {
+		until = ramp_end(config, now_ns);
 	}
 	enter(b, ebb_word(ebb_gen_next(gen_of(b)), state, until), now_ns, facts);
 	why.at_ns = now_ns;
@@ -635,12 +641,25 @@ void ebb_breaker_restore(struct ebb_breaker *b, uint64_t key, const struct ebb_v
 			     : episode_id(key, gen_of(b), memory->since_ns);
 }
 
+/*
+ * The share goes by how far its end is away: where another ramp is configured while one goes on, the end moves, so that
+ * the share goes on from the time since closing. Not one that the kernel began: its word is not ours to change.
+ */
+static void follow_ramp(struct ebb_breaker *b, const struct ebb_breaker_config *config,
+			const struct ebb_gate *facts, uint64_t now_ns)
+{
+	if (state_of(b) == EBB_STATE_CLOSED && facts->pull != b->word &&
+	    ebb_word_until(b->word) > now_ns >> EBB_TICK_SHIFT)
+		b->word = ebb_word(gen_of(b), EBB_STATE_CLOSED, ramp_end(config, b->since_ns));
+}
+
 static void look(struct ebb_breaker *b, const struct ebb_breaker_config *config, const struct ebb_gate *facts,
 		 uint64_t now_ns, struct report *report)
 {
 	ebb_answers_look(&b->answers, config, facts, now_ns);
 	count_results(b, config, facts, now_ns);
 	take_over(b, config, facts, now_ns, report);
+	follow_ramp(b, config, facts, now_ns);
 	/* ends: every cycle of the machine passes open, whose end is ahead of now */
 	while (judge(b, config, facts, now_ns, report))
 		;
