@@ -108,6 +108,7 @@ def jitter_draw(key, n):
 class Breaker:
     settings: Settings
     key: int = 0
+    look: int = 0  # 0: after each result; else at failures and probes at once, otherwise at multiples of it
     state: str = 'closed'
     generation: int = 0
     since: int = 0
@@ -115,6 +116,9 @@ class Breaker:
     open_until: float = 0
     # of the closed state
     results: list = field(default_factory=list)  # (time, succeeded, slow)
+    unseen: list = field(default_factory=list)  # (succeeded, slow), since the last look
+    look_at: int | None = None
+    armed: int = 1  # which opening in a row the kernel makes at the next run, as of the last look
     run: int = 0
     calm_from: int = 0
     calm_successes: int = 0
@@ -139,6 +143,8 @@ class Breaker:
         self.generation += 1
         self.since = now
         self.results = []
+        self.unseen = []
+        self.look_at = None
         self.run = 0
         self.calm_from = round(now)
         self.calm_successes = 0
@@ -149,7 +155,9 @@ class Breaker:
         until = None
         if to == 'open':
             self.trip += 1
-            until = self.open_until = now + self.open_time(self.trip)
+            by_kernel = reason == 'consecutive_failures' and self.look
+            until = self.open_until = now + self.open_time(self.armed if by_kernel else self.trip)
+        self.armed = self.trip + 1
         self.transitions.append(Transition(now, came_from, to, reason, ok, failed, slow, run, self.trip,
                                            self.generation, until))
 
@@ -230,7 +238,20 @@ class Breaker:
             return self.open_until
         if self.state == 'half_open':
             return min((probe.lease_ends for probe in self.probes if probe.has_slot), default=None)
-        return self.calm_end() if self.steps_down() else None
+        calm_end = self.calm_end()
+        if self.look:
+            calm_end = -(-calm_end // self.look) * self.look
+        looks = [calm_end if self.steps_down() else None, self.look_at]
+        return min((look for look in looks if look is not None), default=None)
+
+    def look_closed(self, now):
+        self.end_calm_windows(now)
+        self.look_at = None
+        self.results += [(now, ok, slow) for ok, slow in self.unseen]
+        self.calm_successes += sum(ok for ok, _ in self.unseen)
+        self.unseen = []
+        self.judge_closed(now)
+        self.armed = self.trip + 1
 
     def on_timer(self, now):
         if self.state == 'open':
@@ -242,8 +263,7 @@ class Breaker:
                     self.probes_failed += 1
             self.judge_half_open(now)
         else:
-            self.end_calm_windows(now)
-            self.judge_closed(now)
+            self.look_closed(now)
 
     def on_call(self, call, number):
         """The attempt, or None where it is refused."""
@@ -285,16 +305,17 @@ class Breaker:
                 self.probes_failed += slow or not ok
                 self.judge_half_open(now)
         elif counts:
-            self.end_calm_windows(now)
-            self.results.append((now, ok, slow))
             self.run = 0 if ok else self.run + 1
-            self.calm_successes += ok
-            self.judge_closed(now)
+            self.unseen.append((ok, slow))
+            if not self.look or not ok:
+                self.look_closed(now)
+            elif self.look_at is None:
+                self.look_at = (now // self.look + 1) * self.look
 
 
-def simulate(settings, calls, seed=0, name=''):
+def simulate(settings, calls, seed=0, name='', look=0):
     """Runs all calls, in order of time, until nothing happens by itself any more; the breaker at its end."""
-    breaker = Breaker(settings, jitter_key(seed, name))
+    breaker = Breaker(settings, jitter_key(seed, name), look)
     todo = sorted(calls, key=lambda call: call.at)  # stable
     todo.reverse()
     under_way = []
