@@ -622,6 +622,21 @@ static void a_sentence_says_why_a_state_is_as_it_is(void **state)
 
 	move(2, EBB_REASON_PROBES_SUCCEEDED, 100 * MS, 0, (struct ebb_transition){.ok = 2});
 	assert_string_equal(sentence_of(2, 2), "closed since 100ms: 2 probes succeeded");
+	fake.verdicts[2].word = ebb_word(ebb_word_gen(fake.verdicts[2].word), EBB_STATE_CLOSED,
+					 ebb_ns_to_ticks(NOW + 15 * S));
+	assert_string_equal(sentence_of(2, 2), "closed since 100ms: 2 probes succeeded");
+	policy->ramp_ticks = (uint32_t)ebb_ns_to_ticks(20 * S);
+	assert_string_equal(sentence_of(2, 2),
+			    "closed since 100ms: 2 probes succeeded; it ramps: 25% of new connections are let "
+			    "through by now, all in 15.0s");
+	policy->ramp_ticks = (uint32_t)ebb_ns_to_ticks(10 * S);
+	assert_string_equal(sentence_of(2, 2),
+			    "closed since 100ms: 2 probes succeeded; it ramps: 0% of new connections are let "
+			    "through by now, all in 15.0s");
+	fake.look.now_ns += 15 * S + 2 * MS;
+	assert_string_equal(sentence_of(2, 2), "closed since 15.1s: 2 probes succeeded");
+	fake.look.now_ns -= 15 * S + 2 * MS;
+	policy->ramp_ticks = 0;
 
 	policy->override_state = EBB_OVERRIDE_OPEN;
 	assert_string_equal(sentence_of(2, 2),

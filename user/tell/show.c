@@ -184,6 +184,19 @@ static void say_reason(struct sentence *s, const struct ebb_look *look, const st
 	}
 }
 
+/* A closed breaker refuses some while it ramps: by the rule of ebb_ramp_admits() (bpf/gate.h). */
+static void say_ramp(struct sentence *s, const struct ebb_look *look, const struct ebb_gate_row *row)
+{
+	uint64_t left_ns = ebb_age(ebb_ticks_to_ns(ebb_word_until(row->word)), look->now_ns);
+	uint64_t ramp_ns = ebb_ticks_to_ns(row->policy.ramp_ticks);
+	double share = left_ns < ramp_ns ? 1 - (double)left_ns / (double)ramp_ns : 0;
+
+	if (left_ns == 0 || ramp_ns == 0)
+		return;
+	say(s, "; it ramps: %.0f%% of new connections are let through by now", share * 100);
+	say_duration(s, ", all in ", left_ns);
+}
+
 const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
 			      size_t size)
 {
@@ -202,6 +215,7 @@ const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate
 			if (failures > 0 && ebb_arm_failures(row->policy.arm) > 0)
 				say(&s, "; %u failed in a row by now, it opens at %u", failures,
 				    ebb_arm_failures(row->policy.arm));
+			say_ramp(&s, look, row);
 			break;
 		case EBB_STATE_OPEN:
 			say_duration(&s, "; probes begin in ", ebb_age(row->until_ns, look->now_ns));
