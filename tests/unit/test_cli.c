@@ -997,6 +997,9 @@ static void show_tells_where_the_rates_stand(void **state)
 	make_node();
 	assert_non_null(strstr(show_text("10.0.0.9:443/tcp"),
 			       "at which rates it opens too: 'ebb config show'\n"));
+	fake.memories[2].trips = 81;
+	assert_non_null(strstr(show_text("10.0.0.9:443/tcp"),
+			       "  trips   81 in a row: each opens for longer, up to open_max\n"));
 	fake.names[2] = (struct ebb_name){.epoch = fake.dsts[2].epoch, .flags = EBB_NAME_RULE, .text = "api"};
 	assert_non_null(strstr(show_text("api"), "at which rates it opens too: 'ebb config show api'\n"));
 }

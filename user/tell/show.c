@@ -446,7 +446,8 @@ static int gate_text(FILE *out, const struct ebb_look *look, const struct ebb_ga
 			       row->memory.window_failed, share * 100, row->memory.window_slow);
 	if (row->memory.trips > 0) {
 		ebb_table_cell(table, "trips");
-		ebb_table_cell(table, "%u in a row: each opens for longer", row->memory.trips);
+		ebb_table_cell(table, "%u in a row: each opens for longer, up to open_max",
+			       row->memory.trips);
 	}
 	if (strcmp(ebb_limits_cell(look, row, limits, sizeof(limits)), "-") == 0) {
 		ebb_table_cell(table, "limits");
