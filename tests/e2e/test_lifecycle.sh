@@ -81,6 +81,8 @@ enforced=1 filter=2
 is 'system calls are filtered, of every thread' "$(cat "/proc/$agent"/task/*/status | awk '/^Seccomp:/ { print $2 }' | sort -u)" "$filter"
 is 'as the metric says' "$(http_get /metrics | grep ^ebb_seccomp_ | tr '\n' ' ')" \
 	"ebb_seccomp_enforced $enforced ebb_seccomp_unlisted_calls_total 0 "
+check 'the first lines say where to look, with the pin directory that it has' \
+	wait_for 5 logged "try next: 'ebb list --pin $pin', 'ebb watch --pin $pin', or 'curl http://"
 is 'the pin directory is root-only' "$(stat -c '%a %u %g' "$pin")" '700 0 0'
 is 'every pin is root-only' "$(find "$pin" -type f ! -perm 600 -o -type f ! -uid 0)" ''
 is 'it listens on loopback only' "$(ss -Hltnp | grep "pid=$agent," | awk '{ print $4 }')" "$address"

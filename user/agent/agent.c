@@ -1703,17 +1703,20 @@ static void greet_config(const struct ebb_config *config)
 
 static void greet(const struct agent *a)
 {
-	const char *address = ebb_http_address(a->http);
+	const char *address = ebb_http_address(a->http), *pin_dir = a->options->pin_dir;
+	bool elsewhere = strcmp(pin_dir, EBB_DEFAULT_PIN_DIR) != 0;
+	const char *option = elsewhere ? " --pin " : "", *where = elsewhere ? pin_dir : "";
 
 	ebb_info("ebb %s started: mode=%s cgroup=%s pin=%s listen=%s maps=%s", EBB_VERSION,
-		 ebb_mode_name(a->config->defaults.mode), a->cgroup, a->options->pin_dir, address,
+		 ebb_mode_name(a->config->defaults.mode), a->cgroup, pin_dir, address,
 		 ebb_loader_took_over(a->loader) ? "taken over" : "new");
 	greet_migration(a);
 	greet_config(a->config);
 	for (size_t i = 0; i < a->moves.count; i++)
 		ebb_debug("told of each transition: listener=%s", a->moves.listeners[i].name);
 	greet_limits(&a->config->defaults);
-	ebb_info("try next: 'ebb list', 'ebb watch', or 'curl http://%s/metrics'", address);
+	ebb_info("try next: 'ebb list%s%s', 'ebb watch%s%s', or 'curl http://%s/metrics'", option, where,
+		 option, where, address);
 }
 
 /*
