@@ -18,7 +18,7 @@
  *	connect again       what a local failure left is given back first
  *
  * One that was open before us (ADOPTED) gets its memory from seed.bpf.c, and gives all
- * back at the first of: STATE_CB to CLOSE where it is armed, sock_release, connect again.
+ * back at the first of: STATE_CB to CLOSE where it is armed (arm.bpf.c), sock_release, connect again.
  */
 #ifndef EBB_CONN_H
 #define EBB_CONN_H
@@ -43,6 +43,13 @@ static __always_inline int ebb_sock_is_armed(const struct tcp_sock *tp)
 	       !ebb_sock_was_accepted(&tp->inet_conn.icsk_inet);
 }
 
+/* What is to be armed of a connection in @state: who has said all is not paced any more. */
+static __always_inline __u32 ebb_callbacks_of(__u32 state)
+{
+	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT ? EBB_CALLBACKS_OPEN
+									   : EBB_CALLBACKS;
+}
+
 /* The memory of a socket, made where it has none: then all of it is 0. NULL: it cannot be had. */
 static __always_inline struct ebb_conn *ebb_conn_make(void *sock)
 {
@@ -51,6 +58,19 @@ static __always_inline struct ebb_conn *ebb_conn_make(void *sock)
 	if (!conn)
 		ebb_count_error(EBB_ERR_CONN_NO_MEMORY);
 	return conn;
+}
+
+/* Was it adopted, and does nothing call back that would pace it, or tell of its end? */
+static __always_inline int ebb_conn_is_deaf(const struct ebb_conn *conn, const struct tcp_sock *tp)
+{
+	__u32 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state, callbacks = ebb_callbacks_of(state);
+	__u32 both = EBB_CONN_LIVE | EBB_CONN_ADOPTED;
+
+	if (!conn || (EBB_LOAD(conn->flags) & both) != both)
+		return 0;
+	/* one that was disconnected, and listens or waits to connect again, is no connection any more */
+	return state != BPF_TCP_CLOSE && state != BPF_TCP_LISTEN &&
+	       (tp->bpf_sock_ops_cb_flags & callbacks) != callbacks;
 }
 
 /* A memory begins. Its flags are written last by the caller. */

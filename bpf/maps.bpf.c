@@ -19,6 +19,7 @@ struct ebb_map_notes ebb_note_v2 SEC(".maps");
 struct ebb_map_notes ebb_unote_v2 SEC(".maps");
 struct ebb_map_guesses ebb_guess_v2 SEC(".maps");
 struct ebb_map_listeners ebb_listener_v2 SEC(".maps");
+struct ebb_map_deafs ebb_deaf_v2 SEC(".maps");
 struct ebb_map_counts ebb_count_v2 SEC(".maps");
 struct ebb_map_mets ebb_met_v2 SEC(".maps");
 struct ebb_map_events ebb_event_v2 SEC(".maps");

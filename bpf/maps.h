@@ -22,6 +22,7 @@
  *   unotes        CPU -> the last sendto() of UDP   kernel              overwritten
  *   guesses       CPU, mix of endpoint, workload    kernel              overwritten
  *   listeners     port of a namespace -> yes        kernel, agent       a witness less
+ *   deafs         namespace -> yes                  kernel, agent       armed after a later pass
  *   counts        slot -> what is really open       kernel, agent       fixed size
  *   mets          open socket -> counted in pass    kernel, agent       counted twice, and so not judged
  *   events        hints                             kernel              lost, counted: costs one tick
@@ -84,7 +85,7 @@ struct ebb_conn {
 #define EBB_CONN_MUTE	 16U   /* its result moves nothing */
 #define EBB_CONN_DENIED	 32U   /* refused by rewriting the address: not to be counted */
 #define EBB_CONN_ACTIVE	 64U   /* counts in the pair's active connections */
-#define EBB_CONN_ADOPTED 128U  /* was there before us: its state changes may not be seen */
+#define EBB_CONN_ADOPTED 128U  /* was there before us: without EBB_CONN_SYN its state changes are not seen */
 #define EBB_CONN_PACED	 256U  /* counts in the gate's paced connections */
 #define EBB_CONN_UDP	 512U  /* a connected UDP socket */
 #define EBB_CONN_OPENING 1024U /* adopted while it connects: becomes ACTIVE in one step */
@@ -204,6 +205,15 @@ struct ebb_map_listeners {
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct ebb_listener);
+	__type(value, __u8);
+};
+
+/* Network namespaces, by inode number, in which an adopted connection is to be armed (arm.bpf.c). Not pinned. */
+struct ebb_map_deafs {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
 	__type(value, __u8);
 };
 
@@ -357,6 +367,7 @@ extern struct ebb_map_notes ebb_note_v2 SEC(".maps");
 extern struct ebb_map_notes ebb_unote_v2 SEC(".maps");
 extern struct ebb_map_guesses ebb_guess_v2 SEC(".maps");
 extern struct ebb_map_listeners ebb_listener_v2 SEC(".maps");
+extern struct ebb_map_deafs ebb_deaf_v2 SEC(".maps");
 extern struct ebb_map_counts ebb_count_v2 SEC(".maps");
 extern struct ebb_map_mets ebb_met_v2 SEC(".maps");
 extern struct ebb_map_events ebb_event_v2 SEC(".maps");

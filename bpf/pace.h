@@ -30,7 +30,7 @@
 #define EBB_SENDER_SHIFT	  30 /* 1.07 s: for so long at least one who sent counts as sending */
 #define EBB_PACE_MAX		  4000000000ULL /* bytes/s: SO_MAX_PACING_RATE has 32 bits here */
 #define EBB_PACE_DEPTH_NS	  250000000ULL	/* least depth of a bucket for TCP */
-#define EBB_PACE_DEPTH_ADOPTED_NS 1000000000ULL /* and for what cannot be paced */
+#define EBB_PACE_DEPTH_ADOPTED_NS 1000000000ULL /* and for what was adopted and cannot be paced */
 #define EBB_PACE_EARLY_RATE	  1000000ULL	/* bytes/s: below, a first window is much of the bucket */
 
 #define EBB_PACE_EPOCH_MAX_NS (1ULL << 31)

@@ -133,12 +133,12 @@ enum vital {
 	VITAL_ALWAYS,
 };
 
-static __always_inline enum vital is_vital(const struct tcp_sock *tp, const struct packet *packet, int paced)
+static __always_inline enum vital is_vital(const struct tcp_sock *tp, const struct packet *packet, __u32 deaf)
 {
 	if (!packet->payload || (__s32)(packet->seq - tp->snd_nxt) < 0 ||
 	    tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == BPF_TCP_SYN_SENT)
 		return VITAL_ALWAYS;
-	return !tp->packets_out && (paced || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
+	return !tp->packets_out && (!deaf || packet->payload < UNPACED_VITAL) ? VITAL_FIRST : VITAL_NOT;
 }
 
 /* What a bucket is asked, and its answer. Two lie on a stack of which 512 bytes are all. */
@@ -194,6 +194,17 @@ static __always_inline int is_cut(const struct ebb_route *route, int leased, __u
 	       ebb_gate_is_shut(route->breaker, route->verdict, route->policy, agent, leased, now_ns);
 }
 
+/*
+ * 1: nothing paces it: it was adopted, and does not call back (arm.bpf.c). By arithmetic, and without a branch: each
+ * would double what the verifier looks at.
+ */
+static __always_inline __u32 is_deaf(const struct tcp_sock *tp, const struct ebb_conn *conn)
+{
+	__u32 adopted = (conn ? conn->flags : 0) / EBB_CONN_ADOPTED;
+
+	return adopted & ~(tp->bpf_sock_ops_cb_flags / BPF_SOCK_OPS_RTT_CB_FLAG) & 1;
+}
+
 static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock *tp, struct ebb_conn *conn,
 				    const struct ebb_route *route)
 {
@@ -202,7 +213,8 @@ static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock
 	struct packet packet = {};
 	struct ebb_policy *policy;
 	struct ebb_gate *gate;
-	int enforced, leased, vital, by_packets, adopted;
+	int enforced, leased, vital, by_packets;
+	__u32 deaf;
 	__u64 now, least, rate = 0, packets_rate = 0;
 
 	if (!tp || !route || !read_packet(skb, IPPROTO_TCP, &packet))
@@ -212,8 +224,8 @@ static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock
 	now = bpf_ktime_get_ns();
 	leased = ebb_is_leased(policy, now);
 	enforced = ebb_is_enforced(route, now);
-	adopted = conn && (conn->flags & EBB_CONN_ADOPTED);
-	vital = is_vital(tp, &packet, !adopted);
+	deaf = is_deaf(tp, conn);
+	vital = is_vital(tp, &packet, deaf);
 
 	if (packet.payload && is_cut(route, leased, now))
 		return drop(route->pair, EBB_DROP_BREAKER, enforced, &packet);
@@ -232,7 +244,7 @@ static EBB_NOINLINE int tcp_limited(struct __sk_buff *skb, const struct tcp_sock
 				   EBB_LOAD(gate->full_ns[by_packets ? EBB_LIMIT_PACKETS : EBB_LIMIT_BYTES]),
 				   now);
 	/* what cannot be paced comes in bursts */
-	least = adopted ? EBB_PACE_DEPTH_ADOPTED_NS : EBB_PACE_DEPTH_NS;
+	least = EBB_PACE_DEPTH_NS + deaf * (EBB_PACE_DEPTH_ADOPTED_NS - EBB_PACE_DEPTH_NS);
 	for (int i = 0; i < 2; i++) {
 		paid[i].now_ns = now;
 		paid[i].least_depth_ns = least;

@@ -3,8 +3,8 @@
  * Looks at the open sockets. Connections that were open before us are adopted: found among the open files of
  * every process, in whatever network namespace, counted for their destination and
  * workload, and given a slot where there is a cap. From then on they are like
- * others, but that their results move nothing, and that their end may be seen only
- * when the program lets go of them (release.bpf.c).
+ * others, but that their results move nothing, and that until they are armed (arm.bpf.c) their end
+ * is seen only when the program lets go of them (release.bpf.c).
  *
  * Never touched are sockets outside the governed cgroup, and those that answer a
  * client. What cannot be told from these is left alone, and counted.
@@ -405,6 +405,18 @@ static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 	}
 }
 
+/* It is to be armed by whoever comes to its network namespace. Out of line: behind all that was looked at before. */
+static EBB_NOINLINE int note_deaf(struct sock *sk, const struct tcp_sock *tp)
+{
+	__u32 netns = sk->__sk_common.skc_net.net->ns.inum;
+	__u8 yes = 1;
+
+	/* full: the next pass says it again */
+	if (ebb_conn_is_deaf(bpf_sk_storage_get(&ebb_conn_v2, sk, NULL, 0), tp))
+		bpf_map_update_elem(&ebb_deaf_v2, &netns, &yes, BPF_ANY);
+	return 0;
+}
+
 SEC("iter/task_file")
 int ebb_seed(struct bpf_iter__task_file *ctx)
 {
@@ -427,9 +439,12 @@ int ebb_seed(struct bpf_iter__task_file *ctx)
 	if (!tp)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
-	if (ebb_seeding.pass == EBB_PASS_LISTEN)
+	if (ebb_seeding.pass == EBB_PASS_LISTEN) {
 		collect_listener(sk);
-	else if (ebb_sock_is_below(sk, agent->cgroup_id))
+	} else if (ebb_sock_is_below(sk, agent->cgroup_id)) {
 		look(sk, tp);
+		if (ebb_seeding.pass != EBB_PASS_REMEMBER)
+			note_deaf(sk, tp);
+	}
 	return 0;
 }

@@ -264,6 +264,7 @@ static void open_loader(struct fixture *fx)
 		.no_set_retval = fx->options.no_set_retval,
 		.no_rdonly_cast = fx->options.no_rdonly_cast,
 		.adopt = fx->options.adopt,
+		.no_arm = fx->options.no_arm,
 		.remember = fx->options.remember,
 		.reset = fx->options.reset,
 		.no_sock_destroy = fx->options.no_sock_destroy,
@@ -300,6 +301,18 @@ struct ebb_adopted adopt_open(struct fixture *fx)
 	if (ebb_loader_adopt(fx->loader, &adopted, &why) < 0)
 		fail_msg("%s", why.text);
 	return adopted;
+}
+
+uint64_t arm_open(struct fixture *fx)
+{
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+	struct stat st;
+
+	assert_int_equal(stat("/proc/thread-self/ns/net", &st), 0);
+	if (ebb_loader_arm(fx->loader, st.st_ino, &count, &why) < 0)
+		fail_msg("%s", why.text);
+	return count;
 }
 
 uint64_t remember_open(const struct fixture *fx)

@@ -42,6 +42,7 @@ struct fixture_options {
 	bool no_set_retval;
 	bool no_rdonly_cast;
 	bool adopt;    /* connections that are open when the loader attaches, and by adopt_open() */
+	bool no_arm;   /* but not to be armed */
 	bool remember; /* ebb_loader_remember() */
 	bool reset;
 	bool no_sock_destroy; /* reset by netlink */
@@ -83,6 +84,9 @@ void fixture_close_loader(struct fixture *fx);
 
 /* A pass over the open sockets; fails the test where it cannot be made. */
 struct ebb_adopted adopt_open(struct fixture *fx);
+
+/* Arms what was adopted in the network namespace where the test is: how many. */
+uint64_t arm_open(struct fixture *fx);
 
 /* Gives memories to what is open now, as far as somebody asks for it: how many. */
 uint64_t remember_open(const struct fixture *fx);

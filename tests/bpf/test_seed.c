@@ -4,6 +4,7 @@
  * once; the ones that answer a client, and other people's, are left alone.
  */
 #include "fixture.h"
+#include "flows.h"
 
 #include <cap-ng.h>
 #include <fcntl.h>
@@ -81,6 +82,16 @@ static void set_concurrent(struct fixture *fx, uint32_t concurrent)
 	policy.mode = EBB_MODE_ENFORCE;
 	policy.limits.concurrent = concurrent;
 	policy_everywhere(fx, &policy);
+}
+
+static void exchange(const struct line *l, int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		send_all(l->client, "question");
+		receive_all(l->server, 8);
+		send_all(l->server, "!");
+		receive_all(l->client, 1);
+	}
 }
 
 /* ------------------------------------------------------------- adopted -- */
@@ -169,6 +180,228 @@ static void unseen_end_is_given_back_by_the_next_pass(void **state)
 	assert_int_equal(adopt_open(fx).ended, 0);
 }
 
+/* ----------------------------------------------------------------- armed -- */
+
+static void an_armed_connection_is_seen_to_end(void **state)
+{
+	struct fixture *fx = *state;
+	struct line l = connect_line();
+
+	(void)start(fx);
+	set_concurrent(fx, 1);
+	assert_int_equal(adopt_open(fx).slots, 1);
+	assert_int_equal(arm_open(fx), 1);
+	assert_int_equal(adopt_open(fx).slots, 0);
+	assert_false(ebb_loader_is_deaf(fx->loader));
+	assert_int_equal(arm_open(fx), 0);
+	hang_up_hard(&l.server);
+	assert_int_equal(receive_end(l.client), ECONNRESET);
+	/* the program still holds it */
+	expect_pair(fx, &l.at, .reset = 1);
+	assert_int_equal(gate_of(fx, &l.at)->in_use, 0);
+	assert_int_equal(gate_of(fx, &l.at)->failed, 0);
+	assert_int_equal(adopt_open(fx).ended, 0);
+	hang_up(&l.client);
+	expect_pair(fx, &l.at, .reset = 1);
+}
+
+static void what_an_armed_connection_sends_is_counted_at_its_end(void **state)
+{
+	struct fixture *fx = *state;
+	struct line l = connect_line();
+
+	exchange(&l, 1);
+	(void)start(fx);
+	assert_int_equal(arm_open(fx), 1);
+	exchange(&l, 3);
+	assert_int_equal(shutdown(l.client, SHUT_WR), 0);
+	(void)adopt_open(fx);
+	assert_false(ebb_loader_is_deaf(fx->loader));
+	expect_adopted(fx, &l.at, 1, 1);
+	hang_up(&l.server);
+	assert_int_equal(receive_end(l.client), 0);
+	/* half closed until now, and held still */
+	expect_adopted(fx, &l.at, 1, 0);
+	assert_int_equal(pair_of(fx, &l.at)->sent_bytes, 3 * strlen("question"));
+	assert_int_equal(pair_of(fx, &l.at)->received_bytes, 3);
+}
+
+static void an_attempt_is_armed_too(void **state)
+{
+	struct fixture *fx = *state;
+	struct pollfd poller = {.events = POLLOUT};
+	struct address at;
+	int fd = tcp_socket_nonblocking(AF_INET);
+	int listener = listen_at("127.0.0.1", &at);
+
+	drop_syn(port_of(&at));
+	assert_int_equal(dial(fd, &at), -EINPROGRESS);
+	fixture_open_loader(fx);
+	set_concurrent(fx, 5);
+	assert_int_equal(adopt_open(fx).slots, 1);
+	assert_int_equal(arm_open(fx), 1);
+	hang_up(&listener);
+	shell("nft delete table inet hole");
+	poller.fd = fd;
+	assert_int_equal(poll(&poller, 1, 10000), 1);
+	/* refused, and nobody has told the program yet */
+	wait_for(gate_of(fx, &at)->in_use == 0);
+	expect_adopted(fx, &at, 1, 0);
+	hang_up(&fd);
+	expect_adopted(fx, &at, 1, 0);
+}
+
+/* Neither who answers a client, nor other people's, nor one that we saw connect. */
+static void nothing_else_is_armed(void **state)
+{
+	struct fixture *fx = *state;
+	struct line theirs, answering = {0}, after;
+
+	answering.listener = listen_at("127.0.0.1", &answering.at);
+	fixture_leave(fx);
+	theirs = connect_line();
+	answering.client = tcp_socket(AF_INET);
+	assert_int_equal(dial(answering.client, &answering.at), 0);
+	fixture_join(fx);
+	answering.server = accept_from(answering.listener);
+	assert_int_equal(start(fx).connections, 0);
+	after = connect_line();
+	assert_int_equal(adopt_open(fx).connections, 0);
+	assert_false(ebb_loader_is_deaf(fx->loader));
+	assert_int_equal(dst_slot_of(fx, &theirs.at), -1);
+	expect_pair(fx, &after.at, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+}
+
+/* Where the walk has to be made for another: it passes by them all the same. */
+static void others_beside_one_that_is_armed_are_not(void **state)
+{
+	struct fixture *fx = *state;
+	struct line theirs, ours, after;
+
+	fixture_leave(fx);
+	theirs = connect_line();
+	fixture_join(fx);
+	ours = connect_line();
+	(void)start(fx);
+	after = connect_line();
+	assert_int_equal(arm_open(fx), 1);
+	hang_up_hard(&theirs.server);
+	hang_up_hard(&ours.server);
+	hang_up(&after.client);
+	expect_pair(fx, &ours.at, .reset = 1);
+	expect_pair(fx, &after.at, .attempts = 1, .syn_sent = 1, .established = 1);
+	assert_int_equal(dst_slot_of(fx, &theirs.at), -1);
+}
+
+static void each_network_namespace_is_armed_from_within(void **state)
+{
+	struct fixture *fx = *state;
+	struct line here = connect_line(), there;
+	int far = namespace_new();
+
+	namespace_enter(far);
+	there = connect_line();
+	namespace_enter(fx->ns);
+	assert_int_equal(start(fx).connections, 2);
+	assert_int_equal(arm_open(fx), 1);
+	assert_true(ebb_loader_is_deaf(fx->loader));
+	namespace_enter(far);
+	assert_int_equal(arm_open(fx), 1);
+	namespace_enter(fx->ns);
+	assert_false(ebb_loader_is_deaf(fx->loader));
+	hang_up_hard(&here.server);
+	hang_up_hard(&there.server);
+	expect_pair(fx, &here.at, .reset = 1);
+	expect_pair(fx, &there.at, .reset = 1);
+}
+
+/* ----------------------------------------------------------------- paced -- */
+
+#define SECOND_NS 1000000000ULL
+#define RATE	  10000000ULL /* bytes/s */
+
+/* Flows that send already when we come, and are limited from then on. */
+static struct flows *limit_adopted_flows(struct fixture *fx, int count, struct address *ret_to, bool arm)
+{
+	struct ebb_policy policy = policy_default();
+	struct ebb_why why = {0};
+	struct flows *flows;
+	uint64_t adopted;
+	int listener;
+
+	shell("ip link set lo mtu 1500");
+	listener = listen_at("127.0.0.1", ret_to);
+	flows = flows_begin(listener, ret_to, count, "cubic");
+	flows_wait_bytes(flows, 1000000);
+	fixture_open_loader(fx);
+	adopted = ebb_loader_adopted_first(fx->loader)->connections;
+	/* one that does not hold still is met again */
+	wait_for((adopted += adopt_open(fx).connections) == (uint64_t)count);
+	(void)adopt_open(fx);
+	if (arm)
+		assert_int_equal(arm_open(fx), count);
+	policy.mode = EBB_MODE_ENFORCE;
+	assert_int_equal(ebb_limit_make(RATE * 3600, RATE / 4, &policy.limits.bucket[EBB_LIMIT_BYTES]), 0);
+	policy_everywhere(fx, &policy);
+	if (ebb_loader_want_packets(fx->loader, true, &why) < 0)
+		fail_msg("%s", why.text);
+	return flows;
+}
+
+/* Of the rate, counting payload. */
+static double used(const struct flows_seen *seen)
+{
+	return (double)seen->bytes * SECOND_NS / ((double)seen->ns * RATE);
+}
+
+static void armed_connections_are_paced(void **state)
+{
+	struct fixture *fx = *state;
+	struct flows_seen seen;
+	struct address to;
+	struct flows *flows = limit_adopted_flows(fx, 2, &to, true);
+
+	wait_for(gate_of(fx, &to)->paced == 2);
+	/* the debt of a bucket is paid back first */
+	(void)flows_watch(flows, SECOND_NS / 2);
+	seen = flows_watch(flows, SECOND_NS);
+	/* what only drops stalls 70% of all windows */
+	if (seen.stalled * 5 > seen.windows)
+		fail_msg("%u of %u windows stalled", seen.stalled, seen.windows);
+	if (used(&seen) < 0.75 || used(&seen) > 1.3)
+		fail_msg("%.2f of the rate was used", used(&seen));
+	flows_end(flows);
+	wait_for(gate_of(fx, &to)->paced == 0);
+}
+
+static void unarmed_connections_are_held_by_drops(void **state)
+{
+	struct fixture *fx = *state;
+	struct flows_seen seen;
+	struct address to;
+	struct flows *flows = limit_adopted_flows(fx, 2, &to, false);
+
+	wait_for(pair_of(fx, &to)->dropped_packets[EBB_DROP_BYTES] > 0);
+	seen = flows_watch(flows, SECOND_NS);
+	flows_end(flows);
+	/* a bucket 1 s deep */
+	if (used(&seen) > 1 + (double)SECOND_NS / (double)seen.ns)
+		fail_msg("%.2f of the rate was used", used(&seen));
+	assert_int_equal(gate_of(fx, &to)->paced, 0);
+}
+
+static void where_the_kernel_cannot_arm_nothing_is_asked_for(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+
+	(void)connect_line();
+	assert_int_equal(start(fx).connections, 1);
+	assert_false(ebb_loader_is_deaf(fx->loader));
+	assert_int_equal(ebb_loader_arm(fx->loader, 0, &count, &why), -EOPNOTSUPP);
+}
+
 /* ------------------------------------------------- who opened it: shapes -- */
 
 /* Both sides are in the cgroup: exactly the one that connected may be adopted. */
@@ -180,16 +413,6 @@ static void expect_only_the_client(struct fixture *fx, const struct line *l)
 	expect_left_alone(fx, l);
 	assert_int_equal(adopted.connections, 1);
 	assert_int_equal(adopted.undecided, 0);
-}
-
-static void exchange(const struct line *l, int turns)
-{
-	for (int i = 0; i < turns; i++) {
-		send_all(l->client, "question");
-		receive_all(l->server, 8);
-		send_all(l->server, "!");
-		receive_all(l->client, 1);
-	}
 }
 
 static void direction_after_an_exchange(void **state)
@@ -531,8 +754,13 @@ static void restart_counts_nothing_twice(void **state)
 	expect_pair(fx, &after.at, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
 	fixture_close_loader(fx);
 	assert_int_equal(start(fx).connections, 0);
+	/* as of an agent that could not */
+	assert_int_equal(arm_open(fx), 1);
 	expect_adopted(fx, &before.at, 1, 1);
 	expect_pair(fx, &after.at, .attempts = 1, .syn_sent = 1, .established = 1, .active = 1);
+	hang_up(&before.server);
+	assert_int_equal(shutdown(before.client, SHUT_WR), 0);
+	expect_adopted(fx, &before.at, 1, 0);
 	hang_up(&before.client);
 	hang_up(&after.client);
 	expect_adopted(fx, &before.at, 1, 0);
@@ -550,6 +778,7 @@ static void armed_by_an_earlier_life_are_counted_again(void **state)
 		l[i] = connect_line();
 	fixture_detach(fx);
 	assert_int_equal(start(fx).connections, 3);
+	assert_false(ebb_loader_is_deaf(fx->loader));
 	for (int i = 0; i < 3; i++)
 		expect_adopted(fx, &l[i].at, 1, 1);
 	hang_up(&l[0].client);
@@ -1001,7 +1230,10 @@ static void passes_amid_churn_leave_nothing(void **state)
 			fixture_close_loader(fx);
 			fixture_open_loader(fx);
 		}
-		wait_for(adopt_open(fx).took_ns && established_at(fx, &c.at) >= enough);
+		while (established_at(fx, &c.at) < enough) {
+			(void)adopt_open(fx);
+			(void)arm_open(fx);
+		}
 	}
 	c.stop = true;
 	for (int i = 0; i < CHURNERS; i++)
@@ -1016,6 +1248,7 @@ static void passes_amid_churn_leave_nothing(void **state)
 }
 
 static struct fixture_options later = {.adopt = true, .not_attached = true};
+static struct fixture_options unarmed = {.adopt = true, .no_arm = true, .not_attached = true};
 
 static struct fixture_options resets = {.adopt = true, .reset = true, .not_attached = true};
 static struct fixture_options netlink_resets = {.adopt = true,
@@ -1053,6 +1286,13 @@ int main(void)
 		seed_test(unseen_end_is_given_back_by_the_next_pass),
 		seed_test(open_connections_end_where_they_began),
 		seed_test(a_gate_that_is_plain_again_tells_old_connections_from_new),
+		seed_test(an_armed_connection_is_seen_to_end),
+		seed_test(what_an_armed_connection_sends_is_counted_at_its_end),
+		seed_test(an_attempt_is_armed_too),
+		seed_test(nothing_else_is_armed),
+		seed_test(others_beside_one_that_is_armed_are_not),
+		seed_test(each_network_namespace_is_armed_from_within),
+		seed_test(armed_connections_are_paced),
 		seed_test(direction_after_an_exchange),
 		seed_test(direction_without_a_listener),
 		seed_test(direction_with_a_closed_window),
@@ -1078,6 +1318,8 @@ int main(void)
 		seed_test(adopted_hold_slots_also_over_the_cap),
 		seed_test(netlink_without_rights_is_no_way_to_reset),
 		seed_test(passes_amid_churn_leave_nothing),
+		bpf_test_with(where_the_kernel_cannot_arm_nothing_is_asked_for, &unarmed),
+		bpf_test_with(unarmed_connections_are_held_by_drops, &unarmed),
 		bpf_test_with(live_connections_of_an_open_gate_are_reset, &resets),
 		bpf_test_with(nothing_else_is_reset, &resets),
 		bpf_test_with(each_network_namespace_is_reset_from_within, &resets),

@@ -58,6 +58,14 @@ start_server
 alive=$port
 start_server
 dead=$port
+hold() {
+	background sh -c "echo \$\$ >'$cgroup/cgroup.procs'; exec '$python' -S '$root/tests/lib/connect.py' --hold 600 127.0.0.1 $holds" >/dev/null
+	held+=("$!")
+}
+held=()
+hold # before the agent
+established() { ss -Htn state established "dport = :$holds" | grep -q .; }
+wait_for 5 established || bail 'nobody connects before the agent'
 start_agent "${flags[@]}"
 connect --count 7 --sum 127.0.0.1 "$alive" >/dev/null
 connect --count 2 --sum 127.0.0.1 "$dead" >/dev/null
@@ -66,12 +74,6 @@ connect --count 8 --sum 127.0.0.1 "$dead" >/dev/null
 wait_for 5 logged 'to=open' || bail 'the breaker does not open'
 connect 127.0.0.1 "$holds" >/dev/null
 check 'a limit by hand' timeout 20 "$now" limit set "127.0.0.1:$holds" --pin "$pin" --concurrent 40 --for 1h
-hold() {
-	background sh -c "echo \$\$ >'$cgroup/cgroup.procs'; exec '$python' -S '$root/tests/lib/connect.py' --hold 600 127.0.0.1 $holds" >/dev/null
-	held+=("$!")
-}
-held=()
-hold
 hold
 is_active() { [ "$(gate "$holds" 'd["active"]')" = "$1" ]; }
 wait_for 5 is_active 2 || bail 'two connections are to be held'
@@ -83,12 +85,14 @@ remembered() {
 		d["gates"][0]["trips"], [(t["reason"], t["run"], round(t["timestamp"])) for t in d["gates"][0]["transitions"]]]'
 }
 in_use() { gate "$holds" 'd["concurrent"]["in_use"]'; }
+holds_slots() { [ "$(in_use)" = "$1" ]; }
 pinned_layouts() { find "$pin" -name 'ebb_*_v*' | sed 's/.*_v//' | sort -u | tr '\n' ' '; }
 
 alive_before=$(remembered "$alive")
 holds_before=$(remembered "$holds")
 dead_before=$(remembered "$dead")
-is 'before: two hold a slot' "$(in_use)" 2
+check 'before: two hold a slot' wait_for 5 holds_slots 2
+check 'before: one was adopted, and is armed' logged 'adopted connections are paced, and seen to end: count=1'
 is 'before: maps of one layout' "$(pinned_layouts)" '2 '
 
 # -------------------------------------------------------------- the upgrade, under traffic --

@@ -1740,6 +1740,7 @@ static void adopt_open(const struct agent *a)
 	adopted.slots += first->slots;
 	adopted.took_ns += first->took_ns;
 	ebb_sockets_log_adopted(&adopted, true);
+	ebb_sockets_arm_first(a->loader, a->cgroup);
 }
 
 /* The thread gets what rights are left to us. */

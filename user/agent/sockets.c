@@ -9,12 +9,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/by_hand.h"
 #include "agent/recounter.h"
 #include "core/limit.h"
+#include "kernel/probe.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/units.h"
@@ -61,6 +63,124 @@ static bool may_complain(struct ebb_sockets *s)
 	return true;
 }
 
+/* Signals are the loop's. */
+static int start_thread(pthread_t *ret_thread, void *(*work)(void *), void *argument)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(ret_thread, NULL, work, argument);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+/* ------------------------------------------------------------- namespaces -- */
+
+/* What is done in one network namespace after another. */
+struct errand {
+	uint64_t (*run)(struct ebb_sockets *s,
+			uint64_t netns); /* in that of the thread; to how many connections */
+	const char *undone;		 /* what they are where it cannot be done; NULL: the caller says it */
+};
+
+static uint64_t own_netns(const struct ebb_sockets *s)
+{
+	struct stat st;
+
+	return fstat(s->own_ns, &st) == 0 ? st.st_ino : 0;
+}
+
+/* In all but our own. Enters each: this thread alone does. */
+static uint64_t run_in_others(struct ebb_sockets *s, const struct errand *errand, size_t *ret_visited)
+{
+	struct ebb_netns_list list = {0};
+	uint64_t count = 0;
+	int r;
+
+	r = ebb_netns_below(s->cgroup, &list);
+	if (r < 0 && errand->undone && may_complain(s))
+		ebb_warn("cannot find network namespaces (%s): %s", ebb_strerror(r), errand->undone);
+	for (size_t i = 0; i < list.count; i++) {
+		if (setns(list.namespaces[i].fd, CLONE_NEWNET) < 0) {
+			list.refused++;
+			continue;
+		}
+		count += errand->run(s, list.namespaces[i].inode);
+	}
+	if (list.count && setns(s->own_ns, CLONE_NEWNET) < 0 && may_complain(s))
+		ebb_warn("cannot return to our network namespace (%s): going on from another",
+			 ebb_strerror(-errno));
+	if ((list.refused || list.hidden) && errand->undone && may_complain(s))
+		ebb_warn("network namespaces of %zu processes cannot be entered: %s; 'ebb doctor' says what is missing",
+			 list.refused + list.hidden, errand->undone);
+	*ret_visited = list.count;
+	ebb_netns_list_done(&list);
+	return count;
+}
+
+/* -------------------------------------------------------------------- arm -- */
+
+static uint64_t arm_here(struct ebb_sockets *s, uint64_t netns)
+{
+	struct ebb_why why = {0};
+	uint64_t count = 0;
+
+	if (ebb_loader_arm(s->loader, netns, &count, &why) < 0 && may_complain(s))
+		ebb_warn("%s: connections that were there before are not paced", why.text);
+	return count;
+}
+
+/* After a pass that adopts. Where nothing is to be armed no socket is touched. */
+static void arm(struct ebb_sockets *s)
+{
+	static const struct errand arming = {.run = arm_here};
+	uint64_t start = now_monotonic(), count;
+	char took[EBB_FORMAT_MAX];
+	size_t visited = 0;
+
+	if (!ebb_loader_is_deaf(s->loader))
+		return;
+	count = arm_here(s, own_netns(s));
+	if (s->others && ebb_loader_is_deaf(s->loader))
+		count += run_in_others(s, &arming, &visited);
+	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
+	if (count)
+		ebb_info("adopted connections are paced, and seen to end: count=%" PRIu64
+			 " namespaces=%zu took=%s",
+			 count, visited + 1, took);
+}
+
+static void *arm_once(void *argument)
+{
+	struct ebb_sockets *s = argument;
+
+	s->others = ebb_probe_one(EBB_FEATURE_NAMESPACES) == 0;
+	arm(s);
+	return NULL;
+}
+
+void ebb_sockets_arm_first(struct ebb_loader *loader, const char *cgroup)
+{
+	_cleanup_close_ int own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct ebb_sockets s = {.loader = loader, .cgroup = cgroup, .own_ns = own_ns};
+	pthread_t thread;
+	int r;
+
+	if (own_ns < 0 || !ebb_loader_is_deaf(loader))
+		return;
+	r = start_thread(&thread, arm_once, &s);
+	if (r < 0) {
+		ebb_warn("cannot start a thread (%s): connections that were there before are not paced",
+			 ebb_strerror(r));
+		return;
+	}
+	(void)pthread_join(thread, NULL);
+	if (ebb_loader_is_deaf(loader))
+		ebb_info("adopted connections in network namespaces that cannot be entered are not paced: 'ebb doctor' says what is missing");
+}
+
 /* ------------------------------------------------------------------ adopt -- */
 
 void ebb_sockets_log_adopted(const struct ebb_adopted *adopted, bool first)
@@ -83,10 +203,12 @@ static void adopt(struct ebb_sockets *s)
 	struct ebb_adopted adopted;
 	struct ebb_why why = {0};
 
-	if (ebb_loader_adopt(s->loader, &adopted, &why) == 0)
+	if (ebb_loader_adopt(s->loader, &adopted, &why) == 0) {
 		ebb_sockets_log_adopted(&adopted, false);
-	else if (may_complain(s))
+		arm(s);
+	} else if (may_complain(s)) {
 		ebb_warn("%s: connections that were there before are not counted", why.text);
+	}
 }
 
 /* ---------------------------------------------------------------- recount -- */
@@ -105,54 +227,30 @@ static void recount(struct ebb_sockets *s, bool whole)
 
 /* ------------------------------------------------------------------ reset -- */
 
-static uint64_t reset_here(struct ebb_sockets *s)
+static uint64_t reset_here(struct ebb_sockets *s, uint64_t netns)
 {
 	struct ebb_why why = {0};
 	uint64_t count = 0;
 
+	(void)netns;
 	if (ebb_loader_reset(s->loader, &count, &why) < 0 && may_complain(s))
 		ebb_warn("%s: they wait for their own timeouts", why.text);
 	return count;
 }
 
-static uint64_t reset_others(struct ebb_sockets *s, size_t *ret_visited)
-{
-	struct ebb_netns_list list = {0};
-	uint64_t count = 0;
-	int r;
-
-	r = ebb_netns_below(s->cgroup, &list);
-	if (r < 0 && may_complain(s))
-		ebb_warn("cannot find network namespaces (%s): live connections there are not reset",
-			 ebb_strerror(r));
-	for (size_t i = 0; i < list.count; i++) {
-		/* this thread's alone */
-		if (setns(list.namespaces[i].fd, CLONE_NEWNET) < 0) {
-			list.refused++;
-			continue;
-		}
-		count += reset_here(s);
-	}
-	if (list.count && setns(s->own_ns, CLONE_NEWNET) < 0 && may_complain(s))
-		ebb_warn("cannot return to our network namespace (%s): going on from another",
-			 ebb_strerror(-errno));
-	if ((list.refused || list.hidden) && may_complain(s))
-		ebb_warn("network namespaces of %zu processes cannot be entered: live connections there are not reset; 'ebb doctor' says what is missing",
-			 list.refused + list.hidden);
-	*ret_visited = list.count;
-	ebb_netns_list_done(&list);
-	return count;
-}
-
 static void reset(struct ebb_sockets *s)
 {
+	static const struct errand resetting = {
+		.run = reset_here,
+		.undone = "live connections there are not reset",
+	};
 	uint64_t start = now_monotonic(), count;
 	char took[EBB_FORMAT_MAX];
 	size_t visited = 0;
 
-	count = reset_here(s);
+	count = reset_here(s, own_netns(s));
 	if (s->others)
-		count += reset_others(s, &visited);
+		count += run_in_others(s, &resetting, &visited);
 	(void)ebb_format_duration(now_monotonic() - start, took, sizeof(took));
 	if (count)
 		ebb_info("live connections reset: count=%" PRIu64 " namespaces=%zu took=%s", count,
@@ -236,7 +334,6 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 		    struct ebb_sockets **ret_sockets)
 {
 	struct ebb_sockets *s = calloc(1, sizeof(*s));
-	sigset_t all, before;
 	int r;
 
 	if (!s)
@@ -258,11 +355,7 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 		ebb_sockets_free(s);
 		return r;
 	}
-	/* signals are the loop's */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&s->thread, NULL, work, s);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = start_thread(&s->thread, work, s);
 	if (r < 0) {
 		ebb_sockets_free(s);
 		return r;

@@ -2,7 +2,7 @@
 /*
  * Walks over the open sockets of the node: adopts connections that were there before,
  * and destroys those of a breaker that opens. Both can take long on a full node, and
- * destroying means entering other network namespaces: a thread of its own does them,
+ * mean entering other network namespaces: a thread of its own does them,
  * one at a time, and the loop never waits for it.
  */
 #ifndef EBB_AGENT_SOCKETS_H
@@ -13,7 +13,8 @@
 
 #include "kernel/loader.h"
 
-#define EBB_SOCKETS_ADOPT    1U	 /* ebb_loader_adopt() */
+#define EBB_SOCKETS_ADOPT \
+	1U /* ebb_loader_adopt(), ebb_loader_arm() in each network namespace that needs it */
 #define EBB_SOCKETS_RESET    2U	 /* ebb_loader_reset() in each network namespace */
 #define EBB_SOCKETS_RECOUNT  8U	 /* ebb_recounter_run() */
 #define EBB_SOCKETS_SLOTS    16U /* the same of slots alone: right however soon after another */
@@ -42,6 +43,13 @@ uint64_t ebb_sockets_saw_all_from_ns(const struct ebb_sockets *sockets);
 
 /* Waits for the work that has begun. */
 void ebb_sockets_free(struct ebb_sockets *sockets);
+
+/*
+ * After the first pass of ebb_loader_adopt(): arms what it found (ebb_loader_arm()), in other network namespaces too where
+ * we may enter them. To be called with the rights of the start, before those to enter others are given up. Waits until
+ * it is done, by a thread of its own, since whoever enters a namespace may not get out again.
+ */
+void ebb_sockets_arm_first(struct ebb_loader *loader, const char *cgroup);
 
 /* One line about a pass: always when @first, else only when it did something. */
 void ebb_sockets_log_adopted(const struct ebb_adopted *adopted, bool first);

@@ -57,6 +57,7 @@ struct ebb_loader {
 	bool cast;     /* the kernel has bpf_rdonly_cast */
 	bool iterates; /* the kernel walks over open files for us */
 	bool adopts;
+	bool arms;
 	bool recounts;
 	enum ebb_reset_way reset_way;
 	struct ebb_adopted adopted_first;
@@ -342,12 +343,15 @@ static int prepare_optional(struct ebb_loader *l, const struct ebb_loader_option
 
 	l->iterates = (o->adopt || o->remember) && ebb_probe_one(EBB_FEATURE_TASK_FILE) == 0;
 	l->adopts = o->adopt && l->iterates;
+	l->arms = l->adopts && !o->no_arm && ebb_probe_one(EBB_FEATURE_ARM) == 0;
 	l->recounts = l->iterates && ebb_probe_one(EBB_FEATURE_SK_STORAGE_ITER) == 0;
 	if (o->reset && !o->no_sock_destroy && ebb_probe_one(EBB_FEATURE_SOCK_DESTROY) == 0)
 		l->reset_way = EBB_RESET_BPF;
 	else if (o->reset && ebb_probe_one(EBB_FEATURE_DIAG_DESTROY) == 0)
 		l->reset_way = EBB_RESET_NETLINK;
 	r = bpf_program__set_autoload(l->skeleton->progs.ebb_seed, l->iterates);
+	if (r == 0)
+		r = bpf_program__set_autoload(l->skeleton->progs.ebb_arm_tcp, l->arms);
 	if (r == 0)
 		r = bpf_program__set_autoload(l->skeleton->progs.ebb_recount, l->recounts);
 	if (r == 0)
@@ -728,14 +732,13 @@ static int iterate(const struct bpf_program *program)
 	return (int)n;
 }
 
-/* Who listened in an earlier pass may listen no more. */
-static int forget_listeners(struct ebb_loader *l)
+/* Of what an earlier pass found nothing need be true any more. Keys have at most 8 bytes. */
+static int forget(const struct bpf_map *map)
 {
-	int fd = bpf_map__fd(l->skeleton->maps.ebb_listener_v2);
+	int fd = bpf_map__fd(map);
 	__u64 key;
 	int r;
 
-	_Static_assert(sizeof(key) == 8, "struct ebb_listener");
 	while ((r = bpf_map_get_next_key(fd, NULL, &key)) == 0) {
 		r = bpf_map_delete_elem(fd, &key);
 		if (r < 0 && r != -ENOENT)
@@ -761,7 +764,9 @@ static int one_pass(struct ebb_loader *l, enum ebb_pass pass, struct ebb_adopted
 	uint64_t start = monotonic_ns();
 	int r;
 
-	r = forget_listeners(l);
+	r = forget(l->skeleton->maps.ebb_listener_v2);
+	if (r == 0)
+		r = forget(l->skeleton->maps.ebb_deaf_v2);
 	if (r < 0)
 		return r;
 	*seeding = (struct ebb_seeding){.pass = EBB_PASS_LISTEN};
@@ -829,6 +834,32 @@ int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted,
 	return 0;
 }
 
+bool ebb_loader_is_deaf(const struct ebb_loader *loader)
+{
+	__u32 netns;
+
+	return loader->arms &&
+	       bpf_map_get_next_key(bpf_map__fd(loader->skeleton->maps.ebb_deaf_v2), NULL, &netns) == 0;
+}
+
+int ebb_loader_arm(struct ebb_loader *loader, uint64_t netns, uint64_t *ret_count, struct ebb_why *why)
+{
+	uint64_t before = loader->skeleton->bss->ebb_arms;
+	uint32_t key = (uint32_t)netns;
+	int r;
+
+	if (!loader->arms)
+		return ebb_why(why, -EOPNOTSUPP, "the kernel sets no callbacks by an iterator");
+	r = bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.ebb_deaf_v2), &key);
+	if (r == 0)
+		r = iterate(loader->skeleton->progs.ebb_arm_tcp);
+	if (r < 0 && r != -ENOENT)
+		return ebb_why(why, r, "cannot walk over the sockets of a network namespace: %s",
+			       ebb_strerror(r));
+	*ret_count = loader->skeleton->bss->ebb_arms - before;
+	return 0;
+}
+
 bool ebb_loader_walks(const struct ebb_loader *loader)
 {
 	return loader->iterates;
@@ -880,21 +911,6 @@ static int iterate_memories(struct ebb_loader *l)
 	return (int)n;
 }
 
-/* The sockets of the last recount; most of them are there again in the next, but they are met anew. */
-static int forget_met(struct ebb_loader *l)
-{
-	int fd = bpf_map__fd(l->skeleton->maps.ebb_met_v2);
-	__u64 key;
-	int r;
-
-	while ((r = bpf_map_get_next_key(fd, NULL, &key)) == 0) {
-		r = bpf_map_delete_elem(fd, &key);
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
 int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counted,
 		       struct ebb_counting *ret_counting, struct ebb_why *why)
 {
@@ -920,7 +936,7 @@ int ebb_loader_recount(struct ebb_loader *loader, struct ebb_counted *ret_counte
 	if (r == 0)
 		r = iterate(loader->skeleton->progs.ebb_recfile);
 	if (r == 0)
-		r = forget_met(loader);
+		r = forget(loader->skeleton->maps.ebb_met_v2);
 	if (r == 0) {
 		memcpy(ret_counted, counted, view->gate_max * sizeof(*counted));
 		*ret_counting = *counting;

@@ -27,6 +27,7 @@ struct ebb_loader_options {
 	bool no_set_retval;   /* refuse by rewriting the address, as on kernels before 6.1 */
 	bool no_rdonly_cast;  /* the programs for kernels before 6.2: UDP of IPv4 is the task's */
 	bool adopt;	      /* connections that are open already */
+	bool no_arm;	      /* these do not call back, as on kernels before 6.12 */
 	bool remember;	      /* ebb_loader_remember() will be asked for */
 	bool reset;	      /* ebb_loader_reset() will be asked for */
 	bool no_sock_destroy; /* destroy by netlink, as on kernels before 6.5 */
@@ -111,6 +112,18 @@ struct ebb_spans *ebb_loader_spans(const struct ebb_loader *loader);
  * kernel has no such iterator, or options said no. May run beside the loop, one at a time.
  */
 int ebb_loader_adopt(struct ebb_loader *loader, struct ebb_adopted *ret_adopted, struct ebb_why *why);
+
+/*
+ * Does the last pass of ebb_loader_adopt() know of a connection that nothing tells of, and that cannot be paced? false also
+ * where the kernel cannot help it.
+ */
+bool ebb_loader_is_deaf(const struct ebb_loader *loader);
+
+/*
+ * Makes such connections call back as others do (bpf/arm.bpf.c), where there are any in the network namespace of the
+ * calling thread, whose inode number @netns is. May run beside the loop, not at the same time as another pass.
+ */
+int ebb_loader_arm(struct ebb_loader *loader, uint64_t netns, uint64_t *ret_count, struct ebb_why *why);
 
 /* Does the kernel walk over open files for us? */
 bool ebb_loader_walks(const struct ebb_loader *loader);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,68 +176,113 @@ static int try_cast(const char *pin_dir)
 	return r < 0 ? r : 0;
 }
 
+#define CALL_MAX	    8	 /* instructions */
+#define TCP_ITERATOR_SOCKET 8	 /* struct bpf_iter__tcp: meta, sk_common */
+#define OPTION_CB_FLAGS	    1008 /* TCP_BPF_SOCK_OPS_CB_FLAGS, which older headers do not have */
+
 /*
- * An iterator that takes the pointer at @offset of its context, and if there is one calls
+ * An iterator that takes the pointer at @offset of its context, and if there is one makes the
  * @call with it.
  */
-static int try_iterator(const char *target, __s16 offset, struct bpf_insn call)
+static int try_iterator(const char *target, __s16 offset, const struct bpf_insn *call, size_t count)
 {
-	const struct bpf_insn program[] = {
+	struct bpf_insn program[2 + CALL_MAX + 2] = {
 		{.code = BPF_LDX | BPF_MEM | BPF_DW,
 		 .dst_reg = BPF_REG_1,
 		 .src_reg = BPF_REG_1,
 		 .off = offset},
-		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_1, .off = 1, .imm = 0},
-		call,
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-		{.code = BPF_JMP | BPF_EXIT},
+		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_1, .off = (__s16)count, .imm = 0},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
 	_cleanup_close_ int fd = -1;
 	int id;
 
+	if (count > CALL_MAX)
+		return -E2BIG;
+	memcpy(&program[2], call, count * sizeof(*call));
+	program[2 + count] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0};
+	program[3 + count] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
 	id = libbpf_find_vmlinux_btf_id(target, BPF_TRACE_ITER);
 	if (id < 0)
 		return id;
 	opts.attach_btf_id = (__u32)id;
-	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "ebb_probe", "GPL", program,
-			   sizeof(program) / sizeof(program[0]), &opts);
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "ebb_probe", "GPL", program, 4 + count, &opts);
 	return fd < 0 ? fd : 0;
 }
 
 /* struct bpf_iter__task_file: meta, task, fd, file */
 static int try_task_file(const char *pin_dir)
 {
+	const struct bpf_insn call = {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sock_from_file};
+
 	(void)pin_dir;
-	return try_iterator("task_file", 24,
-			    (struct bpf_insn){.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sock_from_file});
+	return try_iterator("task_file", 24, &call, 1);
 }
 
 /* struct bpf_iter__bpf_sk_storage_map: meta, map, sk, value. Some kernels know it, and forbid it. */
 static int try_sk_storage_iterator(const char *pin_dir)
 {
+	const struct bpf_insn nothing = {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1};
+
 	(void)pin_dir;
-	return try_iterator("bpf_sk_storage_map", 16,
-			    (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1});
+	return try_iterator("bpf_sk_storage_map", 16, &nothing, 1);
 }
 
-/* struct bpf_iter__tcp: meta, sk_common */
-static int try_sock_destroy(const char *pin_dir)
+/* Is it in one of the kernel's enumerations, which need not have a name? */
+static bool has_enumerator(const struct btf *btf, const char *name)
 {
+	for (__u32 id = 1; id < btf__type_cnt(btf); id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+		const struct btf_enum *values = btf_enum(type);
+
+		for (__u16 i = 0; btf_is_enum(type) && i < btf_vlen(type); i++) {
+			const char *found = btf__name_by_offset(btf, values[i].name_off);
+
+			if (found && strcmp(found, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The helper is older (5.16) than the option, which it refused. */
+static int try_arm(const char *pin_dir)
+{
+	const struct bpf_insn call[] = {
+		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8, .imm = 0},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = IPPROTO_TCP},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = OPTION_CB_FLAGS},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_10},
+		{.code = BPF_ALU64 | BPF_ADD, .dst_reg = BPF_REG_4, .imm = -8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_5, .imm = sizeof(int)},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_setsockopt},
+	};
 	struct btf *btf = btf__load_vmlinux_btf();
-	int id;
+	bool known;
 
 	(void)pin_dir;
 	if (!btf)
 		return -errno;
-	id = btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC);
+	known = has_enumerator(btf, "TCP_BPF_SOCK_OPS_CB_FLAGS");
 	btf__free(btf);
-	if (id < 0)
-		return id;
-	return try_iterator("tcp", 8,
-			    (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
-					      .src_reg = BPF_PSEUDO_KFUNC_CALL,
-					      .imm = id});
+	if (!known)
+		return -EOPNOTSUPP;
+	return try_iterator("tcp", TCP_ITERATOR_SOCKET, call, sizeof(call) / sizeof(call[0]));
+}
+
+static int try_sock_destroy(const char *pin_dir)
+{
+	struct bpf_insn call = {.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL};
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	(void)pin_dir;
+	if (!btf)
+		return -errno;
+	call.imm = btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC);
+	btf__free(btf);
+	if (call.imm < 0)
+		return call.imm;
+	return try_iterator("tcp", TCP_ITERATOR_SOCKET, &call, 1);
 }
 
 static int try_diag_destroy(const char *pin_dir)
@@ -300,6 +346,10 @@ static const struct {
 		{"iterator over open files", "adopt connections that were there before",
 		 "use kernel 5.11 or later; until then ebb counts only what connects after it", false,
 		 try_task_file},
+	[EBB_FEATURE_ARM] =
+		{"callbacks by iterator", "pace connections that were there before, and see how they end",
+		 "kernel 6.12 or later; until then limits hold them by drops, and they end when their program closes them",
+		 false, try_arm},
 	[EBB_FEATURE_SK_STORAGE_ITER] =
 		{"iterator over sockets", "count again what is open, and correct gauges that are wrong",
 		 "use a kernel of 5.9 or later that allows iter/bpf_sk_storage_map; without it a gauge that is wrong stays wrong",
@@ -312,8 +362,8 @@ static const struct {
 		 "use a kernel with CONFIG_INET_DIAG_DESTROY=y and its module tcp_diag; without either way, what they send is dropped",
 		 false, try_diag_destroy},
 	[EBB_FEATURE_NAMESPACES] =
-		{"other namespaces", "reset live connections of pods",
-		 "add CAP_SYS_ADMIN and CAP_SYS_PTRACE, and the host's process namespace (hostPID); without them what live connections send to an open breaker is dropped",
+		{"other namespaces", "reset live connections of pods, and pace those that were there before",
+		 "add CAP_SYS_ADMIN and CAP_SYS_PTRACE, and the host's process namespace (hostPID); without them what live connections send to an open breaker is dropped, and limits hold those that were there before by drops",
 		 false, try_namespaces},
 };
 

@@ -25,6 +25,7 @@ enum ebb_feature {
 	EBB_FEATURE_SET_RETVAL,	     /* bpf_set_retval in connect hooks (6.1) */
 	EBB_FEATURE_CAST,	     /* bpf_rdonly_cast (6.2) */
 	EBB_FEATURE_TASK_FILE,	     /* iterators over the open files of all processes (5.11) */
+	EBB_FEATURE_ARM,	     /* callbacks of a socket set by an iterator (6.12) */
 	EBB_FEATURE_SK_STORAGE_ITER, /* iterators over socket storage (5.9; some kernels forbid it) */
 	EBB_FEATURE_SOCK_DESTROY,    /* bpf_sock_destroy in iterators (6.5) */
 	EBB_FEATURE_DIAG_DESTROY,    /* the same by netlink (CONFIG_INET_DIAG_DESTROY) */
