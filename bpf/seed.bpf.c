@@ -49,7 +49,9 @@ static __always_inline void read_facts(const struct tcp_sock *tp, struct facts *
 	ret->sent.snd_nxt = EBB_LOAD(tp->snd_nxt);
 	ret->sent.snd_una = EBB_LOAD(tp->snd_una);
 	ret->sent_total = ebb_tcp_sent(tp, BPF_TCP_ESTABLISHED);
-	ret->received = EBB_LOAD(tp->bytes_received);
+	/* without the peer's FIN, as in ebb_tcp_received() */
+	ret->received =
+		EBB_LOAD(tp->bytes_received) - ((EBB_LOAD(sk->__sk_common.skc_flags) >> SOCK_DONE) & 1);
 	ret->retransmits = EBB_LOAD(tp->total_retrans);
 	ret->state = EBB_LOAD(sk->__sk_common.skc_state);
 	ret->callbacks = EBB_LOAD(tp->bpf_sock_ops_cb_flags);

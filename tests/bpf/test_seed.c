@@ -1083,6 +1083,32 @@ static void open_connections_end_where_they_began(void **state)
 		       __FILE__, __LINE__);
 }
 
+/* A peer that says goodbye, and still listens, has not answered what is asked afterwards: that ends well all the same. */
+static void a_farewell_is_taken_for_no_answer(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_why why = {0};
+	struct line l;
+
+	fixture_open_loader(fx);
+	if (ebb_loader_want_turns(fx->loader, true, &why) < 0)
+		fail_msg("%s", why.text);
+	fx->view->agent->turns = 1;
+	l = connect_line();
+	assert_int_equal(shutdown(l.server, SHUT_WR), 0);
+	assert_int_equal(receive_end(l.client), 0);
+	send_all(l.client, "question");
+	receive_all(l.server, 8);
+	set_concurrent(fx, 1);
+	/* its memory begins here */
+	assert_int_equal(adopt_open(fx).slots, 1);
+	assert_int_equal(gate_of(fx, &l.at)->ok, 0);
+	hang_up(&l.client);
+	hang_up(&l.server);
+	wait_for(gate_of(fx, &l.at)->in_use == 0);
+	assert_int_equal(gate_of(fx, &l.at)->ok, 1);
+}
+
 /* ----------------------------------------------------------------- plain -- */
 
 static bool has_memory(const struct fixture *fx, int fd)
@@ -1285,6 +1311,7 @@ int main(void)
 		seed_test(reconnecting_socket_is_adopted_no_longer),
 		seed_test(unseen_end_is_given_back_by_the_next_pass),
 		seed_test(open_connections_end_where_they_began),
+		seed_test(a_farewell_is_taken_for_no_answer),
 		seed_test(a_gate_that_is_plain_again_tells_old_connections_from_new),
 		seed_test(an_armed_connection_is_seen_to_end),
 		seed_test(what_an_armed_connection_sends_is_counted_at_its_end),
