@@ -6,6 +6,7 @@
  * And what a push of the same to a collector costs, and each of its slices,
  * which is what another source of the loop waits for.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,9 @@ static int run(uint32_t dsts, uint32_t workloads, uint32_t kept)
 		if (ebb_metrics_writer_new(&fake->source, EBB_METRICS_TEXT, &writer) < 0)
 			return 1;
 		bytes = 0;
-		while ((n = ebb_metrics_writer_next(writer, chunk, sizeof(chunk))) > 0) {
+		while ((n = ebb_metrics_writer_next(writer, chunk, sizeof(chunk))) > 0 || n == -EAGAIN) {
+			if (n < 0)
+				continue;
 			bytes += (size_t)n;
 			if (round > 0)
 				continue;

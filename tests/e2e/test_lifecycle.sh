@@ -90,6 +90,7 @@ is 'it is attached where it was told to, and nowhere else' "$(attached) $(bpftoo
 
 policy_of() { chrt -p "$1" | sed -n "s/.*scheduling policy: //p"; }
 is 'while it enforces, it has real-time priority' "$(policy_of "$agent")" 'SCHED_RR|SCHED_RESET_ON_FORK'
+is 'and of its threads that of the loop alone' "$(chrt -a -p "$agent" | grep -c 'policy: SCHED_RR')" 1
 
 # ------------------------------------------------------------------------------ on-exit: keep --
 

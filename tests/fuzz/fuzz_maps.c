@@ -82,7 +82,9 @@ static void expose(const struct ebb_source *source, enum ebb_metrics_format form
 	ssize_t n;
 
 	REQUIRE(ebb_metrics_writer_new(source, format, &writer) == 0);
-	while ((n = ebb_metrics_writer_next(writer, buffer, sizeof(buffer) - 1)) > 0) {
+	while ((n = ebb_metrics_writer_next(writer, buffer, sizeof(buffer) - 1)) > 0 || n == -EAGAIN) {
+		if (n < 0)
+			continue;
 		text = realloc(text, used + (size_t)n + 1);
 		REQUIRE(text);
 		memcpy(text + used, buffer, (size_t)n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/scrape.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,9 +34,10 @@ char *render_with(struct fake *fake, enum ebb_metrics_format format, size_t chun
 	ssize_t n;
 
 	assert_non_null(out);
-	while ((n = ebb_metrics_writer_next(writer, piece, chunk)) > 0) {
-		assert_true((size_t)n <= chunk);
-		(void)fwrite(piece, 1, (size_t)n, out);
+	while ((n = ebb_metrics_writer_next(writer, piece, chunk)) > 0 || n == -EAGAIN) {
+		assert_true(n < 0 || (size_t)n <= chunk);
+		if (n > 0)
+			(void)fwrite(piece, 1, (size_t)n, out);
 		if (meddle)
 			meddle(fake);
 	}

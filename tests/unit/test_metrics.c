@@ -3,6 +3,7 @@
  * What a scrape says. Run from the root of the source: the expected texts are
  * tests/unit/golden/ and docs/metrics.md, which EBB_UPDATE=1 writes anew.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -596,6 +597,72 @@ static void a_slot_given_away_ends_with_its_old_owner(void **state)
 	fake_free(fake);
 }
 
+#define MANY 1000
+
+static struct fake *large_node(void)
+{
+	struct fake *fake = fake_new(MANY + 2, MANY + 2);
+	char address[64];
+
+	for (uint32_t slot = 1; slot <= MANY; slot++) {
+		(void)snprintf(address, sizeof(address), "10.1.%u.%u", slot / 256, slot % 256);
+		(void)fake_dst(fake, slot, address, 443);
+		(void)fake_pair(fake, slot, slot, 5);
+	}
+	return fake;
+}
+
+/* A call looks at so many slots at most; then others have their turn. */
+static void what_is_shown_is_settled_bit_by_bit(void **state)
+{
+	struct fake *fake = large_node();
+	struct ebb_metrics_writer *writer = writer_new(fake, EBB_METRICS_TEXT);
+	_cleanup_free_ char *text = render(fake, EBB_METRICS_TEXT);
+	char first[64];
+	size_t waits = 0;
+	ssize_t n;
+
+	(void)state;
+	while ((n = ebb_metrics_writer_next(writer, first, sizeof(first))) == -EAGAIN)
+		waits++;
+	assert_in_range(n, 1, sizeof(first));
+	assert_in_range(waits, 2 * MANY / 300, 3 * MANY / 100);
+	assert_non_null(strstr(text, "ebb_active_connections{destination=\"10.1.0.1:443/tcp\""));
+	assert_non_null(strstr(text, "ebb_active_connections{destination=\"10.1.3.232:443/tcp\""));
+	ebb_metrics_writer_free(writer);
+	fake_free(fake);
+}
+
+/* The first slot has been looked at, the last one not yet. */
+static void who_comes_or_goes_while_it_is_settled_is_shown_or_not(void **state)
+{
+	struct fake *fake = large_node();
+	struct ebb_metrics_writer *writer = writer_new(fake, EBB_METRICS_TEXT);
+	_cleanup_free_ char *text = fake_zeroed(1, 8 << 20);
+	ssize_t n, used = 0;
+
+	(void)state;
+	assert_int_equal(ebb_metrics_writer_next(writer, text, 64), -EAGAIN);
+	fake->view.dsts[1].epoch++;
+	fake_dst(fake, 1, "10.0.0.99", 1);
+	fake_pair(fake, 1, 1, 6)->epoch++;
+	fake->view.dsts[MANY].epoch++;
+	fake_dst(fake, MANY, "10.0.0.98", 1);
+	fake_pair(fake, MANY, MANY, 7)->epoch++;
+	while ((n = ebb_metrics_writer_next(writer, text + used, (size_t)((8 << 20) - 1 - used))) > 0 ||
+	       n == -EAGAIN)
+		used += n > 0 ? n : 0;
+	assert_int_equal(n, 0);
+	ebb_metrics_writer_free(writer);
+	assert_null(strstr(text, "10.0.0.99"));
+	assert_null(strstr(text, "10.1.0.1:"));
+	assert_null(strstr(text, "/w/6"));
+	assert_non_null(strstr(text,
+			       "ebb_active_connections{destination=\"10.0.0.98:1/tcp\",workload=\"/w/7\""));
+	assert_null(strstr(text, "10.1.3.232:"));
+	fake_free(fake);
+}
+
 static void indices_out_of_range_are_survived(void **state)
 {
 	struct fake *fake = fake_new(4, 4);
@@ -1172,6 +1239,8 @@ int main(void)
 		cmocka_unit_test(nothing_can_be_named_so_that_series_collide),
 		cmocka_unit_test(one_endpoint_in_two_slots_is_one_destination),
 		cmocka_unit_test(a_slot_given_away_ends_with_its_old_owner),
+		cmocka_unit_test(what_is_shown_is_settled_bit_by_bit),
+		cmocka_unit_test(who_comes_or_goes_while_it_is_settled_is_shown_or_not),
 		cmocka_unit_test(indices_out_of_range_are_survived),
 		cmocka_unit_test(exactly_one_state_is_one),
 		cmocka_unit_test(a_gate_is_shown_where_it_is),

@@ -385,6 +385,55 @@ static void what_is_compressed_is_the_same(void **state)
 	ebb_span_sender_free(c->sender);
 }
 
+/* 512 spans of 600 bytes. */
+static void put_large_batch(struct collector *c)
+{
+	char span[600];
+
+	for (int i = 0; i < 512; i++) {
+		memset(span, 'a' + i % 26, sizeof(span));
+		span[0] = span[sizeof(span) - 1] = '"';
+		ebb_span_sender_put(c->sender, span, sizeof(span), c->now_ns);
+	}
+}
+
+/* So that others have their turn; but the last one goes at once. */
+static void what_is_large_is_compressed_a_piece_at_a_time(void **state)
+{
+	static struct collector packed;
+	struct collector *c = &packed;
+	size_t pieces = 0;
+
+	(void)state;
+	open_with(c, true, 1 << 20, 2048);
+	put_large_batch(c);
+	while (c->requests == 0) {
+		uint64_t due = run(c);
+
+		assert_int_equal(status_of(c).waiting, 512);
+		assert_true(c->requests || due > c->now_ns);
+		c->now_ns = due;
+		pieces++;
+	}
+	assert_in_range(pieces, 512 * 600 / (40 << 10), 512 * 600 / (30 << 10) + 1);
+	assert_in_range(c->body_size, 512 * 600, 512 * 610);
+	assert_body_has(c, "rrr\"]}]");
+	c->now_ns = 2000 * S;
+	answer(c, 200, "", 0);
+	put_large_batch(c);
+	(void)ebb_span_sender_run(c->sender, true, c->now_ns);
+	assert_int_equal(c->requests, 2);
+	/* one that was begun is done with */
+	answer(c, 200, "", 0);
+	put_large_batch(c);
+	(void)run(c);
+	assert_int_equal(c->requests, 2);
+	(void)ebb_span_sender_run(c->sender, true, c->now_ns);
+	assert_int_equal(c->requests, 3);
+	assert_in_range(c->body_size, 512 * 600, 512 * 610);
+	ebb_span_sender_free(c->sender);
+}
+
 /* Whatever is answered: what was put is waiting, or counted once. */
 static void no_span_is_lost_track_of(void **state)
 {
@@ -438,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_collector_that_is_gone_costs_a_batch_its_attempts),
 		cmocka_unit_test(a_request_that_cannot_begin_is_as_good_as_no_answer),
 		cmocka_unit_test(what_is_compressed_is_the_same),
+		cmocka_unit_test(what_is_large_is_compressed_a_piece_at_a_time),
 		cmocka_unit_test(no_span_is_lost_track_of),
 	};
 

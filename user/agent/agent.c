@@ -581,7 +581,7 @@ static void open_seccomp(struct agent *a)
 static int tick(struct agent *a)
 {
 	struct ebb_tick_result result;
-	uint64_t start = now_monotonic(), end, next, traces_ns;
+	uint64_t start = now_monotonic(), otlp_ns = UINT64_MAX, end, next;
 	uint64_t late = a->tick_at_ns && start > a->tick_at_ns ? start - a->tick_at_ns : 0;
 
 	ebb_tick(a->ticker, start, &result);
@@ -599,7 +599,10 @@ static int tick(struct agent *a)
 	watch_sockets(a, start);
 	ebb_answering_tick(a->answering, start);
 	ebb_auditor_tick(a->auditor);
-	traces_ns = a->flushing ? flush_otlp(a) : ebb_tracing_tick(a->tracing, start);
+	if (a->flushing)
+		otlp_ns = flush_otlp(a);
+	else
+		ebb_tracing_tick(a->tracing, start);
 
 	a->source.dst_live = result.dst_live;
 	a->source.pair_live = result.pair_live;
@@ -609,8 +612,8 @@ static int tick(struct agent *a)
 	a->source.tick_duration.sum_units += (end - start) / EBB_HIST_UNIT_NS;
 
 	next = start + (result.busy ? TICK_BUSY_NS : TICK_IDLE_NS);
-	if (traces_ns < result.deadline_ns)
-		result.deadline_ns = traces_ns;
+	if (otlp_ns < result.deadline_ns)
+		result.deadline_ns = otlp_ns;
 	if (result.deadline_ns < next)
 		next = result.deadline_ns > start ? result.deadline_ns : start + NS_PER_MS;
 	if (!a->health.started)
@@ -942,6 +945,12 @@ static int handle_http(struct agent *a)
 static int handle_push(struct agent *a)
 {
 	ebb_pushing_dispatch(a->pushing);
+	return 0;
+}
+
+static int handle_spans(struct agent *a)
+{
+	ebb_tracing_dispatch(a->tracing);
 	return 0;
 }
 
@@ -1631,6 +1640,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 		{ebb_auditor_done_fd(a->auditor), EPOLLIN, handle_flushed},
 		{ebb_fetch_fd(a->fetch), EPOLLIN, handle_fetched},
 		{ebb_pushing_fd(a->pushing), EPOLLIN, handle_push},
+		{ebb_tracing_fd(a->tracing), EPOLLIN, handle_spans},
 	};
 	struct epoll_event events[8];
 	int timeout_ms = -1, n, r;

@@ -108,11 +108,21 @@ void ebb_tracing_moved(struct ebb_tracing *tracing, const struct ebb_move_facts 
 	(void)facts;
 }
 
-uint64_t ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns)
+void ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns)
 {
 	(void)tracing;
 	(void)now_ns;
-	return UINT64_MAX;
+}
+
+int ebb_tracing_fd(const struct ebb_tracing *tracing)
+{
+	(void)tracing;
+	return -1;
+}
+
+void ebb_tracing_dispatch(struct ebb_tracing *tracing)
+{
+	(void)tracing;
 }
 
 bool ebb_tracing_flush(struct ebb_tracing *tracing, uint64_t now_ns)

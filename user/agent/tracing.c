@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "agent/episodes.h"
 #include "agent/otlp_peer.h"
@@ -22,8 +24,12 @@
 /* The kernel writes for so long after the last tick; a tick comes once a second, or late. */
 #define LEASE_NS (10 * NS_PER_S)
 
-/* Spans taken with a tick: some 3 ms of work. The rest waits in the ring of some 8,000. */
+/* Spans taken from one tick to the next. The rest waits in the ring of some 8,000. */
 #define TAKE_MAX 500
+
+/* Of them at a stretch: some 0.5 ms of work. Others have their turn after it. */
+#define SLICE_SPANS 40
+#define PAUSE_NS    1000000ULL
 
 #define QUEUE_BYTES (4U << 20)
 #define QUEUE_SPANS 4096
@@ -40,6 +46,8 @@ struct ebb_tracing {
 	struct ebb_exemplar *connects, *turns; /* by destination slot; untouched pages cost nothing */
 	uint8_t random[RANDOM_SPANS][EBB_SPAN_RANDOM];
 	size_t random_left;
+	size_t may_take; /* spans, until the next tick */
+	int timer_fd;
 	char line[EBB_OTLP_SPAN_MAX];
 };
 
@@ -327,21 +335,58 @@ static void drop_span(void *userdata, const struct ebb_span_end *end)
 	(void)end;
 }
 
-uint64_t ebb_tracing_tick(struct ebb_tracing *t, uint64_t now_ns)
+/* UINT64_MAX: with the next tick. */
+static void arm(const struct ebb_tracing *t, uint64_t at_ns)
 {
-	uint64_t due;
+	struct itimerspec when = {0};
 
+	if (at_ns != UINT64_MAX) {
+		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
+		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
+	}
+	(void)timerfd_settime(t->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* A slice of what there is: spans first, then what becomes of them. */
+static void run(struct ebb_tracing *t)
+{
+	size_t most = t->may_take < SLICE_SPANS ? t->may_take : SLICE_SPANS;
+	int n;
+
+	look_at_clocks(t);
+	n = ebb_spans_take(t->setup.spans, most, on_span, t);
+	t->may_take -= n > 0 ? (size_t)n : 0;
+	if (n > SLICE_SPANS / 8)
+		arm(t, t->setup.now_ns() + PAUSE_NS);
+	else
+		arm(t, ebb_span_sender_run(t->sender, false, t->setup.now_ns()));
+	publish(t);
+}
+
+void ebb_tracing_tick(struct ebb_tracing *t, uint64_t now_ns)
+{
 	if (!t->sender) {
 		/* what was on its way when it was turned off */
 		(void)ebb_spans_take(t->setup.spans, TAKE_MAX, drop_span, NULL);
-		return UINT64_MAX;
+		return;
 	}
 	ebb_spans_want(t->setup.spans, ebb_otlp_share(t->peer.settings->sample), now_ns + LEASE_NS);
-	look_at_clocks(t);
-	(void)ebb_spans_take(t->setup.spans, TAKE_MAX, on_span, t);
-	due = ebb_span_sender_run(t->sender, false, now_ns);
-	publish(t);
-	return due;
+	t->may_take = TAKE_MAX;
+	run(t);
+}
+
+int ebb_tracing_fd(const struct ebb_tracing *tracing)
+{
+	return tracing->timer_fd;
+}
+
+void ebb_tracing_dispatch(struct ebb_tracing *t)
+{
+	uint64_t expirations;
+
+	(void)!read(t->timer_fd, &expirations, sizeof(expirations));
+	if (t->sender)
+		run(t);
 }
 
 bool ebb_tracing_flush(struct ebb_tracing *t, uint64_t now_ns)
@@ -388,9 +433,10 @@ int ebb_tracing_new(const struct ebb_tracing_setup *setup, struct ebb_tracing **
 	if (!t)
 		return -ENOMEM;
 	t->setup = *setup;
+	t->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	t->connects = calloc(setup->view->dst_max, sizeof(*t->connects));
 	t->turns = calloc(setup->view->dst_max, sizeof(*t->turns));
-	if (open_peer(t) < 0 || !t->connects || !t->turns ||
+	if (t->timer_fd < 0 || open_peer(t) < 0 || !t->connects || !t->turns ||
 	    ebb_episodes_new(setup->view, &t->episodes) < 0) {
 		ebb_tracing_free(t);
 		return -ENOMEM;
@@ -408,5 +454,7 @@ void ebb_tracing_free(struct ebb_tracing *tracing)
 	free(tracing->connects);
 	free(tracing->turns);
 	ebb_otlp_peer_done(&tracing->peer);
+	if (tracing->timer_fd >= 0)
+		(void)close(tracing->timer_fd);
 	free(tracing);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Traces, from the kernel's ring and the moves of breakers to the collector: names what happened, writes it as spans,
- * and sees them off. docs/traces.md is its picture. Nothing here waits: what is sent is another thread's (lib/fetch.h).
+ * and sees them off, a slice at a time by a timer of its own. docs/traces.md is its picture. Nothing here waits: what is
+ * sent is another thread's (lib/fetch.h).
  */
 #ifndef EBB_AGENT_TRACING_H
 #define EBB_AGENT_TRACING_H
@@ -44,8 +45,12 @@ void ebb_tracing_configure(struct ebb_tracing *tracing, const struct ebb_config 
 /* A breaker moved, and that stands in the pinned memory. */
 void ebb_tracing_moved(struct ebb_tracing *tracing, const struct ebb_move_facts *facts);
 
-/* With every tick. Returns when it wants to be called again; UINT64_MAX: with the next tick. */
-uint64_t ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns);
+/* With every tick. */
+void ebb_tracing_tick(struct ebb_tracing *tracing, uint64_t now_ns);
+
+/* Readable when there is something to do between two ticks. */
+int ebb_tracing_fd(const struct ebb_tracing *tracing);
+void ebb_tracing_dispatch(struct ebb_tracing *tracing);
 
 /*
  * The agent ends: what was seen is written, no more will be, and it is sent off. False: nothing is left to be

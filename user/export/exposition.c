@@ -19,6 +19,9 @@
 
 #define LINE_MAX_BYTES 4096
 
+/* Looked at with each call until it is settled what is shown: some 0.3 ms. */
+#define SETTLE_SLOTS 256
+
 _Static_assert(EBB_ITEM_LABELS_MAX + EBB_LABEL_VALUE_MAX < LINE_MAX_BYTES, "a line fits");
 
 struct ebb_metrics_writer {
@@ -72,7 +75,7 @@ int ebb_metrics_writer_new(const struct ebb_source *source, enum ebb_metrics_for
 	ebb_reading_begin(&w->reading, source);
 	w->line = (struct ebb_line){.data = w->line_data, .size = sizeof(w->line_data)};
 	w->labels = (struct ebb_line){.data = w->labels_data, .size = sizeof(w->labels_data)};
-	r = ebb_items_init(&w->items, source);
+	r = ebb_items_begin(&w->items, source);
 	if (r < 0)
 		return r;
 	*ret_writer = TAKE_PTR(w);
@@ -238,8 +241,11 @@ static bool next_line(struct ebb_metrics_writer *w)
 
 ssize_t ebb_metrics_writer_next(struct ebb_metrics_writer *writer, char *buffer, size_t size)
 {
-	size_t used = 0;
+	size_t used = 0, slots = SETTLE_SLOTS;
+	int r = ebb_items_settle(&writer->items, &slots);
 
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
 	while (used < size) {
 		size_t n;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /metrics: rendered while the client takes it, and compressed for one that allows it. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/hist.h"
@@ -38,8 +39,9 @@ static ssize_t read_scrape(void *userdata, uint64_t position, char *buffer, size
 
 	(void)position;
 	scrape->spent_ns += scrape->source->now_ns() - start_ns;
-	if (n > 0)
-		return n;
+	/* 0: nothing yet, and we are asked again when it is our turn */
+	if (n > 0 || n == -EAGAIN)
+		return n > 0 ? n : 0;
 	if (n < 0)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	count_scrape(scrape);

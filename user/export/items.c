@@ -291,29 +291,26 @@ static struct claim *claims_find(const struct claims *claims, uint64_t hash)
 
 /* ---------------------------------------------------------------- the plan -- */
 
-static void plan_dsts(struct ebb_items *items, struct claims *claims)
+static void plan_dst(struct ebb_items *items, struct claims *claims, uint32_t d)
 {
 	const struct ebb_dst *dsts = items->source->view->dsts;
+	struct ebb_item item = {.walk = EBB_WALK_DST, .dst = d};
+	struct claim *claim;
+	uint64_t hash;
 
-	for (uint32_t d = 0; d < items->dst_end; d++) {
-		struct ebb_item item = {.walk = EBB_WALK_DST, .dst = d};
-		struct claim *claim;
-		uint64_t hash;
-
-		if (!dst_lives(items, d))
-			continue;
-		items->marks[d] = mark_of(load(&dsts[d].epoch));
-		hash = labels_hash(items, &item);
-		claim = claims_find(claims, hash);
-		/* the same endpoint twice is a slot that is about to be given back */
-		if (claim->hash == 0) {
-			*claim = (struct claim){.hash = hash, .slot = d};
-		} else if (dsts[d].created_ns >= dsts[claim->slot].created_ns) {
-			items->marks[claim->slot] = 0;
-			claim->slot = d;
-		} else {
-			items->marks[d] = 0;
-		}
+	if (!dst_lives(items, d))
+		return;
+	items->marks[d] = mark_of(load(&dsts[d].epoch));
+	hash = labels_hash(items, &item);
+	claim = claims_find(claims, hash);
+	/* the same endpoint twice is a slot that is about to be given back */
+	if (claim->hash == 0) {
+		*claim = (struct claim){.hash = hash, .slot = d};
+	} else if (dsts[d].created_ns >= dsts[claim->slot].created_ns) {
+		items->marks[claim->slot] = 0;
+		claim->slot = d;
+	} else {
+		items->marks[d] = 0;
 	}
 }
 
@@ -329,53 +326,6 @@ static uint64_t pair_hash(const struct ebb_items *items, uint32_t pair)
 	return labels_hash(items, &item);
 }
 
-/* Gives out the plain names; who has to go without is marked to be spelled. */
-static void plan_names(struct ebb_items *items, struct claims *claims)
-{
-	const struct ebb_pair *pairs = items->source->view->pairs;
-
-	for (uint32_t p = 0; p < items->pair_end; p++) {
-		struct claim *claim;
-		uint32_t loser = p;
-		uint64_t hash;
-
-		if (!(*pair_mark(items, p) & MARK_SHOWN))
-			continue;
-		hash = pair_hash(items, p);
-		claim = claims_find(claims, hash);
-		if (claim->hash == 0) {
-			*claim = (struct claim){.hash = hash, .slot = p};
-			continue;
-		}
-		if (pairs[p].created_ns >= pairs[claim->slot].created_ns) {
-			loser = claim->slot;
-			claim->slot = p;
-		}
-		*pair_mark(items, loser) |= MARK_SPELLED;
-	}
-}
-
-/*
- * Spelled names are given out last, and only while free: neither the same pair in two slots, nor a
- * cgroup that somebody called "x (cgroup 7)", may make a scrape that readers refuse.
- */
-static void plan_spelled(struct ebb_items *items, struct claims *claims)
-{
-	for (uint32_t p = 0; p < items->pair_end; p++) {
-		struct claim *claim;
-		uint64_t hash;
-
-		if (!(*pair_mark(items, p) & MARK_SPELLED))
-			continue;
-		hash = pair_hash(items, p);
-		claim = claims_find(claims, hash);
-		if (claim->hash == 0)
-			*claim = (struct claim){.hash = hash, .slot = p};
-		else
-			*pair_mark(items, p) = 0;
-	}
-}
-
 /* A series ends with its pod; the pair's slot is given back when it is idle. */
 static bool pod_is_gone(const struct ebb_items *items, uint32_t pair)
 {
@@ -388,17 +338,47 @@ static bool pod_is_gone(const struct ebb_items *items, uint32_t pair)
 	return who.gone;
 }
 
-static void plan_pairs(struct ebb_items *items, struct claims *claims)
+/* Gives out the plain names; who has to go without is marked to be spelled. */
+static void plan_pair(struct ebb_items *items, struct claims *claims, uint32_t p)
 {
 	const struct ebb_pair *pairs = items->source->view->pairs;
+	struct claim *claim;
+	uint32_t loser = p;
+	uint64_t hash;
 
-	for (uint32_t p = 0; p < items->pair_end; p++)
-		if (pair_lives(items, p) && dst_is_shown(items, load(&pairs[p].dst)) &&
-		    !pod_is_gone(items, p))
-			*pair_mark(items, p) = mark_of(load(&pairs[p].epoch));
-	claims_clear(claims);
-	plan_names(items, claims);
-	plan_spelled(items, claims);
+	if (!pair_lives(items, p) || !dst_is_shown(items, load(&pairs[p].dst)) || pod_is_gone(items, p))
+		return;
+	*pair_mark(items, p) = mark_of(load(&pairs[p].epoch));
+	hash = pair_hash(items, p);
+	claim = claims_find(claims, hash);
+	if (claim->hash == 0) {
+		*claim = (struct claim){.hash = hash, .slot = p};
+		return;
+	}
+	if (pairs[p].created_ns >= pairs[claim->slot].created_ns) {
+		loser = claim->slot;
+		claim->slot = p;
+	}
+	*pair_mark(items, loser) |= MARK_SPELLED;
+}
+
+/*
+ * Spelled names are given out last, and only while free: neither the same pair in two slots, nor a
+ * cgroup that somebody called "x (cgroup 7)", may make a scrape that readers refuse.
+ */
+static void plan_spelled(struct ebb_items *items, struct claims *claims, uint32_t p)
+{
+	struct claim *claim;
+	uint64_t hash;
+
+	if (!(*pair_mark(items, p) & MARK_SPELLED))
+		return;
+	hash = pair_hash(items, p);
+	claim = claims_find(claims, hash);
+	if (claim->hash == 0)
+		*claim = (struct claim){.hash = hash, .slot = p};
+	else
+		*pair_mark(items, p) = 0;
 }
 
 /* ---------------------------------------------------------------- groups -- */
@@ -451,35 +431,31 @@ static int join(const struct ebb_items *items, uint32_t gate, const struct ebb_i
 }
 
 /* -ENOMEM. */
-static int join_all(const struct ebb_items *items)
+static int join_dst(const struct ebb_items *items, uint32_t d)
 {
-	const struct ebb_view *view = items->source->view;
 	struct ebb_item item = {.walk = EBB_WALK_GATE};
-	int r = 0;
 
-	for (uint32_t d = 0; d < items->dst_end && r == 0; d++)
-		if (member_at(items, EBB_WALK_GATE, d, &item))
-			r = join(items, d, &item);
-	for (uint32_t p = 0; p < items->pair_end && r == 0; p++) {
-		if (!pair_lives(items, p))
-			continue;
-		pair_item(items, p, &item);
-		r = join(items, view->dst_max + p, &item);
-	}
-	if (r == 0)
-		ebb_groups_joined(items->groups);
-	return r;
+	return member_at(items, EBB_WALK_GATE, d, &item) ? join(items, d, &item) : 0;
 }
 
-/* Marks the groups that there are. -ENOMEM. */
+/* -ENOMEM. */
+static int join_pair(const struct ebb_items *items, uint32_t p)
+{
+	struct ebb_item item = {.walk = EBB_WALK_GATE};
+
+	if (!pair_lives(items, p))
+		return 0;
+	pair_item(items, p, &item);
+	return join(items, items->source->view->dst_max + p, &item);
+}
+
+/* All have joined: marks the groups that there are. -ENOMEM. */
 static int plan_groups(struct ebb_items *items)
 {
 	uint32_t epoch;
 	uint8_t *marks;
-	int r = join_all(items);
 
-	if (r < 0)
-		return r;
+	ebb_groups_joined(items->groups);
 	items->group_end = ebb_groups_end(items->groups);
 	marks = realloc(items->marks, (size_t)items->dst_end + items->group_end + 1);
 	if (!marks)
@@ -508,11 +484,32 @@ static uint32_t end_of(uint32_t high, uint32_t max)
 	return high < max ? high + 1 : max;
 }
 
-int ebb_items_init(struct ebb_items *items, const struct ebb_source *source)
+/* One walk over slots after the other. */
+enum step {
+	STEP_DSTS,
+	STEP_JOIN_DSTS, /* of groups */
+	STEP_JOIN_PAIRS,
+	STEP_PAIRS, /* without groups */
+	STEP_SPELLED,
+	STEP_MAX,
+};
+
+struct ebb_items_plan {
+	struct claims claims;
+	enum step step;
+	uint32_t slot; /* the next one */
+};
+
+static void free_plan(struct ebb_items_plan *plan)
+{
+	if (plan)
+		free(plan->claims.table);
+	free(plan);
+}
+
+int ebb_items_begin(struct ebb_items *items, const struct ebb_source *source)
 {
 	const struct ebb_view *view = source->view;
-	struct claims claims;
-	int r;
 
 	*items = (struct ebb_items){
 		.source = source,
@@ -521,39 +518,118 @@ int ebb_items_init(struct ebb_items *items, const struct ebb_source *source)
 		.dst_end = end_of(load(&view->kernel->dst_high), view->dst_max),
 		.pair_end = end_of(load(&view->kernel->pair_high), view->pair_max),
 	};
-	r = claims_init(&claims, items->dst_end > items->pair_end ? items->dst_end : items->pair_end);
+	items->plan = calloc(1, sizeof(*items->plan));
 	items->marks = calloc((size_t)items->dst_end + items->pair_end + 1, 1);
-	if (r < 0 || !items->marks) {
-		if (r == 0)
-			free(claims.table);
+	if (!items->plan || !items->marks ||
+	    claims_init(&items->plan->claims,
+			items->dst_end > items->pair_end ? items->dst_end : items->pair_end) < 0) {
 		ebb_items_done(items);
 		return -ENOMEM;
 	}
-	plan_dsts(items, &claims);
-	if (items->groups)
-		r = plan_groups(items);
-	else
-		plan_pairs(items, &claims);
-	free(claims.table);
-	if (r < 0) {
-		ebb_items_done(items);
-		return r;
-	}
-	plan_pods(items);
 	return 0;
+}
+
+static uint32_t end_of_step(const struct ebb_items *items)
+{
+	switch (items->plan->step) {
+	case STEP_DSTS:
+		return items->dst_end;
+	case STEP_JOIN_DSTS:
+		return items->groups ? items->dst_end : 0;
+	case STEP_JOIN_PAIRS:
+		return items->groups ? items->pair_end : 0;
+	case STEP_PAIRS:
+	case STEP_SPELLED:
+		return items->groups ? 0 : items->pair_end;
+	case STEP_MAX:
+		break;
+	}
+	return 0;
+}
+
+static int do_step(struct ebb_items *items, uint32_t slot)
+{
+	struct claims *claims = &items->plan->claims;
+
+	switch (items->plan->step) {
+	case STEP_DSTS:
+		plan_dst(items, claims, slot);
+		break;
+	case STEP_JOIN_DSTS:
+		return join_dst(items, slot);
+	case STEP_JOIN_PAIRS:
+		return join_pair(items, slot);
+	case STEP_PAIRS:
+		plan_pair(items, claims, slot);
+		break;
+	case STEP_SPELLED:
+		plan_spelled(items, claims, slot);
+		break;
+	case STEP_MAX:
+		break;
+	}
+	return 0;
+}
+
+static int end_step(struct ebb_items *items)
+{
+	enum step step = items->plan->step++;
+
+	items->plan->slot = 0;
+	if (step == STEP_DSTS)
+		claims_clear(&items->plan->claims);
+	return step == STEP_JOIN_PAIRS && items->groups ? plan_groups(items) : 0;
+}
+
+int ebb_items_settle(struct ebb_items *items, size_t *io_slots)
+{
+	struct ebb_items_plan *plan = items->plan;
+	int r;
+
+	if (!plan)
+		return 1;
+	while (plan->step < STEP_MAX) {
+		if (plan->slot == end_of_step(items)) {
+			r = end_step(items);
+		} else if (*io_slots == 0) {
+			return 0;
+		} else {
+			(*io_slots)--;
+			r = do_step(items, plan->slot++);
+		}
+		if (r < 0)
+			return r;
+	}
+	free_plan(TAKE_PTR(items->plan));
+	plan_pods(items);
+	return 1;
 }
 
 void ebb_items_done(struct ebb_items *items)
 {
+	free_plan(TAKE_PTR(items->plan));
 	ebb_groups_drop(TAKE_PTR(items->groups));
 	free(TAKE_PTR(items->marks));
 	free(TAKE_PTR(items->pods));
 }
 
+/* -ENOMEM. */
+static int join_at_once(const struct ebb_source *source)
+{
+	struct ebb_items items;
+	size_t slots = SIZE_MAX;
+	int r = ebb_items_begin(&items, source);
+
+	if (r < 0)
+		return r;
+	r = ebb_items_settle(&items, &slots);
+	ebb_items_done(&items);
+	return r < 0 ? r : 0;
+}
+
 int ebb_items_keep(struct ebb_source *source, uint32_t kept)
 {
 	struct ebb_groups *before = source->groups, *groups = NULL;
-	struct ebb_items items;
 	int r = 0;
 
 	/* who has all labels is told apart by something that is none: its cgroup */
@@ -568,14 +644,12 @@ int ebb_items_keep(struct ebb_source *source, uint32_t kept)
 	source->groups = groups;
 	/* what was counted until now is an old story */
 	if (groups)
-		r = ebb_items_init(&items, source);
+		r = join_at_once(source);
 	if (r < 0) {
 		ebb_groups_drop(groups);
 		source->groups = before;
 		return r;
 	}
-	if (groups)
-		ebb_items_done(&items);
 	ebb_groups_drop(before);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one scrape shows, settled when it begins: which destinations, pairs and
+ * What one scrape shows, settled before its first line: which destinations, pairs and
  * gates, and under which labels. So every family of the scrape names the same
  * ones, although the kernel goes on giving and taking slots, and no two series
  * of a family have the same labels, which a reader would refuse.
@@ -26,6 +26,8 @@ enum ebb_walk {
 	EBB_WALK_GATE, /* each gate: of a destination with node scope, of a pair with workload scope or apart */
 };
 
+struct ebb_items_plan;
+
 struct ebb_items {
 	const struct ebb_source *source;
 	uint32_t dst_end; /* slots from here on are not looked at */
@@ -36,6 +38,7 @@ struct ebb_items {
 	struct ebb_groups *groups; /* of pairs and gates with the same kept labels; NULL: all are kept */
 	uint32_t group_end;
 	uint8_t *marks; /* a byte for each destination slot, then for each pair slot, or for each group */
+	struct ebb_items_plan *plan; /* how far that is settled; NULL: it is */
 };
 
 struct ebb_item {
@@ -64,8 +67,14 @@ typedef void (*ebb_put_label)(struct ebb_line *line, const char *key, const char
 int ebb_items_keep(struct ebb_source *source, uint32_t kept);
 
 /* @source is borrowed. -ENOMEM. */
-int ebb_items_init(struct ebb_items *items, const struct ebb_source *source);
+int ebb_items_begin(struct ebb_items *items, const struct ebb_source *source);
 void ebb_items_done(struct ebb_items *items);
+
+/*
+ * Looks at up to *@io_slots slots, and takes those that it looked at off. 1: it is settled, and what follows can be asked. 0: there is more
+ * to do; what comes and goes meanwhile is shown or not. -ENOMEM.
+ */
+int ebb_items_settle(struct ebb_items *items, size_t *io_slots);
 
 /* Positions of a walk are [0, end). */
 uint32_t ebb_items_end(const struct ebb_items *items, enum ebb_walk walk);

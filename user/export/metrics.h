@@ -21,13 +21,14 @@ enum ebb_metrics_format {
 
 struct ebb_metrics_writer;
 
-/* What is shown is settled here, its values are read when their line is written. -ENOMEM. */
+/* What is shown is settled before the first line, its values are read when their line is written. -ENOMEM. */
 int ebb_metrics_writer_new(const struct ebb_source *source, enum ebb_metrics_format format,
 			   struct ebb_metrics_writer **ret_writer);
 void ebb_metrics_writer_free(struct ebb_metrics_writer *writer);
 
 /*
- * Fills @buffer with the next bytes and returns their number, 0 at the end.
+ * Fills @buffer with the next bytes and returns their number, 0 at the end, -EAGAIN while
+ * it is not yet settled what is shown, which is done a bit with each call; -ENOMEM.
  * The bytes do not depend on how they are asked for, as long as nothing they
  * tell of changes.
  */

@@ -75,7 +75,7 @@ int ebb_otlp_metrics_new(const struct ebb_otlp_metrics_setup *setup, struct ebb_
 	w->attributes = (struct ebb_line){.data = w->attributes_data, .size = sizeof(w->attributes_data)};
 	w->piece = (struct ebb_line){.data = w->piece_data, .size = sizeof(w->piece_data)};
 	ebb_reading_begin(&w->reading, setup->source);
-	r = ebb_items_init(&w->items, setup->source);
+	r = ebb_items_begin(&w->items, setup->source);
 	if (r < 0)
 		return r;
 	*ret_writer = TAKE_PTR(w);
@@ -361,8 +361,12 @@ static int find_sample(struct ebb_otlp_metrics *w)
 
 int ebb_otlp_metrics_begin(struct ebb_otlp_metrics *w)
 {
-	int r = find_sample(w);
+	int r = ebb_items_settle(&w->items, &w->allowed);
 
+	if (r == 0)
+		return -EAGAIN;
+	if (r > 0)
+		r = find_sample(w);
 	if (r <= 0)
 		return r;
 	w->stage = STAGE_HEAD;

@@ -34,14 +34,14 @@ struct ebb_otlp_metrics_setup {
 
 struct ebb_otlp_metrics;
 
-/* What is shown is settled here; values are read when they are written. All of @setup is borrowed. -ENOMEM. */
+/* What is shown is settled before the first body; values are read when they are written. All of @setup is borrowed. -ENOMEM. */
 int ebb_otlp_metrics_new(const struct ebb_otlp_metrics_setup *setup, struct ebb_otlp_metrics **ret_writer);
 void ebb_otlp_metrics_free(struct ebb_otlp_metrics *writer);
 
-/* Until the next call it looks at about so many items and samples; at first at none. */
+/* Until the next call it looks at about so many slots, items and samples; at first at none. */
 void ebb_otlp_metrics_allow(struct ebb_otlp_metrics *writer, size_t work);
 
-/* Begins the next body. 1: it has at least one point. 0: all is written. -EAGAIN: nothing more is allowed. */
+/* Begins the next body. 1: it has at least one point. 0: all is written. -EAGAIN: nothing more is allowed. -ENOMEM. */
 int ebb_otlp_metrics_begin(struct ebb_otlp_metrics *writer);
 
 /* Fills @buffer with the next bytes of the body and returns their number; 0 at its end, -EAGAIN as above. */

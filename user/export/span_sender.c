@@ -15,10 +15,24 @@
 #define NEVER	    UINT64_MAX
 #define AGAIN_NS    1000000000ULL /* after a batch that there was no memory for */
 
+/* Compressed with each call, some 0.5 ms, and how long others have their turn after it. */
+#define PACK_BYTES (32U << 10)
+#define PAUSE_NS   1000000ULL
+
+/* The body on its way into a smaller one. */
+struct packing {
+	struct ebb_gzip *gzip;
+	struct ebb_line rest; /* of the body */
+	size_t end;	      /* no further with this call */
+	char *packed;
+	size_t room, used;
+};
+
 struct ebb_span_sender {
 	uint64_t delay_ns;
 	struct ebb_span_queue queue;
 	struct ebb_otlp_outbox box; /* the batch */
+	struct packing packing;	    /* of it; .gzip: it goes on */
 };
 
 int ebb_span_sender_new(const struct ebb_span_sender_setup *setup, struct ebb_span_sender **ret_sender)
@@ -43,10 +57,18 @@ int ebb_span_sender_new(const struct ebb_span_sender_setup *setup, struct ebb_sp
 	return 0;
 }
 
+static void end_packing(struct packing *p)
+{
+	ebb_gzip_free(p->gzip);
+	free(p->packed);
+	*p = (struct packing){.gzip = NULL};
+}
+
 void ebb_span_sender_free(struct ebb_span_sender *sender)
 {
 	if (!sender)
 		return;
+	end_packing(&sender->packing);
 	ebb_span_queue_done(&sender->queue);
 	ebb_otlp_outbox_done(&sender->box);
 	free(sender);
@@ -65,37 +87,59 @@ void ebb_span_sender_invalid(struct ebb_span_sender *sender)
 
 /* ------------------------------------------------------------------- batch -- */
 
-static ssize_t read_line(void *userdata, char *buffer, size_t size)
+static ssize_t read_rest(void *userdata, char *buffer, size_t size)
 {
-	struct ebb_line *rest = userdata;
-	size_t n = rest->size - rest->used;
+	struct packing *p = userdata;
+	size_t n = p->end - p->rest.used;
 
+	if (n == 0 && p->end < p->rest.size)
+		return -EAGAIN;
 	n = n < size ? n : size;
-	memcpy(buffer, rest->data + rest->used, n);
-	rest->used += n;
+	memcpy(buffer, p->rest.data + p->rest.used, n);
+	p->rest.used += n;
 	return (ssize_t)n;
 }
 
-/* In the place of the body, which is smaller afterwards. 0 or a negative errno. */
-static int compress_body(struct ebb_otlp_outbox *box)
+static int begin_packing(struct packing *p, const struct ebb_otlp_outbox *box)
 {
-	struct ebb_line rest = {.data = box->body, .size = box->body_size};
-	size_t room = box->body_size + 1024, used = 0;
-	_cleanup_free_ char *packed = malloc(room);
-	struct ebb_gzip *gzip = NULL;
-	ssize_t n = -ENOMEM;
+	p->rest = (struct ebb_line){.data = box->body, .size = box->body_size};
+	p->room = box->body_size + 1024;
+	p->packed = malloc(p->room);
+	return p->packed ? ebb_gzip_new(read_rest, p, &p->gzip) : -ENOMEM;
+}
 
-	if (packed && ebb_gzip_new(read_line, &rest, &gzip) == 0) {
-		while (used < room && (n = ebb_gzip_next(gzip, packed + used, room - used)) > 0)
-			used += (size_t)n;
-		ebb_gzip_free(gzip);
+/* Goes on with it, @whole or a piece of it. 0: it is there. -EAGAIN: a piece is done. Any other: it cannot be done. */
+static int pack(struct packing *p, bool whole)
+{
+	size_t left = p->rest.size - p->rest.used;
+	ssize_t n = 1;
+
+	p->end = whole || left < PACK_BYTES ? p->rest.size : p->rest.used + PACK_BYTES;
+	while (n > 0 && p->used < p->room) {
+		n = ebb_gzip_next(p->gzip, p->packed + p->used, p->room - p->used);
+		p->used += n > 0 ? (size_t)n : 0;
 	}
-	if (n != 0)
-		return n < 0 ? (int)n : -E2BIG;
-	free(box->body);
-	box->body = TAKE_PTR(packed);
-	box->body_size = used;
-	return 0;
+	return n > 0 ? -E2BIG : (int)n;
+}
+
+/* In the place of the body, which is smaller afterwards. False: it is not there yet, or has been given up. */
+static bool pack_body(struct ebb_span_sender *s, bool whole)
+{
+	struct ebb_otlp_outbox *box = &s->box;
+	int r = pack(&s->packing, whole);
+
+	if (r == -EAGAIN)
+		return false;
+	if (r == 0) {
+		free(box->body);
+		box->body = TAKE_PTR(s->packing.packed);
+		box->body_size = s->packing.used;
+	} else {
+		box->results[EBB_SPAN_DROPPED] += box->items;
+		ebb_otlp_outbox_empty(box);
+	}
+	end_packing(&s->packing);
+	return r == 0;
 }
 
 /* Without memory they stay where they are. */
@@ -114,9 +158,10 @@ static void make_batch(struct ebb_span_sender *s)
 	(void)ebb_otlp_put_tail(&line);
 	box->body = line.data;
 	box->body_size = line.used;
-	if (box->gzip && compress_body(box) < 0) {
+	if (box->gzip && begin_packing(&s->packing, box) < 0) {
 		box->results[EBB_SPAN_DROPPED] += box->items;
 		ebb_otlp_outbox_empty(box);
+		end_packing(&s->packing);
 	}
 }
 
@@ -136,6 +181,8 @@ uint64_t ebb_span_sender_run(struct ebb_span_sender *s, bool flush, uint64_t now
 
 	if (!s->box.items && batch_is_due(s, flush, now_ns))
 		make_batch(s);
+	if (s->packing.gzip && !pack_body(s, flush) && s->box.items)
+		return now_ns + PAUSE_NS;
 	if (s->box.items) {
 		due = ebb_otlp_outbox_try(&s->box, now_ns);
 		/* one that could not be begun, for the last time */

@@ -39,7 +39,10 @@ void ebb_span_sender_put(struct ebb_span_sender *sender, const char *span, size_
 /* One that could not be written: counted. */
 void ebb_span_sender_invalid(struct ebb_span_sender *sender);
 
-/* Sends what is due. @flush: whatever there is, however few. Returns when to call again; UINT64_MAX: when something changes. */
+/*
+ * Sends what is due; to compress it takes a few calls. @flush: whatever there is, however few, and at once. Returns when to
+ * call again; UINT64_MAX: when something changes.
+ */
 uint64_t ebb_span_sender_run(struct ebb_span_sender *sender, bool flush, uint64_t now_ns);
 
 /* How the batch under way went. @after_ns: what the other side asks to wait, 0: nothing. */
