@@ -187,7 +187,7 @@ ASAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(ASAN_BUILD) %',$(call long_first,$(f
 TSAN_BUILD := $(BUILD)/tsan
 TSAN_MAKE := $(MAKE) BUILD=$(TSAN_BUILD) OPTIMIZE='-O1 -g' \
 	SANITIZE='-fsanitize=thread -Wno-tsan -fno-omit-frame-pointer'
-TSAN_UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE 'pthread_create|ebb_audit_new' $(call test_sources,unit/test_*)))
+TSAN_UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE 'pthread_create|ebb_(audit|reload)_new' $(call test_sources,unit/test_*)))
 TSAN_UNIT_TESTS := $(TSAN_UNIT_PROGRAMS:$(BUILD)/%=$(TSAN_BUILD)/%)
 TSAN_E2E_TESTS := $(patsubst %,'EBB_BUILD=$(TSAN_BUILD) tests/e2e/test_%.sh',adopt established reload)
 

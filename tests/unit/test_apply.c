@@ -37,7 +37,8 @@ struct world {
 	struct ebb_route_prefix prefixes[32];
 	size_t prefix_count;
 	uint32_t replaced; /* how often */
-	int refuse;	   /* the next table of routes, with this errno */
+	const struct ebb_route_table *staged;
+	int refuse, refuse_to_stage; /* the next table of routes, with this errno */
 	uint32_t changed;
 	/* what stood in the policies at the moment of the swap */
 	struct ebb_policy at_swap[DSTS];
@@ -64,15 +65,35 @@ static int give_slot_back(void *userdata, uint32_t slot)
 	return 0;
 }
 
-static int replace_routes(void *userdata, const struct ebb_route_table *table, struct ebb_why *why)
+static int stage_routes(void *userdata, const struct ebb_route_table *table, struct ebb_why *why)
 {
 	struct world *w = userdata;
 
+	if (w->refuse_to_stage)
+		return ebb_why(why, w->refuse_to_stage, "refused by the test");
+	assert_true(table->prefix_count <= 32);
+	w->staged = table;
+	return 0;
+}
+
+static void unstage_routes(void *userdata)
+{
+	struct world *w = userdata;
+
+	w->staged = NULL;
+}
+
+static int swap_routes(void *userdata, struct ebb_why *why)
+{
+	struct world *w = userdata;
+	const struct ebb_route_table *table = w->staged;
+
 	if (w->refuse)
 		return ebb_why(why, w->refuse, "refused by the test");
-	assert_true(table->prefix_count <= 32);
+	assert_non_null(table);
 	memcpy(w->prefixes, table->prefixes, table->prefix_count * sizeof(*table->prefixes));
 	w->prefix_count = table->prefix_count;
+	w->staged = NULL;
 	w->replaced++;
 	memcpy(w->at_swap, w->view.policies, sizeof(w->at_swap));
 	w->keys_at_swap = w->key_count;
@@ -136,7 +157,9 @@ static void start_apply(struct world *w, bool fresh)
 		.userdata = w,
 		.take_slot = take_slot,
 		.give_slot_back = give_slot_back,
-		.replace_routes = replace_routes,
+		.stage_routes = stage_routes,
+		.unstage_routes = unstage_routes,
+		.swap_routes = swap_routes,
 		.get_endpoint = get_endpoint,
 		.put_endpoint = put_endpoint,
 		.remove_endpoint = remove_endpoint,
@@ -184,12 +207,20 @@ static const struct ebb_config *parse(struct world *w, const char *text)
 	return config;
 }
 
+/* All that can go wrong. */
+static int ready(struct world *w, const char *text, struct ebb_why *why)
+{
+	int r = ebb_apply_prepare(w->apply, parse(w, text), why);
+
+	return r < 0 ? r : ebb_apply_work_out(w->apply, why);
+}
+
 static struct ebb_apply_report apply(struct world *w, const char *text)
 {
 	struct ebb_apply_report report;
 	struct ebb_why why = {0};
 
-	if (ebb_apply_prepare(w->apply, parse(w, text), &why) < 0)
+	if (ready(w, text, &why) < 0)
 		fail_msg("%s", why.text);
 	(void)ebb_apply_mark(w->apply);
 	if (ebb_apply_commit(w->apply, NOW, &report, &why) < 0)
@@ -413,9 +444,8 @@ static void no_room_changes_nothing(void **state)
 	(void)apply(w, API "limits: {concurrent: 1}}]\n");
 }
 
-static void refused_routes_leave_everything_as_it_was(void **state)
+static void refuse_routes(struct world *w, bool at_once)
 {
-	struct world *w = *state;
 	struct ebb_apply_report report;
 	struct ebb_policy before[DSTS];
 	struct ebb_name names[DSTS];
@@ -432,14 +462,18 @@ static void refused_routes_leave_everything_as_it_was(void **state)
 	keys = w->key_count;
 	memcpy(before, w->view.policies, sizeof(before));
 	memcpy(names, w->view.names, sizeof(names));
+	w->refuse_to_stage = at_once ? -E2BIG : 0;
 	w->refuse = -E2BIG;
-	assert_int_equal(ebb_apply_prepare(w->apply,
-					   parse(w, "mode: enforce\ndestinations: [{name: db, match: [{cidr: "
-						    "10.9.0.0/16}]}]\n"),
-					   &why),
-			 0);
-	(void)ebb_apply_mark(w->apply);
-	assert_int_equal(ebb_apply_commit(w->apply, NOW, &report, &why), -E2BIG);
+	assert_int_equal(ready(w, "mode: enforce\ndestinations: [{name: db, match: [{cidr: 10.9.0.0/16}]}]\n",
+			       &why),
+			 at_once ? -E2BIG : 0);
+	if (at_once) {
+		ebb_apply_drop(w->apply);
+	} else {
+		(void)ebb_apply_mark(w->apply);
+		assert_int_equal(ebb_apply_commit(w->apply, NOW, &report, &why), -E2BIG);
+	}
+	assert_null(w->staged);
 	assert_int_equal(w->free_count, free_slots);
 	for (size_t i = 0; i < w->free_count; i++)
 		assert_int_equal(w->view.dsts[w->free[i]].state, EBB_SLOT_FREE);
@@ -449,6 +483,56 @@ static void refused_routes_leave_everything_as_it_was(void **state)
 	assert_int_equal(slot_of(w, "db"), 0);
 	assert_memory_equal(&names[slot_of(w, "api")], &w->view.names[slot_of(w, "api")], sizeof(names[0]));
 	assert_string_equal(ebb_apply_config(w->apply)->destinations[0].name, "api");
+}
+
+static void refused_routes_leave_everything_as_it_was(void **state)
+{
+	refuse_routes(*state, false);
+}
+
+static void routes_that_find_no_room_leave_everything_as_it_was(void **state)
+{
+	refuse_routes(*state, true);
+}
+
+/* Whatever is prepared and worked out, nobody sees it: not the kernel, not a tick. */
+static void nothing_is_in_force_before_the_commit(void **state)
+{
+	struct world *w = *state;
+	struct ebb_policy before[DSTS];
+	struct ebb_name names[DSTS];
+	struct ebb_dst dsts[DSTS];
+	const struct ebb_breaker_config *breakers;
+	struct ebb_apply_report report;
+	struct ebb_why why = {0};
+	const uint32_t *of_dst;
+	uint32_t changed;
+
+	(void)apply(w, API "limits: {concurrent: 3}}]\n");
+	(void)discover(w, 5);
+	ebb_apply_settle(w->apply, NOW + 5 * S);
+	breakers = ebb_apply_breakers(w->apply, &of_dst);
+	memcpy(before, w->view.policies, sizeof(before));
+	memcpy(names, w->view.names, sizeof(names));
+	memcpy(dsts, w->view.dsts, sizeof(dsts));
+	changed = w->changed;
+	assert_int_equal(ready(w,
+			       "mode: enforce\ndefaults: {breaker: {consecutive_failures: 9}}\n"
+			       "destinations: [{name: db, match: [{cidr: 10.0.0.0/8}]}]\n",
+			       &why),
+			 0);
+	assert_memory_equal(before, w->view.policies, sizeof(before));
+	assert_memory_equal(names, w->view.names, sizeof(names));
+	assert_memory_equal(dsts, w->view.dsts, sizeof(dsts));
+	assert_int_equal(w->replaced, 1);
+	assert_int_equal(w->changed, changed);
+	assert_ptr_equal(ebb_apply_breakers(w->apply, &of_dst), breakers);
+	assert_string_equal(ebb_apply_config(w->apply)->destinations[0].name, "api");
+	(void)ebb_apply_mark(w->apply);
+	assert_int_equal(ebb_apply_commit(w->apply, NOW, &report, &why), 0);
+	assert_int_equal(w->replaced, 2);
+	assert_true(report.moved && report.added == 1 && report.removed == 1);
+	assert_string_equal(ebb_apply_config(w->apply)->destinations[0].name, "db");
 }
 
 /* ------------------------------------------------------------------- routes */
@@ -592,7 +676,7 @@ static void who_loses_an_address_asks_for_memories_until_it_is_safe(void **state
 	slot = discover(w, 5);
 	other = discover(w, 6);
 	w->view.dsts[other].endpoint.addr[12] = 11;
-	assert_int_equal(ebb_apply_prepare(w->apply, parse(w, API "}]\n"), &why), 0);
+	assert_int_equal(ready(w, API "}]\n", &why), 0);
 	/* nothing is open: nobody has to wait */
 	assert_false(ebb_apply_mark(w->apply));
 	(void)open_connection(w, 1, other);
@@ -613,7 +697,7 @@ static void who_loses_an_address_asks_for_memories_until_it_is_safe(void **state
 		assert_false(marked(w, d));
 	/* a name that loses its address */
 	(void)open_connection(w, 3, api);
-	assert_int_equal(ebb_apply_prepare(w->apply, parse(w, "mode: observe\n"), &why), 0);
+	assert_int_equal(ready(w, "mode: observe\n", &why), 0);
 	assert_true(ebb_apply_mark(w->apply));
 	assert_true(marked(w, api));
 	ebb_apply_drop(w->apply);
@@ -632,7 +716,7 @@ static void connecting_is_in_use_too(void **state)
 	pair = open_connection(w, 1, slot);
 	pair->active = 0;
 	pair->syn_sent = 2;
-	assert_int_equal(ebb_apply_prepare(w->apply, parse(w, API "}]\n"), &why), 0);
+	assert_int_equal(ready(w, API "}]\n", &why), 0);
 	assert_true(ebb_apply_mark(w->apply));
 }
 
@@ -649,6 +733,8 @@ int main(void)
 		TEST(loopback_is_of_each_workload_whatever_a_rule_says),
 		TEST(no_room_changes_nothing),
 		TEST(refused_routes_leave_everything_as_it_was),
+		TEST(routes_that_find_no_room_leave_everything_as_it_was),
+		TEST(nothing_is_in_force_before_the_commit),
 		TEST(routes_change_only_where_rules_do),
 		TEST(routes_of_another_life_are_replaced),
 		TEST(discovered_address_goes_to_its_rule_and_comes_back),

@@ -22,7 +22,7 @@ struct world {
 	struct ebb_view view;
 	uint32_t free[DSTS]; /* slots, the next last */
 	size_t free_count;
-	size_t prefix_count, replaced;
+	size_t prefix_count, staged_count, replaced;
 	int refuse; /* the routes, with this errno */
 };
 
@@ -54,13 +54,27 @@ static int give_slot_back(void *userdata, uint32_t slot)
 	return 0;
 }
 
-static int replace_routes(void *userdata, const struct ebb_route_table *table, struct ebb_why *why)
+static int stage_routes(void *userdata, const struct ebb_route_table *table, struct ebb_why *why)
+{
+	struct world *w = userdata;
+
+	(void)why;
+	w->staged_count = table->prefix_count;
+	return 0;
+}
+
+static void unstage_routes(void *userdata)
+{
+	(void)userdata;
+}
+
+static int swap_routes(void *userdata, struct ebb_why *why)
 {
 	struct world *w = userdata;
 
 	if (w->refuse)
 		return ebb_why(why, w->refuse, "refused by the test");
-	w->prefix_count = table->prefix_count;
+	w->prefix_count = w->staged_count;
 	w->replaced++;
 	return 0;
 }
@@ -145,7 +159,9 @@ static void change(struct faults *faults, int refuse)
 {
 	const struct ebb_apply_ops ops = {.take_slot = take_slot,
 					  .give_slot_back = give_slot_back,
-					  .replace_routes = replace_routes,
+					  .stage_routes = stage_routes,
+					  .unstage_routes = unstage_routes,
+					  .swap_routes = swap_routes,
 					  .get_endpoint = get_endpoint,
 					  .put_endpoint = put_endpoint,
 					  .remove_endpoint = remove_endpoint,
@@ -164,6 +180,7 @@ static void change(struct faults *faults, int refuse)
 	with_world.userdata = &w;
 	assert_int_equal(ebb_apply_new(&w.view, &with_world, true, true, &apply), 0);
 	assert_int_equal(ebb_apply_prepare(apply, was, &why), 0);
+	assert_int_equal(ebb_apply_work_out(apply, &why), 0);
 	(void)ebb_apply_mark(apply);
 	assert_int_equal(ebb_apply_commit(apply, NOW, &report, &why), 0);
 	ebb_apply_settle(apply, NOW + 2000000000ULL);
@@ -171,6 +188,8 @@ static void change(struct faults *faults, int refuse)
 
 	faults_on(faults);
 	r = ebb_apply_prepare(apply, is, &why);
+	if (r == 0)
+		r = ebb_apply_work_out(apply, &why);
 	if (r == 0) {
 		(void)ebb_apply_mark(apply);
 		w.refuse = refuse;
@@ -190,6 +209,7 @@ static void change(struct faults *faults, int refuse)
 		assert_ptr_equal(ebb_apply_config(apply), was);
 		/* and then there is memory again */
 		assert_int_equal(ebb_apply_prepare(apply, is, &why), 0);
+		assert_int_equal(ebb_apply_work_out(apply, &why), 0);
 		(void)ebb_apply_mark(apply);
 		assert_int_equal(ebb_apply_commit(apply, NOW, &report, &why), 0);
 	}

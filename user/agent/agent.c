@@ -732,6 +732,12 @@ static int handle_config(struct agent *a)
 	return after_reload(a);
 }
 
+static int handle_reload(struct agent *a)
+{
+	ebb_reload_worked(a->reload);
+	return after_reload(a);
+}
+
 static void remembered(struct agent *a)
 {
 	uint32_t plain = 0;
@@ -1121,9 +1127,19 @@ static int give_slot_back(void *mapping, uint32_t slot)
 	return ebb_slots_give_back(mapping, slot);
 }
 
-static int replace_routes(void *mapping, const struct ebb_route_table *table, struct ebb_why *why)
+static int stage_routes(void *mapping, const struct ebb_route_table *table, struct ebb_why *why)
 {
-	return ebb_routes_replace(mapping, table, why);
+	return ebb_routes_stage(mapping, table, why);
+}
+
+static void unstage_routes(void *mapping)
+{
+	ebb_routes_unstage(mapping);
+}
+
+static int swap_routes(void *mapping, struct ebb_why *why)
+{
+	return ebb_routes_swap(mapping, why);
 }
 
 static int get_endpoint(void *mapping, const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
@@ -1152,7 +1168,9 @@ static int open_apply(struct agent *a, struct ebb_why *why)
 		.userdata = a->mapping,
 		.take_slot = take_slot,
 		.give_slot_back = give_slot_back,
-		.replace_routes = replace_routes,
+		.stage_routes = stage_routes,
+		.unstage_routes = unstage_routes,
+		.swap_routes = swap_routes,
 		.get_endpoint = get_endpoint,
 		.put_endpoint = put_endpoint,
 		.remove_endpoint = remove_endpoint,
@@ -1212,6 +1230,8 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	int r;
 
 	r = ebb_apply_prepare(a->apply, a->config, why);
+	if (r == 0)
+		r = ebb_apply_work_out(a->apply, why);
 	if (r < 0)
 		return r;
 	if (ebb_apply_mark(a->apply) && ebb_loader_remember(a->loader, &remembered, &missed) < 0)
@@ -1220,6 +1240,8 @@ static int apply_first(struct agent *a, struct ebb_why *why)
 	r = ebb_apply_commit(a->apply, now_monotonic(), &report, why);
 	if (r < 0)
 		return r;
+	if (report.moved)
+		ebb_routes_sweep(a->mapping);
 	configured(a);
 	warn_of(a, &report);
 	return 0;
@@ -1256,6 +1278,14 @@ static void on_configured(void *userdata, const struct ebb_config *config,
 	follow_urgency(a, now_monotonic());
 	audit_config(a);
 	a->just_configured = true;
+}
+
+/* Beside the loop. */
+static void sweep_routes(void *userdata)
+{
+	const struct agent *a = userdata;
+
+	ebb_routes_sweep(a->mapping);
 }
 
 static bool ask_for_memories(void *userdata)
@@ -1304,6 +1334,7 @@ static int open_reload(struct agent *a, struct ebb_config *config, struct ebb_wh
 		.now_ns = now_monotonic,
 		.realtime_ns = now_realtime,
 		.userdata = a,
+		.sweep = sweep_routes,
 		.remember = ask_for_memories,
 		.configured = on_configured,
 		.rejected = on_rejected,
@@ -1635,6 +1666,7 @@ static int loop(struct agent *a, struct ebb_why *why)
 		{ebb_loader_events_fd(a->loader), EPOLLIN | EPOLLET, handle_events},
 		{ebb_checks_fd(a->checks), EPOLLIN, handle_checks},
 		{ebb_reload_fd(a->reload), EPOLLIN, handle_config},
+		{ebb_reload_work_fd(a->reload), EPOLLIN, handle_reload},
 		{ebb_sockets_done_fd(a->sockets), EPOLLIN, handle_remembered},
 		{ebb_loader_answers_fd(a->loader), EPOLLIN | EPOLLET, handle_answers},
 		{ebb_auditor_done_fd(a->auditor), EPOLLIN, handle_flushed},

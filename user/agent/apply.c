@@ -40,6 +40,7 @@ struct plan {
 	/* from the plan before it */
 	bool *loses; /* by slot: some address; [EBB_SLOT_OTHER]: those that no rule claims */
 	bool moves;  /* some address belongs to another */
+	struct ebb_apply_report report;
 };
 
 struct ebb_apply {
@@ -379,7 +380,6 @@ static int prepare(const struct ebb_apply *a, struct plan *plan, struct ebb_why 
 {
 	size_t count = plan->config->destination_count;
 	uint32_t slots = a->view->dst_max;
-	int r;
 
 	plan->breakers = calloc(count + 1, sizeof(*plan->breakers));
 	plan->slots = calloc(count + 1, sizeof(*plan->slots));
@@ -395,17 +395,7 @@ static int prepare(const struct ebb_apply *a, struct plan *plan, struct ebb_why 
 	plan->breakers[0] = plan->config->defaults.breaker;
 	for (size_t i = 0; i < count; i++)
 		plan->breakers[i + 1] = plan->config->destinations[i].settings.breaker;
-	if (ebb_config_matcher(plan->config, &plan->matcher) < 0)
-		return ebb_why(why, -ENOMEM, "out of memory");
-	r = take_slots(a, plan, why);
-	if (r < 0)
-		return r;
-	r = make_routes(a, plan, why);
-	if (r == 0 && find_losers(a, plan) < 0)
-		r = ebb_why(why, -ENOMEM, "out of memory");
-	if (r < 0)
-		give_back(a, plan);
-	return r;
+	return take_slots(a, plan, why);
 }
 
 int ebb_apply_prepare(struct ebb_apply *apply, const struct ebb_config *config, struct ebb_why *why)
@@ -521,11 +511,12 @@ void ebb_apply_drop(struct ebb_apply *apply)
 	if (!apply->unmark_ns)
 		take_marks_back(apply->view);
 	give_back(apply, apply->next);
+	apply->ops.unstage_routes(apply->ops.userdata);
 	free_plan(apply->next);
 	apply->next = NULL;
 }
 
-/* ----------------------------------------------------------------- commit -- */
+/* ------------------------------------------------------------------ write -- */
 
 static void write_policy(struct ebb_apply *a, uint32_t slot, const struct ebb_policy *settings)
 {
@@ -739,7 +730,7 @@ static void tell_changes(const struct ebb_apply *apply, const struct plan *was, 
 
 static void make_report(const struct ebb_apply *a, struct ebb_apply_report *ret)
 {
-	struct ebb_apply_report report = {0};
+	struct ebb_apply_report report = {.moved = a->next->moves};
 	static const struct ebb_config empty;
 	uint32_t none = NOBODY;
 	const struct plan nothing = {.config = &empty, .slots = &none}, *was = a->now ? a->now : &nothing,
@@ -759,6 +750,30 @@ static void make_report(const struct ebb_apply *a, struct ebb_apply_report *ret)
 		report.resets++;
 	*ret = report;
 }
+
+/* --------------------------------------------------------------- work out -- */
+
+/* Reads nothing that the loop writes meanwhile: both plans, their configurations, and the slots of the next one. */
+int ebb_apply_work_out(struct ebb_apply *apply, struct ebb_why *why)
+{
+	struct plan *next = apply->next;
+	int r = 0;
+
+	if (ebb_config_matcher(next->config, &next->matcher) < 0)
+		r = ebb_why(why, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = make_routes(apply, next, why);
+	if (r == 0 && find_losers(apply, next) < 0)
+		r = ebb_why(why, -ENOMEM, "out of memory");
+	if (r == 0 && next->moves)
+		r = apply->ops.stage_routes(apply->ops.userdata, &next->table, why);
+	if (r < 0)
+		return r;
+	make_report(apply, &next->report);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- commit -- */
 
 /* Back to what was in force: nothing has led anybody to what is new. */
 static void undo(struct ebb_apply *a)
@@ -793,7 +808,7 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	write_policies(apply, next, false);
 	if (next->moves) {
 		move_discovered(apply, apply->now, next, false);
-		r = apply->ops.replace_routes(apply->ops.userdata, &next->table, why);
+		r = apply->ops.swap_routes(apply->ops.userdata, why);
 		if (r < 0) {
 			undo(apply);
 			return r;
@@ -805,7 +820,7 @@ int ebb_apply_commit(struct ebb_apply *apply, uint64_t now_ns, struct ebb_apply_
 	retire_names(apply);
 	if (next->moves)
 		apply->unmark_ns = now_ns + UNMARK_NS;
-	make_report(apply, ret_report);
+	*ret_report = next->report;
 	ret_report->stale = apply->stale;
 	free_plan(apply->now);
 	apply->now = next;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/errand.h"
 #include "agent/follow.h"
 #include "export/health.h"
 #include "lib/cleanup.h"
@@ -17,9 +18,13 @@
 
 enum phase {
 	IDLE,
+	READING,     /* beside the loop */
 	READ,	     /* waits for the lock, to be prepared */
-	REMEMBERING, /* prepared; waits for the pass */
+	WORKING,     /* beside the loop */
+	WORKED_OUT,  /* waits for the lock, to be marked */
+	REMEMBERING, /* waits for the pass */
 	REMEMBERED,  /* waits for the lock, to be committed */
+	SWEEPING,    /* in force; beside the loop */
 };
 
 struct ebb_reload {
@@ -27,10 +32,18 @@ struct ebb_reload {
 	struct ebb_follow *follow;  /* NULL: there is no path */
 	struct ebb_config *started; /* of the start: what needs a restart is as in it */
 	struct ebb_config *config;  /* in force */
-	struct ebb_config *coming;  /* not IDLE */
+	struct ebb_config *coming;  /* from READ to its commit */
+	struct ebb_errand *errand;
 	enum phase phase;
 	bool again; /* the file has changed meanwhile */
 	uint64_t began_ns;
+
+	/* of the work beside the loop */
+	struct ebb_config_sources sources;
+	struct ebb_problems problems; /* READING */
+	struct ebb_why why;	      /* WORKING */
+	int result;
+
 	bool gone_told;
 	char restart_told[256];
 };
@@ -47,6 +60,11 @@ int ebb_reload_new(const struct ebb_reload_setup *setup, struct ebb_config *conf
 	}
 	r->setup = *setup;
 	r->started = r->config = config;
+	error = ebb_errand_new(&r->errand);
+	if (error < 0) {
+		ebb_reload_free(r);
+		return error;
+	}
 	if (setup->sources->path) {
 		error = ebb_follow_new(setup->sources->path, ebb_config_read_as(config), &r->follow);
 		if (error < 0) {
@@ -62,6 +80,7 @@ void ebb_reload_free(struct ebb_reload *reload)
 {
 	if (!reload)
 		return;
+	ebb_errand_free(reload->errand);
 	ebb_apply_drop(reload->setup.apply);
 	ebb_follow_free(reload->follow);
 	ebb_config_free(reload->coming);
@@ -74,6 +93,11 @@ void ebb_reload_free(struct ebb_reload *reload)
 int ebb_reload_fd(const struct ebb_reload *reload)
 {
 	return reload->follow ? ebb_follow_fd(reload->follow) : -1;
+}
+
+static bool waits_for_lock(const struct ebb_reload *r)
+{
+	return r->phase == READ || r->phase == WORKED_OUT || r->phase == REMEMBERED;
 }
 
 /* ----------------------------------------------------------------- told -- */
@@ -160,18 +184,29 @@ static void applied(struct ebb_reload *r, const struct ebb_apply_report *report)
 
 /* ----------------------------------------------------------------- work -- */
 
-static void finish(struct ebb_reload *r)
+/* Beside the loop; where there is no thread to be had, at once. */
+static void begin(struct ebb_reload *r, enum phase phase, void (*work)(void *userdata))
 {
-	r->phase = IDLE;
-	r->coming = NULL;
+	r->phase = phase;
+	if (ebb_errand_start(r->errand, work, r) == 0)
+		return;
+	work(r);
+	ebb_reload_worked(r);
 }
 
 static void give_up(struct ebb_reload *r, const char *why)
 {
 	ebb_apply_drop(r->setup.apply);
-	ebb_config_free(r->coming);
-	finish(r);
+	ebb_config_free(TAKE_PTR(r->coming));
+	r->phase = IDLE;
 	rejected(r, why);
+}
+
+static void sweep(void *userdata)
+{
+	struct ebb_reload *r = userdata;
+
+	r->setup.sweep(r->setup.userdata);
 }
 
 /* With the lock. */
@@ -186,21 +221,38 @@ static void commit(struct ebb_reload *r)
 		return;
 	}
 	before = r->config;
-	r->config = r->coming;
-	finish(r);
+	r->config = TAKE_PTR(r->coming);
+	r->phase = IDLE;
 	r->setup.configured(r->setup.userdata, r->config, &report);
 	if (before != r->started)
 		ebb_config_free(before);
 	applied(r, &report);
+	if (report.moved)
+		begin(r, SWEEPING, sweep);
 }
 
+static void work_out(void *userdata)
+{
+	struct ebb_reload *r = userdata;
+
+	r->result = ebb_apply_work_out(r->setup.apply, &r->why);
+}
+
+/* With the lock. */
 static void prepare(struct ebb_reload *r)
 {
 	struct ebb_why why = {0};
 
 	if (ebb_apply_prepare(r->setup.apply, r->coming, &why) < 0)
 		give_up(r, why.text);
-	else if (ebb_apply_mark(r->setup.apply) && r->setup.remember(r->setup.userdata))
+	else
+		begin(r, WORKING, work_out);
+}
+
+/* With the lock. */
+static void mark(struct ebb_reload *r)
+{
+	if (ebb_apply_mark(r->setup.apply) && r->setup.remember(r->setup.userdata))
 		r->phase = REMEMBERING;
 	else
 		commit(r);
@@ -213,7 +265,7 @@ static void go_on(struct ebb_reload *r)
 	struct ebb_why why = {0};
 	int error;
 
-	if (r->phase != READ && r->phase != REMEMBERED)
+	if (!waits_for_lock(r))
 		return;
 	error = ebb_policies_lock(r->setup.pin_dir, 0, &lock, &why);
 	if (error == -EBUSY)
@@ -222,6 +274,8 @@ static void go_on(struct ebb_reload *r)
 		give_up(r, why.text);
 	else if (r->phase == READ)
 		prepare(r);
+	else if (r->phase == WORKED_OUT)
+		mark(r);
 	else
 		commit(r);
 }
@@ -238,35 +292,54 @@ static void tell_gone(struct ebb_reload *r)
 	set_behind(r, true);
 }
 
-static void read_sources(struct ebb_reload *r, const char *cause)
+static void read_sources(void *userdata)
 {
-	struct ebb_config_sources sources = *r->setup.sources;
-	struct ebb_problems problems;
-	int error;
+	struct ebb_reload *r = userdata;
 
-	r->began_ns = r->setup.now_ns();
-	ebb_debug("reading the configuration: cause=%s", cause);
-	/* one that was never there need not come */
-	sources.optional = sources.optional && !ebb_config_file(r->config);
-	error = ebb_config_load(&sources, &r->coming, &problems);
-	if (error == -ENOENT) {
+	r->result = ebb_config_load(&r->sources, &r->coming, &r->problems);
+}
+
+static void take_read(struct ebb_reload *r)
+{
+	char text[EBB_PROBLEM_TEXT_MAX] = "out of memory";
+
+	r->phase = IDLE;
+	if (r->result < 0)
 		r->coming = NULL;
+	if (r->result == -ENOENT) {
 		tell_gone(r);
 		return;
 	}
-	tell_problems(r, &problems);
-	if (error < 0) {
-		char text[EBB_PROBLEM_TEXT_MAX] = "out of memory";
-
-		r->coming = NULL;
-		if (problems.count)
-			(void)ebb_problem_format(&problems.list[0], path_of(r), text, sizeof(text));
+	tell_problems(r, &r->problems);
+	if (r->result < 0) {
+		if (r->problems.count)
+			(void)ebb_problem_format(&r->problems.list[0], path_of(r), text, sizeof(text));
 		rejected(r, text);
 		return;
 	}
 	r->gone_told = false;
 	r->phase = READ;
 	go_on(r);
+}
+
+int ebb_reload_work_fd(const struct ebb_reload *reload)
+{
+	return ebb_errand_fd(reload->errand);
+}
+
+void ebb_reload_worked(struct ebb_reload *r)
+{
+	(void)ebb_errand_end(r->errand);
+	if (r->phase == READING) {
+		take_read(r);
+	} else if (r->phase == WORKING && r->result < 0) {
+		give_up(r, r->why.text);
+	} else if (r->phase == WORKING) {
+		r->phase = WORKED_OUT;
+		go_on(r);
+	} else if (r->phase == SWEEPING) {
+		r->phase = IDLE;
+	}
 }
 
 void ebb_reload_now(struct ebb_reload *reload, const char *cause)
@@ -277,10 +350,13 @@ void ebb_reload_now(struct ebb_reload *reload, const char *cause)
 	}
 	if (reload->follow)
 		ebb_follow_known(reload->follow);
-	do {
-		reload->again = false;
-		read_sources(reload, cause);
-	} while (reload->again && reload->phase == IDLE);
+	reload->again = false;
+	reload->began_ns = reload->setup.now_ns();
+	ebb_debug("reading the configuration: cause=%s", cause);
+	reload->sources = *reload->setup.sources;
+	/* one that was never there need not come */
+	reload->sources.optional = reload->sources.optional && !ebb_config_file(reload->config);
+	begin(reload, READING, read_sources);
 }
 
 void ebb_reload_look(struct ebb_reload *reload)
@@ -294,7 +370,7 @@ bool ebb_reload_again(struct ebb_reload *reload)
 	go_on(reload);
 	if (reload->phase == IDLE && reload->again)
 		ebb_reload_now(reload, "file, while another was applied");
-	return reload->phase == READ || reload->phase == REMEMBERED;
+	return waits_for_lock(reload);
 }
 
 void ebb_reload_remembered(struct ebb_reload *reload)
@@ -305,5 +381,5 @@ void ebb_reload_remembered(struct ebb_reload *reload)
 
 bool ebb_reload_is_done(const struct ebb_reload *reload)
 {
-	return reload->phase == IDLE && !reload->again;
+	return (reload->phase == IDLE || reload->phase == SWEEPING) && !reload->again;
 }

@@ -3,10 +3,15 @@
  * Reads the configuration again when its file changes or somebody asks for it, and puts it in
  * force whole, or rejects it whole and tells why; the old one then goes on.
  *
- *	idle --changed--> read --wrong--> told, idle
- *	                   | fine
- *	                   v
- *	              waits for the lock --> prepared --> waits for memories --> committed, idle
+ *	idle --changed--> reads --wrong--> told, idle
+ *	                    | fine
+ *	                    v
+ *	              waits for the lock --> prepared --> works out --> waits for the lock, for memories --> committed
+ *	                                                                                                       |
+ *	                                                     idle <------------------- sweeps up what was <----'
+ *
+ * What takes long, to read, to work out and to sweep up, is done beside the loop (agent/errand.h), which goes on with what
+ * is in force.
  *
  * What changes while one is on its way is read when that one is done.
  */
@@ -31,6 +36,8 @@ struct ebb_reload_setup {
 	uint64_t (*now_ns)(void); /* CLOCK_MONOTONIC */
 	int64_t (*realtime_ns)(void);
 	void *userdata;
+	/* After a commit that moved addresses, beside the loop: what nobody sees any more. */
+	void (*sweep)(void *userdata);
 	/* Asks for a pass that gives memories; ebb_reload_remembered() tells its end. False: there is none. */
 	bool (*remember)(void *userdata);
 	/* In force from now on; the one before is valid until this returns. */
@@ -48,6 +55,10 @@ void ebb_reload_free(struct ebb_reload *reload);
 /* Readable when ebb_reload_look() has something to do; -1: there is no file to follow. */
 int ebb_reload_fd(const struct ebb_reload *reload);
 void ebb_reload_look(struct ebb_reload *reload);
+
+/* Readable when a piece of work beside the loop is done: then ebb_reload_worked(). */
+int ebb_reload_work_fd(const struct ebb_reload *reload);
+void ebb_reload_worked(struct ebb_reload *reload);
 
 /* Reads it now; @cause for the log: "SIGHUP". */
 void ebb_reload_now(struct ebb_reload *reload, const char *cause);

@@ -50,6 +50,11 @@ struct ebb_mapping {
 	const struct ebb_view *view; /* borrowed; NULL: the command line */
 	int fds[MAP_MAX];
 	uint32_t next_id; /* of a prefix: none from here on is in use */
+
+	/* a table that is written and not in force: that of its prefixes, and its ids */
+	int staged_fd; /* -1: there is none */
+	uint32_t staged_first, staged_count;
+	uint32_t first, count; /* ids of the one in force */
 };
 
 static int open_map(const char *pin_dir, enum map map, int *ret_fd, struct ebb_why *why)
@@ -170,6 +175,7 @@ int ebb_mapping_open(const char *pin_dir, const struct ebb_view *view, struct eb
 		return ebb_why(why, -ENOMEM, "out of memory");
 	m->view = view;
 	m->next_id = 1;
+	m->staged_fd = -1;
 	for (int i = 0; i < MAP_MAX; i++)
 		m->fds[i] = -1;
 	for (int i = 0; i < MAP_MAX && r == 0; i++)
@@ -196,6 +202,8 @@ void ebb_mapping_free(struct ebb_mapping *mapping)
 		if (mapping->fds[i] >= 0)
 			(void)close(mapping->fds[i]);
 	}
+	if (mapping->staged_fd >= 0)
+		(void)close(mapping->staged_fd);
 	free(mapping);
 }
 
@@ -410,10 +418,9 @@ static int add_ports(const struct ebb_mapping *m, const struct ebb_route_table *
 	return 0;
 }
 
-int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table *table, struct ebb_why *why)
+int ebb_routes_stage(struct ebb_mapping *mapping, const struct ebb_route_table *table, struct ebb_why *why)
 {
-	uint32_t zero = 0, first = first_id(mapping, table->set_count);
-	_cleanup_close_ int fd = -1;
+	uint32_t first = first_id(mapping, table->set_count);
 	int r;
 
 	if (!mapping->view)
@@ -422,25 +429,67 @@ int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table
 		return ebb_why(why, -E2BIG,
 			       "the rules about addresses need %zu prefixes and %zu ports, there is room for %d and %d",
 			       table->prefix_count, table->port_count, EBB_PREFIXES_MAX, EBB_PORTS_MAX);
+	ebb_routes_unstage(mapping);
 	r = add_ports(mapping, table, first);
 	if (r == 0)
-		r = fill_prefixes(table, first, &fd);
-	/*
-	 * Of a map of maps the kernel itself waits, before it returns, until every program that could
-	 * still see the old one has ended (1ae80cf31938, 4.20). So the old ports can go after it.
-	 */
-	if (r == 0)
-		r = bpf_map_update_elem(mapping->fds[MAP_ROUTE], &zero, &fd, BPF_ANY);
+		r = fill_prefixes(table, first, &mapping->staged_fd);
 	if (r < 0) {
 		(void)remove_ports(mapping, first, table->set_count, true);
 		return ebb_why(why, r, "cannot write the rules about addresses into the maps: %s",
 			       ebb_strerror(r));
 	}
-	ebb_mapping_changed(mapping);
-	mapping->next_id = first + table->set_count;
-	/* those that stay are named by nobody; the next change tries again */
-	(void)remove_ports(mapping, first, table->set_count, false);
+	mapping->staged_first = first;
+	mapping->staged_count = table->set_count;
 	return 0;
+}
+
+void ebb_routes_unstage(struct ebb_mapping *mapping)
+{
+	if (mapping->staged_fd < 0)
+		return;
+	(void)close(TAKE_FD(mapping->staged_fd));
+	(void)remove_ports(mapping, mapping->staged_first, mapping->staged_count, true);
+}
+
+int ebb_routes_swap(struct ebb_mapping *mapping, struct ebb_why *why)
+{
+	uint32_t zero = 0;
+	int r;
+
+	if (mapping->staged_fd < 0)
+		return ebb_why(why, -EINVAL, "no rules about addresses are written");
+	/*
+	 * Of a map of maps the kernel itself waits, before it returns, until every program that could
+	 * still see the old one has ended (1ae80cf31938, 4.20). So the old ports can go after it.
+	 */
+	r = bpf_map_update_elem(mapping->fds[MAP_ROUTE], &zero, &mapping->staged_fd, BPF_ANY);
+	if (r < 0) {
+		ebb_routes_unstage(mapping);
+		return ebb_why(why, r, "cannot put the rules about addresses in force: %s", ebb_strerror(r));
+	}
+	ebb_mapping_changed(mapping);
+	(void)close(TAKE_FD(mapping->staged_fd));
+	mapping->first = mapping->staged_first;
+	mapping->count = mapping->staged_count;
+	mapping->next_id = mapping->first + mapping->count;
+	return 0;
+}
+
+void ebb_routes_sweep(struct ebb_mapping *mapping)
+{
+	/* those that stay are named by nobody; the next change tries again */
+	(void)remove_ports(mapping, mapping->first, mapping->count, false);
+}
+
+int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table *table, struct ebb_why *why)
+{
+	int r = ebb_routes_stage(mapping, table, why);
+
+	if (r == 0)
+		r = ebb_routes_swap(mapping, why);
+	if (r == 0)
+		ebb_routes_sweep(mapping);
+	return r;
 }
 
 /* ---------------------------------------------------------------- workloads -- */
