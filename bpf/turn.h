@@ -143,6 +143,15 @@ static inline __attribute__((always_inline)) enum ebb_tls_alert ebb_tls_alert_of
 								      : EBB_TLS_NO_ALERT;
 }
 
+/*
+ * Has the peer acknowledged what was asked? All of a turn of @bytes; or all but the @unacked last, so few that they are our farewell
+ * in reply to its own, which may be on its way when its FIN comes.
+ */
+static inline __attribute__((always_inline)) __u32 ebb_turn_is_heard(__u32 bytes, __u32 unacked)
+{
+	return !unacked || (unacked <= EBB_TLS_ALERT_MOST && bytes >= unacked + EBB_TURN_LEAST_BYTES);
+}
+
 /* The end of a connection, or of one way of it, while a turn is open. */
 struct ebb_turn_end {
 	__u64 age_ns;	  /* since the last byte out */
@@ -150,8 +159,8 @@ struct ebb_turn_end {
 	__u32 bytes;	  /* that went out in it */
 	__u32 first;	  /* of the connection */
 	__u32 by_peer;	  /* the peer is done, else the program gave up */
-	__u32 heard; /* by_peer: it has acknowledged all of the turn, so its farewell is an answer to it */
-	__u32 held;  /* a part of it has not left, since we hold it back */
+	__u32 heard;	  /* by_peer: ebb_turn_is_heard(), so its farewell is an answer to it */
+	__u32 held;	  /* a part of it has not left, since we hold it back */
 };
 
 /*

@@ -213,7 +213,7 @@ static EBB_NOINLINE int ebb_turn_over(const struct ebb_route *route, struct ebb_
 	end.bytes = ebb_turn_bytes(&conn->turn, seq);
 	end.first = !conn->turn.ended.count;
 	end.by_peer = by_peer;
-	end.heard = tp->snd_una == tp->write_seq;
+	end.heard = ebb_turn_is_heard(end.bytes, tp->write_seq - tp->snd_una);
 	end.held = (__u32)ebb_is_held_back(route, conn, tp, state);
 	if (!ebb_turn_take(&conn->turn, tp->data_segs_out, seq))
 		return 0;

@@ -139,6 +139,18 @@ static void one_of_many_answers_ends_it(void **state)
 
 /* -------------------------------------------------------------------- ends -- */
 
+static void a_farewell_in_reply_is_no_part_of_what_was_asked(void **state)
+{
+	(void)state;
+	assert_true(ebb_turn_is_heard(200, 0));
+	assert_true(ebb_turn_is_heard(200 + 24, 24));
+	assert_false(ebb_turn_is_heard(200, 200));
+	/* too much for a farewell, too little for a request */
+	assert_false(ebb_turn_is_heard(1000, EBB_TLS_ALERT_MOST + 1));
+	assert_true(ebb_turn_is_heard(EBB_TURN_LEAST_BYTES + 24, 24));
+	assert_false(ebb_turn_is_heard(EBB_TURN_LEAST_BYTES + 23, 24));
+}
+
 static void the_end_of_an_open_turn(void **state)
 {
 	static const struct {
@@ -225,6 +237,7 @@ int main(void)
 		cmocka_unit_test(when_it_was_sent_first_is_of_one_turn),
 		cmocka_unit_test(a_byte_that_leaves_later_than_its_answer_comes_took_no_time),
 		cmocka_unit_test(one_of_many_answers_ends_it),
+		cmocka_unit_test(a_farewell_in_reply_is_no_part_of_what_was_asked),
 		cmocka_unit_test(the_end_of_an_open_turn),
 		cmocka_unit_test(alerts_of_tls_are_told_from_data),
 		cmocka_unit_test(buckets_of_pairs_double),
