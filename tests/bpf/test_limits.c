@@ -527,38 +527,43 @@ static void workloads_do_not_share_a_bucket_of_their_own(void **state)
 
 /* -------------------------------------------------------------------- UDP -- */
 
-#define UDP_BURST 100000ULL /* bytes */
+#define UDP_BURST 100000.0  /* bytes */
+#define UDP_RATE  2000000.0 /* bytes/s */
 
 struct showered {
 	uint64_t passed, refused;
-	uint64_t took_ns;
-	uint64_t idle_ns; /* of it the processor was somebody else's for so long that the bucket was full */
+	double most; /* bytes that a bucket would have let through, asked at these moments: a full one takes no more in */
 };
 
-/* As many datagrams of @size as are wanted for @ns, through a bucket that is full again after @full_ns. */
-static struct showered shower(int fd, const struct address *to, size_t size, uint64_t ns, uint64_t full_ns)
+/* As many datagrams of @size as are wanted for @ns. */
+static struct showered shower(int fd, const struct address *to, size_t size, uint64_t ns)
 {
 	uint64_t start = net_now_ns(), before = start, now = start;
-	struct showered seen = {0};
+	double level = UDP_BURST, came;
+	struct showered seen = {.most = UDP_BURST};
 	char buffer[2048] = {0};
 
 	for (; now - start < ns; before = now, now = net_now_ns()) {
-		if (now - before > full_ns)
-			seen.idle_ns += now - before - full_ns;
-		if (sendto(fd, buffer, size, MSG_DONTWAIT, to ? &to->sa : NULL, to ? to->length : 0) >= 0)
+		came = (double)(now - before) * UDP_RATE / (double)SECOND_NS;
+		if (came > UDP_BURST - level)
+			came = UDP_BURST - level;
+		level += came;
+		seen.most += came;
+		if (sendto(fd, buffer, size, MSG_DONTWAIT, to ? &to->sa : NULL, to ? to->length : 0) >= 0) {
 			seen.passed++;
-		else if (errno == EPERM)
+			level = level > (double)(size + 28) ? level - (double)(size + 28) : 0;
+		} else if (errno == EPERM) {
 			seen.refused++;
-		else if (errno != EAGAIN && errno != ECONNREFUSED)
+		} else if (errno != EAGAIN && errno != ECONNREFUSED) {
 			fail_msg("sendto: %s", strerror(errno));
+		}
 	}
-	seen.took_ns = now - start;
 	return seen;
 }
 
 static void udp_is_exact(struct fixture *fx, bool connected, size_t size)
 {
-	struct ebb_policy policy = limited(EBB_LIMIT_BYTES, 2 * MB, UDP_BURST);
+	struct ebb_policy policy = limited(EBB_LIMIT_BYTES, (uint64_t)UDP_RATE, (uint64_t)UDP_BURST);
 	uint64_t bytes, refused;
 	struct showered seen;
 	struct address to;
@@ -571,11 +576,11 @@ static void udp_is_exact(struct fixture *fx, bool connected, size_t size)
 	fd = udp_socket(AF_INET);
 	if (connected)
 		assert_int_equal(dial(fd, &to), 0);
-	seen = shower(fd, connected ? NULL : &to, size, SECOND_NS, UDP_BURST * SECOND_NS / (2 * MB));
+	seen = shower(fd, connected ? NULL : &to, size, SECOND_NS);
 	refused = seen.refused;
 	bytes = seen.passed * (size + 28);
-	assert_true(bytes <= UDP_BURST + 2 * MB * seen.took_ns / SECOND_NS + 2 * (size + 28));
-	assert_true(bytes >= (UDP_BURST + 2 * MB * (seen.took_ns - seen.idle_ns) / SECOND_NS) * 98 / 100);
+	assert_true((double)bytes <= seen.most + 2.0 * (double)(size + 28) + UDP_RATE / 1000);
+	assert_true((double)bytes >= seen.most * 0.98);
 	to.udp = true;
 	assert_int_equal(pair_of(fx, &to)->dropped_packets[EBB_DROP_BYTES], refused);
 	assert_int_equal(pair_of(fx, &to)->dropped_bytes[EBB_DROP_BYTES], refused * (size + 28));
