@@ -53,6 +53,7 @@
 #include "lib/cleanup.h"
 #include "lib/fetch.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 #include "lib/units.h"
 #include "node/cgroup.h"
 #include "node/netns.h"
@@ -251,14 +252,10 @@ static int listen_to_moves(struct agent *a)
 
 static int arm_timer(struct agent *a, uint64_t at_ns)
 {
-	struct itimerspec spec = {0};
-
 	if (a->flush_at_ns && !a->flushing && at_ns > a->flush_at_ns)
 		at_ns = a->flush_at_ns;
-	spec.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
-	spec.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
 	a->tick_at_ns = at_ns;
-	return timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
+	return ebb_timer_arm(a->timer_fd, at_ns);
 }
 
 static void on_trouble(void *userdata, const struct ebb_trouble_news *news)

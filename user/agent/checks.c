@@ -15,6 +15,7 @@
 #include "core/fuse.h"
 #include "export/name.h"
 #include "lib/cleanup.h"
+#include "lib/timer.h"
 #include "lib/units.h"
 
 #define NS_PER_S  1000000000ULL
@@ -356,12 +357,7 @@ int ebb_checks_fd(const struct ebb_checks *checks)
 
 static void arm(const struct ebb_checks *c)
 {
-	uint64_t next = ebb_schedule_next(&c->schedule);
-	const struct itimerspec spec = {
-		.it_value = {.tv_sec = (time_t)(next / NS_PER_S), .tv_nsec = (long)(next % NS_PER_S)},
-	};
-
-	(void)timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	(void)ebb_timer_arm(c->timer_fd, ebb_schedule_next(&c->schedule));
 }
 
 void ebb_checks_run(struct ebb_checks *c)

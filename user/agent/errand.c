@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "lib/thread.h"
 
 struct ebb_errand {
 	int done_fd;
@@ -49,18 +50,13 @@ static void *work(void *argument)
 /* Its priority is ordinary: that of the loop is not inherited (SCHED_RESET_ON_FORK). */
 int ebb_errand_start(struct ebb_errand *e, void (*work_fn)(void *userdata), void *userdata)
 {
-	sigset_t all, before;
 	int r;
 
 	if (e->started)
 		return -EBUSY;
 	e->work = work_fn;
 	e->userdata = userdata;
-	/* signals are the loop's */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&e->thread, NULL, work, e);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = ebb_thread_start(&e->thread, work, e);
 	e->started = r == 0;
 	return r;
 }

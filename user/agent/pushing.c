@@ -11,9 +11,8 @@
 #include "agent/otlp_peer.h"
 #include "export/metrics_sender.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 #include "lib/units.h"
-
-#define NS_PER_S 1000000000ULL
 
 struct ebb_pushing {
 	struct ebb_pushing_setup setup;
@@ -35,21 +34,9 @@ static void publish(struct ebb_pushing *p)
 	ebb_otlp_peer_tell(&p->peer, status.failing, status.why);
 }
 
-/* UINT64_MAX: never. */
-static void arm(const struct ebb_pushing *p, uint64_t at_ns)
-{
-	struct itimerspec when = {0};
-
-	if (at_ns != UINT64_MAX) {
-		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
-		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
-	}
-	(void)timerfd_settime(p->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 static void run(struct ebb_pushing *p)
 {
-	arm(p, p->sender ? ebb_metrics_sender_run(p->sender, p->setup.source->now_ns()) : UINT64_MAX);
+	(void)ebb_timer_arm(p->timer_fd, p->sender ? ebb_metrics_sender_run(p->sender, p->setup.source->now_ns()) : UINT64_MAX);
 }
 
 static void on_answer(void *userdata, const struct ebb_otlp_answer *answer, uint64_t after_ns)

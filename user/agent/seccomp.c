@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/thread.h"
 
 #if defined(__has_feature)
 #define HAS_FEATURE(feature) __has_feature(feature)
@@ -282,13 +282,8 @@ static void *work(void *argument)
 
 static int start_thread(struct ebb_seccomp *s)
 {
-	sigset_t all, before;
-	int r;
+	int r = ebb_thread_start(&s->thread, work, s);
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&s->thread, NULL, work, s);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	s->runs = r == 0;
 	return r;
 }

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include "kernel/probe.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "lib/units.h"
 #include "node/netns.h"
 #include "node/owns.h"
@@ -61,19 +61,6 @@ static bool may_complain(struct ebb_sockets *s)
 		return false;
 	s->complained_ns = now;
 	return true;
-}
-
-/* Signals are the loop's. */
-static int start_thread(pthread_t *ret_thread, void *(*work)(void *), void *argument)
-{
-	sigset_t all, before;
-	int r;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(ret_thread, NULL, work, argument);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
 }
 
 /* ------------------------------------------------------------- namespaces -- */
@@ -170,7 +157,7 @@ void ebb_sockets_arm_first(struct ebb_loader *loader, const char *cgroup)
 
 	if (own_ns < 0 || !ebb_loader_is_deaf(loader))
 		return;
-	r = start_thread(&thread, arm_once, &s);
+	r = ebb_thread_start(&thread, arm_once, &s);
 	if (r < 0) {
 		ebb_warn("cannot start a thread (%s): connections that were there before are not paced",
 			 ebb_strerror(r));
@@ -355,7 +342,7 @@ int ebb_sockets_new(struct ebb_loader *loader, const char *cgroup, bool others,
 		ebb_sockets_free(s);
 		return r;
 	}
-	r = start_thread(&s->thread, work, s);
+	r = ebb_thread_start(&s->thread, work, s);
 	if (r < 0) {
 		ebb_sockets_free(s);
 		return r;

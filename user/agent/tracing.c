@@ -16,6 +16,7 @@
 #include "export/span.h"
 #include "export/span_sender.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 #include "node/place.h"
 #include "node/who.h"
 
@@ -335,31 +336,22 @@ static void drop_span(void *userdata, const struct ebb_span_end *end)
 	(void)end;
 }
 
-/* UINT64_MAX: with the next tick. */
-static void arm(const struct ebb_tracing *t, uint64_t at_ns)
-{
-	struct itimerspec when = {0};
-
-	if (at_ns != UINT64_MAX) {
-		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
-		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
-	}
-	(void)timerfd_settime(t->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 /* A slice of what there is: spans first, then what becomes of them. */
 static void run(struct ebb_tracing *t)
 {
 	size_t most = t->may_take < SLICE_SPANS ? t->may_take : SLICE_SPANS;
+	uint64_t due_ns;
 	int n;
 
 	look_at_clocks(t);
 	n = ebb_spans_take(t->setup.spans, most, on_span, t);
 	t->may_take -= n > 0 ? (size_t)n : 0;
+	/* UINT64_MAX: with the next tick */
 	if (n > SLICE_SPANS / 8)
-		arm(t, t->setup.now_ns() + PAUSE_NS);
+		due_ns = t->setup.now_ns() + PAUSE_NS;
 	else
-		arm(t, ebb_span_sender_run(t->sender, false, t->setup.now_ns()));
+		due_ns = ebb_span_sender_run(t->sender, false, t->setup.now_ns());
+	(void)ebb_timer_arm(t->timer_fd, due_ns);
 	publish(t);
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/own_dir.h"
+#include "lib/thread.h"
 
 #define SPOOL_AGAIN_NS EBB_NS_PER_S /* what the disk did not take */
 #define SYNC_NS	       EBB_NS_PER_S /* so much may be lost when the power fails */
@@ -509,21 +509,15 @@ static int init_locks(struct ebb_audit *a)
 /* The deliverer waits for the spooler, and so it is started last. */
 static int start_threads(struct ebb_audit *a, struct ebb_why *why)
 {
-	sigset_t all, before;
-	int r;
+	int r = ebb_thread_start(&a->spooler, spool_events, a);
 
-	/* signals are the loop's */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&a->spooler, NULL, spool_events, a);
 	if (r == 0) {
-		r = -pthread_create(&a->deliverer, NULL, deliver_events, a);
+		r = ebb_thread_start(&a->deliverer, deliver_events, a);
 		if (r < 0) {
 			ebb_audit_stop(a, 0);
 			(void)pthread_join(a->spooler, NULL);
 		}
 	}
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r < 0 ? ebb_why(why, r, "cannot start a thread: %s", ebb_strerror(r)) : 0;
 }
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fetch_call.h"
+#include "lib/thread.h"
 
 #define POLL_MS	 1000 /* how late the deadline of a stream's head may be seen */
 #define NS_PER_S 1000000000ULL
@@ -263,16 +263,11 @@ int ebb_fetch_new(struct ebb_fetch **ret_fetch)
 
 static int start_thread(struct ebb_fetch *f, struct ebb_why *why)
 {
-	sigset_t all, before;
 	int r;
 
 	if (f->started)
 		return 0;
-	/* signals are the loop's */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&f->thread, NULL, work, f);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = ebb_thread_start(&f->thread, work, f);
 	if (r < 0)
 		return ebb_why(why, r, "no thread for outgoing requests: %s", ebb_strerror(r));
 	f->started = true;
