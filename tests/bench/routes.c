@@ -25,6 +25,7 @@
 
 #include "bench.h"
 #include "kernel/mapping.h"
+#include "tests/lib/routes.h"
 
 #define RULES	     1000U
 #define NEAR	     (RULES / 2)
@@ -149,7 +150,7 @@ static int use_rules(struct world *world, bool rules)
 		.set_count = rules ? RULES : 0,
 	};
 	struct ebb_why why = {{0}};
-	int r = ebb_routes_replace(world->mapping, &table, &why);
+	int r = routes_replace(world->mapping, &table, &why);
 
 	if (r < 0)
 		(void)fprintf(stderr, "ebb-bench: %s\n", why.text);

@@ -21,6 +21,7 @@
 #include "core/routes.h"
 #include "kernel/mapping.h"
 #include "lib/cleanup.h"
+#include "tests/lib/routes.h"
 
 #define RULES_MAX 16
 
@@ -109,7 +110,7 @@ static int replace(struct fixture *fx, struct ebb_mapping *mapping, const struct
 		};
 	}
 	table.set_count = routes->set_count;
-	r = ebb_routes_replace(mapping, &table, &why);
+	r = routes_replace(mapping, &table, &why);
 	ebb_routes_free(routes);
 	return r;
 }
@@ -424,12 +425,12 @@ static void table_that_does_not_fit_leaves_the_old_one(void **state)
 						   .port = (uint16_t)(i / 2),
 						   .proto = IPPROTO_TCP,
 						   .ref = ref_of(fx, one)};
-	assert_int_equal(ebb_routes_replace(mapping, &table, &why), -E2BIG);
+	assert_int_equal(routes_replace(mapping, &table, &why), -E2BIG);
 	assert_non_null(strstr(why.text, "40961"));
 	/* and one that is refused on the way: the same prefix twice */
 	table.port_count = 1000;
 	table.prefix_count = 2;
-	assert_int_equal(ebb_routes_replace(mapping, &table, &why), -EEXIST);
+	assert_int_equal(routes_replace(mapping, &table, &why), -EEXIST);
 	assert_int_equal(entries_of(fx, "ebb_port_v2"), 2);
 	assert_int_equal(fx->view->agent->mapping, before);
 	assert_int_equal(goes_to(fx, &to), one);

@@ -16,6 +16,7 @@
 #include "agent/apply.h"
 #include "core/by_hand.h"
 #include "core/limit.h"
+#include "tests/lib/fake_mapping.h"
 #include "tests/lib/fake_view.h"
 
 #define S	1000000000ULL
@@ -29,8 +30,7 @@ struct world {
 	struct ebb_apply *apply;
 	struct ebb_config *configs[16];
 	size_t config_count;
-	uint32_t free[DSTS]; /* slots, the next last */
-	size_t free_count;
+	struct fake_slots slots;
 	struct ebb_endpoint keys[ENTRIES];
 	struct ebb_ref refs[ENTRIES];
 	size_t key_count;
@@ -49,9 +49,8 @@ static int take_slot(void *userdata, uint32_t *ret_slot)
 {
 	struct world *w = userdata;
 
-	if (w->free_count == 0)
+	if (fake_slots_take(&w->slots, ret_slot) < 0)
 		return -ENOENT;
-	*ret_slot = w->free[--w->free_count];
 	if (*ret_slot > w->view.kernel->dst_high)
 		w->view.kernel->dst_high = *ret_slot;
 	return 0;
@@ -59,9 +58,7 @@ static int take_slot(void *userdata, uint32_t *ret_slot)
 
 static int give_slot_back(void *userdata, uint32_t slot)
 {
-	struct world *w = userdata;
-
-	w->free[w->free_count++] = slot;
+	fake_slots_give_back(&((struct world *)userdata)->slots, slot);
 	return 0;
 }
 
@@ -177,7 +174,7 @@ static int set_up(void **state)
 
 	w->view = fake_view_new(DSTS, PAIRS);
 	for (uint32_t slot = DSTS - 1; slot > 0; slot--)
-		w->free[w->free_count++] = slot;
+		fake_slots_give_back(&w->slots, slot);
 	start_apply(w, true);
 	*state = w;
 	return 0;
@@ -433,11 +430,11 @@ static void no_room_changes_nothing(void **state)
 	for (int i = 0; i < DSTS; i++)
 		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			       "- {name: d%d, match: [{cidr: 10.0.%d.0/24}]}\n", i, i);
-	free_slots = w->free_count;
+	free_slots = w->slots.count;
 	memcpy(before, w->view.policies, sizeof(before));
 	assert_int_equal(ebb_apply_prepare(w->apply, parse(w, text), &why), -ENOSPC);
 	assert_non_null(strstr(why.text, "capacity.destinations"));
-	assert_int_equal(w->free_count, free_slots);
+	assert_int_equal(w->slots.count, free_slots);
 	assert_memory_equal(before, w->view.policies, sizeof(before));
 	assert_int_equal(w->replaced, 1);
 	/* the one before goes on, and another can come */
@@ -458,7 +455,7 @@ static void refuse_routes(struct world *w, bool at_once)
 	/* a key that was taken out for the rule */
 	(void)remove_endpoint(w, &w->view.dsts[seen].endpoint);
 	ebb_apply_settle(w->apply, NOW + 5 * S);
-	free_slots = w->free_count;
+	free_slots = w->slots.count;
 	keys = w->key_count;
 	memcpy(before, w->view.policies, sizeof(before));
 	memcpy(names, w->view.names, sizeof(names));
@@ -474,9 +471,9 @@ static void refuse_routes(struct world *w, bool at_once)
 		assert_int_equal(ebb_apply_commit(w->apply, NOW, &report, &why), -E2BIG);
 	}
 	assert_null(w->staged);
-	assert_int_equal(w->free_count, free_slots);
-	for (size_t i = 0; i < w->free_count; i++)
-		assert_int_equal(w->view.dsts[w->free[i]].state, EBB_SLOT_FREE);
+	assert_int_equal(w->slots.count, free_slots);
+	for (size_t i = 0; i < w->slots.count; i++)
+		assert_int_equal(w->view.dsts[w->slots.free[i]].state, EBB_SLOT_FREE);
 	assert_int_equal(w->key_count, keys);
 	ebb_apply_settle(w->apply, NOW + 10 * S);
 	assert_memory_equal(before, w->view.policies, sizeof(before));

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/apply.h"
+#include "tests/lib/fake_mapping.h"
 #include "tests/lib/fake_view.h"
 #include "tests/lib/faults.h"
 
@@ -20,8 +21,7 @@
 
 struct world {
 	struct ebb_view view;
-	uint32_t free[DSTS]; /* slots, the next last */
-	size_t free_count;
+	struct fake_slots slots;
 	size_t prefix_count, staged_count, replaced;
 	int refuse; /* the routes, with this errno */
 };
@@ -38,9 +38,8 @@ static int take_slot(void *userdata, uint32_t *ret_slot)
 {
 	struct world *w = userdata;
 
-	if (w->free_count == 0)
+	if (fake_slots_take(&w->slots, ret_slot) < 0)
 		return -ENOENT;
-	*ret_slot = w->free[--w->free_count];
 	if (*ret_slot > w->view.kernel->dst_high)
 		w->view.kernel->dst_high = *ret_slot;
 	return 0;
@@ -48,9 +47,7 @@ static int take_slot(void *userdata, uint32_t *ret_slot)
 
 static int give_slot_back(void *userdata, uint32_t slot)
 {
-	struct world *w = userdata;
-
-	w->free[w->free_count++] = slot;
+	fake_slots_give_back(&((struct world *)userdata)->slots, slot);
 	return 0;
 }
 
@@ -79,34 +76,6 @@ static int swap_routes(void *userdata, struct ebb_why *why)
 	return 0;
 }
 
-static int get_endpoint(void *userdata, const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
-{
-	(void)userdata;
-	(void)key;
-	(void)ret_ref;
-	return -ENOENT;
-}
-
-static int put_endpoint(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
-{
-	(void)userdata;
-	(void)key;
-	(void)ref;
-	return 0;
-}
-
-static int remove_endpoint(void *userdata, const struct ebb_endpoint *key)
-{
-	(void)userdata;
-	(void)key;
-	return 0;
-}
-
-static void mapping_changed(void *userdata)
-{
-	(void)userdata;
-}
-
 static struct ebb_config *parse(const char *text)
 {
 	struct ebb_problems problems;
@@ -130,7 +99,7 @@ static void look(const struct world *w, struct sight *ret_sight)
 			memset(&ret_sight->names[d], 0, sizeof(ret_sight->names[d]));
 		}
 	}
-	ret_sight->free_count = w->free_count;
+	ret_sight->free_count = w->slots.count;
 	ret_sight->replaced = w->replaced;
 }
 
@@ -162,10 +131,10 @@ static void change(struct faults *faults, int refuse)
 					  .stage_routes = stage_routes,
 					  .unstage_routes = unstage_routes,
 					  .swap_routes = swap_routes,
-					  .get_endpoint = get_endpoint,
-					  .put_endpoint = put_endpoint,
-					  .remove_endpoint = remove_endpoint,
-					  .mapping_changed = mapping_changed};
+					  .get_endpoint = fake_no_endpoint,
+					  .put_endpoint = fake_endpoint_put,
+					  .remove_endpoint = fake_endpoint_remove,
+					  .mapping_changed = fake_mapping_changed};
 	struct ebb_config *was = parse(before), *is = parse(after);
 	struct world w = {.view = fake_view_new(DSTS, PAIRS)};
 	struct ebb_apply_ops with_world = ops;
@@ -176,7 +145,7 @@ static void change(struct faults *faults, int refuse)
 	int r;
 
 	for (uint32_t slot = DSTS - 1; slot > 0; slot--)
-		w.free[w.free_count++] = slot;
+		fake_slots_give_back(&w.slots, slot);
 	with_world.userdata = &w;
 	assert_int_equal(ebb_apply_new(&w.view, &with_world, true, true, &apply), 0);
 	assert_int_equal(ebb_apply_prepare(apply, was, &why), 0);
@@ -215,7 +184,7 @@ static void change(struct faults *faults, int refuse)
 	}
 	assert_ptr_equal(ebb_apply_config(apply), is);
 	assert_true(has_name(&w, "stays") && has_name(&w, "comes") && has_name(&w, "too"));
-	assert_int_equal(w.free_count, sight.free_count - 2);
+	assert_int_equal(w.slots.count, sight.free_count - 2);
 	assert_int_equal(w.replaced, 2);
 	ebb_apply_free(apply);
 	fake_view_free(&w.view);

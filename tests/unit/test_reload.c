@@ -20,6 +20,7 @@
 #include "agent/reload.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "tests/lib/fake_mapping.h"
 #include "tests/lib/fake_source.h"
 #include "tests/lib/temp_dir.h"
 
@@ -32,27 +33,19 @@ struct world {
 	struct ebb_reload *reload;
 	struct ebb_config_sources sources;
 	char dir[TEMP_DIR_MAX], path[96], lock[96];
-	uint32_t free[SLOTS];
-	size_t free_count;
+	struct fake_slots slots;
 	size_t staged, swapped, swept, configured, rejected;
 	bool is_staged;
 };
 
 static int take_slot(void *userdata, uint32_t *ret_slot)
 {
-	struct world *w = userdata;
-
-	if (w->free_count == 0)
-		return -ENOENT;
-	*ret_slot = w->free[--w->free_count];
-	return 0;
+	return fake_slots_take(&((struct world *)userdata)->slots, ret_slot);
 }
 
 static int give_slot_back(void *userdata, uint32_t slot)
 {
-	struct world *w = userdata;
-
-	w->free[w->free_count++] = slot;
+	fake_slots_give_back(&((struct world *)userdata)->slots, slot);
 	return 0;
 }
 
@@ -81,34 +74,6 @@ static int swap_routes(void *userdata, struct ebb_why *why)
 	w->is_staged = false;
 	w->swapped++;
 	return 0;
-}
-
-static int get_endpoint(void *userdata, const struct ebb_endpoint *key, struct ebb_ref *ret_ref)
-{
-	(void)userdata;
-	(void)key;
-	(void)ret_ref;
-	return -ENOENT;
-}
-
-static int put_endpoint(void *userdata, const struct ebb_endpoint *key, const struct ebb_ref *ref)
-{
-	(void)userdata;
-	(void)key;
-	(void)ref;
-	return 0;
-}
-
-static int remove_endpoint(void *userdata, const struct ebb_endpoint *key)
-{
-	(void)userdata;
-	(void)key;
-	return 0;
-}
-
-static void mapping_changed(void *userdata)
-{
-	(void)userdata;
 }
 
 static void sweep(void *userdata)
@@ -154,10 +119,10 @@ static void start(struct world *w)
 		.stage_routes = stage_routes,
 		.unstage_routes = unstage_routes,
 		.swap_routes = swap_routes,
-		.get_endpoint = get_endpoint,
-		.put_endpoint = put_endpoint,
-		.remove_endpoint = remove_endpoint,
-		.mapping_changed = mapping_changed,
+		.get_endpoint = fake_no_endpoint,
+		.put_endpoint = fake_endpoint_put,
+		.remove_endpoint = fake_endpoint_remove,
+		.mapping_changed = fake_mapping_changed,
 	};
 	const struct ebb_reload_setup setup = {
 		.pin_dir = w->dir,
@@ -196,7 +161,7 @@ static int set_up(void **state)
 	ebb_log_set_level(EBB_LOG_ERROR);
 	w->fake = fake_new(SLOTS, SLOTS);
 	for (uint32_t slot = SLOTS - 1; slot > 0; slot--)
-		w->free[w->free_count++] = slot;
+		fake_slots_give_back(&w->slots, slot);
 	assert_int_equal(temp_dir_make("reload", w->dir), 0);
 	(void)snprintf(w->path, sizeof(w->path), "%s/ebb.yaml", w->dir);
 	(void)snprintf(w->lock, sizeof(w->lock), "%s/lock_policy", w->dir);
@@ -313,7 +278,7 @@ static void what_is_wrong_is_told_and_the_old_one_goes_on(void **state)
 	ebb_reload_now(w->reload, "test");
 	run_to_end(w);
 	assert_int_equal(w->rejected, 2);
-	assert_int_equal(w->free_count, SLOTS - 2);
+	assert_int_equal(w->slots.count, SLOTS - 2);
 	write_file(w, ONE("10.2.0.0/16"));
 	ebb_reload_now(w->reload, "test");
 	run_to_end(w);
@@ -357,7 +322,7 @@ static void it_can_end_in_any_step(void **state)
 			take_up(w);
 		ebb_reload_free(TAKE_PTR(w->reload));
 		assert_false(w->is_staged);
-		assert_int_equal(w->free_count, w->configured ? SLOTS - 3 : SLOTS - 2);
+		assert_int_equal(w->slots.count, w->configured ? SLOTS - 3 : SLOTS - 2);
 		if (steps < 3)
 			(void)tear_down(state);
 	}

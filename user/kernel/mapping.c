@@ -481,17 +481,6 @@ void ebb_routes_sweep(struct ebb_mapping *mapping)
 	(void)remove_ports(mapping, mapping->first, mapping->count, false);
 }
 
-int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table *table, struct ebb_why *why)
-{
-	int r = ebb_routes_stage(mapping, table, why);
-
-	if (r == 0)
-		r = ebb_routes_swap(mapping, why);
-	if (r == 0)
-		ebb_routes_sweep(mapping);
-	return r;
-}
-
 /* ---------------------------------------------------------------- workloads -- */
 
 int ebb_workloads_get(struct ebb_mapping *mapping, uint64_t workload, struct ebb_workload *ret_class)

@@ -9,7 +9,7 @@
  *
  * Programs remember where the last connections went (bpf/route.h). So whoever changes where an
  * address belongs calls ebb_mapping_changed() AFTER the change, once for many changes;
- * ebb_routes_replace() does it itself.
+ * ebb_routes_swap() does it itself.
  *
  * Everything returns 0 or a negative errno. -ENOENT of a get or a remove: not there; -E2BIG
  * of a put: the map is full, and nothing changed.
@@ -125,9 +125,6 @@ int ebb_routes_swap(struct ebb_mapping *mapping, struct ebb_why *why);
 
 /* Takes away what stood in the ones before, some 2 us for each entry. Another thread's, as above. */
 void ebb_routes_sweep(struct ebb_mapping *mapping);
-
-/* All of that. */
-int ebb_routes_replace(struct ebb_mapping *mapping, const struct ebb_route_table *table, struct ebb_why *why);
 
 /* ---------------------------------------------------------------- workloads -- */
 
