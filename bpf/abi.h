@@ -418,6 +418,19 @@ static inline __u64 ebb_run_next(__u64 run, __u32 gen, __u32 who)
 	return ebb_run_word(gen, who, failures < EBB_RUN_FAILURES_MAX ? failures + 1 : failures);
 }
 
+/* What of 2^32 a closed gate lets through whose share still grows; all once its ramp has ended. */
+static inline __u64 ebb_ramp_share(__u64 word, __u32 ramp_ticks, __u64 now_ticks)
+{
+	__u64 left;
+
+	if (!ramp_ticks || now_ticks >= ebb_word_until(word))
+		return 1ULL << 32;
+	left = ebb_word_until(word) - now_ticks;
+	if (left > ramp_ticks) /* another ramp has been configured */
+		left = ramp_ticks;
+	return ((ramp_ticks - left) << 32) / ramp_ticks;
+}
+
 static inline __u64 ebb_asked_word(__u32 gen, __u32 connections)
 {
 	return ((__u64)(gen & EBB_GEN_MASK) << 41) | connections;

@@ -43,11 +43,16 @@ static __always_inline int ebb_sock_is_armed(const struct tcp_sock *tp)
 	       !ebb_sock_was_accepted(&tp->inet_conn.icsk_inet);
 }
 
+/* The program may still say something, whatever the peer has said. */
+static __always_inline int ebb_is_established(__u32 state)
+{
+	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+}
+
 /* What is to be armed of a connection in @state: who has said all is not paced any more. */
 static __always_inline __u32 ebb_callbacks_of(__u32 state)
 {
-	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT ? EBB_CALLBACKS_OPEN
-									   : EBB_CALLBACKS;
+	return ebb_is_established(state) ? EBB_CALLBACKS_OPEN : EBB_CALLBACKS;
 }
 
 /* The memory of a socket, made where it has none: then all of it is 0. NULL: it cannot be had. */

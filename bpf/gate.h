@@ -422,19 +422,16 @@ static inline __attribute__((always_inline)) int ebb_share_has(__u64 n, __u64 sh
 /* A closed gate whose share still grows: does it let this one through? What it loses in a race it lets through. */
 EBB_SUBPROG int ebb_ramp_admits(struct ebb_gate *gate, __u64 word, __u32 ramp_ticks, __u64 now_ns)
 {
-	__u64 now = now_ns >> EBB_TICK_SHIFT, left, old;
+	__u64 share = ebb_ramp_share(word, ramp_ticks, now_ns >> EBB_TICK_SHIFT), old;
 	__u32 gen = ebb_word_gen(word), asked;
 
-	if (!gate || !ramp_ticks || now >= ebb_word_until(word))
+	if (!gate || share >> 32)
 		return 1;
-	left = ebb_word_until(word) - now;
-	if (left > ramp_ticks) /* another ramp has been configured */
-		left = ramp_ticks;
 	for (int i = 0; i < EBB_CAS_TRIES; i++) {
 		old = EBB_LOAD(gate->ramp_asked);
 		asked = ebb_asked(old, gen) + 1;
 		if (EBB_CAS(&gate->ramp_asked, old, ebb_asked_word(gen, asked)) == old)
-			return ebb_share_has(asked, ((ramp_ticks - left) << 32) / ramp_ticks);
+			return ebb_share_has(asked, share);
 	}
 	return 1;
 }

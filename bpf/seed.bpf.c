@@ -49,9 +49,8 @@ static __always_inline void read_facts(const struct tcp_sock *tp, struct facts *
 	ret->sent.snd_nxt = EBB_LOAD(tp->snd_nxt);
 	ret->sent.snd_una = EBB_LOAD(tp->snd_una);
 	ret->sent_total = ebb_tcp_sent(tp, BPF_TCP_ESTABLISHED);
-	/* without the peer's FIN, as in ebb_tcp_received() */
 	ret->received =
-		EBB_LOAD(tp->bytes_received) - ((EBB_LOAD(sk->__sk_common.skc_flags) >> SOCK_DONE) & 1);
+		ebb_received_payload(EBB_LOAD(tp->bytes_received), EBB_LOAD(sk->__sk_common.skc_flags));
 	ret->retransmits = EBB_LOAD(tp->total_retrans);
 	ret->state = EBB_LOAD(sk->__sk_common.skc_state);
 	ret->callbacks = EBB_LOAD(tp->bpf_sock_ops_cb_flags);
@@ -86,15 +85,10 @@ static EBB_NOINLINE int snapshot(const struct tcp_sock *tp, struct facts *ret)
 	return 0;
 }
 
-static __always_inline int is_established(__u32 state)
-{
-	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
-}
-
 /* Its end, which is told by STATE_CB, is still to come: also while it says goodbye. */
 static __always_inline int is_open(__u32 state)
 {
-	return state == BPF_TCP_SYN_SENT || is_established(state) || state == BPF_TCP_FIN_WAIT1 ||
+	return state == BPF_TCP_SYN_SENT || ebb_is_established(state) || state == BPF_TCP_FIN_WAIT1 ||
 	       state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
 }
 
@@ -170,7 +164,7 @@ static __always_inline void settle(const struct sock *sk, struct ebb_conn *conn,
 {
 	__u32 state = EBB_LOAD(sk->__sk_common.skc_state);
 
-	if (is_established(state))
+	if (ebb_is_established(state))
 		ebb_conn_opened(conn, route->pair);
 	else if (state == BPF_TCP_CLOSE)
 		give_back(conn, route);
@@ -212,7 +206,7 @@ static EBB_NOINLINE int adopt(struct sock *sk, const struct facts *facts)
 		ebb_add(&route.gate->in_use, 1);
 		flags |= EBB_CONN_SLOT;
 	}
-	if (is_established(facts->state)) {
+	if (ebb_is_established(facts->state)) {
 		ebb_add(&route.pair->active, 1);
 		flags |= EBB_CONN_ACTIVE;
 	} else {
@@ -266,7 +260,7 @@ static EBB_NOINLINE int hold_slot(struct sock *sk, const struct facts *facts)
 	if (!conn)
 		return 0;
 	ebb_add(&route.gate->in_use, 1);
-	if (is_established(facts->state))
+	if (ebb_is_established(facts->state))
 		flags |= EBB_CONN_ACTIVE;
 	/* its first packet may have made it a memory meanwhile: the next pass gives that one its slot */
 	if (!ebb_conn_speak(conn, flags)) {
@@ -275,7 +269,7 @@ static EBB_NOINLINE int hold_slot(struct sock *sk, const struct facts *facts)
 	}
 	state = EBB_LOAD(sk->__sk_common.skc_state);
 	/* established() has counted it, or will: the flag says only that somebody has to take it off */
-	if (is_established(state))
+	if (ebb_is_established(state))
 		ebb_conn_set(conn, EBB_CONN_ACTIVE);
 	else if (state == BPF_TCP_CLOSE)
 		ebb_conn_end(conn, route.gate);
@@ -306,7 +300,7 @@ static EBB_NOINLINE int remember(struct sock *sk, const struct facts *facts)
 	struct ebb_conn *conn;
 
 	/* after a FIN of ours the counters no longer say who opened it */
-	if (is_established(facts->state) && direction_of(sk, facts) == EBB_DIRECTION_PASSIVE)
+	if (ebb_is_established(facts->state) && direction_of(sk, facts) == EBB_DIRECTION_PASSIVE)
 		return 0;
 	if (!ebb_route_find(sk, &route) || (!(route.policy->asks & EBB_ASK_MEMORY) && !has_moved(&route)))
 		return 0;
@@ -348,7 +342,7 @@ static EBB_NOINLINE int look_again(const struct tcp_sock *tp, struct ebb_conn *c
 		__sync_fetch_and_add(&ebb_seeding.ended, 1);
 		return 0;
 	}
-	if (facts->state != BPF_TCP_SYN_SENT && !is_established(facts->state))
+	if (facts->state != BPF_TCP_SYN_SENT && !ebb_is_established(facts->state))
 		return 0;
 	if (flags & EBB_CONN_ADOPTED) {
 		settle(sk, conn, &route);
@@ -387,7 +381,7 @@ static __always_inline void look(struct sock *sk, const struct tcp_sock *tp)
 			remember(sk, &facts);
 		return;
 	}
-	if (facts.state != BPF_TCP_SYN_SENT && !is_established(facts.state))
+	if (facts.state != BPF_TCP_SYN_SENT && !ebb_is_established(facts.state))
 		return;
 	if (is_armed(&facts) && ebb_seeding.pass != EBB_PASS_FIRST) {
 		__sync_fetch_and_add(&ebb_seeding.known, 1);

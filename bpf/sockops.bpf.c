@@ -287,7 +287,7 @@ static EBB_NOINLINE int broken(const struct ebb_route *route, struct ebb_conn *c
 	if (!route || !tp)
 		return EBB_OUTCOME_ESTABLISHED;
 	facts.sk_err = (__u32)tp->inet_conn.icsk_inet.sk.sk_err;
-	facts.peer_open = old_state == BPF_TCP_ESTABLISHED || old_state == BPF_TCP_CLOSE_WAIT;
+	facts.peer_open = ebb_is_established(old_state);
 	facts.received = tp->bytes_received != 0;
 	if (ebb_turns_are_seen())
 		/* what is sent to a peer that has said farewell asks nothing */

@@ -29,12 +29,15 @@ static __always_inline __u64 ebb_tcp_sent(const struct tcp_sock *tp, __u32 state
 	return sent > flags ? sent - flags : 0;
 }
 
-/* Payload without the FIN, which takes a number here, too; the kernel then says that the peer is done. */
+/* Payload of @received (bytes_received) without the FIN, which takes a number here, too; the kernel then says in @flags that the peer is done. */
+static __always_inline __u64 ebb_received_payload(__u64 received, __u64 flags)
+{
+	return received - ((flags >> SOCK_DONE) & 1);
+}
+
 static __always_inline __u64 ebb_tcp_received(const struct tcp_sock *tp)
 {
-	__u64 fin = (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE) & 1;
-
-	return tp->bytes_received - fin;
+	return ebb_received_payload(tp->bytes_received, tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags);
 }
 
 /* Payload of what the peer has acknowledged (bytes_acked), without the SYN. */

@@ -184,17 +184,15 @@ static void say_reason(struct sentence *s, const struct ebb_look *look, const st
 	}
 }
 
-/* A closed breaker refuses some while it ramps: by the rule of ebb_ramp_admits() (bpf/gate.h). */
+/* A closed breaker refuses some while it ramps. */
 static void say_ramp(struct sentence *s, const struct ebb_look *look, const struct ebb_gate_row *row)
 {
-	uint64_t left_ns = ebb_age(ebb_ticks_to_ns(ebb_word_until(row->word)), look->now_ns);
-	uint64_t ramp_ns = ebb_ticks_to_ns(row->policy.ramp_ticks);
-	double share = left_ns < ramp_ns ? 1 - (double)left_ns / (double)ramp_ns : 0;
+	uint64_t share = ebb_ramp_share(row->word, row->policy.ramp_ticks, look->now_ns >> EBB_TICK_SHIFT);
 
-	if (left_ns == 0 || ramp_ns == 0)
+	if (share >> 32)
 		return;
-	say(s, "; it ramps: %.0f%% of new connections are let through by now", share * 100);
-	say_duration(s, ", all in ", left_ns);
+	say(s, "; it ramps: %.0f%% of new connections are let through by now", (double)share / 0x1p32 * 100);
+	say_duration(s, ", all in ", ebb_age(ebb_ticks_to_ns(ebb_word_until(row->word)), look->now_ns));
 }
 
 const char *ebb_gate_sentence(const struct ebb_look *look, const struct ebb_gate_row *row, char *buffer,
