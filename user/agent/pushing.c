@@ -36,7 +36,9 @@ static void publish(struct ebb_pushing *p)
 
 static void run(struct ebb_pushing *p)
 {
-	(void)ebb_timer_arm(p->timer_fd, p->sender ? ebb_metrics_sender_run(p->sender, p->setup.source->now_ns()) : UINT64_MAX);
+	(void)ebb_timer_arm(p->timer_fd,
+			    p->sender ? ebb_metrics_sender_run(p->sender, p->setup.source->now_ns())
+				      : UINT64_MAX);
 }
 
 static void on_answer(void *userdata, const struct ebb_otlp_answer *answer, uint64_t after_ns)

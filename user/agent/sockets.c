@@ -66,7 +66,7 @@ static bool may_complain(struct ebb_sockets *s)
 /* ------------------------------------------------------------- namespaces -- */
 
 /* What is done in one network namespace after another. */
-struct errand {
+struct visit {
 	uint64_t (*run)(struct ebb_sockets *s,
 			uint64_t netns); /* in that of the thread; to how many connections */
 	const char *undone;		 /* what they are where it cannot be done; NULL: the caller says it */
@@ -80,28 +80,28 @@ static uint64_t own_netns(const struct ebb_sockets *s)
 }
 
 /* In all but our own. Enters each: this thread alone does. */
-static uint64_t run_in_others(struct ebb_sockets *s, const struct errand *errand, size_t *ret_visited)
+static uint64_t run_in_others(struct ebb_sockets *s, const struct visit *visit, size_t *ret_visited)
 {
 	struct ebb_netns_list list = {0};
 	uint64_t count = 0;
 	int r;
 
 	r = ebb_netns_below(s->cgroup, &list);
-	if (r < 0 && errand->undone && may_complain(s))
-		ebb_warn("cannot find network namespaces (%s): %s", ebb_strerror(r), errand->undone);
+	if (r < 0 && visit->undone && may_complain(s))
+		ebb_warn("cannot find network namespaces (%s): %s", ebb_strerror(r), visit->undone);
 	for (size_t i = 0; i < list.count; i++) {
 		if (setns(list.namespaces[i].fd, CLONE_NEWNET) < 0) {
 			list.refused++;
 			continue;
 		}
-		count += errand->run(s, list.namespaces[i].inode);
+		count += visit->run(s, list.namespaces[i].inode);
 	}
 	if (list.count && setns(s->own_ns, CLONE_NEWNET) < 0 && may_complain(s))
 		ebb_warn("cannot return to our network namespace (%s): going on from another",
 			 ebb_strerror(-errno));
-	if ((list.refused || list.hidden) && errand->undone && may_complain(s))
+	if ((list.refused || list.hidden) && visit->undone && may_complain(s))
 		ebb_warn("network namespaces of %zu processes cannot be entered: %s; 'ebb doctor' says what is missing",
-			 list.refused + list.hidden, errand->undone);
+			 list.refused + list.hidden, visit->undone);
 	*ret_visited = list.count;
 	ebb_netns_list_done(&list);
 	return count;
@@ -122,7 +122,7 @@ static uint64_t arm_here(struct ebb_sockets *s, uint64_t netns)
 /* After a pass that adopts. Where nothing is to be armed no socket is touched. */
 static void arm(struct ebb_sockets *s)
 {
-	static const struct errand arming = {.run = arm_here};
+	static const struct visit arming = {.run = arm_here};
 	uint64_t start = now_monotonic(), count;
 	char took[EBB_FORMAT_MAX];
 	size_t visited = 0;
@@ -227,7 +227,7 @@ static uint64_t reset_here(struct ebb_sockets *s, uint64_t netns)
 
 static void reset(struct ebb_sockets *s)
 {
-	static const struct errand resetting = {
+	static const struct visit resetting = {
 		.run = reset_here,
 		.undone = "live connections there are not reset",
 	};

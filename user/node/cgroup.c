@@ -489,7 +489,7 @@ static struct name_entry *look_up(struct ebb_cgroup_names *names, uint64_t id)
 	if (r == 0)
 		(void)ebb_text_escape(path, names->scratch, sizeof(names->scratch));
 	else
-		(void)snprintf(names->scratch, sizeof(names->scratch), "cgroup:%" PRIu64, id);
+		(void)snprintf(names->scratch, sizeof(names->scratch), EBB_CGROUP_GONE "%" PRIu64, id);
 	if (r < 0 && r != -ESTALE && r != -EPERM)
 		return NULL;
 	return remember(names, id, names->scratch);

@@ -62,6 +62,9 @@ void ebb_cgroup_names_free(struct ebb_cgroup_names *names);
 struct ebb_pods;
 void ebb_cgroup_names_use(struct ebb_cgroup_names *names, const struct ebb_pods *pods);
 
+#define EBB_CGROUP_GONE \
+	"cgroup:" /* begins the name of one that is gone; a path begins with a slash, no namespace has a colon */
+
 /*
  * "namespace/pod/container" of a pod that is known. Else "/kubepods.slice/..." for @id, "/" for the root; "cgroup:ID" when it is gone.
  * Costs a walk over the tree without CAP_DAC_READ_SEARCH. Valid until @names is freed or its next call.

@@ -165,7 +165,7 @@ static void cgroup_line(struct ebb_table *table, const struct ebb_look *look, ui
 	const char *name = ebb_cgroup_name(look->names, id);
 
 	ebb_table_cell(table, "cgroup");
-	if (strncmp(name, "cgroup:", strlen("cgroup:")) == 0)
+	if (strncmp(name, EBB_CGROUP_GONE, strlen(EBB_CGROUP_GONE)) == 0)
 		ebb_table_cell(table, "removed, or not to be seen from here (id %" PRIu64 ")", id);
 	else
 		ebb_table_cell(table, "%s (id %" PRIu64 ")", name, id);
