@@ -48,6 +48,7 @@ SKIP = re.compile(r'#\s*skip\b:?\s*(?P<reason>.*)$', re.IGNORECASE)
 PLAN = re.compile(r'1\.\.(?P<count>\d+)\s*(?P<rest>#.*)?$')
 SETTING = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=')
 SANITIZER = re.compile(r'(Address|Leak|Memory|Thread)Sanitizer|runtime error:')
+LEAK = re.compile(r'LeakSanitizer: detected memory leaks|AddressSanitizer: \d+ byte\(s\) leaked')
 DEADLINE = re.compile(r'^#\s*deadline:\s*(\d+)\s*$', re.MULTILINE)
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -57,6 +58,8 @@ CLONE_NEWNET = 0x40000000
 GRACE_SECONDS = 10.0
 # For what a program started to end after it.
 LINGER_SECONDS = 3.0
+# Of each failure in the summary.
+REASON_LINES = 8
 
 
 class Tally:
@@ -232,7 +235,23 @@ class Program:
 
     def may_be_unsteady(self):
         """Would it make sense to ask again? The memory that a sanitizer saw misused was misused."""
-        return bool(self.tally.failures) and not self.tally.beyond_doubt and not any(map(SANITIZER.search, self.lines))
+        test_failed = any(line.startswith('not ok') for line in self.tally.failures)
+        reports = [line for line in self.lines if SANITIZER.search(line) and not (test_failed and LEAK.search(line))]
+        return bool(self.tally.failures) and not self.tally.beyond_doubt and not reports
+
+    def what_failed(self):
+        """The failures, each with the first of the comments that follow it."""
+        left, failures = 0, list(self.tally.failures)
+        for line in self.lines:
+            failure = line.removeprefix('run.py: ')
+            if failure in failures:
+                failures.remove(failure)
+                left = REASON_LINES
+            elif not line.startswith('#'):
+                left = 0
+            if left:
+                left -= 1
+                yield line
 
     def read_output(self):
         for raw in self.process.stdout:
@@ -509,7 +528,7 @@ class Runner:
                 return
 
     def run_again(self):
-        """Names those that failed and passed when asked again; their second run takes the place of the first."""
+        """Returns those that failed and passed when asked again; their second run takes the place of the first."""
         failed = [index for index, (_, program) in enumerate(self.done) if program.tally.failures]
         asked = [index for index in failed if self.done[index][1].may_be_unsteady()]
         if ended or not asked or len(failed) > self.options.again:
@@ -520,9 +539,14 @@ class Runner:
             job = self.done[index][0]
             again = self.run_one(job, '.again')
             if not again.tally.failures and not ended:
+                unsteady.append(self.done[index][1])
                 self.done[index] = (job, again)
-                unsteady.append(again.name)
         return unsteady
+
+
+def print_reasons(program):
+    for line in program.what_failed():
+        print(f'      {line}')
 
 
 def summarize(programs, unsteady, lane, begin):
@@ -532,11 +556,13 @@ def summarize(programs, unsteady, lane, begin):
     print()
     if skipped:
         print(f'{skipped} skipped')
-    for name in unsteady:
-        print(f'FLAKY {name}: failed, then passed: somebody has to find out why')
+    for program in unsteady:
+        print(f'FLAKY {program.name}: failed, then passed: somebody has to find out why')
+        print_reasons(program)
     for program in programs:
         if program.tally.failures:
             print(f'FAIL  {program.name}')
+            print_reasons(program)
     if lane:
         print(f'The {lane} lane ran {len(programs)} programs in {time.monotonic() - begin:.0f} s, '
               f'with {processor_seconds():.0f} s of a processor')

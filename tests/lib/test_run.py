@@ -219,6 +219,24 @@ class RunTest(unittest.TestCase):
             with self.subTest(name):
                 self.expect(1, 1, self.second_time(body, name), options=['--again', '1'])
 
+    def test_failed_test_may_leave_memory(self):
+        report = 'echo "==1==ERROR: LeakSanitizer: detected memory leaks"; echo "SUMMARY: AddressSanitizer: 9 byte(s) leaked in 1 allocation(s)."; exit 99'
+        self.expect(2, 0, self.second_time(f'echo "not ok 2 - b"; {report}', 'a.sh'), self.program('echo "ok 1 - a"'), options=['--again', '1'])
+        self.expect(1, 1, self.second_time(report, 'b.sh'), options=['--again', '1'])
+
+    def test_summary_says_what_failed_and_why(self):
+        comments = '; '.join(f'echo "# {n}"' for n in range(1, 20))
+        programs = [self.program(f'echo "ok 1 - a"; echo "not ok 2 - b"; {comments}; echo noise; echo "# none of it"; kill -SEGV $$', 'a.sh'),
+                    self.second_time('echo "not ok 2 - c"; echo "# why"', 'b.sh'), *[self.program('echo "ok 1 - a"', 'c.sh')] * 3]
+        for lanes in ([], ['--lanes', '2']):
+            with self.subTest(lanes):
+                output = self.expect(5, 2, *programs, options=['--again', '5', *lanes])
+                _, _, summary = output.rpartition('\n\n')
+                _, _, reasons = summary.partition(f'FAIL  {programs[0]}\n')
+                self.assertEqual(reasons.splitlines()[:9], ['      not ok 2 - b', *(f'      # {n}' for n in range(1, 8)), '      run.py: killed by SIGSEGV'])
+                self.assertIn('somebody has to find out why\n      not ok 2 - c\n      # why\n', summary)
+                os.unlink(self.path('b.sh.ran'))
+
     def test_lanes_ask_again_too(self):
         program = self.second_time('exit 1')
         output = self.expect(2, 0, self.program('echo "ok 1 - a"', 'a.sh'), '--beside', program, options=['--again', '1'])
