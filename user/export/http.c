@@ -352,7 +352,6 @@ int ebb_http_new(const char *listen, const struct ebb_source *source, struct ebb
 				 MHD_OPTION_EXTERNAL_LOGGER, log_message, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 				 MHD_OPTION_CONNECTION_LIMIT, (unsigned int)EBB_HTTP_CLIENTS_MAX,
 				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)EBB_CLIENT_MEMORY_BYTES,
-				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)DEADLINE_S,
 				 MHD_OPTION_NOTIFY_CONNECTION, client_changed, http,
 				 MHD_OPTION_NOTIFY_COMPLETED, request_completed, http,
 				 MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
