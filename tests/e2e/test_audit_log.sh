@@ -72,7 +72,7 @@ J
 says second two.db # accepted, but for the directory, which needs a restart
 begins_anew() { tells config_applied "$place" && ! tells agent_start 'starts'; }
 check 'an accepted file: the log is in the new place' wait_for 10 begins_anew
-check 'which is that of the file' test -s "$scratch/two.db"
+check 'which is that of the file' wait_for 10 test -s "$scratch/two.db"
 like 'dead letters are where they were' "$("$ebb_program" deadletter list --pin "$pin" 2>&1)" '019acdb3-0000-7000-8000-000000000001'
 like 'what stands in /proc is for who may look into the agent' \
 	"$(stat -L -c '%A %u' "$(find "/proc/$agent/fd" -lname '/memfd:ebb-audit*')")" '^-rw------- 0$'
