@@ -82,6 +82,9 @@ is 'release: although it is open' "$(gate "$port" '(d["state"], d["refuses"])')"
 check 'release: and this is counted' test "$(error_count lease_expired)" -ge 1
 is 'release: the agent is called dead' "$(agent_state)" dead
 like 'release: status tells' "$(ebb status)" 'not active: the agent.s lease is over'
+is 'release: the list tells beside its rows' "$(ebb list 2>&1 >/dev/null)" \
+	"ebb list: enforcement is not active: the agent's lease is over: only what was given by hand holds; start 'ebb run'"
+is 'release: in JSON each row does' "$(ebb list -o json 2>&1 | json 'd["destinations"][0]["refuses"]')" false
 start_agent --mode enforce --errno ehostunreach --lease 3s \
 	--breaker consecutive_failures=3,open_for=30s,open_max=30s,open_jitter=0
 is 'release: a new agent goes on with the verdict' "$(connect 127.0.0.1 "$port") $(state "$port")" 'EHOSTUNREACH open'
@@ -94,7 +97,7 @@ trip
 stop_agent KILL
 check 'hold: the lease is over' wait_for 6 is_agent dead
 is 'hold: refusing goes on' "$(connect --count 3 --sum 127.0.0.1 "$port")" EHOSTUNREACH=3
-is 'hold: the list tells' "$(gate "$port" '(d["state"], d["refuses"])')" "('open', True)"
+is 'hold: the list tells' "$(gate "$port" '(d["state"], d["refuses"])')$(ebb list 2>&1 >/dev/null)" "('open', True)"
 ebb detach >/dev/null
 
 # ------------------------------------------------------------------ stopped, and goes on --

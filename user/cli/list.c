@@ -5,6 +5,7 @@
 #include "cli/common.h"
 #include "lib/text.h"
 #include "tell/render.h"
+#include "tell/status.h"
 
 static struct ebb_list_filter filter_of(const struct ebb_args *args)
 {
@@ -15,14 +16,23 @@ static struct ebb_list_filter filter_of(const struct ebb_args *args)
 	};
 }
 
+/* Rows of enforce mode that say open, and refuse nothing: why. */
+static void tell_inactive(const struct ebb_args *args, const struct ebb_status *status)
+{
+	if (status->enforcing > 0 && status->inactive[0])
+		(void)ebb_fail(args, EBB_EXIT_DONE, "enforcement is not active: %s", status->inactive);
+}
+
 static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_session *session,
 				struct ebb_snapshot *snapshot)
 {
 	const struct ebb_list_filter filter = filter_of(args);
 	bool none = snapshot->count == 0;
+	struct ebb_status status;
 	struct ebb_why why = {};
 	int r;
 
+	ebb_status_of(&session->look, snapshot, &status);
 	r = ebb_list_select(&session->look, snapshot, &filter, &why);
 	if (r < 0)
 		return ebb_fail(args, EBB_EXIT_FAILED, "%s", why.text);
@@ -32,6 +42,7 @@ static enum ebb_exit print_list(const struct ebb_args *args, const struct ebb_se
 		return ebb_fail(args, EBB_EXIT_DONE, "%s",
 				none ? "no destinations yet: they appear with the first connection"
 				     : "no destination is like that: leave out --state or --workload");
+	tell_inactive(args, &status);
 	return ebb_printed(args, ebb_list_text(stdout, &session->look, snapshot));
 }
 

@@ -99,8 +99,8 @@ void ebb_status_add(struct ebb_status *status, const struct ebb_gate_row *row)
 	ebb_turns_add(&status->sums.turns, &row->sums.turns);
 }
 
-static void work_out(const struct ebb_look *look, const struct ebb_snapshot *snapshot,
-		     struct ebb_status *ret_status)
+void ebb_status_of(const struct ebb_look *look, const struct ebb_snapshot *snapshot,
+		   struct ebb_status *ret_status)
 {
 	struct ebb_status status;
 
@@ -282,7 +282,7 @@ int ebb_status_text(FILE *out, const struct ebb_look *look, const struct ebb_sna
 	struct ebb_status status;
 	int r;
 
-	work_out(look, snapshot, &status);
+	ebb_status_of(look, snapshot, &status);
 	r = ebb_table_new(columns, 2, &table);
 	if (r < 0)
 		return r;
@@ -400,6 +400,6 @@ json_t *ebb_status_json(const struct ebb_look *look, const struct ebb_snapshot *
 {
 	struct ebb_status status;
 
-	work_out(look, snapshot, &status);
+	ebb_status_of(look, snapshot, &status);
 	return ebb_status_told(look, &status);
 }

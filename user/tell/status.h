@@ -27,6 +27,10 @@ void ebb_status_add(struct ebb_status *status, const struct ebb_gate_row *row);
 void ebb_status_end(const struct ebb_look *look, uint32_t dst_live, uint32_t pair_live,
 		    struct ebb_status *status);
 
+/* The three for all rows of @snapshot, which is whole. */
+void ebb_status_of(const struct ebb_look *look, const struct ebb_snapshot *snapshot,
+		   struct ebb_status *ret_status);
+
 /* What 'ebb status -o json' says. NULL: out of memory. */
 json_t *ebb_status_told(const struct ebb_look *look, const struct ebb_status *status);
 
