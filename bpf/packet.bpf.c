@@ -47,11 +47,33 @@ struct packet {
 /* Payload below this is a request or an answer, not a part of a stream. */
 #define UNPACED_VITAL 1024
 
+#define IPV6_HEADER	40
+#define EXTENSIONS_MOST 4 /* as many as make sense: hop-by-hop, destination, routing, destination again */
+#define EXTENSION_MOST	(8 * 256)
+
 /*
- * Headers of a packet of ours: IPv4 with options, IPv6 with at most one extension
- * header (BIG TCP puts a jumbo payload option there). 0: not understood.
+ * Where @proto begins behind the extension headers of IPv6. 0: not found. Few packets have any: BIG TCP puts a jumbo payload
+ * option there, and a program that may (CAP_NET_RAW) what it likes. Verified once, and not with each of its callers.
  */
-static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto, struct packet *ret)
+EBB_SUBPROG int behind_extensions(struct __sk_buff *skb, __u32 proto)
+{
+	__u32 at = IPV6_HEADER, next;
+	__u8 header[2];
+
+	if (bpf_skb_load_bytes(skb, 6, header, 1))
+		return 0;
+	next = header[0];
+	for (int i = 0; i < EXTENSIONS_MOST && next != proto; i++) {
+		if (bpf_skb_load_bytes(skb, at, header, sizeof(header)))
+			return 0;
+		next = header[0];
+		at += 8U * (header[1] + 1U);
+	}
+	return next == proto ? (int)at : 0;
+}
+
+/* Headers of a packet of ours: IPv4 with options, IPv6 with extension headers. 0: not understood. */
+static __always_inline int read_packet(struct __sk_buff *skb, __u32 proto, struct packet *ret)
 {
 	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
 	__u32 at, next, headers, segments = skb->gso_segs;
@@ -64,16 +86,14 @@ static __always_inline int read_packet(const struct __sk_buff *skb, __u32 proto,
 	} else {
 		if (data + 40 > end)
 			return 0;
-		at = 40;
+		at = IPV6_HEADER;
 		next = data[6];
 		if (next != proto) {
-			if (data + 48 > end)
-				return 0;
-			next = data[40];
-			at += 8U * (data[41] + 1U);
+			at = (__u32)behind_extensions(skb, proto);
+			next = at ? proto : 0;
 		}
 	}
-	if (next != proto || at > 40 + 8 * 256)
+	if (next != proto || at > IPV6_HEADER + EXTENSIONS_MOST * EXTENSION_MOST)
 		return 0;
 	data += at;
 	if (proto == IPPROTO_TCP) {
@@ -144,12 +164,12 @@ static __always_inline enum vital is_vital(const struct tcp_sock *tp, const stru
 /* What a bucket is asked, and its answer. Two lie on a stack of which 512 bytes are all. */
 struct payment {
 	__u64 now_ns;
-	__u64 units;
 	__u64 least_depth_ns;
-	__u8 kind;     /* enum ebb_limit_kind */
-	__u8 how;      /* enum ebb_take */
-	__u8 vital;    /* enum vital */
 	__u64 debt_ns; /* with this packet */
+	__u32 units;
+	__u8 kind;  /* enum ebb_limit_kind */
+	__u8 how;   /* enum ebb_take */
+	__u8 vital; /* enum vital */
 	__u64 depth_ns;
 };
 
@@ -321,11 +341,11 @@ static __always_inline int tcp(struct __sk_buff *skb, struct bpf_sock *sock, int
 /* -------------------------------------------------------------------- UDP -- */
 
 /* Where an unconnected socket sends: the packet's own address. NAT on this node has changed it by now. */
-static __always_inline void key_from_packet(struct ebb_endpoint *key, const struct __sk_buff *skb)
+static __always_inline void key_from_packet(struct ebb_endpoint *key, struct __sk_buff *skb)
 {
 	const __u8 *data = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
 	const __u32 *words;
-	__u32 at = 40;
+	__u32 at = IPV6_HEADER;
 
 	ebb_key_words(key, 0, 0, 0, 0);
 	ebb_key_port(key, 0, IPPROTO_UDP);
@@ -340,8 +360,10 @@ static __always_inline void key_from_packet(struct ebb_endpoint *key, const stru
 			return;
 		words = (const __u32 *)(data + 24);
 		ebb_key_v6(key, words[0], words[1], words[2], words[3]);
+		if (data[6] != IPPROTO_UDP)
+			at = (__u32)behind_extensions(skb, IPPROTO_UDP);
 	}
-	if (data + at + 4 > end)
+	if (!at || at > IPV6_HEADER + EXTENSIONS_MOST * EXTENSION_MOST || data + at + 4 > end)
 		return;
 	key->port = *(const __be16 *)(data + at + 2);
 }

@@ -628,14 +628,54 @@ static void segments_of_one_buffer_are_all_paid(void **state)
 	hang_up(&sink);
 }
 
-/* ---------------------------------------------------------- what is in force -- */
-
 static int send_one(int fd)
 {
 	char byte = 0;
 
 	return send(fd, &byte, 1, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
+
+/* On all that it sends: twice eight bytes, each with one option that says nothing. */
+static void send_with_extensions(int fd)
+{
+	static const uint8_t options[8] = {0, 0, 1, 4};
+
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_HOPOPTS, options, sizeof(options)), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, options, sizeof(options)), 0);
+}
+
+static void extension_headers_evade_no_limit(void **state)
+{
+	struct fixture *fx = *state;
+	struct ebb_policy policy = limited(EBB_LIMIT_PACKETS, 1, 3);
+	int listener, sink, fd, served;
+	struct address to, at;
+
+	sink = udp_bound_at("::1", &to);
+	listener = listen_at("::1", &at);
+	policy_everywhere(fx, &policy);
+	watch_packets(fx, true);
+	fd = udp_socket(AF_INET6);
+	send_with_extensions(fd);
+	assert_int_equal(dial(fd, &to), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(send_one(fd), 0);
+	assert_int_equal(send_one(fd), -EPERM);
+	hang_up(&fd);
+	hang_up(&sink);
+	fd = tcp_socket(AF_INET6);
+	send_with_extensions(fd);
+	assert_int_equal(dial(fd, &at), 0);
+	served = accept_from(listener);
+	gate_of(fx, &at)->full_ns[EBB_LIMIT_PACKETS] = 0;
+	send_all(fd, "question");
+	receive_all(served, 8);
+	assert_true(gate_of(fx, &at)->full_ns[EBB_LIMIT_PACKETS] != 0);
+	hang_up(&fd);
+	hang_up(&served);
+}
+
+/* ---------------------------------------------------------- what is in force -- */
 
 static void limit_by_hand_is_the_stronger_until_its_end(void **state)
 {
@@ -786,6 +826,8 @@ int main(void)
 		bpf_test(udp_is_exact_unconnected),
 		bpf_test(segments_of_one_buffer_are_all_paid),
 		bpf_test_with(segments_of_one_buffer_are_all_paid, &old_kernel),
+		bpf_test(extension_headers_evade_no_limit),
+		bpf_test_with(extension_headers_evade_no_limit, &old_kernel),
 		bpf_test(limit_by_hand_is_the_stronger_until_its_end),
 		bpf_test(limits_of_a_dead_agent_go_or_stay),
 		bpf_test(open_gate_drops_what_live_connections_send),
