@@ -359,7 +359,7 @@ bench: ## measure what ebb costs (root, a quiet machine)
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) EBB_BUILD=$(BUILD) tests/bench/run.sh $(ARGS)
 
-load: ## an open load up to 10,000 connections a second, with and without (root, quiet, 26 minutes; ARGS='--scale 0.1')
+load: ## an open load up to 10,000 connections a second, with and without (root, quiet, 40 minutes; ARGS='--scale 0.1')
 	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) tests/bench/load.py --write $(BUILD)/load.json $(ARGS)
 
