@@ -49,7 +49,7 @@ struct packet {
 
 #define IPV6_HEADER	40
 #define EXTENSIONS_MOST 4 /* as many as make sense: hop-by-hop, destination, routing, destination again */
-#define EXTENSION_MOST	(8 * 256)
+#define TRANSPORT_MOST	(IPV6_HEADER + EXTENSIONS_MOST * 8 * 256) /* where TCP or UDP begins, at most */
 
 /*
  * Where @proto begins behind the extension headers of IPv6. 0: not found. Few packets have any: BIG TCP puts a jumbo payload
@@ -84,7 +84,7 @@ static __always_inline int read_packet(struct __sk_buff *skb, __u32 proto, struc
 		at = (data[0] & 15) * 4U;
 		next = data[9];
 	} else {
-		if (data + 40 > end)
+		if (data + IPV6_HEADER > end)
 			return 0;
 		at = IPV6_HEADER;
 		next = data[6];
@@ -93,7 +93,7 @@ static __always_inline int read_packet(struct __sk_buff *skb, __u32 proto, struc
 			next = at ? proto : 0;
 		}
 	}
-	if (next != proto || at > IPV6_HEADER + EXTENSIONS_MOST * EXTENSION_MOST)
+	if (next != proto || at > TRANSPORT_MOST)
 		return 0;
 	data += at;
 	if (proto == IPPROTO_TCP) {
@@ -356,14 +356,14 @@ static __always_inline void key_from_packet(struct ebb_endpoint *key, struct __s
 		ebb_key_v4(key, words[0]);
 		at = (data[0] & 15) * 4U;
 	} else {
-		if (data + 40 > end)
+		if (data + IPV6_HEADER > end)
 			return;
 		words = (const __u32 *)(data + 24);
 		ebb_key_v6(key, words[0], words[1], words[2], words[3]);
 		if (data[6] != IPPROTO_UDP)
 			at = (__u32)behind_extensions(skb, IPPROTO_UDP);
 	}
-	if (!at || at > IPV6_HEADER + EXTENSIONS_MOST * EXTENSION_MOST || data + at + 4 > end)
+	if (!at || at > TRANSPORT_MOST || data + at + 4 > end)
 		return;
 	key->port = *(const __be16 *)(data + at + 2);
 }

@@ -283,6 +283,7 @@ static void a_snapshot_has_every_row_that_stays(void **state)
 		PAIRS = 400
 	};
 	struct server server = {.fake = fake_new(8, PAIRS + 1)};
+	int64_t until = real_ms() + PATIENCE_MS;
 	struct client client;
 	struct ebb_why why = {""};
 	bool gone = false;
@@ -297,7 +298,7 @@ static void a_snapshot_has_every_row_that_stays(void **state)
 	client = client_new(&server);
 	client_ask(&client, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
 	while (!strstr(client.text, "event: snapshot")) {
-		wait_for_events(&server, client.fd, real_ms() + PATIENCE_MS);
+		wait_for_events(&server, client.fd, until);
 		client_receive(&client);
 		if (!gone && strstr(client.text, "10.0.0.5")) {
 			assert_null(strstr(client.text, "event: snapshot"));
@@ -1237,10 +1238,11 @@ static void a_client_has_one_deadline(void **state)
 {
 	struct server server = server_new();
 	struct client client = client_new(&server);
+	int64_t until = real_ms() + PATIENCE_MS;
 
 	(void)state;
 	while (server.timeout_ms != 5000) /* until it is seen */
-		wait_for_events(&server, client.fd, real_ms() + PATIENCE_MS);
+		wait_for_events(&server, client.fd, until);
 	ebb_http_rest(server.http, 10 * NS_PER_S);
 	run(&server);
 	assert_int_equal(server.timeout_ms, 15000);

@@ -4,10 +4,11 @@
  * those that the agent's loop waits for, and a call of ebb_http_run() does what
  * is ready, at most one chunk for each connection.
  *
- * A client has 5 s to ask and 5 s to take the answer. The library's own limit is
- * one of silence, which a client can stretch for ever with a byte every four
- * seconds; so each connection has a deadline here, and one that misses it is
- * shut down, whereupon the library sees its end and closes it:
+ * A client has 5 s to ask and 5 s to take the answer. The library could limit
+ * silence, which a client can stretch for ever with a byte every four seconds,
+ * and which may be ours: a rest in a long answer, a stop of the agent. So that is
+ * off, each connection has a deadline here, and one that misses it is shut down,
+ * whereupon the library sees its end and closes it:
  *
  *	connected --5 s--> request read --5 s--> answer taken --5 s--> next request read ...
  *
